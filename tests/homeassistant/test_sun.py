@@ -5,15 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hassette_core.moments import Place
-from hassette_core.scheduler.schedules import Sun
+from hassette_core.moments import Place, SunTime
 from support.home_assistant import RealHomeAssistant
 from support.home_queries import HomeClient, connected
 from support.waiting import eventually
 
 pytestmark = [pytest.mark.homeassistant, pytest.mark.timeout(180)]
 
-NEXT_EVENTS = {"next_rising": Sun("sunrise"), "next_setting": Sun("sunset")}
+NEXT_EVENTS = {"next_rising": SunTime("sunrise"), "next_setting": SunTime("sunset")}
 
 
 @pytest.fixture

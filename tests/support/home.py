@@ -50,7 +50,12 @@ class Home:
             self.executor, states=self.states, clock=self.clock, conditions=conditions, grace_s=0.05
         )
         self.scheduler_service = SchedulerService(
-            self.executor, clock=self.clock, conditions=conditions, time_zone=ZoneInfo(time_zone), grace_s=0.05
+            self.executor,
+            clock=self.clock,
+            conditions=conditions,
+            watch=self.bus_service.watch,
+            time_zone=ZoneInfo(time_zone),
+            grace_s=0.05,
         )
         self.bus = AppBus(self.bus_service, "app", "one")
         self.scheduler = AppScheduler(self.scheduler_service, "app", "one")

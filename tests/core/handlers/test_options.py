@@ -90,7 +90,8 @@ async def test_error_for_a_call_in_a_wrong_form_contains_the_right_form(
 
 
 @pytest.mark.parametrize("method", BUS_METHODS + JOB_METHODS, ids=lambda method: method.__name__)
-def test_page_on_writing_apps_describes_every_option(method: Callable[..., Any]) -> None:
-    page = (Path(__file__).parents[3] / "docs/writing-apps.md").read_text(encoding="utf-8")
+def test_pages_for_writing_apps_describe_every_option(method: Callable[..., Any]) -> None:
+    docs = Path(__file__).parents[3] / "docs"
+    page = "".join(path.read_text(encoding="utf-8") for path in [docs / "writing-apps.md", *docs.glob("apps/*.md")])
     options = [p.name for p in inspect.signature(method).parameters.values() if p.kind is p.KEYWORD_ONLY]
     assert [name for name in options if not re.search(rf"`{name}(=True)?`", page)] == []

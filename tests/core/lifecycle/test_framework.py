@@ -15,9 +15,8 @@ from hassette_core.config import AppEntry
 from hassette_core.errors import CoreError
 from hassette_core.lifecycle import ServiceStatus
 from hassette_core.link import HomeAssistantLink
-from hassette_core.moments import Place
+from hassette_core.moments import Place, SunTime
 from hassette_core.scheduler import AppScheduler, SchedulerService
-from hassette_core.scheduler.schedules import Sun
 from hassette_core.session import UNREQUESTED_END, HomeFacts
 from hassette_core.states import StateCache
 from hassette_executor import Batch, CommandExecutor, MemorySink
@@ -160,7 +159,7 @@ async def test_new_location_and_elevation_of_the_home_move_sun_jobs() -> None:
         ):
             home.core.fire("core_config_updated", changes)
             await eventually(lambda expected=place: scheduler.place == expected)
-            assert job.next_run == Sun("sunset").next_after(datetime.now(UTC), scheduler.place)
+            assert job.next_run == SunTime("sunset").next_after(datetime.now(UTC), scheduler.place)
         await facts.stop()
         await serving
 

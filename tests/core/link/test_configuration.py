@@ -7,8 +7,7 @@ from itertools import product
 import pytest
 
 from hassette_core.link.configuration import HomeConfiguration
-from hassette_core.moments import Place
-from hassette_core.scheduler.schedules import Sun
+from hassette_core.moments import Place, SunTime
 
 
 @pytest.mark.parametrize(
@@ -41,4 +40,4 @@ def test_places_at_the_limits_have_a_next_sunset() -> None:
         )
         assert configuration[3:6] == (latitude, longitude, elevation)
         place = Place(zone=UTC, latitude=latitude, longitude=longitude, elevation=elevation)
-        Sun("sunset").next_after(datetime(2026, 6, 1, tzinfo=UTC), place)  # it returns a time or None
+        SunTime("sunset").next_after(datetime(2026, 6, 1, tzinfo=UTC), place)  # it returns a time or None

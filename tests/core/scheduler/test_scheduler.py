@@ -10,7 +10,7 @@ import pytest
 
 from hassette_core.clock import ManualClock
 from hassette_core.errors import RegistrationError
-from hassette_core.moments import Place
+from hassette_core.moments import NO_STATES, Place, StateMap
 from hassette_core.roster import CommandRunner, RunLane
 from hassette_core.scheduler import AppScheduler, SchedulerService, UpcomingJob
 from hassette_core.scheduler.agenda import Agenda
@@ -238,7 +238,7 @@ async def test_agenda_does_not_grow_with_jobs_that_come_and_go() -> None:
 
     def planned(delay_s: float) -> PlannedJob:
         registration = JobRegistration(app="app", instance="one", name="job", schedule="once", handler="nothing")
-        job = PlannedJob(registration, RunLane(registration, "single", runner), nothing, Interval(delay_s), 0, clock)
+        job = PlannedJob(registration, RunLane(registration, "single", runner), nothing, Interval(delay_s), clock, {})
         job.plan_first(Place(zone=UTC))
         agenda.put(job)
         return job
@@ -324,7 +324,10 @@ class FailingSchedule:
     def shortest_gap_s(self) -> float | None:
         return None
 
-    def next_after(self, moment: datetime, place: Place) -> datetime:
+    def entities(self) -> tuple[str, ...]:
+        return ()
+
+    def next_after(self, moment: datetime, place: Place, states: StateMap = NO_STATES) -> datetime:
         self.calls += 1
         if self.calls == 2:
             raise ZeroDivisionError

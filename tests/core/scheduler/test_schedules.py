@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_core.errors import RegistrationError
-from hassette_core.moments import Place
-from hassette_core.scheduler.schedules import Calendar, Cron, Daily, Interval, Once, Sun
+from hassette_core.moments import DateTime, Place, SunEvent, SunTime, TimeOfDay
+from hassette_core.scheduler.schedules import AtMoment, Calendar, Cron, Interval, Once
 from support.places import BERLIN, ZONES, utc
 
 places = st.builds(lambda name: Place(zone=ZoneInfo(name), latitude=40.0, longitude=10.0), st.sampled_from(ZONES))
@@ -28,8 +28,20 @@ crons = st.sampled_from(
         "15 */30 2 * * *",
     ]
 )
+
+
+def daily(at: time) -> AtMoment:
+    return AtMoment(TimeOfDay(at))
+
+
+def sun(event: SunEvent, offset: timedelta = timedelta()) -> AtMoment:
+    return AtMoment(SunTime(event, offset))
+
+
 calendars: st.SearchStrategy[Calendar] = st.one_of(
-    st.builds(Daily, times), st.builds(Cron, crons), st.builds(Sun, st.sampled_from(["sunrise", "sunset"]))
+    st.builds(daily, times),
+    st.builds(Cron, crons),
+    st.builds(sun, st.sampled_from(["sunrise", "sunset"])),
 )
 
 
@@ -48,7 +60,7 @@ def test_next_run_is_always_later_and_there_is_no_run_in_between(
 
 @given(times, moments, places)
 def test_daily_job_always_runs_exactly_once_on_every_local_day(at: time, moment: datetime, place: Place) -> None:
-    schedule = Daily(at)
+    schedule = daily(at)
     days: list[date] = []
     for _ in range(20):
         moment = schedule.next_after(moment, place)  # type: ignore[assignment]
@@ -59,7 +71,7 @@ def test_daily_job_always_runs_exactly_once_on_every_local_day(at: time, moment:
     assert days == [day if day != skipped else day + timedelta(days=1) for day in expected]
 
 
-@pytest.mark.parametrize("schedule", [Daily(time(2, 30)), Cron("30 2 * * *"), Cron("0 30 2 * * *")])
+@pytest.mark.parametrize("schedule", [daily(time(2, 30)), Cron("30 2 * * *"), Cron("0 30 2 * * *")])
 def test_skipped_local_time_runs_right_after_the_gap(schedule: Calendar) -> None:
     # In Berlin, the clock changes from 02:00 to 03:00 on 29 March 2026.
     found = schedule.next_after(utc("2026-03-28 12:00"), BERLIN)
@@ -68,7 +80,7 @@ def test_skipped_local_time_runs_right_after_the_gap(schedule: Calendar) -> None
     assert schedule.next_after(found, BERLIN) == utc("2026-03-30 00:30")
 
 
-@pytest.mark.parametrize("schedule", [Daily(time(2, 30)), Cron("30 2 * * *"), Cron("0 30 2 * * *")])
+@pytest.mark.parametrize("schedule", [daily(time(2, 30)), Cron("30 2 * * *"), Cron("0 30 2 * * *")])
 def test_repeated_local_time_runs_once_the_first_time(schedule: Calendar) -> None:
     # In Berlin, the hour from 02:00 to 03:00 occurs twice on 25 October 2026.
     first = schedule.next_after(utc("2026-10-24 12:00"), BERLIN)
@@ -120,9 +132,9 @@ def test_cron_expression_that_never_matches_is_rejected(expression: str) -> None
     [
         (Interval(0, 90), 90),
         (Interval(5), None),
-        (Once(utc("2026-01-01 07:00")), None),
-        (Daily(time(7)), 86_400),
-        (Sun("sunset"), 86_400),
+        (Once(DateTime(utc("2026-01-01 07:00"))), None),
+        (daily(time(7)), 86_400),
+        (sun("sunset"), 86_400),
         (Cron("* * * * *"), 60),
         (Cron("* * * * * *"), 1),
         (Cron("*/7 * * * *"), 240),  # from minute 56 to the full hour
@@ -137,10 +149,10 @@ def test_shortest_gap_is_the_least_time_between_runs(schedule: Interval | Calend
 
 
 def test_sunset_depends_on_the_location() -> None:
-    found = Sun("sunset").next_after(utc("2026-06-21 12:00"), BERLIN)
+    found = sun("sunset").next_after(utc("2026-06-21 12:00"), BERLIN)
     assert found is not None
     assert abs(found - utc("2026-06-21 19:33")) < timedelta(minutes=2)  # timeanddate.com gives 21:33 local time
-    sunrise = Sun("sunrise", timedelta(minutes=-30)).next_after(utc("2026-06-21 12:00"), BERLIN)
+    sunrise = sun("sunrise", timedelta(minutes=-30)).next_after(utc("2026-06-21 12:00"), BERLIN)
     assert sunrise is not None
     assert abs(sunrise - utc("2026-06-22 02:13")) < timedelta(minutes=2)  # sunrise is at 04:43 local time
 
@@ -151,7 +163,7 @@ def test_there_is_one_sunset_a_day_at_every_longitude(longitude: float) -> None:
     moment = utc("2026-03-01 00:00")
     gaps: list[float] = []
     for _ in range(60):
-        found = Sun("sunset").next_after(moment, place)
+        found = sun("sunset").next_after(moment, place)
         assert found is not None
         gaps.append((found - moment).total_seconds() / 3600)
         moment = found
@@ -160,13 +172,13 @@ def test_there_is_one_sunset_a_day_at_every_longitude(longitude: float) -> None:
 
 def test_beyond_the_polar_circle_the_next_sunset_may_be_months_away() -> None:
     tromso = Place(zone=ZoneInfo("Europe/Oslo"), latitude=69.65, longitude=18.96)
-    found = Sun("sunrise").next_after(utc("2026-12-01 12:00"), tromso)
+    found = sun("sunrise").next_after(utc("2026-12-01 12:00"), tromso)
     assert found is not None
     assert date(2027, 1, 10) < found.date() < date(2027, 1, 20)
 
 
 def test_sunset_is_unknown_while_the_location_is_unknown() -> None:
-    assert Sun("sunset").next_after(utc("2026-06-21 12:00"), Place(zone=UTC)) is None
+    assert sun("sunset").next_after(utc("2026-06-21 12:00"), Place(zone=UTC)) is None
 
 
 @pytest.mark.parametrize(
@@ -174,13 +186,13 @@ def test_sunset_is_unknown_while_the_location_is_unknown() -> None:
     [
         (Interval(5), "once, after 5 s"),
         (Interval(0, 90), "every 1 min 30 s"),
-        (Once(datetime(2026, 1, 1, 7, tzinfo=ZoneInfo("Europe/Berlin"))), "once, at 2026-01-01 07:00:00 CET"),
-        (Daily(time(7)), "daily at 07:00"),
-        (Daily(time(7, 0, 5)), "daily at 07:00:05"),
+        (Once(DateTime(datetime(2026, 1, 1, 7, tzinfo=ZoneInfo("Europe/Berlin")))), "once, at 2026-01-01 07:00:00 CET"),
+        (daily(time(7)), "daily at 07:00"),
+        (daily(time(7, 0, 5)), "daily at 07:00:05"),
         (Cron("0 7 * * *"), "cron 0 7 * * *"),
-        (Sun("sunset"), "at sunset"),
-        (Sun("sunrise", timedelta(minutes=-30)), "30 min before sunrise"),
-        (Sun("sunset", timedelta(hours=1)), "1 h after sunset"),
+        (sun("sunset"), "at sunset"),
+        (sun("sunrise", timedelta(minutes=-30)), "30 min before sunrise"),
+        (sun("sunset", timedelta(hours=1)), "1 h after sunset"),
     ],
 )
 def test_schedules_are_described_as_text(schedule: Interval | Calendar, text: str) -> None:

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hassette_core.moments import Place
+from hassette_core.moments import Place, SunTime
 from hassette_core.moments.sun import crossings
-from hassette_core.scheduler.schedules import Sun
 from support.almanac import DAY, ERROR_DEGREES, SEA_LEVEL_HORIZON, Almanac
 from support.home import Home
 from support.records import nothing
@@ -87,7 +86,7 @@ CITIES = [
 BY_NAME = {city.name: city for city in CITIES}
 
 
-def runs(schedule: Sun, place: Place, since: datetime, until: datetime) -> list[datetime]:
+def runs(schedule: SunTime, place: Place, since: datetime, until: datetime) -> list[datetime]:
     """Return all runs of a job between two moments. As in the scheduler, each run is computed from the previous run."""
     found: list[datetime] = []
     moment = schedule.next_after(since, place)
@@ -117,7 +116,7 @@ def test_job_runs_once_on_every_local_day_of_two_years_on_which_the_sun_rises_or
     assert len(unclear) < 30
 
     for event in EVENTS:
-        found = runs(Sun(event), city.place, since, until)
+        found = runs(SunTime(event), city.place, since, until)
         days = [moment.astimezone(zone).date() for moment in found]
         assert len(days) == len(set(days))  # at most one run a day
         right = {moment.astimezone(zone).date() for moment, rising in expected if rising == (event == "sunrise")}
@@ -142,7 +141,7 @@ def test_job_runs_once_on_every_local_day_of_two_years_on_which_the_sun_rises_or
 def test_event_that_passes_midnight_of_utc_is_neither_left_out_nor_doubled(name: str, event: Event, day: date) -> None:
     place = BY_NAME[name].place
     since = datetime(day.year, day.month, day.day, tzinfo=place.zone) - 20 * DAY
-    found = runs(Sun(event), place, since.astimezone(UTC), since.astimezone(UTC) + 40 * DAY)
+    found = runs(SunTime(event), place, since.astimezone(UTC), since.astimezone(UTC) + 40 * DAY)
     assert [moment.astimezone(place.zone).date() for moment in found] == [
         since.date() + timedelta(days=number) for number in range(40)
     ]
@@ -172,7 +171,7 @@ def test_two_sunsets_of_one_local_day_are_one_run() -> None:
     ]
     twice = [late for early, late in pairwise(sunsets) if early.date() == late.date()]
     assert len(twice) == 1
-    found = runs(Sun("sunset"), place, since, sunsets[-1].astimezone(UTC) + DAY / 100)
+    found = runs(SunTime("sunset"), place, since, sunsets[-1].astimezone(UTC) + DAY / 100)
     assert [moment.astimezone(place.zone) for moment in found] == [one for one in sunsets if one not in twice]
 
 
@@ -185,8 +184,8 @@ def test_two_sunsets_of_one_local_day_are_one_run() -> None:
 def test_offset_always_moves_the_runs_of_the_same_events(
     city: City, event: Event, offset: timedelta, since: datetime
 ) -> None:
-    plain = runs(Sun(event), city.place, since, since + 5 * DAY)
-    moved = runs(Sun(event, offset), city.place, since + offset, since + offset + 5 * DAY)
+    plain = runs(SunTime(event), city.place, since, since + 5 * DAY)
+    moved = runs(SunTime(event, offset), city.place, since + offset, since + offset + 5 * DAY)
     assert moved == [moment + offset for moment in plain]
 
 
@@ -210,7 +209,7 @@ def test_crossings_always_alternate_and_do_not_depend_on_the_start(
 def test_higher_place_sees_the_sun_longer_and_a_place_below_the_sea_does_not() -> None:
     def sunset(elevation: float) -> datetime:
         place = Place(zone=UTC, latitude=39.74, longitude=-104.99, elevation=elevation)
-        found = Sun("sunset").next_after(datetime(2026, 6, 1, 12, tzinfo=UTC), place)
+        found = SunTime("sunset").next_after(datetime(2026, 6, 1, 12, tzinfo=UTC), place)
         assert found is not None
         return found
 
@@ -222,8 +221,8 @@ def test_higher_place_sees_the_sun_longer_and_a_place_below_the_sea_does_not() -
 def test_at_the_pole_the_sun_rises_and_sets_once_a_year() -> None:
     pole = BY_NAME["South Pole"].place
     since, until = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
-    assert [moment.month for moment in runs(Sun("sunset"), pole, since, until)] == [3, 3]
-    assert [moment.month for moment in runs(Sun("sunrise"), pole, since, until)] == [9, 9]
+    assert [moment.month for moment in runs(SunTime("sunset"), pole, since, until)] == [3, 3]
+    assert [moment.month for moment in runs(SunTime("sunrise"), pole, since, until)] == [9, 9]
 
 
 async def test_new_elevation_moves_a_sun_job(home: Home) -> None:

@@ -91,7 +91,7 @@ if typing.TYPE_CHECKING:
     )
     from hassette_core.home import Area, Device, EntityEntry, Floor, HomeRegistry, HomeSelection, Label, User
     from hassette_core.moments import AppSun, AppTime
-    from hassette_core.scheduler import AppScheduler, Job
+    from hassette_core.scheduler import AppScheduler, Job, JobGroup
     from hassette_core.selection import EntitySelection
     from hassette_core.simulation.home import SimulatedHome
     from hassette_core.states import States
@@ -155,6 +155,7 @@ __all__ = [
     "HomeSelection",
     "HomeUnknownError",
     "Job",
+    "JobGroup",
     "Label",
     "LinkError",
     "LogbookEntry",
@@ -322,6 +323,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
         "hassette_core.scheduler": (
             "AppScheduler",
             "Job",
+            "JobGroup",
         ),
         "hassette_core.selection": ("EntitySelection",),
         "hassette_core.simulation.home": ("SimulatedHome",),

@@ -126,6 +126,8 @@ class Hassette:
             self.executor,
             clock=clock,
             conditions=conditions,
+            watch=self.bus.watch,
+            kept_in=config.data_dir / "scheduler.json",
             time_zone=ZoneInfo(zone) if zone else UTC,
             grace_s=grace_s,
             redact=redact,

@@ -22,8 +22,8 @@ from hassette_core.home.registries import Area, Device, EntityEntry, Floor, Labe
 from hassette_core.home.registry import HomeRegistry
 from hassette_core.home.selection import HomeSelection
 from hassette_core.moments.app_time import AppSun, AppTime
-from hassette_core.scheduler.app_scheduler import AppScheduler
-from hassette_core.scheduler.job import Job
+from hassette_core.scheduler.app_scheduler import AppScheduler, DayNames
+from hassette_core.scheduler.job import Job, JobGroup
 from hassette_core.scheduler.options import JobOptions
 from hassette_executor import LoopCalls
 
@@ -233,33 +233,67 @@ class SyncScheduler:
     def end(self) -> None:
         """Cancel every job, and refuse further jobs."""
 
-    def run_at_sunrise(self, handler: Handler, /, offset: Duration = 0, **options: Unpack[JobOptions]) -> Job:
+    def group(self, name: str) -> JobGroup:
+        """Return the jobs with the option ``group=name``, to pause, resume or cancel them together."""
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Return the jobs of this app instance that have not ended, in the order of their registration."""
+
+    def restore(self, owner: object) -> None:
+        """Register the persistent timers of an earlier start again."""
+
+    def run_at_sunrise(
+        self, handler: Handler, /, offset: Duration = 0, days: DayNames = None, **options: Unpack[JobOptions]
+    ) -> Job:
         """Run a handler every day at sunrise."""
 
-    def run_at_sunset(self, handler: Handler, /, offset: Duration = 0, **options: Unpack[JobOptions]) -> Job:
+    def run_at_sunset(
+        self, handler: Handler, /, offset: Duration = 0, days: DayNames = None, **options: Unpack[JobOptions]
+    ) -> Job:
         """Run a handler every day at sunset."""
 
     def run_cron(self, handler: Handler, /, expression: str, **options: Unpack[JobOptions]) -> Job:
         """Run a handler when a cron expression matches the local time."""
 
-    def run_daily(self, handler: Handler, /, at: time | str, **options: Unpack[JobOptions]) -> Job:
-        """Run a handler every day at a local time."""
+    def run_daily(
+        self, handler: Handler, /, at: str | time, days: DayNames = None, **options: Unpack[JobOptions]
+    ) -> Job:
+        """Run a handler each time that a moment comes, on every day or on some days of the week."""
 
     def run_every(
         self,
         handler: Handler,
         /,
         interval: Duration,
-        start: datetime | time | Duration | None = None,
+        start: str | datetime | time | Duration | None = None,
         **options: Unpack[JobOptions],
     ) -> Job:
         """Run a handler repeatedly, at a fixed interval."""
 
+    def run_hourly(
+        self,
+        handler: Handler,
+        /,
+        minute: int = 0,
+        second: int = 0,
+        days: DayNames = None,
+        **options: Unpack[JobOptions],
+    ) -> Job:
+        """Run a handler every hour, when the clock shows a minute and a second."""
+
     def run_in(self, handler: Handler, /, delay: Duration, **options: Unpack[JobOptions]) -> Job:
         """Run a handler once, after a delay."""
 
-    def run_once(self, handler: Handler, /, at: datetime | time, **options: Unpack[JobOptions]) -> Job:
-        """Run a handler once, at a moment in the future."""
+    def run_minutely(
+        self, handler: Handler, /, second: int = 0, days: DayNames = None, **options: Unpack[JobOptions]
+    ) -> Job:
+        """Run a handler every minute, when the clock shows a second."""
+
+    def run_once(self, handler: Handler, /, at: str | datetime | time, **options: Unpack[JobOptions]) -> Job:
+        """Run a handler once, when a moment comes next."""
+
+    def suspend(self) -> None:
+        """End every job, but keep the persistent timers for the next start."""
 
 class SyncTime:
     """Blocking form of `AppTime`."""

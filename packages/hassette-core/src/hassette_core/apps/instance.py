@@ -123,6 +123,7 @@ class AppInstance:
                 method = "on_initialize"
                 problem = await self._call(method, initialize, environment.start_timeout_s)
                 if problem is None:
+                    context.scheduler.restore(created[0])
                     self.app = created[0]
                     self.status.status = "running"
                     return None
@@ -143,7 +144,7 @@ class AppInstance:
         if app is not None and self._context is not None:
             # End listeners and jobs first, so that no run starts while on_shutdown releases resources of the handlers.
             self._context.bus.cancel_all()
-            self._context.scheduler.cancel_all()
+            self._context.scheduler.suspend()
             problem = await self._call("on_shutdown", lambda: app.on_shutdown(), timeout_s)
             if problem is not None:
                 detail = f"on_shutdown failed: {problem.text}"

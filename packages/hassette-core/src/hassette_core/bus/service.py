@@ -68,6 +68,7 @@ class BusService(AsyncWithService):
             ConditionFailures(clock, redact),
             redact,
         )
+        self._watchers: dict[str, list[Callable[[], None]]] = {}
         self._open = False
         self._stopped = asyncio.Event()
 
@@ -98,6 +99,9 @@ class BusService(AsyncWithService):
         """
         if not self._open:
             return
+        if self._watchers and isinstance(event, StateChanged):
+            for watcher in tuple(self._watchers.get(event.entity_id, ())):
+                watcher()
         listeners: tuple[Listener, ...] = ()
         if not isinstance(event, StateChanged) or not event.missed or event.differs:
             listeners = self._events.find(event.event_type)
@@ -107,6 +111,27 @@ class BusService(AsyncWithService):
             trigger = trigger_of(event, self._redact)
             for listener in listeners:
                 listener.offer(event, trigger)
+
+    def watch(self, entity_id: str, watcher: Callable[[], None]) -> Callable[[], None]:
+        """Call a function of the framework at each change of an entity, before the listeners receive the change.
+
+        The function must be quick and must not raise. In contrast to a listener, it has no runs and no history.
+
+        Args:
+            entity_id: The entity.
+            watcher: The function.
+
+        Returns:
+            A function that ends the calls.
+        """
+        self._watchers.setdefault(entity_id, []).append(watcher)
+
+        def end() -> None:
+            self._watchers[entity_id].remove(watcher)
+            if not self._watchers[entity_id]:
+                del self._watchers[entity_id]
+
+        return end
 
     def listen(
         self,

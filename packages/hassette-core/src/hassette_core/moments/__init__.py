@@ -8,11 +8,12 @@ location (`Place`) and the states. The sun comes from `sun`. A `Window` lies bet
 from hassette_core.moments.app_time import AppSun, AppTime, is_sun_up
 from hassette_core.moments.days import Days, parse_days
 from hassette_core.moments.grammar import parse_moment
-from hassette_core.moments.moment import DateTime, EntityTime, Moment, SunTime, TimeOfDay
+from hassette_core.moments.moment import NO_STATES, DateTime, EntityTime, Moment, StateMap, SunEvent, SunTime, TimeOfDay
 from hassette_core.moments.place import Place
 from hassette_core.moments.window import Window, parse_window
 
 __all__ = [
+    "NO_STATES",
     "AppSun",
     "AppTime",
     "DateTime",
@@ -20,6 +21,8 @@ __all__ = [
     "EntityTime",
     "Moment",
     "Place",
+    "StateMap",
+    "SunEvent",
     "SunTime",
     "TimeOfDay",
     "Window",

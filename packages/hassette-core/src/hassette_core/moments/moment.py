@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 from hassette_core.events import State
@@ -15,11 +16,14 @@ from hassette_core.moments.place import Place
 from hassette_core.moments.sun import DAWN_DEPRESSION, RISE_DEPRESSION, crossings, solar_day
 
 StateMap = Mapping[str, State]
+"""States by entity id."""
+NO_STATES: StateMap = MappingProxyType({})
 _DAY = timedelta(days=1)
 MAX_DARK_DAYS = 400
 """Number of days in which to search for a sunrise or sunset. Near the poles, there may be none for months."""
 SunEvent = Literal["dawn", "sunrise", "sunset", "dusk"]
 NO_LOCATION = "Home Assistant has not reported the location of the home yet"
+_FIRST_YEAR, _LAST_YEAR = 1900, 9000
 _NO_VALUE = ("unavailable", "unknown", "")
 
 
@@ -30,14 +34,19 @@ class Moment(Protocol):
     day: ``midnight - 00:30`` of a Monday is at 23:30 on Sunday. A moment with a date has only one day.
     """
 
-    def next_after(self, moment: datetime, place: Place, states: StateMap) -> datetime | None:
+    @property
+    def offset(self) -> timedelta:
+        """Elapsed time that is added to the time of day, sunset or date."""
+        ...
+
+    def next_after(self, moment: datetime, place: Place, states: StateMap = NO_STATES) -> datetime | None:
         """Return the first time (UTC) after a moment.
 
         Return None if there is none, or if the place or the entity that the moment needs is unknown.
         """
         ...
 
-    def on_day(self, day: date, place: Place, states: StateMap) -> datetime | None:
+    def on_day(self, day: date, place: Place, states: StateMap = NO_STATES) -> datetime | None:
         """Return the time (UTC) on a local day. A moment with a date returns the same time for every day.
 
         Return None if there is none on this day, or if the place or the entity that the moment needs is unknown.
@@ -81,13 +90,13 @@ class TimeOfDay:
     at: time
     offset: timedelta = timedelta()
 
-    def next_after(self, moment: datetime, place: Place, states: StateMap) -> datetime:
+    def next_after(self, moment: datetime, place: Place, states: StateMap = NO_STATES) -> datetime:
         day = place.day_of(moment - self.offset) - _DAY
         while (found := self.on_day(day, place, states)) <= moment:
             day += _DAY
         return found
 
-    def on_day(self, day: date, place: Place, states: StateMap) -> datetime:
+    def on_day(self, day: date, place: Place, states: StateMap = NO_STATES) -> datetime:
         return place.at(day, self.at) + self.offset
 
     def resolve(self, states: StateMap) -> "TimeOfDay":
@@ -120,7 +129,7 @@ class SunTime:
     event: SunEvent
     offset: timedelta = timedelta()
 
-    def next_after(self, moment: datetime, place: Place, states: StateMap) -> datetime | None:
+    def next_after(self, moment: datetime, place: Place, states: StateMap = NO_STATES) -> datetime | None:
         if place.location is None:
             return None
         last_day = None
@@ -137,7 +146,7 @@ class SunTime:
             last_day = day
         return None
 
-    def on_day(self, day: date, place: Place, states: StateMap) -> datetime | None:
+    def on_day(self, day: date, place: Place, states: StateMap = NO_STATES) -> datetime | None:
         if place.location is None:
             return None
         begin, end = place.at(day, time()), place.at(day + _DAY, time())
@@ -197,19 +206,18 @@ class DateTime:
     at: datetime
     offset: timedelta = timedelta()
 
-    def next_after(self, moment: datetime, place: Place, states: StateMap) -> datetime | None:
+    def next_after(self, moment: datetime, place: Place, states: StateMap = NO_STATES) -> datetime | None:
         found = self.moment(place)
         return found if found is not None and found > moment else None
 
-    def on_day(self, day: date, place: Place, states: StateMap) -> datetime | None:
+    def on_day(self, day: date, place: Place, states: StateMap = NO_STATES) -> datetime | None:
         return self.moment(place)
 
     def moment(self, place: Place) -> datetime | None:
-        """Return the time (UTC); None if it is out of the range of the calendar."""
-        try:
-            return (place.moment(self.at) if self.at.tzinfo is None else self.at.astimezone(UTC)) + self.offset
-        except OverflowError:  # on the first or last day of the calendar, the conversion to UTC can leave its range
-            return None
+        """Return the time (UTC); None if it is near the end of the calendar."""
+        if not _FIRST_YEAR <= self.at.year <= _LAST_YEAR:
+            return None  # the conversion to UTC could leave the range of datetime
+        return (place.moment(self.at) if self.at.tzinfo is None else self.at.astimezone(UTC)) + self.offset
 
     def resolve(self, states: StateMap) -> "DateTime":
         return self
@@ -238,11 +246,11 @@ class EntityTime:
     entity_id: str
     offset: timedelta = timedelta()
 
-    def next_after(self, moment: datetime, place: Place, states: StateMap) -> datetime | None:
+    def next_after(self, moment: datetime, place: Place, states: StateMap = NO_STATES) -> datetime | None:
         held = self.resolve(states)
         return None if held is None else held.next_after(moment, place, states)
 
-    def on_day(self, day: date, place: Place, states: StateMap) -> datetime | None:
+    def on_day(self, day: date, place: Place, states: StateMap = NO_STATES) -> datetime | None:
         held = self.resolve(states)
         return None if held is None else held.on_day(day, place, states)
 

@@ -169,8 +169,9 @@ class Roster(Generic[EntryT]):
         return list(self._entries.values())
 
     def entries_of(self, app: str, instance: str) -> tuple[EntryT, ...]:
-        """Return the entries of one app instance."""
-        return tuple(entry for key, entry in self._entries.items() if key[:2] == (app, instance))
+        """Return the entries of one app instance. May be called in a thread."""
+        # `tuple` copies the items in one step. A loop over the items would fail if the event loop added an entry.
+        return tuple(entry for key, entry in tuple(self._entries.items()) if key[:2] == (app, instance))
 
     def call(self, function: Callable[[], None]) -> None:
         """Call a function on the event loop; see `LoopAffinity.call`."""

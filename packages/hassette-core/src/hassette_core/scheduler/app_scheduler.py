@@ -1,24 +1,31 @@
 """`AppScheduler`: the scheduler of one app instance, ``self.scheduler``."""
 
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Collection
+from datetime import datetime, time, timedelta
 from typing import Unpack
 
 from hassette_core.errors import RegistrationError
-from hassette_core.handlers import LONGEST_DURATION_S, Duration, Handler, keyword_options, seconds
-from hassette_core.scheduler.job import Job
+from hassette_core.handlers import Duration, Handler, keyword_options, seconds
+from hassette_core.moments import SunEvent, SunTime, parse_days
+from hassette_core.scheduler.job import Job, JobGroup
 from hassette_core.scheduler.options import JobOptions
-from hassette_core.scheduler.schedules import Cron, Daily, Interval, Once, Schedule, Sun
+from hassette_core.scheduler.parsing import hourly, minutely
+from hassette_core.scheduler.schedules import AtMoment, Cron, Interval, Schedule
 from hassette_core.scheduler.service import SchedulerService
 
-SHORTEST_S = 0.001
-"""The shortest interval of `run_every`, in seconds. The event loop's timers are not precise enough for less."""
+DayNames = str | Collection[str] | None
+"""DayNames of the week, such as ``"mon-fri"`` or ``["sat", "sun"]``; None for every day."""
 
 
 class AppScheduler:
     """Registers the jobs of one app instance. Each method takes the handler first and returns a `Job`.
 
-    The handler of a job is called without arguments. Use `functools.partial` or a lambda to pass arguments. Jobs end
-    when the app instance stops. A plain ``def`` handler runs in a thread and cannot register jobs.
+    The option ``kwargs`` passes arguments to the handler. Jobs end when the app instance stops. A plain ``def`` handler
+    runs in a thread and cannot register jobs.
+
+    A *moment* is a time of day such as ``"07:00"``, the sun such as ``"sunset - 00:30"``, an entity such as
+    ``"input_datetime.wake_up"``, or a `time` or `datetime`. The page *Schedules and times* of the documentation has the
+    whole grammar. When an entity changes, the clock is set or the home moves, the scheduler plans the job again.
 
     Before each run of a recurring job, the scheduler plans the next run, so that a failed or cancelled run does not end
     the series. While the machine is suspended or the event loop is blocked, a job may miss several runs. Afterwards the
@@ -68,19 +75,21 @@ class AppScheduler:
         return self._add(handler, Interval(seconds("delay", delay, zero=True)), options)
 
     @keyword_options
-    def run_once(self, handler: Handler, /, at: datetime | time, **options: Unpack[JobOptions]) -> Job:
-        """Run a handler once, at a moment in the future.
+    def run_once(self, handler: Handler, /, at: str | datetime | time, **options: Unpack[JobOptions]) -> Job:
+        """Run a handler once, when a moment comes next.
 
         Example:
             ::
 
-                self.scheduler.run_once(self.lights_out, time(22, 30))
+                self.scheduler.run_once(self.lights_out, "22:30")
+                self.scheduler.run_once(self.ring, "sensor.phone_next_alarm - 00:15")
 
         Args:
             handler: The callable to run, as in `run_in`.
-            at: A datetime or a time of day. If a time of day has passed today, the handler runs tomorrow. A naive
-                datetime is in the home's time zone, which may differ from the machine's. For the machine's time zone,
-                pass an aware datetime, such as ``datetime.now().astimezone() + timedelta(hours=1)``.
+            at: A moment. If a time of day has passed today, the handler runs tomorrow. A naive datetime is in the
+                home's time zone, which may differ from the machine's. For the machine's time zone, pass an aware
+                datetime, such as ``datetime.now().astimezone() + timedelta(hours=1)``. While the time is unknown, for
+                example because the entity is unavailable, no run is planned and `Job.next_run` is None.
             **options: The options of every job, `JobOptions`.
 
         Returns:
@@ -90,12 +99,7 @@ class AppScheduler:
             RegistrationError: The moment has passed, the job cannot work, its name is taken, or the caller runs in a
                 thread. The message explains how to fix it.
         """
-        if isinstance(at, time):
-            moment = Daily(_local_time("at", at)).next_after(self._service.clock.now(), self._service.place)
-            assert moment is not None  # a time of day always comes again
-        else:
-            moment = self._moment("at", at, "use run_in for a delay, or run_daily for every day")
-        return self._add(handler, Once(moment.astimezone(self._service.place.zone)), options)
+        return self._add(handler, self._service.parser().once("at", at), options)
 
     @keyword_options
     def run_every(
@@ -103,7 +107,7 @@ class AppScheduler:
         handler: Handler,
         /,
         interval: Duration,
-        start: datetime | time | Duration | None = None,
+        start: str | datetime | time | Duration | None = None,
         **options: Unpack[JobOptions],
     ) -> Job:
         """Run a handler repeatedly, at a fixed interval.
@@ -119,8 +123,8 @@ class AppScheduler:
         Args:
             handler: The callable to run, as in `run_in`.
             interval: Seconds (or a timedelta) from one run to the next, at least 0.001.
-            start: When the first run is due: seconds (or a timedelta) from now, a datetime, or a time of day, as in
-                `run_once`. 0 means at once. None means after one interval.
+            start: When the first run is due: seconds (or a timedelta) from now, or a moment, as in `run_once`. 0 means
+                at once. None means after one interval.
             **options: The options of every job, `JobOptions`.
 
         Returns:
@@ -130,14 +134,74 @@ class AppScheduler:
             RegistrationError: The job cannot work, its name is taken, or the caller runs in a thread. The message
                 explains how to fix it.
         """
-        every_s = seconds("interval", interval)
-        if every_s < SHORTEST_S:
-            raise RegistrationError(f"interval must be {SHORTEST_S} seconds or more, got {interval!r}")
-        return self._add(handler, Interval(self._first_s(start, every_s), every_s), options)
+        return self._add(handler, self._service.parser().every(interval, start), options)
 
     @keyword_options
-    def run_daily(self, handler: Handler, /, at: time | str, **options: Unpack[JobOptions]) -> Job:
-        """Run a handler every day at a local time.
+    def run_minutely(
+        self, handler: Handler, /, second: int = 0, days: DayNames = None, **options: Unpack[JobOptions]
+    ) -> Job:
+        """Run a handler every minute, when the clock shows a second.
+
+        Example:
+            ::
+
+                self.scheduler.run_minutely(self.update_display)
+
+        Args:
+            handler: The callable to run, as in `run_in`.
+            second: The second of the minute, 0 to 59.
+            days: The local days of the runs, such as ``"mon-fri"``, ``"sat,sun"`` or ``["mon", "wed"]``. None means
+                every day.
+            **options: The options of every job, `JobOptions`.
+
+        Returns:
+            The job, which runs until `Job.cancel` is called or the app instance stops.
+
+        Raises:
+            RegistrationError: The job cannot work, its name is taken, or the caller runs in a thread. The message
+                explains how to fix it.
+        """
+        return self._add(handler, minutely(second, days), options)
+
+    @keyword_options
+    def run_hourly(
+        self,
+        handler: Handler,
+        /,
+        minute: int = 0,
+        second: int = 0,
+        days: DayNames = None,
+        **options: Unpack[JobOptions],
+    ) -> Job:
+        """Run a handler every hour, when the clock shows a minute and a second.
+
+        Example:
+            Run at 00:15, 01:15 and so on::
+
+                self.scheduler.run_hourly(self.chime, minute=15)
+
+        Args:
+            handler: The callable to run, as in `run_in`.
+            minute: The minute of the hour, 0 to 59.
+            second: The second of the minute, 0 to 59.
+            days: The local days of the runs, as in `run_minutely`.
+            **options: The options of every job, `JobOptions`.
+
+        Returns:
+            The job, which runs until `Job.cancel` is called or the app instance stops. When daylight saving time ends,
+            it runs in both passes of the repeated hour.
+
+        Raises:
+            RegistrationError: The job cannot work, its name is taken, or the caller runs in a thread. The message
+                explains how to fix it.
+        """
+        return self._add(handler, hourly(minute, second, days), options)
+
+    @keyword_options
+    def run_daily(
+        self, handler: Handler, /, at: str | time, days: DayNames = None, **options: Unpack[JobOptions]
+    ) -> Job:
+        """Run a handler each time that a moment comes, on every day or on some days of the week.
 
         When daylight saving time begins, clocks skip an hour. If they skip the time of the job, the handler runs in the
         first minute after the skipped hour. When daylight saving time ends, clocks show an hour twice. If they show the
@@ -146,11 +210,17 @@ class AppScheduler:
         Example:
             ::
 
-                self.scheduler.run_daily(self.open_blinds, "07:00")
+                self.scheduler.run_daily(self.open_blinds, "07:00", days="mon-fri")
+                self.scheduler.run_daily(self.lights_on, "sunset - 00:30")
+                self.scheduler.run_daily(self.wake_up, "input_datetime.wake_up")
 
         Args:
             handler: The callable to run, as in `run_in`.
-            at: A time of day in the home's time zone, as a `time` or a string such as ``"07:00"``.
+            at: A moment, in the home's time zone. If an entity holds a date and a time, the handler runs once at that
+                moment, and again after the entity has got another date. While the entity has no value, no run is
+                planned. If it is set to a time of day that has passed today, the next run is tomorrow.
+            days: The local days of the runs, as in `run_minutely`. The day is that of the run, with the offset and
+                without the jitter.
             **options: The options of every job, `JobOptions`.
 
         Returns:
@@ -160,7 +230,7 @@ class AppScheduler:
             RegistrationError: The job cannot work, its name is taken, or the caller runs in a thread. The message
                 explains how to fix it.
         """
-        return self._add(handler, Daily(_local_time("at", at)), options)
+        return self._add(handler, self._service.parser().daily("at", at, days), options)
 
     @keyword_options
     def run_cron(self, handler: Handler, /, expression: str, **options: Unpack[JobOptions]) -> Job:
@@ -191,7 +261,9 @@ class AppScheduler:
         return self._add(handler, schedule, options)
 
     @keyword_options
-    def run_at_sunset(self, handler: Handler, /, offset: Duration = 0, **options: Unpack[JobOptions]) -> Job:
+    def run_at_sunset(
+        self, handler: Handler, /, offset: Duration = 0, days: DayNames = None, **options: Unpack[JobOptions]
+    ) -> Job:
         """Run a handler every day at sunset. On days without a sunset, it does not run.
 
         Until Home Assistant has reported the home's location, no run is planned and `Job.next_run` is None.
@@ -204,6 +276,7 @@ class AppScheduler:
         Args:
             handler: The callable to run, as in `run_in`.
             offset: Seconds (or a timedelta) after sunset; negative for a time before sunset.
+            days: The local days of the runs, as in `run_daily`.
             **options: The options of every job, `JobOptions`.
 
         Returns:
@@ -213,10 +286,12 @@ class AppScheduler:
             RegistrationError: The job cannot work, its name is taken, or the caller runs in a thread. The message
                 explains how to fix it.
         """
-        return self._add(handler, Sun("sunset", _offset(offset)), options)
+        return self._add(handler, _sun("sunset", offset, days), options)
 
     @keyword_options
-    def run_at_sunrise(self, handler: Handler, /, offset: Duration = 0, **options: Unpack[JobOptions]) -> Job:
+    def run_at_sunrise(
+        self, handler: Handler, /, offset: Duration = 0, days: DayNames = None, **options: Unpack[JobOptions]
+    ) -> Job:
         """Run a handler every day at sunrise. On days without a sunrise, it does not run.
 
         Until Home Assistant has reported the home's location, no run is planned and `Job.next_run` is None.
@@ -229,6 +304,7 @@ class AppScheduler:
         Args:
             handler: The callable to run, as in `run_in`.
             offset: Seconds (or a timedelta) after sunrise; negative for a time before sunrise.
+            days: The local days of the runs, as in `run_daily`.
             **options: The options of every job, `JobOptions`.
 
         Returns:
@@ -238,11 +314,44 @@ class AppScheduler:
             RegistrationError: The job cannot work, its name is taken, or the caller runs in a thread. The message
                 explains how to fix it.
         """
-        return self._add(handler, Sun("sunrise", _offset(offset)), options)
+        return self._add(handler, _sun("sunrise", offset, days), options)
+
+    def jobs(self) -> tuple[Job, ...]:
+        """Return the jobs of this app instance that have not ended, in the order of their registration.
+
+        Example:
+            Show when each job runs next::
+
+                for job in self.scheduler.jobs():
+                    self.logger.info("Job", extra={"job": job.name, "next_run": job.next_run})
+        """
+        return tuple(Job(job, self._service) for job in self._service.jobs(self._app, self._instance))
+
+    def group(self, name: str) -> JobGroup:
+        """Return the jobs with the option ``group=name``, to pause, resume or cancel them together.
+
+        Example:
+            ::
+
+                self.scheduler.group("holiday").pause()
+        """
+        return JobGroup(name, self._app, self._instance, self._service)
 
     def cancel_all(self) -> None:
         """Cancel every job of this app instance. Runs that have started continue. May be called in a thread."""
         self._service.cancel_all(self._app, self._instance)
+
+    def restore(self, owner: object) -> None:
+        """Register the persistent timers of an earlier start again. The framework calls this after ``on_initialize``.
+
+        Args:
+            owner: The object of the app.
+        """
+        self._service.restore(self._app, self._instance, owner)
+
+    def suspend(self) -> None:
+        """End every job, but keep the persistent timers for the next start. The framework calls this at a stop."""
+        self._service.cancel_all(self._app, self._instance, keep_timers=True)
 
     def end(self) -> None:
         """Cancel every job, and refuse further jobs. The framework calls this when the app instance has ended."""
@@ -258,56 +367,7 @@ class AppScheduler:
         job = self._service.add(self._app, self._instance, handler, schedule, options)
         return Job(job, self._service)
 
-    def _first_s(self, start: datetime | time | Duration | None, every_s: float) -> float:
-        if start is None:
-            return every_s
-        now = self._service.clock.now()
-        if isinstance(start, time):
-            moment = Daily(_local_time("start", start)).next_after(now, self._service.place)
-            assert moment is not None  # a time of day always comes again
-        elif isinstance(start, datetime):
-            moment = self._moment("start", start, "leave it out to start after one interval")
-        else:
-            return seconds("start", start, zero=True)
-        return (moment - now).total_seconds()
 
-    def _moment(self, option: str, at: object, advice: str) -> datetime:
-        """Return a moment in the future (UTC). ``advice`` is the end of the error message for a moment in the past."""
-        if not isinstance(at, datetime):
-            raise RegistrationError(f"{option} must be a datetime or a time of day, got {at!r}")
-        now, place = self._service.clock.now(), self._service.place
-        try:
-            moment = place.moment(at) if at.tzinfo is None else at.astimezone(UTC)
-            too_far = moment - now > timedelta(seconds=LONGEST_DURATION_S)
-        except OverflowError:  # on the first or last day of the calendar, the conversion to UTC can leave its range
-            moment, too_far = now, True
-        if too_far:
-            raise RegistrationError(f"{option} must be within the next 100 years, got {at!r}")
-        if moment >= now:
-            return moment
-        reading = ""
-        if at.tzinfo is None:
-            # If machine and home have different time zones, the caller may have passed the machine's time.
-            reading = (
-                f" ({moment:%Y-%m-%d %H:%M:%S} UTC, read as local time of {place.zone}; now it is"
-                f" {now:%Y-%m-%d %H:%M:%S} UTC; if you meant the machine's time, pass an aware datetime:"
-                f" {option}.astimezone())"
-            )
-        raise RegistrationError(f"{option} must be in the future, got {at!r}{reading}; {advice}")
-
-
-def _local_time(option: str, at: object) -> time:
-    if isinstance(at, str):
-        try:
-            at = time.fromisoformat(at)
-        except ValueError:
-            raise RegistrationError(f"{option} must be a time of day, such as '07:00', got {at!r}") from None
-    if not isinstance(at, time):
-        raise RegistrationError(f"{option} must be a time of day, such as time(7, 0) or '07:00', got {at!r}")
-    if at.tzinfo is not None:
-        raise RegistrationError(f"{option} must be a local time without a time zone, got {at!r}")
-    return at
-
-
-def _offset(offset: Duration) -> timedelta:
-    return timedelta(seconds=seconds("offset", offset, negative=True))
+def _sun(event: SunEvent, offset: Duration, days: DayNames) -> AtMoment:
+    elapsed = timedelta(seconds=seconds("offset", offset, negative=True))
+    return AtMoment(SunTime(event, elapsed), parse_days(days))

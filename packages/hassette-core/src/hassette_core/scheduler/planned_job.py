@@ -1,14 +1,15 @@
 """`PlannedJob`: a job with the plan of its next run."""
 
-import random
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from hassette_core.clock import STEP, TimerClock
-from hassette_core.handlers import Handler
-from hassette_core.moments import Place
+from hassette_core.handlers import Handler, describe_duration
+from hassette_core.moments import Place, StateMap, SunTime
 from hassette_core.roster import RunLane
-from hassette_core.scheduler.schedules import Calendar, Interval, Schedule, Sun
+from hassette_core.scheduler.job_conditions import JobCondition
+from hassette_core.scheduler.options import NO_JITTER, RUN_LATE, Jitter, Misfires
+from hassette_core.scheduler.schedules import AtMoment, Calendar, Interval, Schedule, StartAt
 from hassette_executor import DueTrigger, ExecuteJob, JobRegistration
 
 MAX_COUNTED = 1_000
@@ -42,10 +43,33 @@ class Plan(NamedTuple):
     due_ns: int
     base_ns: int
 
-    @property
-    def due_us(self) -> int:
-        """The time of the run, in microseconds since the Unix epoch."""
-        return microseconds(self.at)
+
+class MissedRuns(NamedTuple):
+    """The due run and the runs that the job has missed, because the machine was suspended or the process was busy.
+
+    Attributes:
+        runs: Number of runs between the due run and now.
+        late_s: Seconds since the newest of all these runs was due.
+    """
+
+    runs: int
+    late_s: float
+
+
+class UpcomingJob(NamedTuple):
+    """The next run of a job.
+
+    Attributes:
+        app: The app's key.
+        instance: The app's instance.
+        name: The job's name.
+        due_us: The time of the run, in microseconds since the Unix epoch.
+    """
+
+    app: str
+    instance: str
+    name: str
+    due_us: int
 
 
 class PlannedJob:
@@ -56,12 +80,17 @@ class PlannedJob:
         lane: Starts, queues or skips the runs, depending on the mode.
         handler: The callable to run, without arguments.
         schedule: The times of the runs.
-        jitter_s: Maximum random delay of each run, in seconds.
         clock: Wall clock and monotonic clock.
+        states: The current states, for the moments that entities hold.
+        jitter: The random time that is added to each run.
+        misfires: The rule for late runs.
+        condition: Decides whether a due run starts; None starts every run.
+        group: The name of the group; None for a job without a group.
 
     Attributes:
         active: False once the job is cancelled, or once its only run has started.
-        plan: The next run; None if no run is planned.
+        paused: True while due runs are skipped.
+        timer: The id of the job's entry in the file of persistent timers; None if it has none.
         ticket: Number of the current entry in the agenda. Entries with other numbers are void.
     """
 
@@ -71,37 +100,78 @@ class PlannedJob:
         lane: RunLane,
         handler: Handler,
         schedule: Schedule,
-        jitter_s: float,
         clock: TimerClock,
+        states: StateMap,
+        *,
+        jitter: Jitter = NO_JITTER,
+        misfires: Misfires = RUN_LATE,
+        condition: JobCondition | None = None,
+        group: str | None = None,
     ) -> None:
         self.registration = registration
         self.schedule = schedule
+        self.group = group
         self.active = True
-        self.plan: Plan | None = None
+        self.paused = False
+        self.timer: str | None = None
         self.ticket = 0
+        self._plan: Plan | None = None
+        self._upcoming: UpcomingJob | None = None
         self._lane = lane
         self._handler = handler
-        self._jitter_s = jitter_s
         self._clock = clock
+        self._states = states
+        self._jitter = jitter
+        self._misfires = misfires
+        self._condition = condition
         self._last_base: datetime | None = None  # base of the last calendar run that was started
         self._back = timedelta()  # how far the wall clock was set back since then
+
+    @property
+    def plan(self) -> Plan | None:
+        """The next run; None if no run is planned."""
+        return self._plan
+
+    @plan.setter
+    def plan(self, plan: Plan | None) -> None:
+        self._plan = plan
+        self._upcoming = None
 
     @property
     def by_calendar(self) -> bool:
         """True if the schedule is a rule of the wall clock, False if it is an interval of the monotonic clock."""
         return not isinstance(self.schedule, Interval)
 
-    def run(self, plan: Plan) -> None:
-        """Offer a planned run to the lane."""
-        self._offer(DueTrigger(plan.due_us), plan.due_ns)
+    @property
+    def upcoming(self) -> UpcomingJob | None:
+        """The next run, for lists; None if no run is planned, or the job is paused."""
+        if self._upcoming is None and self._plan is not None and not self.paused:
+            registration = self.registration
+            self._upcoming = UpcomingJob(
+                registration.app, registration.instance, registration.name, microseconds(self._plan.at)
+            )
+        return None if self.paused else self._upcoming
+
+    def run_due(self, plan: Plan, missed: MissedRuns) -> None:
+        """Offer the due run to the lane, unless the job is paused, the run is too late, or its condition is false.
+
+        MissedRuns runs do not run later, because the due run replaces all of them.
+        """
+        trigger = DueTrigger(microseconds(plan.at))
+        late = f"the newest missed run was due {describe_duration(round(missed.late_s))} ago"
+        if self.paused:
+            self._lane.skip("disabled", missed.runs + 1, trigger, "the job or its group is paused")
+        elif self._misfires.rejects(missed.late_s):
+            self._lane.skip("misfire", missed.runs + 1, trigger, late)
+        else:
+            if missed.runs:
+                self._lane.skip("misfire", missed.runs, trigger, late)
+            if self._condition is None or self._condition.allows(self.registration, self._lane, trigger):
+                self._offer(trigger, plan.due_ns)
 
     def run_now(self) -> None:
         """Offer a manual run to the lane."""
         self._offer(DueTrigger(microseconds(self._clock.now()), manual=True), self._clock.monotonic_ns())
-
-    def skip_missed(self, count: int) -> None:
-        """Count missed runs."""
-        self._lane.skip("misfire", count)
 
     def drop_waiting(self) -> None:
         """Skip the waiting runs. The job stays active."""
@@ -123,28 +193,28 @@ class PlannedJob:
         if isinstance(self.schedule, Interval):
             self.plan = self._interval_plan(self._clock.monotonic_ns() + round(self.schedule.first_s * 1e9))
         else:
-            self._plan_calendar(self.schedule.next_after(self._clock.now(), place))
+            self._plan_calendar(self.schedule.next_after(self._clock.now(), place, self._states))
 
-    def plan_next(self, place: Place) -> int:
-        """Plan the run that follows the due run. Return the number of missed runs between these two.
-
-        Missed runs do not run later, because the due run replaces all of them.
-        """
+    def plan_next(self, place: Place) -> MissedRuns:
+        """Plan the run that follows the due run. Return the runs that were missed between these two."""
         assert self.plan is not None  # the job is due
         if isinstance(self.schedule, Interval):
             return self._next_interval(self.plan, self.schedule)
         assert self.plan.base is not None  # the plan of a calendar job has a base
         self._last_base, self._back = self.plan.base, timedelta()
+        if isinstance(self.schedule, StartAt):
+            self.schedule = self.schedule.interval
+            return self._next_interval(self.plan, self.schedule)
+        now, newest, missed = self._clock.now(), self.plan.at, 0
         if not self.schedule.recurring:
             self.plan = None
-            return 0
-        now, missed = self._clock.now(), 0
-        found = self.schedule.next_after(self.plan.base, place)
+            return MissedRuns(0, (now - newest).total_seconds())
+        found = self.schedule.next_after(self.plan.base, place, self._states)
         while found is not None and found <= now:
-            missed += 1
-            found = self.schedule.next_after(now if missed == MAX_COUNTED else found, place)
+            missed, newest = missed + 1, found
+            found = self.schedule.next_after(now if missed == MAX_COUNTED else found, place, self._states)
         self._plan_calendar(found)
-        return missed
+        return MissedRuns(missed, (now - newest).total_seconds())
 
     def replan(self, place: Place, since: datetime, back: timedelta) -> None:
         """Plan the next calendar run again, because the wall clock was set or the place has changed.
@@ -158,36 +228,38 @@ class PlannedJob:
         assert not isinstance(self.schedule, Interval)  # the wall clock does not move an interval
         now = self._clock.now()
         if self.plan is not None and self.plan.base is not None and self.plan.base <= now:
-            if self.plan.at <= now:
-                # The clock was set forward past the planned run, so the run is late and starts now.
-                self._plan_calendar(self.plan.base)
-            else:
-                # The scheduled time has passed, and the run waits only because of its jitter. A search for the next
-                # run after now would skip this run.
-                self.plan = self._at(self.plan.at, self.plan.base)
+            # Either the run waits only because of its jitter, and a search for the next run after now would skip it.
+            # Or the clock was set forward past the planned run, so that the run is late and starts now.
+            self.plan = self._at(self.plan.at, self.plan.base)
             return
-        found = self.schedule.next_after(since, place)
+        lead = timedelta(seconds=self._jitter.lead_s) + STEP
+        if self._last_base is not None and timedelta() < self._last_base - since <= lead:
+            # The run has started before its scheduled time, because of a negative jitter or a correction of the clock.
+            since = self._last_base
+        found = self.schedule.next_after(since, place, self._states)
         if found is not None and self._is_unwanted_repetition(self.schedule, found, place):
             assert self._last_base is not None
-            found = self.schedule.next_after(self._last_base, place)
-        if isinstance(self.schedule, Sun) and found is not None:
-            found = self._once_a_day(self.schedule, found, now, place)
+            found = self.schedule.next_after(self._last_base, place, self._states)
+        if isinstance(self.schedule, AtMoment) and isinstance(self.schedule.moment, SunTime) and found is not None:
+            found = self._once_a_day(self.schedule, self.schedule.moment, found, now, place)
         self._plan_calendar(found)
 
-    def _once_a_day(self, schedule: Sun, found: datetime, now: datetime, place: Place) -> datetime | None:
+    def _once_a_day(
+        self, schedule: AtMoment, sun: SunTime, found: datetime, now: datetime, place: Place
+    ) -> datetime | None:
         """Return the next run of a sun job. The job runs once per local day even if the home's location has changed.
 
         A new location or elevation moves a sunset by minutes. If today's sunset moves from the past into the future,
         the job has run today and would run again. If the sunset moves from the future into the past, the job would
         not run today.
         """
-        day = schedule.day_of(found, place)
-        if self._last_base is not None and found > self._last_base and schedule.day_of(self._last_base, place) == day:
-            return schedule.next_after(found, place)
+        day = sun.day_of(found, place)
+        if self._last_base is not None and found > self._last_base and sun.day_of(self._last_base, place) == day:
+            return schedule.next_after(found, place, self._states)
         if self.plan is not None and self.plan.base is not None:
-            planned_day = schedule.day_of(self.plan.base, place)
-            earlier = schedule.next_after(now - _DAY, place)
-            if planned_day != day and earlier is not None and schedule.day_of(earlier, place) == planned_day:
+            planned_day = sun.day_of(self.plan.base, place)
+            earlier = schedule.next_after(now - _DAY, place, self._states)
+            if planned_day != day and earlier is not None and sun.day_of(earlier, place) == planned_day:
                 return earlier  # this run is late and starts now
         return found
 
@@ -195,7 +267,7 @@ class PlannedJob:
         """Return whether the run was started before, and its time comes again only because the clock was set back."""
         if self._last_base is None or found > self._last_base or not timedelta() < self._back < REPEAT_GUARD:
             return False
-        following = schedule.next_after(found, place)
+        following = schedule.next_after(found, place, self._states)
         if schedule.fixed:
             # If the clock shows several times of a range or a list again, such as 7-22, the job follows the clock.
             return following is None or following > self._last_base
@@ -221,18 +293,20 @@ class PlannedJob:
         self.plan = self._at(self.plan.at, self.plan.base)
         return True
 
-    def _next_interval(self, plan: Plan, schedule: Interval) -> int:
+    def _next_interval(self, plan: Plan, schedule: Interval) -> MissedRuns:
+        now_ns = self._clock.monotonic_ns()
         if schedule.every_s is None:
             self.plan = None
-            return 0
+            return MissedRuns(0, (now_ns - plan.due_ns) / 1e9)
         every_ns = max(1, round(schedule.every_s * 1e9))
-        late_ns = max(0, self._clock.monotonic_ns() - plan.base_ns)
-        missed = late_ns // every_ns
+        missed = max(0, now_ns - plan.base_ns) // every_ns
+        newest_ns = plan.due_ns if not missed else plan.base_ns + missed * every_ns
         self.plan = self._interval_plan(plan.base_ns + (missed + 1) * every_ns)
-        return missed
+        return MissedRuns(missed, (now_ns - newest_ns) / 1e9)
 
     def _interval_plan(self, base_ns: int) -> Plan:
-        due_ns = base_ns + round(self._jitter() * 1e9)
+        earliest_s = (self._clock.monotonic_ns() - base_ns) / 1e9
+        due_ns = base_ns + round(self._jitter.draw(earliest_s) * 1e9)
         return Plan(self._wall_time(due_ns), None, due_ns, base_ns)
 
     def _wall_time(self, due_ns: int) -> datetime:
@@ -241,15 +315,15 @@ class PlannedJob:
     def _plan_calendar(self, base: datetime | None) -> None:
         if base is None:
             self.plan = None
-            return
-        self.plan = self._at(base + timedelta(seconds=self._jitter()), base)
+        elif self.plan is not None and self.plan.base == base:
+            self.plan = self._at(self.plan.at, base)  # keep the random time
+        else:
+            earliest_s = (self._clock.now() - base).total_seconds()
+            self.plan = self._at(base + timedelta(seconds=self._jitter.draw(earliest_s)), base)
 
     def _at(self, at: datetime, base: datetime) -> Plan:
         due_ns = self._clock.monotonic_ns() + (at - self._clock.now()) // timedelta(microseconds=1) * 1000
         return Plan(at, base, due_ns, due_ns)
-
-    def _jitter(self) -> float:
-        return random.uniform(0, self._jitter_s) if self._jitter_s else 0.0  # noqa: S311  spreads load, not a secret
 
 
 def microseconds(moment: datetime) -> int:

@@ -6,17 +6,19 @@ place changes, the timetable evaluates all calendar rules again.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise, takewhile
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Protocol
 
 from cronsim import CronSim, CronSimError
 
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import describe_duration
-from hassette_core.moments import Place, SunTime
+from hassette_core.moments import NO_STATES, DateTime, Days, Moment, Place, StateMap, TimeOfDay
 
 _DAY = timedelta(days=1)
+_MAX_SKIPPED_DAYS = 400
+"""Number of times of a moment that may be on other days of the week before the search ends."""
 _SAMPLE_START = datetime(2024, 1, 1, tzinfo=UTC)
 _SAMPLE_DAYS = 366
 _SAMPLE_RUNS = 1_500
@@ -49,11 +51,15 @@ class Calendar(Protocol):
         """
         ...
 
-    def next_after(self, moment: datetime, place: Place) -> datetime | None:
+    def next_after(self, moment: datetime, place: Place, states: StateMap = NO_STATES) -> datetime | None:
         """Return the first run (UTC) after a moment.
 
-        Return None if there is no such run, or if the rule needs the location and the location is unknown.
+        Return None if there is no such run, or if the location or the entity that the rule needs is unknown.
         """
+        ...
+
+    def entities(self) -> tuple[str, ...]:
+        """Return the entities whose states decide about the runs."""
         ...
 
 
@@ -64,10 +70,12 @@ class Interval:
     Attributes:
         first_s: Seconds until the first run.
         every_s: Seconds between runs; None for a single run.
+        text: The rule as a string, if it should differ from the delay.
     """
 
     first_s: float
     every_s: float | None = None
+    text: str = ""
 
     @property
     def recurring(self) -> bool:
@@ -76,6 +84,8 @@ class Interval:
 
     def describe(self) -> str:
         """Return the rule as a string, for the job's registration."""
+        if self.text:
+            return self.text
         return (
             f"once, after {describe_duration(self.first_s)}"
             if self.every_s is None
@@ -85,6 +95,9 @@ class Interval:
     def shortest_gap_s(self) -> float | None:
         return self.every_s
 
+    def entities(self) -> tuple[str, ...]:
+        return ()
+
 
 Schedule = Interval | Calendar
 """The times of a job's runs."""
@@ -92,13 +105,13 @@ Schedule = Interval | Calendar
 
 @dataclass(frozen=True, slots=True)
 class Once:
-    """A rule for a single run.
+    """A rule for a single run, when a moment comes next.
 
     Attributes:
-        at: The time of the run (aware).
+        moment: The moment of the run.
     """
 
-    at: datetime
+    moment: Moment
 
     recurring: ClassVar[bool] = False
 
@@ -108,30 +121,74 @@ class Once:
 
     def describe(self) -> str:
         """Return the rule as a string, for the job's registration."""
-        return f"once, at {self.at:%Y-%m-%d %H:%M:%S %Z}".rstrip()
+        return f"once, {_at(self.moment)}"
 
     def shortest_gap_s(self) -> float | None:
         """Return None, because there is only one run."""
         return None
 
-    def next_after(self, moment: datetime, place: Place) -> datetime | None:
-        """Return the time of the run, even if this time has passed.
+    def next_after(self, moment: datetime, place: Place, states: StateMap = NO_STATES) -> datetime | None:
+        """Return the time of the run. A moment with a date that the app gave may have passed.
 
         If the wall clock is set forward past this time, the job therefore runs late.
         """
-        return self.at.astimezone(UTC)
+        if isinstance(self.moment, DateTime):
+            return self.moment.moment(place)
+        return self.moment.next_after(moment, place, states)
+
+    def entities(self) -> tuple[str, ...]:
+        return self.moment.entities()
 
 
 @dataclass(frozen=True, slots=True)
-class Daily:
-    """A time of day, every day.
+class StartAt:
+    """A first run at a moment, and then an interval in seconds of the monotonic clock.
 
     Attributes:
-        at: The local time. When clocks skip it, the job runs in the first minute after the skipped time. When clocks
-            show it twice, the job runs the first time.
+        once: The first run.
+        every_s: Seconds between runs.
     """
 
-    at: time
+    once: Once
+    every_s: float
+
+    recurring: ClassVar[bool] = True
+
+    @property
+    def fixed(self) -> bool:
+        return True
+
+    @property
+    def interval(self) -> Interval:
+        """The schedule after the first run."""
+        return Interval(self.every_s, self.every_s, self.describe())
+
+    def describe(self) -> str:
+        """Return the rule as a string, for the job's registration."""
+        return f"every {describe_duration(self.every_s)}, first {_at(self.once.moment)}"
+
+    def shortest_gap_s(self) -> float | None:
+        return self.every_s
+
+    def next_after(self, moment: datetime, place: Place, states: StateMap = NO_STATES) -> datetime | None:
+        """Return the time of the first run."""
+        return self.once.next_after(moment, place, states)
+
+    def entities(self) -> tuple[str, ...]:
+        return self.once.entities()
+
+
+@dataclass(frozen=True, slots=True)
+class AtMoment:
+    """A run each time that a moment comes, on every day or on some days of the week.
+
+    Attributes:
+        moment: The moment of the runs.
+        days: The local days of the runs; None for every day.
+    """
+
+    moment: Moment
+    days: Days | None = None
 
     recurring: ClassVar[bool] = True
 
@@ -141,17 +198,31 @@ class Daily:
 
     def describe(self) -> str:
         """Return the rule as a string, for the job's registration."""
-        return f"daily at {self.at:%H:%M:%S}" if self.at.second else f"daily at {self.at:%H:%M}"
+        at = _at(self.moment)
+        if self.days is not None:
+            return f"{at} on {self.days.describe()}"
+        return f"daily {at}" if isinstance(self.moment, TimeOfDay) else at
 
     def shortest_gap_s(self) -> float | None:
+        """Return one day. The gap between two sunsets differs by a few minutes."""
         return _DAY.total_seconds()
 
-    def next_after(self, moment: datetime, place: Place) -> datetime | None:
+    def next_after(self, moment: datetime, place: Place, states: StateMap = NO_STATES) -> datetime | None:
         """Return the first run after a moment."""
-        day = moment.astimezone(place.zone).replace(tzinfo=None) - _DAY
-        while (found := place.at(day.date(), self.at)) <= moment:
-            day += _DAY
-        return found
+        found = self.moment.next_after(moment, place, states)
+        for _ in range(_MAX_SKIPPED_DAYS):
+            if found is None or self.days is None or place.day_of(found) in self.days:
+                return found
+            found = self.moment.next_after(found, place, states)
+        return None
+
+    def entities(self) -> tuple[str, ...]:
+        return self.moment.entities()
+
+
+def _at(moment: Moment) -> str:
+    text = moment.describe()
+    return text if moment.offset else f"at {text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +237,11 @@ class Cron:
 
     Attributes:
         expression: The expression, such as ``0 7 * * MON-FRI``.
+        text: The rule as a string, if it should differ from the expression.
     """
 
     expression: str
+    text: str = ""
 
     recurring: ClassVar[bool] = True
 
@@ -190,7 +263,7 @@ class Cron:
 
     def describe(self) -> str:
         """Return the rule as a string, for the job's registration."""
-        return f"cron {self.expression}"
+        return self.text or f"cron {self.expression}"
 
     def shortest_gap_s(self) -> float | None:
         """Return the shortest gap between the runs of one year.
@@ -203,7 +276,10 @@ class Cron:
         shortest = min(gaps, default=None)
         return None if shortest is None else shortest.total_seconds()
 
-    def next_after(self, moment: datetime, place: Place) -> datetime | None:
+    def entities(self) -> tuple[str, ...]:
+        return ()
+
+    def next_after(self, moment: datetime, place: Place, states: StateMap = NO_STATES) -> datetime | None:
         """Return the first run after a moment."""
         shown = moment.astimezone(place.zone)
         if self.fixed:
@@ -219,44 +295,3 @@ class Cron:
     def fixed(self) -> bool:
         """True if none of the second, minute and hour fields begins with ``*``."""
         return not any(field.startswith("*") for field in self.expression.split()[:-3])
-
-
-@dataclass(frozen=True, slots=True)
-class Sun:
-    """Sunrise or sunset, once on every local day on which the sun rises or sets.
-
-    At high latitudes, the sun may set shortly after midnight and again shortly before the next midnight. The job then
-    runs at the first sunset of the day. The day is that of the event, even if the offset moves the run to another day.
-
-    Attributes:
-        event: ``sunrise`` or ``sunset``.
-        offset: Time after the event; negative for a time before the event.
-    """
-
-    event: Literal["sunrise", "sunset"]
-    offset: timedelta = timedelta()
-
-    recurring: ClassVar[bool] = True
-
-    @property
-    def fixed(self) -> bool:
-        return True
-
-    def describe(self) -> str:
-        """Return the rule as a string, for the job's registration."""
-        offset_s = self.offset.total_seconds()
-        if not offset_s:
-            return f"at {self.event}"
-        return f"{describe_duration(abs(offset_s))} {'before' if offset_s < 0 else 'after'} {self.event}"
-
-    def shortest_gap_s(self) -> float | None:
-        """Return one day. The actual gap differs by a few minutes."""
-        return _DAY.total_seconds()
-
-    def day_of(self, run: datetime, place: Place) -> date:
-        """Return the local day of the sunrise or sunset to which a run belongs."""
-        return (run - self.offset).astimezone(place.zone).date()
-
-    def next_after(self, moment: datetime, place: Place) -> datetime | None:
-        """Return the first run after a moment; None if the location is unknown, or the sun does not rise or set."""
-        return SunTime(self.event, self.offset).next_after(moment, place, {})

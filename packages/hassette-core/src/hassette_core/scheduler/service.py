@@ -1,37 +1,33 @@
 """`SchedulerService`: register jobs, and run them when they are due."""
 
+import asyncio
+import logging
 from collections.abc import Callable
 from datetime import UTC, tzinfo
 from functools import partial
-from typing import NamedTuple
+from operator import attrgetter
+from pathlib import Path
+from typing import cast
 
 from hassette_core.clock import SystemClock, TimerClock
-from hassette_core.conditions import ConditionContext
+from hassette_core.conditions import Condition, ConditionContext, as_condition
+from hassette_core.errors import RegistrationError
 from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.moments import Place
 from hassette_core.roster import Roster, registration_fields
-from hassette_core.scheduler.options import DEFAULT_MODE, JobOptions, jitter_s_of, settings_of
-from hassette_core.scheduler.planned_job import PlannedJob
-from hassette_core.scheduler.schedules import Schedule
-from hassette_core.scheduler.timetable import Timetable
+from hassette_core.scheduler.job_conditions import JobCondition, JobConditions
+from hassette_core.scheduler.kept_jobs import KeptJobs, PausedKind
+from hassette_core.scheduler.options import DEFAULT_MODE, JobOptions, jitter_of, misfires_of, settings_of
+from hassette_core.scheduler.parsing import ScheduleParser
+from hassette_core.scheduler.persistence import check_persistent, kept_timer
+from hassette_core.scheduler.planned_job import PlannedJob, UpcomingJob, microseconds
+from hassette_core.scheduler.schedules import Interval, Schedule
+from hassette_core.scheduler.timetable import Timetable, Watch
 from hassette_executor import CommandExecutor, JobRegistration
 
-
-class UpcomingJob(NamedTuple):
-    """The next run of a job.
-
-    Attributes:
-        app: The app's key.
-        instance: The app's instance.
-        name: The job's name.
-        due_us: The time of the run, in microseconds since the Unix epoch.
-    """
-
-    app: str
-    instance: str
-    name: str
-    due_us: int
+logger = logging.getLogger(__name__)
+_DUE = attrgetter("due_us")
 
 
 class SchedulerService(AsyncWithService):
@@ -40,7 +36,10 @@ class SchedulerService(AsyncWithService):
     Args:
         executor: Runs the jobs.
         clock: Wall clock, monotonic clock and timers; the machine's clock by default.
-        conditions: Provides the view of conditions; by default, without states. The scheduler sets its place.
+        conditions: Provides the states and the view of conditions; by default, without states. The scheduler sets its
+            place.
+        watch: Reports changes of entities, for jobs at the time that an entity holds.
+        kept_in: The file for paused jobs and persistent timers. None keeps them only in memory.
         time_zone: Time zone of schedules until `set_place` provides the home's time zone.
         grace_s: Seconds that running jobs have to end when the scheduler stops. After this time, the scheduler cancels
             them.
@@ -60,6 +59,8 @@ class SchedulerService(AsyncWithService):
         *,
         clock: TimerClock | None = None,
         conditions: ConditionContext | None = None,
+        watch: Watch | None = None,
+        kept_in: Path | None = None,
         time_zone: tzinfo = UTC,
         grace_s: float = 5.0,
         redact: Callable[[str], str] = str,
@@ -68,13 +69,18 @@ class SchedulerService(AsyncWithService):
         self.clock = clock or SystemClock()
         self._grace_s = grace_s
         self.roster: Roster[PlannedJob] = Roster("job", executor)
-        self._timetable = Timetable(self.roster, self.clock, Place(zone=time_zone))
+        self._kept = KeptJobs(kept_in)
+        self._timetable = Timetable(
+            self.roster, self.clock, Place(zone=time_zone), watch=watch, on_last_run=self._forget
+        )
         self._conditions = conditions or ConditionContext({}, self.clock)
         self._conditions.place = self.place
+        self._checks = JobConditions(self._conditions, self.clock)
 
     async def start(self) -> None:
         """Run jobs from now on. Jobs may be registered before the start. A job that is already due runs now, once."""
         self.roster.bind()
+        self._kept.load()
         self._timetable.start()
 
     async def serve(self) -> None:
@@ -84,7 +90,11 @@ class SchedulerService(AsyncWithService):
             Exception: A schedule failed because of a defect. A restart of the scheduler puts all jobs with a planned
                 run back into the agenda.
         """
-        await self._timetable.ended.wait()
+        saving = asyncio.ensure_future(self._kept.serve())
+        try:
+            await self._timetable.ended.wait()
+        finally:
+            saving.cancel()
         if self._timetable.failure is not None:
             raise self._timetable.failure
 
@@ -96,6 +106,7 @@ class SchedulerService(AsyncWithService):
         if self._timetable.stop():
             await self.roster.stop(self._grace_s)
         self._timetable.ended.set()
+        await self._kept.save()
 
     def add(self, app: str, instance: str, handler: Handler, schedule: Schedule, options: JobOptions) -> PlannedJob:
         """Register a job and plan its first run. Apps use their `AppScheduler`.
@@ -110,18 +121,98 @@ class SchedulerService(AsyncWithService):
         Raises:
             RegistrationError: The job cannot work, or its name is taken. The message explains how to fix it.
         """
+        if (where := options.get("where")) is not None:
+            options = {**options, "where": as_condition("where", where, has_event=False)}  # a generator is read once
         settings = settings_of(options, schedule)
         fields = registration_fields(app, instance, handler, options, settings, self._redact)
-        kwargs = options.get("kwargs")
+        kwargs, persist, where = options.get("kwargs"), options.get("persist", False), options.get("where")
+        if persist:
+            check_persistent(handler, schedule, options)
         call = InjectionPlan(handler, "nothing", kwargs).bind(None)
         registration = JobRegistration(schedule=schedule.describe(), **fields)
         shared = kwargs is not None and not schedule.recurring
         lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE), shared=shared)
-        job = PlannedJob(registration, lane, call, schedule, jitter_s_of(options), self.clock)
+        job = PlannedJob(
+            registration,
+            lane,
+            call,
+            schedule,
+            self.clock,
+            self._conditions.view().states,
+            jitter=jitter_of(options),
+            misfires=misfires_of(options),
+            condition=None if where is None else JobCondition(cast("Condition", where), self._checks),
+            group=options.get("group"),
+        )
         self._timetable.plan_first(job)
+        if persist:
+            job.timer = self._kept.add_timer(kept_timer(handler, job, options))
+        job.paused = self._kept.is_paused(app, instance, registration.name, job.group)
         self.roster.add(job, options.get("on_error"), shared=shared)
         self._timetable.add(job)
         return job
+
+    def restore(self, app: str, instance: str, owner: object) -> None:
+        """Register the persistent timers of an app instance that an earlier start has kept.
+
+        A timer whose name the app has registered again, or whose method is gone, is dropped.
+
+        Args:
+            app: The app's key.
+            instance: The app's instance.
+            owner: The object of the app. Its methods are the handlers.
+        """
+        registered = {job.timer for job in self.roster.entries_of(app, instance)}
+        for timer_id, timer in self._kept.timers_of(app, instance):
+            if timer_id in registered:
+                continue
+            self._kept.remove_timer(timer_id)
+            first_s = (timer.due_us - microseconds(self.clock.now())) / 1e6
+            options = cast("JobOptions", {**timer.options, "persist": True})
+            try:
+                self.add(app, instance, getattr(owner, timer.method), Interval(first_s, text=timer.schedule), options)
+            except (RegistrationError, AttributeError) as error:
+                logger.warning(
+                    "Persistent timer cannot be registered again and is dropped",
+                    extra={"app": f"{app}.{instance}", "method": timer.method, "problem": str(error)},
+                )
+
+    def jobs(self, app: str, instance: str, *, name: str | None = None, group: str | None = None) -> list[PlannedJob]:
+        """Return the jobs of one app instance. Pages and commands find a job by its name.
+
+        Args:
+            app: The app's key.
+            instance: The app's instance.
+            name: Only the jobs with this name. Waiting jobs with arguments may share a name.
+            group: Only the jobs of this group.
+        """
+        return [
+            job
+            for job in self.roster.entries_of(app, instance)
+            if (name is None or job.registration.name == name) and (group is None or job.group == group)
+        ]
+
+    def set_paused(self, app: str, instance: str, kind: PausedKind, name: str, paused: bool) -> None:
+        """Pause or resume a job or a group, also for the next start. May be called in a thread.
+
+        Args:
+            app: The app's key.
+            instance: The app's instance.
+            kind: ``job`` or ``group``.
+            name: Name of the job or group.
+            paused: False resumes it.
+        """
+
+        def change() -> None:
+            self._kept.set_paused(app, instance, kind, name, paused)
+            for job in self.roster.entries_of(app, instance):
+                job.paused = self._kept.is_paused(app, instance, job.registration.name, job.group)
+
+        self.roster.call(change)
+
+    def parser(self) -> ScheduleParser:
+        """Return a parser for the times of a registration."""
+        return ScheduleParser(self.clock.now(), self.place, self._conditions.view().states)
 
     def run_now(self, job: PlannedJob) -> None:
         """Run a job once, now. Its schedule does not change. May be called in a thread."""
@@ -129,18 +220,43 @@ class SchedulerService(AsyncWithService):
 
     def cancel(self, job: PlannedJob) -> None:
         """End a job. Runs in progress continue. May be called in a thread."""
-        self.roster.call(partial(self._timetable.cancel, job))
 
-    def cancel_all(self, app: str, instance: str) -> None:
-        """End all jobs of one app instance. Runs in progress continue. May be called in a thread."""
-        self.roster.call_each(app, instance, self._timetable.cancel)
+        def end() -> None:
+            self._forget(job)
+            self._timetable.cancel(job)
+
+        self.roster.call(end)
+
+    def cancel_all(self, app: str, instance: str, *, group: str | None = None, keep_timers: bool = False) -> None:
+        """End all jobs of one app instance. Runs in progress continue. May be called in a thread.
+
+        Args:
+            app: The app's key.
+            instance: The app's instance.
+            group: Only the jobs of this group.
+            keep_timers: Whether `restore` registers the persistent timers again at the next start of the instance.
+        """
+
+        def end(job: PlannedJob) -> None:
+            if group is not None and job.group != group:
+                return
+            if not keep_timers:
+                self._forget(job)
+            self._timetable.cancel(job)
+
+        self.roster.call_each(app, instance, end)
+
+    def _forget(self, job: PlannedJob) -> None:
+        self._kept.remove_timer(job.timer)
 
     def upcoming(self) -> list[UpcomingJob]:
-        """Return the next run of every job that has a planned run, in the order of their due times."""
-        found = [
-            UpcomingJob(*job.registration.key, job.plan.due_us) for job in self.roster.entries() if job.plan is not None
-        ]
-        return sorted(found, key=lambda upcoming: upcoming.due_us)
+        """Return the next run of every job that has a planned run and is not paused, in the order of their due times.
+
+        Each job keeps its own entry until its plan changes, so that a call takes about 0.3 ms for 1,000 jobs.
+        """
+        found = [upcoming for job in self.roster.entries() if (upcoming := job.upcoming) is not None]
+        found.sort(key=_DUE)
+        return found
 
     @property
     def place(self) -> Place:

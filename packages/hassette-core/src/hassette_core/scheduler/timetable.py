@@ -2,21 +2,25 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from hassette_core.clock import ClockDrift, Timer, TimerClock
 from hassette_core.moments import Place
 from hassette_core.roster import Roster
 from hassette_core.scheduler.agenda import Agenda
-from hassette_core.scheduler.planned_job import Plan, PlannedJob
+from hassette_core.scheduler.options import LATE_S
+from hassette_core.scheduler.planned_job import PlannedJob
+from hassette_core.scheduler.schedules import Interval, Schedule
 
 logger = logging.getLogger(__name__)
 
 WATCH_S = 60.0
 """While there is a calendar job, the timer fires at least once in this many seconds. Then the timetable checks whether
 the wall clock was set or the machine was suspended, because the operating system reports neither."""
-LATE_S = 60.0
-"""A run that starts more than this many seconds after its due time is logged."""
+Watch = Callable[[str, Callable[[], None]], Callable[[], None]]
+"""Calls a function at each change of an entity, until the returned function is called. `BusService.watch` is one."""
 
 
 class Timetable:
@@ -26,6 +30,8 @@ class Timetable:
         roster: The registered jobs.
         clock: Wall clock, monotonic clock and timers.
         place: The home's time zone and location.
+        watch: Reports changes of entities, for jobs at the time that an entity holds. None for no such reports.
+        on_last_run: Called with a job before its only run starts.
 
     Attributes:
         place: The home's time zone and location; `set_place` changes it.
@@ -33,7 +39,15 @@ class Timetable:
         ended: Set when a failure has ended the timetable, or when the scheduler stops.
     """
 
-    def __init__(self, roster: Roster[PlannedJob], clock: TimerClock, place: Place) -> None:
+    def __init__(
+        self,
+        roster: Roster[PlannedJob],
+        clock: TimerClock,
+        place: Place,
+        *,
+        watch: Watch | None = None,
+        on_last_run: Callable[[PlannedJob], None] = lambda job: None,
+    ) -> None:
         self.place = place
         self.failure: Exception | None = None
         self.ended = asyncio.Event()
@@ -43,6 +57,10 @@ class Timetable:
         self._checked_ns = clock.monotonic_ns()
         self._agenda = Agenda()
         self._calendar_jobs = 0
+        self._watch = watch
+        self._on_last_run = on_last_run
+        self._by_entity: dict[str, dict[int, PlannedJob]] = {}
+        self._unwatch: dict[str, Callable[[], None]] = {}
         self._timer: Timer | None = None
         self._timer_ns = 0
         self._open = False
@@ -55,6 +73,8 @@ class Timetable:
         for job in self._roster.entries():
             self._agenda.put(job)
         self._check_clock()  # the clock may have been set while the timetable was stopped
+        for entity_id in tuple(self._by_entity):  # and entities may have changed
+            self._entity_changed(entity_id)
         self._arm()
 
     def stop(self) -> bool:
@@ -65,15 +85,14 @@ class Timetable:
 
     def add(self, job: PlannedJob) -> None:
         """Add a job whose first run is planned."""
-        self._calendar_jobs += job.by_calendar
+        self._follow(job)
         self._agenda.put(job)
         self._arm()
 
     def cancel(self, job: PlannedJob) -> None:
         """End a job. Runs in progress continue."""
         if job.active:
-            self._roster.remove(job)
-            self._calendar_jobs -= job.by_calendar
+            self._remove(job)
             job.end()
             self._arm()
 
@@ -105,8 +124,7 @@ class Timetable:
                 else:
                     self._start_due(job)
         except Exception as error:  # noqa: BLE001  asyncio would only log an exception of a timer; serve() raises it
-            self.failure = error
-            self.ended.set()
+            self._fail(error)
         else:
             self._arm()
 
@@ -114,28 +132,49 @@ class Timetable:
         plan = job.plan
         assert plan is not None  # the job was in the agenda
         late_s = (self._clock.monotonic_ns() - plan.due_ns) / 1e9
-        # Plan the next run first, so that a failure of this run cannot end the series.
+        # Plan the next run first, so that a failure of this run cannot end the series. The first run of some jobs has
+        # another schedule than the following ones.
+        schedule = job.schedule
         missed = job.plan_next(self.place)
-        if missed:
-            job.skip_missed(missed)
+        if job.schedule is not schedule:
+            self._unfollow(job, schedule)
+            self._follow(job)
         if late_s > LATE_S:
             logger.warning(
                 "Job runs late",
-                extra={"registration": job.registration.key, "late_s": round(late_s), "missed": missed},
+                extra={"registration": job.registration.key, "late_s": round(late_s), "missed": missed.runs},
             )
         if job.schedule.recurring:
             self._agenda.put(job)
-            job.run(plan)
+            job.run_due(plan, missed)
         else:
-            self._run_last(job, plan)
+            # Free the name before the run, so that the handler may register the job again. The registration is retired
+            # after the run, even if the run fails.
+            self._remove(job)
+            self._on_last_run(job)
+            job.run_due(plan, missed)
+            job.end()
 
-    def _run_last(self, job: PlannedJob, plan: Plan) -> None:
-        # Free the name before the run, so that the handler may register the job again. The registration is retired
-        # after the run, even if the run fails.
+    def _remove(self, job: PlannedJob) -> None:
         self._roster.remove(job)
-        self._calendar_jobs -= job.by_calendar
-        job.run(plan)
-        job.end()
+        self._unfollow(job, job.schedule)
+
+    def _follow(self, job: PlannedJob) -> None:
+        """Watch the clock and the entities for a job."""
+        self._calendar_jobs += job.by_calendar
+        for entity_id in job.schedule.entities():
+            self._by_entity.setdefault(entity_id, {})[id(job)] = job
+            if self._watch is not None and entity_id not in self._unwatch:
+                self._unwatch[entity_id] = self._watch(entity_id, partial(self._entity_changed, entity_id))
+
+    def _unfollow(self, job: PlannedJob, schedule: Schedule) -> None:
+        self._calendar_jobs -= not isinstance(schedule, Interval)
+        for entity_id in schedule.entities():
+            del self._by_entity[entity_id][id(job)]
+            if not self._by_entity[entity_id]:
+                del self._by_entity[entity_id]
+                if (unwatch := self._unwatch.pop(entity_id, None)) is not None:
+                    unwatch()
 
     def _arm(self) -> None:
         """Set the timer for the earliest job, or for the next check of the wall clock."""
@@ -170,6 +209,23 @@ class Timetable:
         # The clock may have been set directly after the previous check. No job has started since then, so the times
         # that the clock has shown since then are still due.
         self._replan(self._clock.now() - (unchecked if jump < timedelta() else timedelta()), -jump)
+
+    def _entity_changed(self, entity_id: str) -> None:
+        """Plan the jobs again whose time the entity holds."""
+        if not self._open:
+            return  # start() plans them again
+        try:
+            self._check_clock()
+            for job in tuple(self._by_entity.get(entity_id, {}).values()):
+                job.replan(self.place, self._clock.now(), timedelta())
+                self._agenda.put(job)
+            self._arm()
+        except Exception as error:  # noqa: BLE001  the caller must continue; serve() raises it
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = error
+        self.ended.set()
 
     def _replan(self, since: datetime, back: timedelta) -> None:
         for job in self._roster.entries():
