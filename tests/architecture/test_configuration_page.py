@@ -9,14 +9,19 @@ from pathlib import Path
 import pytest
 
 from hassette_core.config import FrameworkSettings, HomeAssistantSettings
-from hassette_core.config.model import AppEntry
+from hassette_core.config.model import AppEntry, WatchdogSettings
 from hassette_executor import ExecutorSettings
 from hassette_executor.otel.settings import OpenTelemetrySettings
 from hassette_store.settings import StoreSettings
 from hassette_sync.settings import WebSettings
 
 PAGE = Path(__file__).parents[2] / "docs/configuration.md"
-PYDANTIC = {"hassette": FrameworkSettings, "home_assistant": HomeAssistantSettings, "apps.<key>": AppEntry}
+PYDANTIC = {
+    "hassette": FrameworkSettings,
+    "home_assistant": HomeAssistantSettings,
+    "apps.<key>": AppEntry,
+    "watchdogs": WatchdogSettings,
+}
 DATACLASSES = {"executor": ExecutorSettings, "store": StoreSettings, "sync": WebSettings, "otel": OpenTelemetrySettings}
 MADE_UP = {"instance_id": "made for this home"}  # keys whose default is not a fixed value
 

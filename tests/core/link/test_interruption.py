@@ -10,8 +10,8 @@ from hassette_core.clock import ManualClock
 from hassette_core.link import ConnectionEnd
 from hassette_core.link.inbox import Inbox, MissedChanges
 from hassette_core.link.interruption import Interruption
-from hassette_core.link.loop_lag import LoopLag
 from hassette_core.states import Observation, StateCache
+from hassette_core.watchdogs import LoopLag
 from support.waiting import eventually
 
 CLOCK = ManualClock()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
+from functools import partial
 from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -25,6 +26,7 @@ from hassette_core.redaction import Redaction, redacted_logging
 from hassette_core.scheduler import SchedulerService
 from hassette_core.session import HomeFacts, SessionReporter, session_facts
 from hassette_core.states import Observation, StateCache
+from hassette_core.watchdogs import CauseChains, LoopWatch, report_ignored_cancellations
 from hassette_executor import Clock, CommandExecutor, MakeThreads, RecordSink, SinkWithStopLimit, ThreadPool
 
 logger = logging.getLogger(__name__)
@@ -94,8 +96,12 @@ class Hassette:
             clock=Clock(wall_ns=clock.wall_ns, monotonic_ns=clock.monotonic_ns),
             make_threads=make_threads,
         )
+        report_ignored_cancellations(self.executor)
         cache = StateCache()
         self.states = cache.states
+        # A test that moves the clock also stops the loop, for example in a debugger.
+        blocked_s = config.watchdogs.blocked_s if isinstance(clock, SystemClock) else 0
+        self._loop_watch = LoopWatch(self.executor, blocked_s=blocked_s)
         observation = Observation(monotonic_ns=clock.monotonic_ns)
         conditions = ConditionContext(self.states, clock)
         self.bus = BusService(
@@ -115,13 +121,19 @@ class Hassette:
             clock=clock,
             transport=transport or WebTransport.for_settings(config.home_assistant),
             observation=observation,
+            lag=self._loop_watch.lag if blocked_s else None,
             report=self.executor.report,
             count_loss=self.executor.count_loss,
         )
         home_data = HomeData(self.states)
         self.home = conditions.home = HomeRegistry(home_data)
         self._home_service = HomeService(self.link, home_data, clock)
-        self.api = Api(self.link, clock=clock, redact=redact)
+        causes = CauseChains(
+            config.watchdogs.loop_turns,
+            pause=partial(self.bus.pause_loop, pause_s=config.watchdogs.loop_pause_s),
+            monotonic_ns=clock.monotonic_ns,
+        )
+        self.api = Api(self.link, clock=clock, record=causes.record, redact=redact)
         self.scheduler = SchedulerService(
             self.executor,
             clock=clock,
@@ -175,6 +187,7 @@ class Hassette:
                 for sink in sinks
             ),
             ServiceSpec(self.executor, after=sink_names, required=True, reserve_s=self.config.hassette.executor_stop_s),
+            ServiceSpec(self._loop_watch, after=(self.executor.name,)),
             # The link stops after bus and scheduler, because handlers that finish in their grace period still need the
             # link to call services.
             ServiceSpec(self.link, after=(self.executor.name,), required=True),

@@ -52,7 +52,7 @@ from hassette_executor.records.runs import (
 from hassette_executor.records.texts import redact_and_cut
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.error_hooks import ErrorContext, ErrorHook, ErrorHooks
-from hassette_executor.running.execution import Execution, current_execution, record_service_call
+from hassette_executor.running.execution import Execution, current_execution, execution_in, record_service_call
 from hassette_executor.running.loop_calls import LoopCalls
 from hassette_executor.running.threads import MakeThreads, ThreadCall, ThreadPool, current_thread_call
 from hassette_executor.settings import ExecutorLimits, ExecutorSettings
@@ -117,6 +117,7 @@ __all__ = [
     "__version__",
     "current_execution",
     "current_thread_call",
+    "execution_in",
     "format_exception",
     "record_service_call",
     "redact_and_cut",

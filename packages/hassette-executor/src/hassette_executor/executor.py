@@ -64,6 +64,7 @@ class CommandExecutor:
         name: ``"command executor"``.
         feed: The live feed of records.
         hooks: Error hooks, called when a run has failed.
+        in_flight: The runs in progress.
 
     Example::
 
@@ -94,7 +95,7 @@ class CommandExecutor:
         self._dispatcher = RecordDispatcher(sinks, settings, self._scope.late, limits, clock, make_threads)
         self._buffer = self._dispatcher.buffer
         self.feed = self._dispatcher.feed
-        self._inflight = InFlight(self._executions, self._dispatcher.announce_running, clock)
+        self.in_flight = InFlight(self._executions, self._dispatcher.announce_running, clock)
         self._threads = make_threads(settings.threads, "run", RepeatedLog(logger, settings.log_interval_s))
         # Hooks have their own pool, so that a hung hook cannot starve handlers.
         self._hook_threads = make_threads(settings.hooks_at_once, "hook", RepeatedLog(logger, settings.log_interval_s))
@@ -119,7 +120,7 @@ class CommandExecutor:
         self._last_id = max(self._last_id, await self._dispatcher.last_id())
         self._stepped_back_us = ids.time_of(self._last_id) - ids.STEP_BACK_US
         self._stopped = asyncio.Event()  # a new event, because an earlier start may have used another event loop
-        self._inflight.open()
+        self.in_flight.open()
         self._threads.open()
         self._hook_threads.open()
         self._dispatcher.start()
@@ -143,16 +144,15 @@ class CommandExecutor:
             self._loop = None
             self._stopping = asyncio.create_task(self._stop(), name="hassette-executor-stop")
         if self._stopping is not None:
-            # The stop runs in a task, so that cancelling a caller does not cancel the flush. A second caller waits for
-            # the same task. If it returned at once, its event loop could end during the flush.
+            # Cancelling a caller must not cancel the flush, and a second caller must wait for it too.
             await asyncio.shield(self._stopping)
         self._stopped.set()
 
     async def _stop(self) -> None:
         loop, timeout_s = asyncio.get_running_loop(), self._settings.stop_timeout_s
         until = loop.time() + timeout_s
-        await self._inflight.wait_until_empty(timeout_s / 2, except_for=current_execution())
-        self._inflight.close()
+        await self.in_flight.wait_until_empty(timeout_s / 2, except_for=current_execution())
+        self.in_flight.close()
         # Hung runs and hooks must leave enough time for a healthy sink to store the rest.
         await self.hooks.close(min(self._settings.hook_timeout_s, timeout_s / 4))
         try:
@@ -185,8 +185,7 @@ class CommandExecutor:
                 ``SystemExit``.
             ExecutorStoppedError: The executor is not running. The command did not run, and there is no record.
         """
-        # The hot path: one call per event and handler. A short successful run without effects makes two objects (the
-        # execution and the record) and ends in this method. Every other run ends in _end.
+        # The hot path: a short successful run without effects makes two objects and ends here, others end in _end.
         loop = self._loop
         if loop is None:
             raise ExecutorStoppedError
@@ -199,16 +198,17 @@ class CommandExecutor:
             execution.task = task = _current_task(loop)
             execution.cancelling = task.cancelling()
             if timeout_s < SHORT_S:
-                self._inflight.watch(execution)
+                self.in_flight.watch(execution)
         executions = self._executions
         executions.add(execution)
-        if not self._inflight.sweeps_regularly:
-            self._inflight.watch(execution)
+        if started_ns - command.ready_ns > self.in_flight.late_ns:
+            self.in_flight.explain_wait(execution)
+        if not self.in_flight.sweeps_regularly:
+            self.in_flight.watch(execution)
         token = enter(execution)
         try:
             if registration.runs_in == "async":
-                # The callable returns an awaitable if `runs_in` is "async". The type `Call` cannot express this.
-                await command.call()  # pyright: ignore[reportGeneralTypeIssues]
+                await command.call()  # pyright: ignore[reportGeneralTypeIssues]  it returns an awaitable
             else:
                 await self._run_in_thread(execution)
                 started_ns = execution.started_ns
@@ -227,7 +227,7 @@ class CommandExecutor:
             return self._end(execution, None)[0]
         # No await until the record is in the buffer: a cancellation cannot lose the record.
         duration_us = (self._monotonic_ns() - started_ns) // 1000
-        started_us = (started_ns + self._inflight.wall_offset_ns) // 1000
+        started_us = (started_ns + self.in_flight.wall_offset_ns) // 1000
         ended_us = started_us + duration_us
         if self._stepped_back_us <= ended_us < self._millisecond_ends_us:
             self._last_id = record_id = self._last_id + 1  # like _next_id, but without a call and two divisions
@@ -252,10 +252,10 @@ class CommandExecutor:
         self._executions.discard(execution)
         command, now_ns = execution.command, self._monotonic_ns()
         if execution.run_number:
-            self._inflight.reported_run_ended(now_ns)
+            self.in_flight.reported_run_ended(now_ns)
         started_ns = now_ns if execution.waits_for_thread else execution.started_ns
         duration_us = (now_ns - started_ns) // 1000
-        started_us = (started_ns + self._inflight.wall_offset_ns) // 1000
+        started_us = (started_ns + self.in_flight.wall_offset_ns) // 1000
         waited_us = (started_ns - command.ready_ns) // 1000
         if raised is None and execution.effects is not None:
             raised = execution.effects.problem
@@ -379,7 +379,7 @@ class CommandExecutor:
 
     def running(self) -> tuple[RunningExecution, ...]:
         """Return all runs in progress, oldest first, except runs of sync handlers that still wait for a thread."""
-        return self._inflight.running()
+        return self.in_flight.running()
 
     @property
     def threads_at_work(self) -> int:

@@ -18,6 +18,7 @@ _REASON_LABELS = {
     "late_effect": "arrived after the run was recorded",
     "condition": "a condition did not hold",
     "predicate_failed": "condition raised an error",
+    "loop": "triggered itself too often",
     "slow_reader": "Home Assistant discarded them, because they were read too slowly",
 }
 INCIDENT_LABELS = {

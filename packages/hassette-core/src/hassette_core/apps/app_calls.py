@@ -79,11 +79,12 @@ async def call_app(
         task.cancel()
     if late:
         await asyncio.wait({task}, timeout=cancel_s)
+        ignored = "" if task.done() else ", and still runs because it ignores its cancellation"
         if not task.done():
             logger.error(
                 "App ignores its cancellation and is still running", extra={"app": subject_of(actor), "method": name}
             )
-        return AppProblem(f"it took longer than {timeout_s:g} s")
+        return AppProblem(f"it took longer than {timeout_s:g} s{ignored}")
     if task.cancelled() and not problems:
         return AppProblem("it was cancelled by code of the app")
     return problems[0] if problems else None

@@ -72,6 +72,18 @@ class ListenerContext(NamedTuple):
     redact: Callable[[str], str]
 
 
+class LoopPause(NamedTuple):
+    """A pause of a listener that triggered itself again and again.
+
+    Attributes:
+        until_ns: The end of the pause, by the monotonic clock.
+        caused: Returns whether an app has caused an event. Only these events are skipped.
+    """
+
+    until_ns: int
+    caused: Callable[[EventTrigger], bool]
+
+
 class Listener:
     """A handler that listens to a topic.
 
@@ -115,6 +127,7 @@ class Listener:
         self._once = options.get("once", False)
         self._ignores_missed = options.get("missed", DEFAULT_MISSED) == "ignore"
         self._key: Any = key
+        self._pause: LoopPause | None = None
         self._index = index
         self._context = context
         self._admit = self._run
@@ -278,7 +291,31 @@ class Listener:
         finally:
             ACTOR.reset(token)
 
+    @property
+    def paused(self) -> bool:
+        """Whether the listener is paused, because it triggered itself again and again."""
+        return self._pause is not None and self._context.clock.monotonic_ns() < self._pause.until_ns
+
+    def pause(self, pause: "LoopPause") -> None:
+        """Skip the events that apps cause, until the pause ends."""
+        self._pause = pause
+
+    def resume(self) -> None:
+        """End a pause."""
+        self._pause = None
+
+    def _skips(self, pause: "LoopPause", delivery: Delivery) -> bool:
+        if self._context.clock.monotonic_ns() >= pause.until_ns:
+            self._pause = None
+            return False
+        if not pause.caused(delivery.trigger):
+            return False
+        self._lane.skip("loop", 1, delivery.trigger, "the listener is paused because it triggered itself")
+        return True
+
     def _run(self, delivery: Delivery) -> None:
+        if self._pause is not None and self._skips(self._pause, delivery):
+            return
         if self._once:
             if not self.active:
                 return

@@ -1,12 +1,13 @@
 """`BusService`: pass each event to the listeners that match it."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 
 from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.entity_index import EntityIndex
 from hassette_core.bus.gates import HomeObservation, LocalObservation
-from hassette_core.bus.listener import ConditionFailures, Listener, ListenerContext
+from hassette_core.bus.listener import ConditionFailures, Listener, ListenerContext, LoopPause
 from hassette_core.bus.options import DEFAULT_MODE, ListenerOptions, settings_of
 from hassette_core.bus.topics import TopicIndex, any_group
 from hassette_core.bus.triggers import trigger_of
@@ -16,9 +17,12 @@ from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.roster import Roster, registration_fields
+from hassette_core.watchdogs import CauseLoop
 from hassette_executor import CommandExecutor, ListenerRegistration
 
 STATE_CHANGED = "state_changed"
+
+logger = logging.getLogger(__name__)
 
 
 class BusService(AsyncWithService):
@@ -54,6 +58,7 @@ class BusService(AsyncWithService):
         redact: Callable[[str], str] = str,
     ) -> None:
         self._redact = redact
+        self._executor = executor
         self._grace_s = grace_s
         self._changes: EntityIndex[Listener] = EntityIndex()
         self._events: TopicIndex[Listener] = TopicIndex(any_group)
@@ -188,6 +193,39 @@ class BusService(AsyncWithService):
     def cancel(self, listener: Listener) -> None:
         """End a listener. Runs in progress continue. May be called in a thread."""
         self.roster.call(listener.cancel)
+
+    def pause_loop(
+        self,
+        loop: CauseLoop,
+        pause_s: float,
+    ) -> None:
+        """Pause a listener that triggers itself, log and record it.
+
+        Args:
+            loop: The loop.
+            pause_s: Length of the pause in seconds. Events that no app has caused still lead to runs.
+        """
+        registration, chain, turns, caused = loop
+        pause = LoopPause(self._context.clock.monotonic_ns() + int(pause_s * 1e9), caused)
+        for listener in self.roster.entries_of(registration.app, registration.instance):
+            if listener.registration is registration:
+                listener.pause(pause)
+        names = [f"{each.app}.{each.instance}.{each.name}" for each in chain]
+        logger.error(
+            "Listener triggers itself again and again; it is paused for events that apps cause",
+            extra={"registration": registration.key, "chain": names, "turns": turns, "pause_s": pause_s},
+        )
+        who = f"{registration.name} triggers itself" if len(chain) == 1 else f"{', '.join(names)} trigger each other"
+        self._executor.report(
+            "loop_paused",
+            f"{registration.app}.{registration.instance}",
+            f"{who}: {turns} times within a minute. {registration.name} is paused for {pause_s:g} s for events that"
+            " apps cause; other events still lead to runs",
+        )
+
+    def resume(self, listener: Listener) -> None:
+        """End the pause of a listener that triggered itself. May be called in a thread."""
+        self.roster.call(listener.resume)
 
     def cancel_all(self, app: str, instance: str) -> None:
         """End all listeners of one app instance. Runs in progress continue. May be called in a thread."""

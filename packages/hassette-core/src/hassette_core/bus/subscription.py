@@ -47,5 +47,17 @@ class Subscription:
         """
         self._service.cancel(self._listener)
 
+    @property
+    def paused(self) -> bool:
+        """True while the listener is paused, because it triggered itself again and again.
+
+        Events that no app has caused still lead to runs.
+        """
+        return self._listener.paused
+
+    def resume(self) -> None:
+        """End the pause of a listener that triggered itself. May be called in a thread."""
+        self._service.resume(self._listener)
+
     def __repr__(self) -> str:
         return f"<Subscription {self.name} to {self.registration.topic}{'' if self.active else ', ended'}>"

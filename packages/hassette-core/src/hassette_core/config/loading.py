@@ -15,7 +15,7 @@ from hassette_core.config.text_file import read_text_file
 from hassette_core.errors import ConfigError
 
 DEFAULT_FILE = Path("hassette.toml")
-TABLES = ("hassette", "home_assistant", "executor", "apps")
+TABLES = ("hassette", "home_assistant", "executor", "watchdogs", "apps")
 OUR_PLUGINS = ("store", "sync")
 """Tables of hassette-store and hassette-sync. They are allowed even if these packages are not installed, so that one
 file works for all installations."""

@@ -125,6 +125,21 @@ class HomeAssistantSettings(Table):
             raise ValueError(f"token_file must be a readable file, got {str(path)!r}: not UTF-8 text") from None
 
 
+class WatchdogSettings(Table):
+    """``[watchdogs]``: limits for apps that disturb the others.
+
+    Attributes:
+        blocked_s: Code that blocks the event loop for so many seconds is reported; 0 reports none.
+        loop_turns: Listeners that trigger each other, or themselves, more often than this within a minute are paused;
+            0 pauses none.
+        loop_pause_s: Length of this pause, in seconds.
+    """
+
+    blocked_s: Annotated[float, Field(ge=0, le=600)] = 1.0
+    loop_turns: Annotated[int, Field(ge=0, le=10_000)] = 100
+    loop_pause_s: Annotated[float, Field(gt=0, le=86_400)] = 300.0
+
+
 class AppEntry(Table):
     """``[apps.<app key>]``: one app with one or several instances.
 
@@ -154,6 +169,7 @@ class HassetteConfig(BaseSettings):
         hassette: Settings of the framework.
         home_assistant: Address and token of Home Assistant.
         executor: Limits of runs and records; see `hassette_executor.ExecutorSettings`.
+        watchdogs: Limits for apps that disturb the others.
         apps: The apps by app key.
         plugins: The tables of plugins (``[store]``, ``[sync]``), which the plugins validate.
         file: The configuration file, if there is one.
@@ -164,6 +180,7 @@ class HassetteConfig(BaseSettings):
     hassette: FrameworkSettings = FrameworkSettings()
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()
     executor: ExecutorSettings = ExecutorSettings()
+    watchdogs: WatchdogSettings = WatchdogSettings()
     apps: dict[str, AppEntry] = Field(default_factory=dict[str, AppEntry])
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]], repr=False)
     file: Path | None = None

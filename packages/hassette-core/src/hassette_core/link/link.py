@@ -25,10 +25,10 @@ from hassette_core.link.connection import Connection
 from hassette_core.link.inbox import Inbox
 from hassette_core.link.interruption import CountLoss, Interruption
 from hassette_core.link.liveness import LivenessCheck
-from hassette_core.link.loop_lag import LoopLag
 from hassette_core.link.transport import ConnectionEnd, Transport
 from hassette_core.link.web_transport import CLOSE_TIMEOUT_S, MAX_MESSAGE_BYTES, WebTransport
 from hassette_core.states import Observation, StateCache
+from hassette_core.watchdogs import LoopLag
 from hassette_executor import RepeatedLog
 
 logger = logging.getLogger(__name__)
@@ -69,6 +69,7 @@ class HomeAssistantLink(AsyncWithService):
         max_message_bytes: Limit for a received message.
         setup_timeout_s: Limit for the subscription and the first answers of a connection, in seconds.
         startup_interval_s: While Home Assistant starts, the link asks at this interval whether it has started.
+        lag: Measures the lag of the event loop. By default, the link measures it.
         random: Source of the backoff's jitter. It returns numbers in [0, 1).
         sleep: Waits the given number of seconds between attempts.
         make_liveness_check: Creates the check of one connection.
@@ -104,6 +105,7 @@ class HomeAssistantLink(AsyncWithService):
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         setup_timeout_s: float = SETUP_TIMEOUT_S,
         startup_interval_s: float = STARTUP_INTERVAL_S,
+        lag: LoopLag | None = None,
         random: Callable[[], float] = random,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         make_liveness_check: Callable[..., LivenessCheck] = LivenessCheck,
@@ -131,7 +133,8 @@ class HomeAssistantLink(AsyncWithService):
         self._sleep = sleep
         self._make_liveness_check = make_liveness_check
         self._connection: Connection | None = None
-        self._lag = LoopLag()
+        self._lag = lag or LoopLag()
+        self._measures_lag = lag is None and not self._transport.in_process
         self._interruption: Interruption | None = None
         self._serving: asyncio.Task[None] | None = None
         self._repeated = RepeatedLog(logger, monotonic_ns=clock.monotonic_ns)
@@ -253,7 +256,7 @@ class HomeAssistantLink(AsyncWithService):
 
     async def _use(self, connection: Connection) -> ConnectionEnd:
         """Set up the connection, wait until it is lost, and return the cause."""
-        if not self._transport.in_process:
+        if self._measures_lag:
             self._lag.start()
         liveness = self._make_liveness_check(connection.ping, lambda: self._inbox.received, pause=self._transport.pause)
         lost = asyncio.create_task(connection.wait_until_lost())
@@ -275,7 +278,8 @@ class HomeAssistantLink(AsyncWithService):
             await asyncio.wait((lost,), timeout=CLOSE_TIMEOUT_S)
             return lost.result() if lost.done() else ConnectionEnd(str(error))
         finally:
-            self._lag.stop()
+            if self._measures_lag:
+                self._lag.stop()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)

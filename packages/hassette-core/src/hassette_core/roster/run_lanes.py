@@ -4,7 +4,9 @@ The decision depends on the ``mode`` of the listener or job. Home Assistant's au
 """
 
 import asyncio
+import contextvars
 import inspect
+import logging
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, NamedTuple, cast, get_args
@@ -14,6 +16,8 @@ from hassette_core.errors import RegistrationError
 from hassette_core.roster.overflow import Overflow
 from hassette_core.roster.owned_tasks import OwnedTasks, Task
 from hassette_executor import Command, CommandExecutor, Registration, Trigger
+
+logger = logging.getLogger(__name__)
 
 Mode = Literal["single", "restart", "queued", "parallel"]
 """The rule for a new run while an earlier run is in progress. With ``single``, the lane skips the new run. With
@@ -25,6 +29,10 @@ AT_ONCE = 50
 MAX_WAITING = 1_000
 """Maximum number of waiting runs of one listener or job. Further runs are skipped and counted as ``back_pressure``,
 except during a burst if the handler is quick; see `Overflow`."""
+
+
+IGNORED_S = 5.0
+"""A run that is still in progress this many seconds after its cancellation ignores it."""
 
 
 class _Limits(NamedTuple):
@@ -57,17 +65,19 @@ class CommandRunner:
 
     Args:
         executor: Runs the commands.
+        ignored_s: A cancelled run that is still in progress after this time ignores its cancellation.
 
     Attributes:
         overflow: Room for the waiting runs of bursts.
         retire_ended: Whether `retire` reports registrations to the executor. See `Roster.retire_ended`.
     """
 
-    def __init__(self, executor: CommandExecutor) -> None:
+    def __init__(self, executor: CommandExecutor, *, ignored_s: float = IGNORED_S) -> None:
         self._executor = executor
         self._tasks = OwnedTasks()
         self.overflow = Overflow()
         self.retire_ended = True
+        self._ignored_s = ignored_s
 
     def start(self, command: Command, on_end: Callable[[Task], None]) -> Task:
         """Run a command in a new task. ``on_end`` is called with the task when it has ended."""
@@ -85,6 +95,25 @@ class CommandRunner:
         self.overflow.forget(registration)
         if self.retire_ended:
             self._executor.retire(registration)
+
+    def expect_end(self, task: Task, registration: Registration) -> None:
+        """Report a cancelled run if it is still in progress after `IGNORED_S`, because the next run waits for it."""
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._ignored_s, self._check_ended, task, registration, context=contextvars.Context())
+
+    def _check_ended(self, task: Task, registration: Registration) -> None:
+        if task.done():
+            return
+        logger.error(
+            "Run ignores its cancellation and is still running; the run that replaces it waits",
+            extra={"registration": registration.key, "seconds": self._ignored_s},
+        )
+        self._executor.report(
+            "cancellation_ignored",
+            f"{registration.app}.{registration.instance}",
+            f"{registration.name} was cancelled because a new run replaces it, and still runs {self._ignored_s:g} s"
+            " later, so the new run waits; its code must not catch CancelledError without raising it again",
+        )
 
     async def stop(self, grace_s: float) -> int:
         """Wait up to ``grace_s`` seconds for the runs, then cancel the rest. Return the number of cancelled runs."""
@@ -206,6 +235,7 @@ class RunLane:
                 # this run as skipped.
                 self.skip(self._limits.reason)
             task.cancel()
+            self._runner.expect_end(task, self._registration)
 
     def _start(self, command: Command) -> None:
         self._running.add(self._runner.start(command, self._ended))

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 
 from hassette_executor.commands import Command
 from hassette_executor.errors import HassetteError
@@ -18,6 +19,8 @@ NEVER_NS = (1 << 63) - 1
 LONGEST_S = 1e9
 """Longest deadline in seconds, about thirty years. A longer deadline counts as this one, because ``inf`` seconds cannot
 be converted to nanoseconds."""
+IGNORED_S = 5.0
+"""A run that is still in progress this many seconds after its deadline ignores its cancellation."""
 MAX_LINE = 2_000
 """Characters kept of one log line, and of each text of a service call."""
 
@@ -64,6 +67,7 @@ class Execution:
         cancelling: Number of cancellation requests that were pending for the task at the start; 0 without a deadline.
         cancelling_at_deadline: The same number at the deadline.
         expired: Whether the deadline has passed and the task was cancelled.
+        reported_ignored: Whether it was reported that the run ignores its cancellation.
         run_number: Number of the run, once it has appeared in a list of runs in progress; 0 before.
         waits_for_thread: Whether this is a run of a sync handler that still waits for a thread.
         effects: Collector of log lines and service calls; None if there are none so far.
@@ -76,6 +80,7 @@ class Execution:
         "command",
         "effects",
         "expired",
+        "reported_ignored",
         "run_number",
         "scope",
         "started_ns",
@@ -93,9 +98,15 @@ class Execution:
         self.cancelling = 0
         self.cancelling_at_deadline = 0
         self.expired = False
+        self.reported_ignored = False
         self.run_number = 0
         self.waits_for_thread = False
         self.effects: GatheredEffects | None = None
+
+    def add_line(self, level: int, logger: str, text: str) -> None:
+        """Add a line to the log lines of the run. May be called in any thread."""
+        line = LogLine(time.time_ns() // 1000, level, logger, redact_and_cut(text, MAX_LINE, self.scope.redact))
+        self.scope.effects_of(self).add_line(line)
 
     def expire(self) -> None:
         """Cancel the run, because its deadline has passed."""
@@ -134,15 +145,26 @@ class Execution:
 
     @property
     def deadline_ns(self) -> int:
-        """The deadline by the monotonic clock; `NEVER_NS` if there is none or if it has passed already."""
-        if not self.timeout_s or self.expired:
+        """The deadline by the monotonic clock; `NEVER_NS` if there is none.
+
+        After the deadline has passed, the moment at which a run that is still in progress ignores its cancellation.
+        """
+        if not self.timeout_s or self.reported_ignored:
             return NEVER_NS
-        return self.started_ns + int(min(self.timeout_s, LONGEST_S) * 1e9)
+        until_s = self.timeout_s + (IGNORED_S if self.expired else 0)
+        return self.started_ns + int(min(until_s, LONGEST_S) * 1e9)
 
 
 _current: ContextVar[Execution | None] = ContextVar("hassette_current_execution", default=None)
 current_execution = _current.get
 """Return the execution that the calling code belongs to; None outside a run."""
+
+
+def execution_in(context: Context) -> Execution | None:
+    """Return the execution to which code in this context belongs; None outside a run."""
+    return context.get(_current)
+
+
 enter = _current.set
 """Make an execution the current one, and return a token for `leave`."""
 leave = _current.reset

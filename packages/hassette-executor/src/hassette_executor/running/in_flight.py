@@ -5,12 +5,13 @@ timer per run (`asyncio.timeout`) takes about 6 µs; an entry in a set takes a t
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from contextvars import Context
 
 from hassette_executor.clock import Clock
 from hassette_executor.records.runs import RunningExecution
-from hassette_executor.running.execution import NEVER_NS, Execution
+from hassette_executor.running.execution import IGNORED_S, NEVER_NS, Execution
 
 SWEEP_NS = 250_000_000
 """Interval of the sweeper, and the age at which a run is reported as in progress. This time plus the flush interval is
@@ -18,6 +19,10 @@ below one second, so a run is in the store within a second of its start."""
 SHORT_S = SWEEP_NS / 1e9
 """The same interval in seconds. If a run has a shorter deadline, the timer is set to that deadline."""
 _DRAIN_POLL_NS = 10_000_000
+
+
+ExplainWait = Callable[[Execution], str | None]
+"""Returns a sentence about why a run has waited, or None."""
 
 
 class InFlight:
@@ -35,6 +40,7 @@ class InFlight:
         wall_offset_ns: Wall clock minus monotonic clock. The difference is stored, so that the hot path reads only one
             clock. It is computed again each time the timer is set. After a step of the wall clock, it is therefore
             correct again within `SWEEP_NS`.
+        late_ns: A run that begins so many nanoseconds after its trigger gets a log line from `explain_wait`.
     """
 
     def __init__(
@@ -51,6 +57,9 @@ class InFlight:
         self._timer: asyncio.TimerHandle | None = None
         self._swept: asyncio.Event | None = None
         self._reporting = True
+        self.late_ns = NEVER_NS
+        self._explain: ExplainWait | None = None
+        self._report_ignored: Callable[[Execution, float], None] | None = None
 
     def open(self) -> None:
         """Report runs in progress again, after `close`."""
@@ -62,6 +71,23 @@ class InFlight:
         wake_ns = min(now + SWEEP_NS, execution.deadline_ns)
         if wake_ns < self._wake_ns:
             self._arm(wake_ns, now)
+
+    def explain_waits(self, explain: ExplainWait) -> None:
+        """Let a function explain why a run has waited. Set `late_ns` to the wait for which it is called."""
+        self._explain = explain
+
+    def explain_wait(self, execution: Execution) -> None:
+        """Add a log line to a run that began late, if the reason is known."""
+        if self._explain is not None and (text := self._explain(execution)) is not None:
+            execution.add_line(logging.WARNING, __name__, text)
+
+    def report_ignored_cancellations(self, report: Callable[[Execution, float], None]) -> None:
+        """Call a function with each run that is in progress `IGNORED_S` after its deadline, and with this time."""
+        self._report_ignored = report
+
+    def executions(self) -> tuple[Execution, ...]:
+        """Return the executions in progress."""
+        return tuple(self._executions)
 
     def reported_run_ended(self, now_ns: int) -> None:
         """Set the timer, so that a list without the ended run is reported."""
@@ -119,7 +145,10 @@ class InFlight:
         next_ns = NEVER_NS
         for execution in tuple(self._executions):
             if execution.deadline_ns <= now:
-                execution.expire()
+                if execution.expired:
+                    self._ignores_cancellation(execution)
+                else:
+                    execution.expire()
             next_ns = min(next_ns, execution.deadline_ns)
         if self._reporting:
             self._report_long_runs(now)
@@ -132,6 +161,13 @@ class InFlight:
         elif next_ns != NEVER_NS:
             self._arm(next_ns, now)
             self.sweeps_regularly = False
+
+    def _ignores_cancellation(self, execution: Execution) -> None:
+        execution.reported_ignored = True
+        text = f"the run goes on {IGNORED_S:g} s after its deadline, because its code ignores the cancellation"
+        execution.add_line(logging.ERROR, __name__, text)
+        if self._report_ignored is not None:
+            self._report_ignored(execution, IGNORED_S)
 
     def _report_long_runs(self, now_ns: int) -> None:
         running = self._snapshot(

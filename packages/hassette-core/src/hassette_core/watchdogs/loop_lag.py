@@ -1,7 +1,9 @@
 """`LoopLag`: by how much the event loop of this process delays its timers."""
 
 import asyncio
+import contextvars
 from collections import deque
+from collections.abc import Callable
 
 INTERVAL_S = 0.5
 SAMPLES = 60
@@ -12,9 +14,17 @@ class LoopLag:
     """Measures the delay of a timer again and again, from `start` to `stop`.
 
     A handler that blocks the event loop delays all timers. A slow network does not.
+
+    Args:
+        measured: Called with each delay, in seconds.
+
+    Attributes:
+        due_s: When the timer is due, by `time.monotonic`. None while there is no measurement. Any thread may read it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, measured: Callable[[float], None] | None = None) -> None:
+        self._measured = measured
+        self.due_s: float | None = None
         self._delays_s: deque[float] = deque(maxlen=SAMPLES)
         self._timer: asyncio.TimerHandle | None = None
 
@@ -34,12 +44,17 @@ class LoopLag:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            self.due_s = None
 
     def _set_timer(self) -> None:
         loop = asyncio.get_running_loop()
-        due = loop.time() + INTERVAL_S
-        self._timer = loop.call_at(due, self._measure, due)
+        due = self.due_s = loop.time() + INTERVAL_S
+        # The timer must not inherit the context of an app.
+        self._timer = loop.call_at(due, self._measure, due, context=contextvars.Context())
 
     def _measure(self, due: float) -> None:
-        self._delays_s.append(asyncio.get_running_loop().time() - due)
+        delay_s = asyncio.get_running_loop().time() - due
+        self._delays_s.append(delay_s)
         self._set_timer()
+        if self._measured is not None:
+            self._measured(delay_s)

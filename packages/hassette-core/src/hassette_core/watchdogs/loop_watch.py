@@ -1,0 +1,272 @@
+"""`LoopWatch`: find the code that blocks the event loop, and report it."""
+
+import asyncio
+import contextvars
+import linecache
+import logging
+import selectors
+import sys
+import sysconfig
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any, NamedTuple
+
+from hassette_core.containment import ACTOR, Actor, GuardedTask, subject_of
+from hassette_core.lifecycle import AsyncWithService
+from hassette_core.watchdogs.loop_lag import INTERVAL_S, LoopLag
+from hassette_executor import CommandExecutor, Execution, execution_in
+
+logger = logging.getLogger(__name__)
+
+SHORT_S = 0.25
+"""A run that waited at least this long for a blocked event loop gets a log line about it."""
+AFTER_S = 0.25
+"""A run that begins at most this long after a block gets the log line too: its event may have waited unread."""
+MAX_FRAMES = 8
+"""At most this many frames of the blocking code are reported."""
+_OURS = ("hassette_core", "hassette_executor")
+_LIBRARIES = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
+_IDLE = {selectors.__file__}
+
+
+class Block(NamedTuple):
+    """A time in which the event loop was blocked.
+
+    Attributes:
+        actor: The app whose code blocked the loop, with its listener or job if known. None if no app did.
+        what: The name of the listener, job or method.
+        frames: The frames of the app's code, innermost first: function, file and line.
+        execution: The run whose code blocked the loop; None if the code was no run.
+        began_s: The latest moment at which the block can have begun, by `time.monotonic`.
+    """
+
+    actor: Actor | None
+    what: str
+    frames: tuple[tuple[str, str, int], ...]
+    execution: Execution | None
+    began_s: float
+
+    @property
+    def who(self) -> str:
+        """The app and its listener, job or method, such as ``on_motion of hall.upstairs``."""
+        if self.actor is None:
+            return self.what or "unknown code"
+        subject = subject_of(self.actor)
+        return f"{self.what} of {subject}" if self.what else subject
+
+    @property
+    def where(self) -> str:
+        """The line that blocked the loop, and the calls that led to it."""
+        texts = [f"line {line} of {file} in {function}" for function, file, line in self.frames]
+        if not texts:
+            return "its code is unknown, because one call did not release the interpreter lock"
+        _, file, line = self.frames[0]
+        code = linecache.getline(file, line).strip()
+        return f"{texts[0]}{f' ({code[:200]})' if code else ''}" + "".join(f", called in {each}" for each in texts[1:])
+
+
+class LoopWatch(AsyncWithService):
+    """Service that reports code that blocks the event loop. All apps stand still while one of them does.
+
+    The service has a thread. If a timer of the event loop is late, the thread looks where the loop's thread is, and
+    finds the app and the run in the context of the running code. It logs a warning at once, and adds a line to the run.
+    When the loop runs again, it records the event ``loop_blocked`` with the duration, and each run that had to wait
+    gets a line.
+
+    Args:
+        executor: Records the event and the lines of the runs.
+        blocked_s: How long the event loop must be blocked, in seconds. The loop is checked every half a second, so a
+            block shorter than this time plus half a second may not be noticed. 0 disables the service.
+
+    Attributes:
+        name: ``"loop watch"``.
+        lag: Measures the delay of the loop's timers.
+    """
+
+    name = "loop watch"
+
+    def __init__(self, executor: CommandExecutor, *, blocked_s: float) -> None:
+        self._executor = executor
+        self._blocked_s = blocked_s
+        self.lag = LoopLag(self._measured)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread_id = 0
+        self._ended = threading.Event()
+        self._stopped = asyncio.Event()
+        self._block: Block | None = None
+        self._cpu_s = time.process_time()
+        self._last: tuple[Block, float] | None = None
+
+    async def start(self) -> None:
+        """Start the thread and the timer."""
+        self._stopped.clear()
+        if not self._blocked_s:
+            return
+        self.lag.start()
+        self._cpu_s = time.process_time()
+        self._ended = threading.Event()
+        self._loop = asyncio.get_running_loop()
+        self._thread_id = threading.get_ident()
+        self._executor.in_flight.explain_waits(self._explain)
+        self._executor.in_flight.late_ns = int(SHORT_S * 1e9)
+        threading.Thread(target=self._watch, args=(self._ended,), name="hassette-loop-watch", daemon=True).start()
+
+    async def serve(self) -> None:
+        """Wait until the service is stopped."""
+        await self._stopped.wait()
+
+    async def stop(self) -> None:
+        """End the thread and the timer."""
+        self._ended.set()
+        self.lag.stop()
+        self._stopped.set()
+
+    def _watch(self, ended: threading.Event) -> None:
+        pause_s = self._blocked_s
+        seen_due_s: float | None = None
+        while not ended.wait(pause_s):
+            due_s, now_s = self.lag.due_s, time.monotonic()
+            pause_s = self._blocked_s
+            if due_s is None:
+                continue
+            if now_s - due_s < self._blocked_s:
+                pause_s = max(0.02, due_s + self._blocked_s - now_s)
+            elif due_s != seen_due_s:
+                seen_due_s = due_s
+                self._found(due_s)
+
+    def _found(self, due_s: float) -> None:
+        """Look at the blocked loop. The thread calls this."""
+        assert self._loop is not None  # the thread starts after the loop is known
+        frame = sys._current_frames().get(self._thread_id)  # pyright: ignore[reportPrivateUsage]  documented
+        block = None if frame is None else _block_of(frame, self._loop, due_s)
+        if block is None:
+            return  # the loop waits for events: not its code is slow, but the machine
+        self._block = block
+        seconds = time.monotonic() - block.began_s
+        if block.execution is not None:
+            text = f"the run blocks the event loop, and all apps wait: {block.where}"
+            block.execution.add_line(logging.WARNING, __name__, text)
+        logger.warning(
+            "Code blocks the event loop; all apps wait",
+            extra={**_facts(block), "seconds": round(seconds, 1), "where": block.where},
+        )
+
+    def _measured(self, delay_s: float) -> None:
+        """Report the end of a block. The timer calls this after each measurement."""
+        block, self._block = self._block, None
+        now_s, cpu_s = time.monotonic(), time.process_time()
+        used_s, self._cpu_s = cpu_s - self._cpu_s, cpu_s
+        if block is None:
+            # A call that does not release the interpreter lock stops the thread as well. The process then uses the CPU.
+            # Otherwise the machine was busy or suspended.
+            if not self._blocked_s or delay_s < self._blocked_s or used_s < delay_s / 2:
+                return
+            block = Block(None, "", (), None, now_s - delay_s)
+        seconds = now_s - block.began_s
+        self._last = (block, now_s)
+        self._executor.report(
+            "loop_blocked",
+            "" if block.actor is None else subject_of(block.actor),
+            f"{block.who} blocked the event loop for {seconds:.1f} s; all apps waited. {_sentence(block.where)}",
+        )
+        for execution in self._executor.in_flight.executions():
+            began_s = execution.started_ns / 1e9
+            if execution is not block.execution and began_s < now_s - SHORT_S and _on_loop(execution):
+                self._tell(execution, block, seconds)
+        # Events that arrived during the block are read now. Their runs have waited, although their triggers look new.
+        self._executor.in_flight.late_ns = -1
+        assert self._loop is not None  # `start` has set it
+        self._loop.call_later(AFTER_S, self._end_after, context=contextvars.Context())
+
+    def _end_after(self) -> None:
+        self._executor.in_flight.late_ns = int(SHORT_S * 1e9)
+
+    def _explain(self, execution: Execution) -> str | None:
+        """Return the sentence for a run that begins after a block."""
+        now_s, waited_s = time.monotonic(), (execution.started_ns - execution.command.ready_ns) / 1e9
+        if (block := self._block) is not None:  # the block has just ended, and is not reported yet
+            seconds = now_s - block.began_s
+        elif self._last is not None and now_s - self._last[1] <= max(AFTER_S, waited_s):
+            block, ended_s = self._last
+            seconds = ended_s - block.began_s
+        else:
+            return None
+        if block.execution is execution:
+            return None
+        return f"the run began late: {block.who} blocked the event loop for {seconds:.1f} s until just before"
+
+    def _tell(self, execution: Execution, block: Block, seconds: float) -> None:
+        text = f"the run waited up to {seconds:.1f} s, because {block.who} blocked the event loop"
+        execution.add_line(logging.WARNING, __name__, text)
+
+
+def _on_loop(execution: Execution) -> bool:
+    return execution.command.registration.runs_in == "async"
+
+
+def _facts(block: Block) -> dict[str, Any]:
+    facts: dict[str, Any] = {"what": block.what}
+    if block.actor is not None:
+        facts |= {"app": subject_of(block.actor), "registration": block.actor}
+    return facts
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def _block_of(frame: FrameType, loop: asyncio.AbstractEventLoop, due_s: float) -> Block | None:
+    """Return the block whose code is at this frame. None if the loop waits for events."""
+    if frame.f_code.co_filename in _IDLE:
+        return None
+    outermost_first = [*_frames(frame)][::-1]
+    context = next((found for each in outermost_first if (found := _context_of(each)) is not None), None)
+    actor = None if context is None else context.get(ACTOR) or None
+    execution = None if context is None else execution_in(context)
+    began_s = due_s - INTERVAL_S
+    if execution is not None:
+        began_s = max(began_s, min(execution.started_ns / 1e9, due_s))
+    code = _app_frames(outermost_first)
+    what = actor[2] if actor is not None and len(actor) > 2 else ""
+    if actor is not None and not what:
+        task = asyncio.current_task(loop)
+        title = task.get_name() if isinstance(task, GuardedTask) and task.actor else ""
+        what = title.rpartition(" ")[2] or (code[-1][0].rpartition(".")[2] if code else "")
+    return Block(actor, what, code, execution, began_s)
+
+
+def _frames(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def _context_of(frame: FrameType) -> contextvars.Context | None:
+    """Return the context of a callback of the event loop, if the frame is its `asyncio.Handle`."""
+    if frame.f_code is not asyncio.Handle._run.__code__:  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType, reportAttributeAccessIssue]
+        return None
+    return getattr(frame.f_locals.get("self"), "_context", None)
+
+
+def _app_frames(outermost_first: Sequence[FrameType]) -> tuple[tuple[str, str, int], ...]:
+    """Return the frames of the app, innermost first. If there is no app, return the innermost frames.
+
+    The frames of a library that the app calls are left out, because the line of the app shows the call.
+    """
+    begin = (
+        max((number for number, each in enumerate(outermost_first) if _context_of(each) is not None), default=-1) + 1
+    )
+    called = [each for each in outermost_first[begin:] if not _is_library(each)]
+    chosen = called or outermost_first
+    return tuple(
+        (each.f_code.co_qualname, each.f_code.co_filename, each.f_lineno) for each in chosen[: -MAX_FRAMES - 1 : -1]
+    )
+
+
+def _is_library(frame: FrameType) -> bool:
+    package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+    file = frame.f_code.co_filename
+    return package in _OURS or file.startswith((*_LIBRARIES, "<frozen")) or "site-packages" in file
