@@ -27,7 +27,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(?!hassette_).*"),
     # These types of single settings and options are described where they are used.
     (r"py:class", r".*\.(JobOptions|StatusReport|HomeAssistantSettings|FrameworkSettings|AppEntry)"),
-    (r"py:class", r".*\.(ThreadCall|ClientSocket|Place|T)"),
+    (r"py:class", r".*\.(ThreadCall|ClientSocket|Place|WatchdogSettings|AppT|T)"),
 ]
 
 
