@@ -175,7 +175,7 @@ class LoopWatch(AsyncWithService):
         for execution in self._executor.in_flight.executions():
             began_s = execution.started_ns / 1e9
             if execution is not block.execution and began_s < now_s - SHORT_S and _on_loop(execution):
-                self._tell(execution, block, seconds)
+                self._note_wait(execution, block, seconds)
         # Events that arrived during the block are read now. Their runs have waited, although their triggers look new.
         self._executor.in_flight.late_ns = -1
         assert self._loop is not None  # `start` has set it
@@ -198,7 +198,7 @@ class LoopWatch(AsyncWithService):
             return None
         return f"the run began late: {block.who} blocked the event loop for {seconds:.1f} s until just before"
 
-    def _tell(self, execution: Execution, block: Block, seconds: float) -> None:
+    def _note_wait(self, execution: Execution, block: Block, seconds: float) -> None:
         text = f"the run waited up to {seconds:.1f} s, because {block.who} blocked the event loop"
         execution.add_line(logging.WARNING, __name__, text)
 
