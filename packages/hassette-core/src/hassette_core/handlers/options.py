@@ -16,6 +16,7 @@ import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple, ParamSpec, TypedDict, TypeVar, cast, get_args, get_type_hints
 
 from hassette_core.errors import RegistrationError
@@ -119,11 +120,12 @@ class RunOptions(TypedDict, total=False):
     ]
 
 
-def options_of(definition: type) -> dict[str, Option]:
+@functools.cache  # there are only two definitions, and reading them takes half a millisecond
+def options_of(definition: type) -> Mapping[str, Option]:
     """Return the options of a TypedDict by name. The options of `RunOptions` come last."""
     hints = get_type_hints(definition, include_extras=True)
     found = {name: next(extra for extra in get_args(hint) if isinstance(extra, Option)) for name, hint in hints.items()}
-    return dict(sorted(found.items(), key=lambda item: item[0] in RunOptions.__annotations__))
+    return MappingProxyType(dict(sorted(found.items(), key=lambda item: item[0] in RunOptions.__annotations__)))
 
 
 def check_options(definition: type, given: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
