@@ -3,8 +3,10 @@
 import asyncio
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -273,14 +275,14 @@ def test_light_shows_the_requested_color(home: SimulatedHome) -> None:
 
 def test_target_selects_entities_by_area_floor_device_and_label(home: SimulatedHome) -> None:
     registries = home.registries
-    floor = registries.add_floor("Ground", level=0)
-    label = registries.add_label("Evening")
-    area = registries.add_area("Studio", floor="Ground", labels=[label])
-    device = registries.add_device("Lamp", area="Studio")
-    registries.register_entity("light.studio", device=device)
-    registries.register_entity("light.studio_hidden", area="studio", hidden=True)
-    registries.register_entity("light.studio_setup", area="studio", entity_category="config")
-    registries.register_entity("light.other", labels=["evening"])
+    floor = home.add_floor("Ground", level=0)
+    label = home.add_label("Evening")
+    area = home.add_area("Studio", floor="Ground", labels=[label])
+    device = home.add_device("Lamp", area="Studio")
+    home.register_entity("light.studio", device=device)
+    home.register_entity("light.studio_hidden", area="studio", hidden=True)
+    home.register_entity("light.studio_setup", area="studio", entity_category="config")
+    home.register_entity("light.other", labels=["evening"])
     for key, wanted, found in (
         ("area_id", area, ["light.studio"]),
         ("floor_id", floor, ["light.studio"]),
@@ -393,13 +395,15 @@ async def test_trigger_fires_for_messages_web_hooks_sentences_times_and_devices(
 async def test_trigger_without_its_integration_differs_between_versions(
     home: SimulatedHome, client: MemoryClient
 ) -> None:
-    home.model.integrations.discard("mqtt")
+    home.unload("mqtt")
     trigger = {"platform": "mqtt", "topic": "a"}
     assert await client.command("subscribe_trigger", trigger=trigger) == "invalid_format"
+    with pytest.raises(ValueError, match="version must be a version of Home Assistant"):
+        home.version = "old"
     home.version = "2025.4.4"
     assert await client.command("subscribe_trigger", trigger=trigger) is None
     assert await client.command("extract_from_target", target={"area_id": "hall"}) == "unknown_command"
-    home.model.knows_targets = True
+    home.knows_targets = True
     found = await client.command("extract_from_target", target={"area_id": "hall"})
     assert "light.hall" in found["referenced_entities"]
 
@@ -511,3 +515,24 @@ async def test_service_of_a_restart_restarts_the_home(home: SimulatedHome, clock
     clock.advance(5)
     await eventually(lambda: home.running)
     await home.stop()
+
+
+async def test_examples_of_the_page_work() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "apps" / "simulated-home.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    # In a thread, because the script calls asyncio.run, which fails while this thread runs an event loop.
+    await asyncio.to_thread(exec, compile(script, "simulated-home.md", "exec"), {"__name__": "__main__"})
+    (fragment,) = re.findall(r"^```\n(floor = .*?)^```$", page, re.MULTILINE | re.DOTALL)
+    home = SimulatedHome(speed=0)
+    exec(compile(fragment, "simulated-home.md", "exec"), {"home": home})
+    assert state_of(home, "light.desk") == "on"
+    assert home.calls[-1].context.user_id == home.model.users.find("Alex").id
+
+
+def test_failing_handler_of_an_added_service_fails_the_call(home: SimulatedHome) -> None:
+    def fail(_call: Any) -> None:
+        raise OSError("no network")
+
+    home.add_service("shop.order", fail)
+    with pytest.raises(OSError, match="no network"):
+        home.call("shop.order")

@@ -28,12 +28,28 @@ class HomeContents:
         core: The states and events of the home: ``core.states``, ``core.change(…)``, ``core.fire(…)``.
         model: Everything else behind the APIs but the services.
         services: The services of the home.
+        registries: The areas, floors, labels, devices and registered entities.
+        failures: Failures on demand: slow, refusing, deaf, unavailable, unanswered.
+        history: The past states. ``history.add(…)`` adds one.
+        add_area: Add an area, and return its id; see `Registries.add_area`.
+        add_floor: Add a floor, and return its id; see `Registries.add_floor`.
+        add_label: Add a label, and return its id; see `Registries.add_label`.
+        add_device: Add a device, and return its id; see `Registries.add_device`.
+        register_entity: Put an entity into an area, a device and labels; see `Registries.register_entity`.
     """
 
     def __init__(self, services: ServiceRegistry) -> None:
         self.services = services
         self.model: HomeModel = services.model
-        self.core: HomeCore = services.model.core
+        self.core: HomeCore = self.model.core
+        self.registries: Registries = self.model.registries
+        self.failures: Failures = self.model.failures
+        self.history: HomeHistory = self.model.history
+        self.add_area = self.registries.add_area
+        self.add_floor = self.registries.add_floor
+        self.add_label = self.registries.add_label
+        self.add_device = self.registries.add_device
+        self.register_entity = self.registries.register_entity
 
     @property
     def version(self) -> str:
@@ -42,27 +58,12 @@ class HomeContents:
 
     @version.setter
     def version(self, version: str) -> None:
-        self.core.version = version
+        self.core.set_version(version)
 
     @property
     def calls(self) -> deque[HomeCall]:
         """The newest service calls that the home has accepted, oldest first."""
         return self.model.calls
-
-    @property
-    def failures(self) -> Failures:
-        """Failures on demand: slow, refusing, deaf, unavailable, unanswered."""
-        return self.model.failures
-
-    @property
-    def registries(self) -> Registries:
-        """The areas, floors, labels, devices and registered entities."""
-        return self.model.registries
-
-    @property
-    def history(self) -> HomeHistory:
-        """The past states. ``history.add(…)`` adds one."""
-        return self.model.history
 
     @property
     def template(self) -> TemplateFunction | None:
@@ -126,6 +127,19 @@ class HomeContents:
             ValueError: There is a user with this name.
         """
         return self.model.users.add(name, is_admin=is_admin)
+
+    @property
+    def knows_targets(self) -> bool:
+        """Whether the home knows ``extract_from_target``, as Home Assistant does since 2025.12."""
+        return self.model.has_target_command()
+
+    @knows_targets.setter
+    def knows_targets(self, knows: bool) -> None:
+        self.model.knows_targets = knows
+
+    def unload(self, integration: str) -> None:
+        """Remove an integration with all its services, such as ``mqtt``. Its entities stay."""
+        self.services.remove_domain(integration)
 
     def add_service(
         self,

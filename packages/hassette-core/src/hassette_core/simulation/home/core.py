@@ -102,6 +102,16 @@ class HomeCore:
         self._new_id = UlidSource(random, self.clock.now)
         self._callbacks: dict[str, list[EventCallback]] = {}
 
+    def set_version(self, version: str) -> None:
+        """Behave like another version of Home Assistant.
+
+        Raises:
+            ValueError: The text is not a version.
+        """
+        if re.fullmatch(r"\d{4}\.\d+(\.\d+)?\w*", version) is None:
+            raise ValueError(f"version must be a version of Home Assistant such as 2026.11.0, got {version!r}")
+        self.version = version
+
     def since(self, version: str) -> bool:
         """Return whether the home behaves like this version of Home Assistant or a later one, such as ``2026.4``."""
         return _numbers(self.version) >= _numbers(version)

@@ -70,7 +70,7 @@ class SimulatedHome(HomeContents, AsyncWithService):
         make_services: Callable[[HomeModel], ServiceRegistry] = lambda model: ServiceRegistry(model, SERVICES),
     ) -> None:
         core = HomeCore(Random(f"ids {seed}"), clock)  # noqa: S311  not used for secrets
-        core.version = version
+        core.set_version(version)
         model = HomeModel(core, token)
         super().__init__(make_services(model))
         self.token = token

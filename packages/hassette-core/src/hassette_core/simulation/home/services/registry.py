@@ -152,6 +152,12 @@ class ServiceRegistry:
             del self._table[domain]
         self._core.fire("service_removed", {"domain": domain, "service": name})
 
+    def remove_domain(self, domain: str) -> None:
+        """Remove an integration with all its services. If it is not loaded, do nothing."""
+        for name in tuple(self._table.get(domain, {})):
+            self.remove(domain, name)
+        self.model.integrations.discard(domain)
+
     def find(self, domain: str, name: str) -> SimulatedService | None:
         """Return a service; None if the home does not have it."""
         found = self._table.get(domain, {}).get(name)
