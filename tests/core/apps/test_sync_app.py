@@ -300,3 +300,41 @@ async def test_failures_of_a_sync_app_concern_only_this_app(tmp_path: Path) -> N
         assert record.failure.type == "KeyboardInterrupt"
     assert statuses["app4"].status == "stopped"
     assert ("app4.app4", "on_shutdown failed: ValueError: no") in await place.lifecycle("app_stopped")
+
+
+OTHERS = """
+    class App1(App[AppConfig]):
+        async def ask(self, text):
+            await asyncio.sleep(0)
+            return text.upper()
+
+    class App2(SyncApp[AppConfig]):
+        def on_initialize(self):
+            self.seen = []
+
+        def slow(self):
+            self.time.sleep(0.001)
+            return threading.current_thread().name
+
+    class App3(SyncApp[AppConfig]):
+        depends_on = ["app1", "app2"]
+
+        def on_initialize(self):
+            self.answers = [self.wait(self.apps.get("app1").ask("hello")), self.apps.get("app2").slow()]
+            self.bus.on_event(self.handler, "go")
+
+        def handler(self):
+            self.answers += [self.wait(self.apps.get("app1").ask("again")), self.apps.get("app2").slow()]
+"""
+
+
+async def test_sync_app_calls_methods_of_async_and_of_sync_apps(tmp_path: Path) -> None:
+    async with whole_home(tmp_path, OTHERS, executor={"threads": 1}) as place:
+        place.home.core.fire("go", {})
+        (record,) = await place.records(1)
+        assert record.status is Status.SUCCESS
+        app = next(app for number in range(3) if hasattr(app := place.app(number), "answers"))
+        first, init_thread, second, run_thread = app.answers
+    assert (first, second) == ("HELLO", "AGAIN")
+    assert init_thread.startswith("hassette-app")
+    assert run_thread.startswith("hassette-run")

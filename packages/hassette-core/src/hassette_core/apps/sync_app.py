@@ -1,9 +1,14 @@
 """`SyncApp`: the base class of an automation without ``async`` and ``await``."""
 
+from collections.abc import Awaitable
+from typing import TypeVar
+
 from hassette_core.apps.app import AnyApp, ConfigT
 from hassette_core.apps.blocking import SyncApi, SyncBus, SyncHome, SyncScheduler, SyncTime
 from hassette_core.apps.context import AppContext
 from hassette_executor import ErrorContext
+
+T = TypeVar("T")
 
 
 class SyncApp(AnyApp[ConfigT]):
@@ -49,12 +54,32 @@ class SyncApp(AnyApp[ConfigT]):
 
     def __init__(self, config: ConfigT, context: AppContext) -> None:
         super().__init__(config, context)
-        calls = context.loop_calls
+        self._loop_calls = calls = context.loop_calls
         self.bus = SyncBus(context.bus, calls)
         self.scheduler = SyncScheduler(context.scheduler, calls)
         self.api = SyncApi(context.api, calls)
         self.home = SyncHome(context.home, calls)
         self.time = SyncTime(context.time, calls)
+
+    def wait(self, awaitable: Awaitable[T]) -> T:
+        """Run a coroutine on the event loop, wait for it, and return its result.
+
+        Use this to call an ``async def`` of another app. A plain ``def`` of another app can be called directly.
+
+        Example:
+            ::
+
+                self.wait(self.apps.get("notifier", Notifier).send("Door open"))
+
+        Args:
+            awaitable: The coroutine, future or other awaitable.
+
+        Raises:
+            CalledOnLoopError: The caller runs on the event loop.
+            LoopCallsClosedError: The caller runs in a thread that the app has started, and the app has stopped.
+            asyncio.CancelledError: The run was cancelled, or has exceeded its deadline.
+        """
+        return self._loop_calls.run("self.wait", lambda: awaitable)
 
     def on_initialize(self) -> None:
         """Register listeners and jobs. Override this.
