@@ -78,7 +78,7 @@ class Course:
             "CONTENDER_TOKEN": contender.name,
             "CONTENDER_LISTENERS": str(contender.listeners),
             "CONTENDER_REPORT_PORT": str(self._home.report_port),
-            "PYTHONPATH": str(CONTENDERS),
+            "PYTHONPATH": os.pathsep.join([str(CONTENDERS), *filter(None, [os.environ.get("PYTHONPATH")])]),
         }
         self._spawn(contender.command, environment)
         return await self._home.report_of(contender.name, timeout_s)

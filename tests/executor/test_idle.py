@@ -8,6 +8,7 @@ import pytest
 from hassette_executor import (
     Clock,
     CommandExecutor,
+    MemorySink,
 )
 from support.loops import manual_loop
 from support.records import failing, forever, invoke, nothing
@@ -53,6 +54,55 @@ async def test_long_run_does_not_wake_up_the_executor(monkeypatch: pytest.Monkey
         go.set()
         await long
         await eventually(lambda: sink.batches[-1].running == () or any(b.running == () for b in sink.batches))
+
+
+def test_quick_run_in_a_quiet_home_sets_one_timer_for_all_of_its_steps():
+    with manual_loop() as loop:
+
+        async def scenario() -> None:
+            sink = MemorySink()
+            async with CommandExecutor(sink, clock=Clock(monotonic_ns=loop.monotonic_ns)) as executor:
+                for number in range(3):
+                    await executor.execute(invoke(nothing))
+                    await asyncio.sleep(0)
+                    assert loop.count_timers() == 1
+                    await asyncio.sleep(0.45)
+                    assert len(sink.records) == number
+                    await asyncio.sleep(0.1)
+                    assert len(sink.records) == number + 1
+                    assert loop.count_timers() == 0
+
+        loop.run_until_complete(scenario())
+
+
+def test_new_subscriber_does_not_wait_for_the_flush_interval():
+    with manual_loop() as loop:
+
+        async def scenario() -> None:
+            async with CommandExecutor(clock=Clock(monotonic_ns=loop.monotonic_ns)) as executor:
+                first = await executor.execute(invoke(nothing))
+                began = loop.time()
+                async with executor.feed.subscribe(after=0) as subscription:
+                    assert await anext(subscription) == (first,)
+                    assert loop.time() == began
+                    second = await executor.execute(invoke(nothing))
+                    assert await anext(subscription) == (second,)
+                    assert loop.time() - began < 0.15
+
+        loop.run_until_complete(scenario())
+
+
+def test_short_deadline_is_kept_directly_after_a_quick_run():
+    with manual_loop() as loop:
+
+        async def scenario() -> None:
+            async with CommandExecutor(clock=Clock(monotonic_ns=loop.monotonic_ns)) as executor:
+                began = loop.time()
+                await executor.execute(invoke(nothing))
+                assert (await executor.execute(invoke(forever, timeout_s=0.05))).status == "timed_out"
+                assert loop.time() - began < 0.1
+
+        loop.run_until_complete(scenario())
 
 
 def requests_to(loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -46,8 +46,8 @@ _current_task = cast("Callable[[asyncio.AbstractEventLoop], asyncio.Task[object]
 class CommandExecutor:
     """Runs commands and records the results. A service: `start`, `serve`, `stop`, or ``async with``.
 
-    Each `execute` makes exactly one record, however the run ends. The live feed receives the record within 0.1 s, and
-    every sink within the flush interval. `execute` waits for neither.
+    Each `execute` makes exactly one record, however the run ends. The subscribers of the live feed receive the
+    record within 0.1 s, and every sink within the flush interval. `execute` waits for neither.
 
     Call all methods on the event loop. Only the methods that announce (`register`, `retire`, `count_skip`, `report`,
     `set_session_facts`) may also be called in a thread.

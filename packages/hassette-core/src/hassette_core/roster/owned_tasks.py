@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from hassette_core.containment import FRAMEWORK, Actor, GuardedTask
@@ -47,8 +48,8 @@ class OwnedTasks:
         self._loop = loop
         task = GuardedTask(work, actor=actor, loop=loop, context=self._context.copy())
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        task.add_done_callback(on_end)
+        # One callback, and in this context: each callback would otherwise copy the context of the caller.
+        task.add_done_callback(partial(self._ended, on_end), context=self._context)
         return task
 
     async def stop(self, grace_s: float) -> int:
@@ -71,8 +72,14 @@ class OwnedTasks:
                 logger.error("Run ignores its cancellation and is still running", extra={"task": repr(task)})
         return len(late)
 
-    def _ended(self, task: Task) -> None:
+    def _ended(self, on_end: Callable[[Task], None], task: Task) -> None:
         self._tasks.discard(task)
+        try:
+            on_end(task)
+        finally:
+            self._log_failure(task)
+
+    def _log_failure(self, task: Task) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             # The executor records exceptions of handlers and does not raise them. So this is an error of the framework:
             # the executor has already stopped, or has a defect.

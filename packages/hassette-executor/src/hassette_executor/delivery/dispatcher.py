@@ -25,8 +25,8 @@ from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 logger = logging.getLogger(__name__)
 
 DISPATCH_S = 0.1
-"""Longest time that a record stays in the buffer, in seconds. Live pages must show a record within 250 ms. Dispatching
-many records together takes a fraction of the time of dispatching them one by one."""
+"""Longest time that a record stays in the buffer while the feed has a subscriber, in seconds. Live pages must show a
+record within 250 ms. Dispatching many records together takes a fraction of the time of dispatching them one by one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,9 @@ class Accounting:
 class RecordDispatcher:
     """Passes records from the executor's buffer to the feed, the write queues and the log, on the event loop.
 
-    A timer starts with the first record in the buffer. No timer runs while the buffer is empty.
+    A timer starts with the first record in the buffer. No timer runs while the buffer is empty. While the feed has no
+    subscriber, the records stay in the buffer for the whole flush interval, and are then written at once. So a quiet
+    home wakes up once for both steps.
 
     Args:
         sinks: Receivers of the records. Each sink has a separate write queue.
@@ -86,7 +88,7 @@ class RecordDispatcher:
         self.buffer: deque[Record] = deque()
         self.with_details: list[Record] = []
         self.notify_at = 1
-        self.feed = Feed(settings.feed_records, settings.max_bytes // 4)
+        self.feed = Feed(settings.feed_records, settings.max_bytes // 4, before_subscribe=self._publish_waiting)
         self._settings = settings
         self._late = late
         self._last_id_s = limits.last_id_s
@@ -213,8 +215,10 @@ class RecordDispatcher:
         if self._timer is not None:
             self.dispatch()
             return
-        delay_s = min(DISPATCH_S, self._settings.flush_interval_s / 5)
-        self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick, context=Context())
+        interval_s = self._settings.flush_interval_s
+        delay_s = min(DISPATCH_S, interval_s / 5) if self.feed.has_subscribers else interval_s
+        tick = self._tick if self.feed.has_subscribers else self._tick_and_flush
+        self._timer = asyncio.get_running_loop().call_later(delay_s, tick, context=Context())
         self.notify_at = self._settings.batch_records
 
     def dispatch(self) -> None:
@@ -245,6 +249,17 @@ class RecordDispatcher:
         self._timer = None
         self.notify_at = 1
         self.dispatch()
+
+    def _tick_and_flush(self) -> None:
+        self._tick()
+        for queue in self._queues:
+            queue.flush_soon()
+
+    def _publish_waiting(self) -> None:
+        if self._timer is not None:
+            # The timer may be set to the end of the flush interval, which is too late for a subscriber.
+            self._timer.cancel()
+            self._tick()
 
 
 def _stop_limit_of(sink: RecordSink) -> float:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from hassette_executor.errors import SubscriberTooSlowError
@@ -103,10 +103,12 @@ class Feed:
         retain: How many records to retain.
         max_bytes: How many bytes the retained records may use, by estimate. Above this number, the oldest records are
             dropped. The records that wait for one subscriber may use twice as many bytes.
+        before_subscribe: Publishes records that wait. Called before each new subscription.
     """
 
-    def __init__(self, retain: int, max_bytes: int) -> None:
+    def __init__(self, retain: int, max_bytes: int, before_subscribe: Callable[[], None] = lambda: None) -> None:
         self._max_bytes = max_bytes
+        self._before_subscribe = before_subscribe
         self._retained: deque[Record] = deque(maxlen=retain)
         # One item for each `publish` whose records have failures or effects: the number of the last record, and the
         # bytes of these failures and effects. The bytes are subtracted when that record is dropped.
@@ -114,6 +116,11 @@ class Feed:
         self._published = 0
         self._details_bytes = 0
         self._subscriptions: set[FeedSubscription] = set()
+
+    @property
+    def has_subscribers(self) -> bool:
+        """Whether a subscriber waits for records."""
+        return bool(self._subscriptions)
 
     @property
     def retained(self) -> tuple[Record, ...]:
@@ -162,6 +169,7 @@ class Feed:
             limit: How many records may wait for this subscriber. Above this number it is disconnected. If no records
                 wait, new records are always accepted, however many there are.
         """
+        self._before_subscribe()
         replay: list[Record] = []
         if after is not None:
             # After a step back of the clock, newer records have lower ids. So first look for the record itself.

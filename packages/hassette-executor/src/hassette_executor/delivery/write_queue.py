@@ -120,6 +120,14 @@ class WriteQueue:
         else:
             self._schedule.set_timer()
 
+    def flush_soon(self) -> None:
+        """Write the waiting records and announcements without waiting for the interval, unless a pause is in progress.
+
+        The records have waited for the whole interval before they were added.
+        """
+        if not (self._closed or self._schedule.pausing or self._is_empty()):
+            self._schedule.request_flush()
+
     def schedule_flush(self) -> None:
         """Set the timer, so that waiting records and announcements are written within the flush interval."""
         if self._closed:

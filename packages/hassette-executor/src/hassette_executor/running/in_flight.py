@@ -18,6 +18,9 @@ SWEEP_NS = 250_000_000
 below one second, so a run is in the store within a second of its start."""
 SHORT_S = SWEEP_NS / 1e9
 """The same interval in seconds. If a run has a shorter deadline, the timer is set to that deadline."""
+BUSY_NS = 20_000_000
+"""If runs begin at shorter intervals, the timer is set for all of them. Otherwise, it is set only for a run that is
+still in progress when the event loop has done its current work. So a quick run in a quiet home causes no wake-up."""
 _DRAIN_POLL_NS = 10_000_000
 
 
@@ -52,6 +55,8 @@ class InFlight:
         self.sweeps_regularly = False
         self.wall_offset_ns = clock.wall_ns() - clock.monotonic_ns()
         self._wake_ns = NEVER_NS
+        self._watched_ns = 0
+        self._context = Context()  # otherwise the callbacks would run in the context of a run
         self._reported: frozenset[int] = frozenset()
         self._last_run = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -66,11 +71,24 @@ class InFlight:
         self._reporting = True
 
     def watch(self, execution: Execution) -> None:
-        """Set the timer for an execution that has just begun."""
+        """Make sure that the sweeper is called for an execution that has just begun."""
         now = execution.started_ns
+        before_ns, self._watched_ns = self._watched_ns, now
         wake_ns = min(now + SWEEP_NS, execution.deadline_ns)
-        if wake_ns < self._wake_ns:
-            self._arm(wake_ns, now)
+        if wake_ns < now + SWEEP_NS or now - before_ns < BUSY_NS or self._timer is not None:
+            if wake_ns < self._wake_ns:
+                self._arm(wake_ns, now)
+            return
+        self.sweeps_regularly = True
+        self._read_clocks()
+        asyncio.get_running_loop().call_soon(self._watch_rest, context=self._context)
+
+    def _watch_rest(self) -> None:
+        """Set the timer if an execution is still in progress."""
+        if self._timer is None:
+            self.sweeps_regularly = False
+            if self._executions:
+                self._sweep()
 
     def explain_waits(self, explain: ExplainWait) -> None:
         """Let a function explain why a run has waited. Set `late_ns` to the wait for which it is called."""
@@ -127,10 +145,13 @@ class InFlight:
             self._timer.cancel()
         self.sweeps_regularly = True
         self._wake_ns = at_ns
-        self.wall_offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
+        self._read_clocks()
         self._timer = asyncio.get_running_loop().call_later(
-            max(0, at_ns - now_ns) / 1e9, self._sweep, context=Context()
+            max(0, at_ns - now_ns) / 1e9, self._sweep, context=self._context
         )
+
+    def _read_clocks(self) -> None:
+        self.wall_offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
 
     def _disarm(self) -> None:
         if self._timer is not None:

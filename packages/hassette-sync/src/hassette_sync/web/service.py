@@ -5,11 +5,13 @@ import contextlib
 import errno
 import socket
 from collections.abc import Generator
+from email.utils import formatdate
 from types import TracebackType
 from typing import Self
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.server import ServerState
 
 from hassette_sync.service import DataSyncService
 from hassette_sync.settings import WebSettings
@@ -19,12 +21,37 @@ _CLOSE_CLIENTS_WITHIN_S = 0.5
 _STOP_WITHIN_S = 1.0
 
 
+class _State(ServerState):
+    """The state of a server that makes the header ``Date`` when it is needed."""
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The headers of each answer. uvicorn would write the time into them every second."""
+        return [(b"date", formatdate(usegmt=True).encode())]
+
+    @default_headers.setter
+    def default_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Ignore the headers of uvicorn."""
+
+
 class _Server(uvicorn.Server):
-    """A uvicorn server that leaves the signal handlers to the framework."""
+    """A uvicorn server that leaves the signal handlers to the framework, and does not wake up ten times per second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state = _State()
+        self._exit_requested = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        await self._exit_requested.wait()
+
+    def request_exit(self) -> None:
+        self.should_exit = True
+        self._exit_requested.set()
 
 
 class WebService:
@@ -117,7 +144,7 @@ class WebService:
             if followers := self._app.state.followers:
                 # Close live clients first, with the WebSocket code for "going away". uvicorn would send another code.
                 await asyncio.wait(followers, timeout=_CLOSE_CLIENTS_WITHIN_S)
-        server.should_exit = True
+        server.request_exit()
         if not server.started:
             return
         try:
