@@ -67,10 +67,18 @@ class Connection:
         url: The address of Home Assistant, for error messages.
         token: A long-lived access token.
         monotonic_ns: Clock for the `received_ns` of events.
+        repeated: Logs messages of unknown shape, each kind once a minute. All connections of a link share it, so that
+            the log stays short if each connection ends after such a message.
     """
 
     def __init__(
-        self, transport: Transport, url: str, token: str, *, monotonic_ns: Callable[[], int] = time.monotonic_ns
+        self,
+        transport: Transport,
+        url: str,
+        token: str,
+        *,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+        repeated: RepeatedLog | None = None,
     ) -> None:
         self._transport = transport
         self._url = url
@@ -80,7 +88,7 @@ class Connection:
         self._reading: asyncio.Task[ConnectionEnd] | None = None
         self._ids = count(1)
         self._answers: dict[int, tuple[asyncio.Future[Any], str]] = {}
-        self._repeated = RepeatedLog(logger)
+        self._repeated = repeated or RepeatedLog(logger)
         self._subscriptions = Subscriptions(self._repeated)
 
     async def __aenter__(self) -> Self:

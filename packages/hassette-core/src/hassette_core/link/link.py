@@ -233,7 +233,11 @@ class HomeAssistantLink(AsyncWithService):
         began, backoff = loop.time(), self._backoff
         try:
             async with Connection(
-                self._transport, self.url, self._token, monotonic_ns=self._clock.monotonic_ns
+                self._transport,
+                self.url,
+                self._token,
+                monotonic_ns=self._clock.monotonic_ns,
+                repeated=self._repeated,
             ) as self._connection:
                 end = await self._use(self._connection)
         except AuthenticationError:
