@@ -1,6 +1,6 @@
 """Measure the cost of an event from the socket of Home Assistant to the handler, compared with a floor and with peers.
 
-    python benchmarks/end_to_end.py [--quick]
+    python benchmarks/end_to_end.py [--quick] [--without-lists]
 
 Exits with 1 if a target is missed. CI machines are noisy: with --quick, the limits are 50 % above the targets, and no
 other framework takes part.
@@ -21,9 +21,9 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from contenders.fake_home import FakeHome
 
@@ -34,6 +34,15 @@ AT_ONCE = 2
 SETTLE_S = 0.7
 """Pause at the end of a turn. The history is written within half a second."""
 QUICK_TOLERANCE = 1.5
+OURS, MANY = "ours", "ours, 10,000 listeners"
+ONE_LISTENER = "CPU µs for an event with one listener, as many as possible"
+NO_LISTENER = "CPU µs for an event without a listener, as many as possible"
+QUIET = "CPU µs for an event, 5 events per second"
+WAITS = "waits of all threads for an event, 5 events per second"
+PEERS = {"hassette": "hassette==0.60.0", "appdaemon": "appdaemon==4.5.13"}
+FLOOD_RATES = (1_000, 2_500, 5_000)
+FLOOD_TARGET = 5_000
+Figures = dict[str, dict[str, list[float]]]
 
 
 @dataclass
@@ -51,11 +60,28 @@ class Contender:
     command: list[str]
     listeners: int = 100
     batches: int = 10
-    env: dict[str, str] = field(default_factory=dict)
 
 
 def ours(name: str, *options: str, listeners: int = 100) -> Contender:
     return Contender(name, [sys.executable, str(CONTENDERS / "ours.py"), *options], listeners)
+
+
+def installed_peers() -> list[Contender]:
+    """Return the other frameworks, each in its own environment. Frameworks that cannot be installed are left out."""
+    found: list[Contender] = []
+    for name, requirement in PEERS.items():
+        folder = Path(__file__).parents[1] / ".nox" / f"peer-{name}"
+        python = folder / "bin" / "python"
+        try:
+            if not python.exists():
+                subprocess.run([sys.executable, "-m", "venv", folder], check=True, capture_output=True)
+            subprocess.run([python, "-m", "pip", "install", "-q", requirement], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            print(f"  {requirement} takes no part, because it could not be installed: {error}")
+            continue
+        script = CONTENDERS / f"{name}_peer.py"
+        found.append(Contender(requirement, [str(python), str(script)], batches=2))
+    return found
 
 
 FLOOR = Contender("floor", [sys.executable, str(CONTENDERS / "floor.py")])
@@ -72,7 +98,6 @@ class Course:
         """Start a contender, and return its first report, which it sends when it is ready."""
         environment = {
             **os.environ,
-            **contender.env,
             "CONTENDER": contender.name,
             "CONTENDER_HOME": self._home.url,
             "CONTENDER_TOKEN": contender.name,
@@ -158,48 +183,96 @@ async def running(home: FakeHome, contenders: list[Contender]) -> AsyncIterator[
         course.stop()
 
 
-async def compare(
-    contenders: list[Contender], rounds: int, paced_s: float, *, coalesces: bool
-) -> dict[str, dict[str, list[float]]]:
+class Figure(NamedTuple):
+    """A measured value and its target."""
+
+    text: str
+    value: float
+    target: float
+
+
+async def measure(contenders: list[Contender], rounds: int, paced_s: float, *, coalesces: bool) -> Figures:
     """Measure all contenders in turns. Return the figures by kind and contender."""
-    figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    figures: Figures = defaultdict(lambda: defaultdict(list))
     home = FakeHome({contender.name: contender.listeners for contender in contenders}, coalesces=coalesces)
     async with home.running(), running(home, contenders) as course:
-        for contender in contenders:  # warm caches, and let the start of the contender end
+        for contender in list(contenders):  # warm caches, and let the start of the contender end
             await course.turn(contender, lambda c=contender: course.saturate(c, noise=True))
             await course.turn(contender, lambda c=contender: course.saturate(c, noise=False))
         for _ in range(rounds):
-            for noise in (False, True):
+            for kind in (ONE_LISTENER, NO_LISTENER):
                 for contender in contenders:
+                    noise = kind is NO_LISTENER
                     cost, _ = await course.turn(contender, lambda c=contender, n=noise: course.saturate(c, noise=n))
-                    figures["no listener" if noise else "one listener"][contender.name].append(cost)
+                    figures[kind][contender.name].append(cost)
         for _ in range(2):
             for contender in contenders:
                 cost, waits = await course.turn(contender, lambda c=contender: course.pace(c, 5, paced_s))
-                figures["5 events/s"][contender.name].append(cost)
-                figures["5 events/s, waits"][contender.name].append(waits)
+                figures[QUIET][contender.name].append(cost)
+                figures[WAITS][contender.name].append(waits)
     return figures
+
+
+async def flood(seconds: float) -> dict[int, dict[str, Any]]:
+    """Send events to 250 handlers at high rates. Return the last report for each rate."""
+    contender = ours(OURS, listeners=250)
+    home = FakeHome({contender.name: contender.listeners}, coalesces=True)
+    async with home.running(), running(home, [contender]) as course:
+        await course.turn(contender, lambda: course.saturate(contender, noise=False))
+        return {rate: await course.flood(contender, rate, seconds) for rate in FLOOD_RATES}
+
+
+def compared(figures: Figures, rounds: int) -> list[Figure]:
+    """Print the figures, and return those with a target."""
+    for kind, by_name in figures.items():
+        print(f"{kind} (median of {rounds if kind in (ONE_LISTENER, NO_LISTENER) else 2} turns)")
+        floor = statistics.median(by_name[FLOOR.name])
+        for name, values in by_name.items():
+            figure = statistics.median(values)
+            print(f"  {name:26} {figure:9.1f}  {figure / floor:7.2f} x the floor, best {min(values):9.1f}")
+
+    def ratio(kind: str, name: str = OURS, base: str = FLOOR.name) -> float:
+        of = figures[kind]
+        return statistics.median(a / b for a, b in zip(of[name], of[base], strict=True))
+
+    return [
+        Figure("an event with one listener takes {:.2f} x the floor", ratio(ONE_LISTENER), 2),
+        Figure("an event without a listener takes {:.2f} x the floor", ratio(NO_LISTENER), 1.3),
+        Figure("5 events per second take {:.2f} x the floor", ratio(QUIET), 2),
+        Figure("10,000 listeners take {:.2f} x the time of 100", ratio(ONE_LISTENER, MANY, OURS), 1.25),
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds, for CI")
-    parser.add_argument("--without-coalescing", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and no peers, for CI")
+    parser.add_argument("--without-lists", action="store_true", help="send each message in its own frame")
     arguments = parser.parse_args()
     quick = arguments.quick
-    contenders = [
-        FLOOR,
-        ours("ours"),
-        ours("ours, core alone", "core"),
-        ours("ours, 10,000 listeners", listeners=10_000),
-    ]
-    figures = asyncio.run(compare(contenders, 5 if quick else 15, 4, coalesces=not arguments.without_coalescing))
-    for kind, by_name in figures.items():
-        print(kind)
-        floor = statistics.median(by_name["floor"])
-        for name, values in by_name.items():
-            figure = statistics.median(values)
-            print(f"  {name:26} {figure:8.1f}  {figure / floor:6.2f} x, best {min(values):8.1f}")
+    rounds = 4 if quick else 15
+    contenders = [FLOOR, ours(OURS), ours("ours, core alone", "core"), ours(MANY, listeners=10_000)]
+    if not quick:
+        contenders += installed_peers()
+    found = asyncio.run(measure(contenders, rounds, 3 if quick else 10, coalesces=not arguments.without_lists))
+    figures = compared(found, rounds)
+    print("events at a high rate, from the time at which the home sends them until the handler begins")
+    for rate, report in asyncio.run(flood(3 if quick else 60)).items():
+        p50, p99, p999 = (delay / 1e6 for delay in report["delays_ns"])
+        print(
+            f"  {rate:6,} per second for {report['seconds']:.0f} s: {report['lost']} lost, p50 {p50:.1f} ms,"
+            f" p99 {p99:.1f} ms, p99.9 {p999:.1f} ms, longest {report['longest_ns'] / 1e6:.0f} ms"
+        )
+        if rate == FLOOD_TARGET:
+            figures.append(Figure("{:.0f} of the events of the flood are lost", report["lost"], 0))
+            figures.append(Figure("the p99 of the flood is {:.1f} ms", p99, 10))
+    missed: list[str] = []
+    for text, value, target in figures:
+        limit = target * QUICK_TOLERANCE if quick else target
+        print(f"{text.format(value)} (target: <= {target:g}, limit {limit:g})")
+        if value > limit:
+            missed.append(text.format(value))
+    if missed:
+        sys.exit(f"target missed: {'; '.join(missed)}")
 
 
 if __name__ == "__main__":

@@ -69,9 +69,10 @@ class RealHomeAssistant:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._wait_ready()
+        self.wait_ready()
 
-    def _wait_ready(self) -> None:
+    def wait_ready(self) -> None:
+        """Wait until Home Assistant is ready after a start."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -86,15 +87,19 @@ class RealHomeAssistant:
         self.up = False
         self._process.send_signal(signal.SIGUSR2)
 
+    def request_restart(self) -> None:
+        """Begin to restart Home Assistant in an orderly way. `wait_ready` waits for its end."""
+        self._process.send_signal(signal.SIGUSR1)
+
     def restart(self) -> None:
         """Restart Home Assistant in an orderly way, and wait until it is ready."""
-        self._process.send_signal(signal.SIGUSR1)
-        self._wait_ready()
+        self.request_restart()
+        self.wait_ready()
 
     def bring_back(self) -> None:
         """Start Home Assistant again with the same port and token, and wait until it is ready."""
         self._process.send_signal(signal.SIGUSR1)
-        self._wait_ready()
+        self.wait_ready()
 
     def hang(self) -> None:
         """Stop the process with SIGSTOP. Its connections stay open."""

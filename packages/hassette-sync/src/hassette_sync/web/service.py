@@ -30,7 +30,9 @@ class _State(ServerState):
         return [(b"date", formatdate(usegmt=True).encode())]
 
     @default_headers.setter
-    def default_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+    def default_headers(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, headers: list[tuple[bytes, bytes]]
+    ) -> None:
         """Ignore the headers of uvicorn."""
 
 

@@ -1,0 +1,181 @@
+"""Home Assistant is killed and restarted under load: no net difference and no due job is lost or doubled.
+
+By default, each test does one cycle. ``HASSETTE_RESTART_CYCLES=10,5`` does ten kills and five orderly restarts.
+"""
+
+import asyncio
+import os
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from hassette_core import Hassette, HassetteConfig, StateChanged
+from hassette_core.bus import AppBus
+from hassette_core.config import HomeAssistantSettings
+from hassette_core.scheduler import AppScheduler
+from hassette_executor import JobExecution, MemorySink
+from support.home_assistant import Endpoint, RealHomeAssistant
+from support.waiting import eventually, patience
+
+KILLS, RESTARTS = (int(count) for count in os.environ.get("HASSETTE_RESTART_CYCLES", "1,1").split(","))
+pytestmark = [pytest.mark.homeassistant, pytest.mark.timeout(120 + 60 * (KILLS + RESTARTS))]
+
+BOOLEANS = [f"input_boolean.test_{number}" for number in (1, 2, 3)]
+SENSORS = [f"sensor.load_{number}" for number in range(20)]
+CONNECTED_WITHIN_S = 3.0
+
+
+class Load:
+    """Changes entities all the time, as far as Home Assistant answers."""
+
+    def __init__(self, home: Endpoint) -> None:
+        self._home = home
+        self.sent = 0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _run(self) -> None:
+        headers = {"Authorization": f"Bearer {self._home.token}"}
+        async with aiohttp.ClientSession(self._home.url, headers=headers) as session:
+            while True:
+                self.sent += 1
+                sensor, boolean = SENSORS[self.sent % len(SENSORS)], BOOLEANS[self.sent % len(BOOLEANS)]
+                with suppress(aiohttp.ClientError, OSError):
+                    async with session.post(f"/api/states/{sensor}", json={"state": str(self.sent)}):
+                        pass
+                    async with session.post("/api/services/input_boolean/toggle", json={"entity_id": boolean}):
+                        pass
+                await asyncio.sleep(0.01)
+
+
+async def time_to_connect(home: Endpoint, connected: Callable[[], bool]) -> float:
+    """Wait until Home Assistant accepts connections and then until the link is connected. Return the time between."""
+    host, port = urlsplit(home.url).hostname, urlsplit(home.url).port
+    while True:
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection(host, port)
+            writer.close()
+            break
+        await asyncio.sleep(0.02)
+    accepted = time.monotonic()
+    await eventually(connected, 60)
+    return time.monotonic() - accepted
+
+
+class Observed:
+    """A running framework with one app, and what its handlers have received."""
+
+    def __init__(self, hassette: Hassette, sink: MemorySink, home: Endpoint, changes: list[StateChanged]) -> None:
+        self.hassette = hassette
+        self.home = home
+        self.changes = changes
+        self._sink = sink
+
+    async def settle(self) -> None:
+        """Wait until everything that Home Assistant has sent has reached the handlers."""
+        await self.hassette.link.wait_ready()
+        await self.hassette.link.require_connection("settle").ping()
+        await eventually(lambda: not self.hassette.executor.running())
+        assert await self.hassette.executor.force_flush(30)
+
+    async def check_changes(self) -> None:
+        """Each change begins where the one before it ended, and the last one is the state in Home Assistant."""
+        by_entity: defaultdict[str, list[StateChanged]] = defaultdict(list)
+        for change in self.changes:
+            by_entity[change.entity_id].append(change)
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {self.home.token}"}) as session,
+            session.get(f"{self.home.url}/api/states") as response,
+        ):
+            states = {state["entity_id"]: state["state"] for state in await response.json()}
+        for entity_id in (*BOOLEANS, *SENSORS):
+            changes = by_entity[entity_id]
+            for before, after in pairwise(changes):
+                assert (before.new_state and before.new_state.state) == (after.old_state and after.old_state.state), (
+                    entity_id,
+                    before,
+                    after,
+                )
+            last = changes[-1].new_state if changes else None
+            assert (last and last.state) == states.get(entity_id) or not changes, entity_id
+
+    def check_jobs(self) -> None:
+        """The job has run at each of its times, once."""
+        due = [record.trigger.due_us for record in self._sink.records if isinstance(record, JobExecution)]
+        assert len(due) > 4
+        assert {round((after - before) / 1000) for before, after in pairwise(due)} == {500}  # milliseconds
+
+
+@pytest.fixture
+async def observed(real: RealHomeAssistant, tmp_path: Path) -> AsyncIterator[Observed]:
+    config = HassetteConfig(
+        file=tmp_path / "hassette.toml",
+        home_assistant=HomeAssistantSettings.model_validate({"url": real.home.url, "token": real.home.token}),
+    )
+    sink, changes = MemorySink(), list[StateChanged]()
+
+    async def changed(event: StateChanged) -> None:
+        changes.append(event)
+
+    async def tick() -> None:
+        pass
+
+    async with Hassette(config, sinks=[sink], plugins=False) as hassette:
+        await hassette.wait_ready()
+        bus = AppBus(hassette.bus, "observer", "one")
+        bus.on_state_change(changed, "input_boolean.test_*", mode="queued", name="booleans")
+        bus.on_state_change(changed, "sensor.load_*", mode="queued", name="sensors")
+        AppScheduler(hassette.scheduler, "observer", "one").run_every(tick, 0.5)
+        yield Observed(hassette, sink, real.home, changes)
+
+
+async def cycle(observed: Observed, stop: Callable[[], None], start: Callable[[], None]) -> float:
+    """Stop and start Home Assistant under load. Return the time until the link was connected again."""
+    link, load = observed.hassette.link, Load(observed.home)
+    async with load.running():
+        seen = len(observed.changes)
+        await eventually(lambda: len(observed.changes) > seen + 100, 60)
+        stop()
+        await eventually(lambda: not link.connected, 60)
+        starting = asyncio.create_task(asyncio.to_thread(start))
+        took_s = await time_to_connect(observed.home, lambda: link.connected)
+        await starting
+        await link.wait_ready()
+        seen = len(observed.changes)
+        await eventually(lambda: len(observed.changes) > seen + 100, 60)
+    await observed.settle()
+    await observed.check_changes()
+    return took_s
+
+
+async def test_no_net_difference_and_no_job_is_lost_when_home_assistant_is_killed(
+    real: RealHomeAssistant, observed: Observed
+) -> None:
+    times = [await cycle(observed, real.kill, real.bring_back) for _ in range(KILLS)]
+    observed.check_jobs()
+    print("seconds from the first accepted connection to a connected link:", [round(time_s, 2) for time_s in times])
+    assert max(times) <= patience(CONNECTED_WITHIN_S), times
+
+
+async def test_no_net_difference_and_no_job_is_lost_when_home_assistant_restarts(
+    real: RealHomeAssistant, observed: Observed
+) -> None:
+    times = [await cycle(observed, real.request_restart, real.wait_ready) for _ in range(RESTARTS)]
+    observed.check_jobs()
+    print("seconds from the first accepted connection to a connected link:", [round(time_s, 2) for time_s in times])
+    assert max(times) <= patience(CONNECTED_WITHIN_S), times
