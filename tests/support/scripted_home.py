@@ -11,6 +11,7 @@ from typing import Any
 from hassette_core.api import Api
 from hassette_core.clock import ManualClock
 from hassette_core.link import ConnectionEnd, HomeAssistantLink
+from hassette_core.link.reads import check_request, check_text
 from hassette_core.link.transport import HttpAnswer
 from hassette_core.states import StateCache, States
 from hassette_executor import ServiceCall
@@ -152,6 +153,7 @@ class _ScriptedChannel:
         self.texts.put_nowait(ConnectionEnd(cause))
 
     async def send(self, text: str) -> None:
+        check_text(text)
         if self.closed:
             raise ConnectionResetError("closed")
         self._home.receive(json.loads(text))
@@ -160,6 +162,7 @@ class _ScriptedChannel:
         return await self.texts.get()
 
     async def request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> HttpAnswer:
+        check_request(method, path)
         given = None if body is None else json.loads(body)
         self._home.requests.append((method, path, given))
         answer = self._home.http.get((method, path))

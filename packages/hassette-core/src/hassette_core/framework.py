@@ -15,7 +15,15 @@ from hassette_core.bus import BusService
 from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.conditions import ConditionContext
 from hassette_core.config import HassetteConfig
-from hassette_core.containment import GuardedTask, containing_tasks
+from hassette_core.containment import (
+    ACTOR,
+    FRAMEWORK,
+    ContextThreads,
+    GuardedTask,
+    containing_tasks,
+    rehearsals,
+    threads_with_actors,
+)
 from hassette_core.errors import CoreError
 from hassette_core.home import HomeData, HomeRegistry, HomeService
 from hassette_core.lifecycle import Resource, ServiceSpec, StatusBoard, StatusReport, Supervisor
@@ -232,7 +240,13 @@ class Hassette:
             CancelledError: The call was cancelled. All services have been stopped, and the outcome of the session is
                 ``failed``.
         """
-        with redacted_logging(self._redact), containing_tasks(self.executor.report):
+        asyncio.get_running_loop().set_default_executor(ContextThreads(thread_name_prefix="asyncio"))
+        with (
+            redacted_logging(self._redact),
+            containing_tasks(self.executor.report),
+            threads_with_actors(),
+            rehearsals(),
+        ):
             self.executor.set_session_facts(**session_facts(), home_assistant_url=self.link.url)
             if self.config.hassette.time_zone:
                 # Without the setting, the time zone is known only after the connection to Home Assistant.
@@ -290,6 +304,9 @@ class Hassette:
             FatalError: A required service could not start.
         """
         self._task = GuardedTask(self.run(), loop=asyncio.get_running_loop(), name="hassette")
+        # The code of the program is not code of an app, so it may change the home while an app rehearses.
+        if ACTOR.get() is None:
+            ACTOR.set(FRAMEWORK)
         try:
             await self._wait_for(self._supervisor.started)
         except asyncio.CancelledError:

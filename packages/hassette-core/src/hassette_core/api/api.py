@@ -1,6 +1,7 @@
 """`Api`: Home Assistant's API for apps."""
 
 from collections.abc import Callable
+from typing import Any
 
 from hassette_core.api.command_api import CommandApi
 from hassette_core.api.history_api import HistoryApi
@@ -44,6 +45,11 @@ class Api(ServiceApi, StateApi, HistoryApi, CommandApi):
         record: Called with each service call, even if the call failed. The default adds the service call to the record
             of the run that makes it.
         redact: Masks secrets in the recorded service calls.
+
+    Attributes:
+        rehearsal_responses: The responses of services to apps that rehearse, by service, such as
+            ``calendar.get_events``.
+            A call with ``return_response`` whose response is not here raises a `RehearsalError`.
     """
 
     def __init__(
@@ -56,3 +62,4 @@ class Api(ServiceApi, StateApi, HistoryApi, CommandApi):
     ) -> None:
         requests = Requests(link, clock=clock or SystemClock(), record=record, redact=redact)
         super().__init__(requests, link.cache)
+        self.rehearsal_responses: dict[str, Any] = requests.rehearsal_responses

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from hassette_core.api.expectations import Expectation
-from hassette_core.api.requests import CallOutcome, Requests, Timing, context_id_of
+from hassette_core.api.requests import CallOutcome, Requests, Timing, check_json, context_id_of, made_up_context_id
 from hassette_core.errors import (
     CallFailedError,
     LinkError,
     NoAnswerError,
     NotConfirmedError,
     NotConnectedError,
+    RehearsalError,
     describe_error,
 )
 from hassette_core.states import StateCache, StateWatch
@@ -30,7 +31,8 @@ class ServiceResult(NamedTuple):
             a child of the context with this id. Empty if the effect was confirmed although the answer was lost.
         response: The response of the service if the call has ``return_response=True``, else None.
         attempts: How often the call was sent.
-        confirmed_after_s: Time from sending to the expected states, in seconds. None without ``expect``.
+        confirmed_after_s: Time from sending to the expected states, in seconds. None without ``expect``, and in a
+            rehearsal, which checks no states.
     """
 
     context_id: str
@@ -88,6 +90,33 @@ class Attempts:
             raise
         except (TypeError, ValueError) as error:
             outcome = CallOutcome(error=f"cannot {self._action}: {error}")
+            raise
+        finally:
+            self._record(timing, outcome)
+
+    def rehearse(self) -> ServiceResult:
+        """Record the call without sending it, and return an answer.
+
+        Raises:
+            RehearsalError: The call needs a response, and none is known.
+        """
+        timing = self._requests.begin()
+        outcome = CallOutcome(rehearsed=True)
+        responses = self._requests.rehearsal_responses
+        try:
+            check_json(self._message)
+            response = None
+            if self._message.get("return_response"):
+                if self._service not in responses:
+                    reason = "the app rehearses, and Api.rehearsal_responses has no response of this service"
+                    raise RehearsalError(self._action, reason)  # noqa: TRY301  the call is recorded in `finally`
+                response = responses[self._service]
+            return ServiceResult(made_up_context_id(), response)
+        except RehearsalError as error:
+            outcome = outcome._replace(error=str(error))
+            raise
+        except (TypeError, ValueError) as error:
+            outcome = outcome._replace(error=f"cannot {self._action}: {error}")
             raise
         finally:
             self._record(timing, outcome)

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from hassette_core.api.requests import ApiMethods
+from hassette_core.api.requests import ApiMethods, made_up_context_id
 from hassette_core.errors import CallFailedError, LinkError, NoAnswerError
 from hassette_core.handlers import Duration, seconds
 from hassette_core.link.reads import READS, reads_only
 
+CONTEXT_COMMANDS = frozenset({"call_service", "execute_script", "fire_event"})
+"""Commands whose answer contains a context."""
 TEMPLATE_S = 10.0
 """How long Home Assistant may take to render a template, by default, in seconds."""
 
@@ -101,7 +103,11 @@ class CommandApi(ApiMethods):
         if command in READS:
             return await self._requests.command(action, command, **fields)
         return await self._requests.change(
-            "command", {}, {"type": command, **fields}, lambda: self._requests.command(action, command, **fields)
+            "command",
+            {},
+            {"type": command, **fields},
+            lambda: self._requests.command(action, command, **fields),
+            lambda: {"context": {"id": made_up_context_id()}} if command in CONTEXT_COMMANDS else None,
         )
 
     async def rest(
@@ -144,4 +150,4 @@ class CommandApi(ApiMethods):
         data: dict[str, Any] = {"method": method_name, "path": path}
         if body is not None:
             data["body"] = body
-        return await self._requests.change("rest", {}, data, send)
+        return await self._requests.change("rest", {}, data, send, lambda: None)

@@ -1,13 +1,16 @@
 """`Requests`: send requests through the link, and record what a run does in the home."""
 
 import json
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from hassette_core.api.targets import TARGET_KEYS
 from hassette_core.clock import TimerClock
+from hassette_core.containment import is_rehearsing
 from hassette_core.errors import CallFailedError, LinkError, UnexpectedAnswerError
 from hassette_core.link import HomeAssistantLink, RestAnswer
+from hassette_core.link.connection import MAX_SENT_BYTES
 from hassette_core.redaction import mask_secret_values
 from hassette_core.states import StateCache
 from hassette_executor import ServiceCall
@@ -40,6 +43,7 @@ class Requests:
     Attributes:
         link: The connection.
         clock: Measures the duration of calls.
+        rehearsal_responses: The responses of services to an app that rehearses, by service.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class Requests:
     ) -> None:
         self.link = link
         self.clock = clock
+        self.rehearsal_responses: dict[str, Any] = {}
         self._record = record
         self._redact = redact
 
@@ -85,6 +90,7 @@ class Requests:
         target: Mapping[str, Any],
         data: Mapping[str, Any],
         send: Callable[[], Awaitable[_T]],
+        rehearsed: Callable[[], _T],
         context_id: Callable[[_T], str | None] = lambda answer: None,
     ) -> _T:
         """Send a change of the home that is not a service call, and record it as ``api.<name>``.
@@ -94,11 +100,16 @@ class Requests:
             target: The changed entity.
             data: The other facts.
             send: Sends the change.
+            rehearsed: Returns an answer without sending the change, if the app rehearses.
             context_id: Returns the context id in the answer.
         """
         timing = self.begin()
         outcome = CallOutcome(error="cancelled before the answer")
         try:
+            if is_rehearsing():
+                check_json(data)
+                outcome = CallOutcome(rehearsed=True)
+                return rehearsed()
             answer = await send()
             outcome = CallOutcome(context_id(answer))
             return answer  # noqa: TRY300  the change is recorded in `finally`
@@ -181,6 +192,22 @@ class Timing(NamedTuple):
 
     at_us: int
     sent_ns: int
+
+
+def check_json(data: Mapping[str, Any]) -> None:
+    """Check that data can be sent.
+
+    Raises:
+        TypeError, ValueError: The data cannot be written as JSON, or is too large.
+    """
+    size = len(json.dumps(data, allow_nan=False, ensure_ascii=False).encode())
+    if size > MAX_SENT_BYTES:
+        raise ValueError(f"the message must have at most {MAX_SENT_BYTES} bytes, got {size}")
+
+
+def made_up_context_id() -> str:
+    """Return a context id for a call that is not sent. It has the form of Home Assistant's ids."""
+    return "".join(secrets.choice("0123456789ABCDEFGHJKMNPQRSTVWXYZ") for _ in range(26))
 
 
 def context_id_of(action: str, answer: Any) -> str:

@@ -7,6 +7,7 @@ from hassette_core.api.attempts import Attempts, Confirmation, ServiceResult
 from hassette_core.api.expectations import ExpectedStates, parse_expectation
 from hassette_core.api.requests import ApiMethods
 from hassette_core.api.targets import Target, as_target, entities_of
+from hassette_core.containment import is_rehearsing
 from hassette_core.handlers import Duration, seconds
 
 WITHIN_S = 5.0
@@ -120,9 +121,11 @@ class ServiceApi(ApiMethods):
         if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not always type-checked
             raise ValueError(f"retries must be a whole number of 0 or more, got {retries!r}")
         attempts = Attempts(self._requests, self._cache, message)
+        within_s = seconds("within", WITHIN_S if within is None else within)
+        if is_rehearsing():
+            return attempts.rehearse()
         if expectation is None:
             return await attempts.send_once()
-        within_s = seconds("within", WITHIN_S if within is None else within)
         return await attempts.send_until_confirmed(Confirmation(expectation, within_s, retries))
 
     async def turn_on(self, target: Target, /, **fields: Any) -> ServiceResult:

@@ -1,11 +1,12 @@
 """`StateApi`: read and write states, and fire events."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-from hassette_core.api.requests import ApiMethods, context_id_of
-from hassette_core.events import State
+from hassette_core.api.requests import ApiMethods, context_id_of, made_up_context_id
+from hassette_core.events import Context, State
 from hassette_core.link.answers import parse_one_state, parse_states
 
 
@@ -77,8 +78,14 @@ class StateApi(ApiMethods):
             answer = await self._requests.rest(action, "POST", _path_of(entity_id), body)
             return parse_one_state(action, answer.body)
 
+        def rehearsed() -> State:
+            now = self._requests.clock.now()
+            return State(
+                entity_id, str(state), MappingProxyType(dict(attributes or {})), now, now, Context(made_up_context_id())
+            )
+
         return await self._requests.change(
-            "set_state", {"entity_id": entity_id}, body, send, lambda written: written.context.id
+            "set_state", {"entity_id": entity_id}, body, send, rehearsed, lambda written: written.context.id
         )
 
     async def remove_state(self, entity_id: str) -> bool:
@@ -101,7 +108,8 @@ class StateApi(ApiMethods):
             answer = await self._requests.rest(action, "DELETE", _path_of(entity_id), missing_is_none=True)
             return answer.status != 404
 
-        return await self._requests.change("remove_state", {"entity_id": entity_id}, {}, send)
+        known = entity_id in self._cache.states
+        return await self._requests.change("remove_state", {"entity_id": entity_id}, {}, send, lambda: known)
 
     async def fire_event(self, event_type: str, data: Mapping[str, Any] | None = None) -> str:
         """Fire an event in Home Assistant, for automations and other apps.
@@ -132,7 +140,9 @@ class StateApi(ApiMethods):
             return context_id_of(action, answer)
 
         recorded = {"event_type": event_type, **({"event_data": event_data} if event_data else {})}
-        return await self._requests.change("fire_event", {}, recorded, send, lambda context_id: context_id)
+        return await self._requests.change(
+            "fire_event", {}, recorded, send, made_up_context_id, lambda context_id: context_id
+        )
 
 
 def _path_of(entity_id: str) -> str:

@@ -119,6 +119,9 @@ class SyncApi:
     def turn_on(self, target: Target, /, **fields: Any) -> ServiceResult:
         """Turn entities on."""
 
+    @property
+    def rehearsal_responses(self) -> dict[str, Any]: ...
+
 class SyncBus:
     """Blocking form of `AppBus`."""
 

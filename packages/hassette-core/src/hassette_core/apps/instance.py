@@ -18,6 +18,7 @@ from hassette_core.apps.status import AppStatus
 from hassette_core.apps.storage_writer import StorageWriter
 from hassette_core.apps.sync_app import SyncApp
 from hassette_core.bus import AppBus, BusService
+from hassette_core.containment import set_rehearsal
 from hassette_core.handlers import check_hook
 from hassette_core.home import HomeRegistry
 from hassette_core.moments import AppTime
@@ -116,6 +117,7 @@ class AppInstance:
             return app.on_initialize()
 
         self.status.status, self.status.detail = "starting", ""
+        set_rehearsal(self._actor, on=self.loaded.rehearse)
         method = "__init__"
         try:
             problem = await self._call(method, create, environment.start_timeout_s)

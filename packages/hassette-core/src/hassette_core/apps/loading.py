@@ -26,6 +26,9 @@ from hassette_core.containment import acting_for
 from hassette_core.errors import AppLoadError, describe_error, line_in
 from hassette_core.redaction import is_secret_key, mask_secret_values
 
+REHEARSE = "rehearse"
+"""The key of an instance that is not one of its settings."""
+
 
 class LoadedInstance(NamedTuple):
     """An instance that can be started.
@@ -36,6 +39,7 @@ class LoadedInstance(NamedTuple):
         app_class: The class of the app.
         config: The validated settings.
         depends_on: The keys of the apps that must be running before this app starts.
+        rehearse: Whether the changes that the instance makes to the home are not sent.
     """
 
     app_key: str
@@ -43,6 +47,7 @@ class LoadedInstance(NamedTuple):
     app_class: type[AnyApp[Any]]
     config: AppConfig
     depends_on: tuple[str, ...] = ()
+    rehearse: bool = False
 
 
 class LoadFailure(NamedTuple):
@@ -94,8 +99,11 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
                 if name in seen:
                     raise _error(app_key, f"the name of instance {number} must be unique, got {name!r} again")
                 seen.add(name)
+                rehearse = settings.pop(REHEARSE)
+                if not isinstance(rehearse, bool):
+                    raise _error(app_key, f"rehearse of instance {name!r} must be true or false, got {rehearse!r}")
                 config = _configure(f"{app_key}.{name}", app_key, config_class, settings, app_dir)
-                loaded.append(LoadedInstance(app_key, name, app_class, config, depends_on))
+                loaded.append(LoadedInstance(app_key, name, app_class, config, depends_on, rehearse))
             except AppLoadError as error:
                 failed.append(LoadFailure(app_key, name, error))
     problems = dependency_problems({app.app_key: app.depends_on for app in loaded}, entries)
@@ -244,13 +252,13 @@ def _instances(app_key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]
     their default names are the app key with a number, which counts from 1.
     """
     if not entry.instances:
-        return [(app_key, dict(entry.config))]
+        return [(app_key, {**entry.config, REHEARSE: entry.rehearse})]
     found: list[tuple[str, dict[str, Any]]] = []
     for number, settings in enumerate(entry.instances, start=1):
         default = app_key if len(entry.instances) == 1 else f"{app_key}_{number}"
         specific = {name: value for name, value in settings.items() if name != "name"}
         # If there are instances, [apps.<key>.config] contains the settings that all of them share.
-        found.append((str(settings.get("name", default)), {**entry.config, **specific}))
+        found.append((str(settings.get("name", default)), {**entry.config, REHEARSE: entry.rehearse, **specific}))
     return found
 
 

@@ -148,6 +148,8 @@ class AppEntry(Table):
         class_name: Name of the class; the key in the file is ``class``.
         enabled: False disables the app.
         depends_on: Keys of the apps that must be running before this app starts.
+        rehearse: True records the changes that the app makes to the home, and does not send them. An instance may have
+            its own value.
         config: Settings of the app. If there are ``instances``, these settings apply to all of them.
         instances: Settings of each instance, with its ``name``.
     """
@@ -156,6 +158,7 @@ class AppEntry(Table):
     class_name: str = Field(alias="class", description="the name of the class in the module, such as 'MotionLight'")
     enabled: bool = True
     depends_on: list[str] = Field(default_factory=list[str])
+    rehearse: bool = False
     config: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
     instances: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]], repr=False)
 

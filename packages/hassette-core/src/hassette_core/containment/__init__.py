@@ -12,6 +12,15 @@ from hassette_core.containment.actor import ACTOR, FRAMEWORK, Actor, acting_for,
 from hassette_core.containment.containment_log import CONTAINMENT_LOGGER, ContainmentLog, RecordEvent
 from hassette_core.containment.event_loop import run_contained
 from hassette_core.containment.log_handlers import contained_log_handlers
+from hassette_core.containment.rehearsal import (
+    ContextThreads,
+    is_rehearsing,
+    may_change_the_home,
+    rehearsals,
+    set_rehearsal,
+    threads_with_actors,
+    why_refused,
+)
 from hassette_core.containment.signal_handlers import kept_signal_handlers
 from hassette_core.containment.task_factory import ContainedTasks, GuardedTask, containing_tasks
 
@@ -22,13 +31,20 @@ __all__ = [
     "Actor",
     "ContainedTasks",
     "ContainmentLog",
+    "ContextThreads",
     "GuardedTask",
     "RecordEvent",
     "acting_for",
     "contained_log_handlers",
     "containing_tasks",
     "current_app",
+    "is_rehearsing",
     "kept_signal_handlers",
+    "may_change_the_home",
+    "rehearsals",
     "run_contained",
+    "set_rehearsal",
     "subject_of",
+    "threads_with_actors",
+    "why_refused",
 ]

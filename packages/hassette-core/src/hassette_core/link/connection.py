@@ -25,6 +25,7 @@ from hassette_core.link.messages import (
     parse_frame,
     parse_json,
 )
+from hassette_core.link.reads import check_command, check_request
 from hassette_core.link.subscriptions import ReceiveEvent, Subscriptions
 from hassette_core.link.transport import Channel, ConnectionEnd, Transport
 from hassette_core.link.web_transport import REST_TIMEOUT_S, first_line
@@ -263,6 +264,7 @@ class Connection:
     ) -> Any:
         # Home Assistant disconnects a client that sends a NaN, a lone surrogate or an oversized message. Without this
         # check, an error in one app would close the connection of all apps, and they would miss events.
+        check_command(action, command)
         message = {**fields, "id": number, "type": command}
         text = json.dumps(message, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         if (size := len(text.encode())) > MAX_SENT_BYTES:
@@ -366,6 +368,7 @@ class Connection:
             NoAnswerError: Home Assistant did not answer within 30 s.
             TypeError, ValueError: The body cannot be written as JSON.
         """
+        check_request(method, path)
         text = None if body is None else json.dumps(body)
         if not self.open:
             raise NotConnectedError(action)

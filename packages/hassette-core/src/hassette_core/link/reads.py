@@ -1,4 +1,10 @@
-"""`READS`: the commands of Home Assistant that only read."""
+"""The requests that only read, and the guard that stops all others of an app that rehearses."""
+
+import json
+from typing import Any, cast
+
+from hassette_core.containment import may_change_the_home, why_refused
+from hassette_core.errors import RehearsalError
 
 READS = frozenset(
     {
@@ -44,3 +50,41 @@ READS = frozenset(
 def reads_only(method: str, path: str) -> bool:
     """Return whether a REST request only reads. A webhook may act, whatever the method."""
     return method.upper() == "GET" and not path.startswith("/api/webhook/")
+
+
+def check_command(action: str, command: object) -> None:
+    """Check that the code that runs may send a command.
+
+    Raises:
+        RehearsalError: The command is a change, and the code belongs to an app that rehearses.
+    """
+    if not may_change_the_home() and command not in READS:
+        raise RehearsalError(action, why_refused())
+
+
+def check_request(method: str, path: str) -> None:
+    """Check that the code that runs may send a REST request.
+
+    Raises:
+        RehearsalError: The request is a change, and the code belongs to an app that rehearses.
+    """
+    if not may_change_the_home() and not reads_only(method, path):
+        raise RehearsalError(f"send {method} {path}", why_refused())
+
+
+def check_text(text: object) -> None:
+    """Check that the code that runs may send a text on the WebSocket.
+
+    Raises:
+        RehearsalError: The text is a change, or is not readable, and the code belongs to an app that rehearses.
+    """
+    if may_change_the_home():
+        return
+    try:
+        parsed: Any = json.loads(cast("str | bytes", text))
+    except (TypeError, ValueError):
+        parsed = None
+    messages = cast("list[Any]", parsed) if isinstance(parsed, list) else [parsed]
+    for message in messages or [None]:
+        command = cast("dict[str, Any]", message).get("type") if isinstance(message, dict) else None
+        check_command("send a message", command if isinstance(command, str) else None)

@@ -34,7 +34,11 @@ class HttpAnswer(NamedTuple):
 
 
 class Channel(Protocol):
-    """One open connection: the texts of a WebSocket, and HTTP requests to the same server. It is opened once."""
+    """One open connection: the texts of a WebSocket, and HTTP requests to the same server. It is opened once.
+
+    `send` calls `check_text` first, and `request` calls `check_request`, so that nothing but reads of an app that
+    rehearses is sent.
+    """
 
     @property
     def closed(self) -> bool:

@@ -19,6 +19,7 @@ from aiohttp import (
     TCPConnector,
     TraceConfig,
     TraceRequestRedirectParams,
+    TraceRequestStartParams,
     WSCloseCode,
     WSMessage,
     WSMsgType,
@@ -29,6 +30,7 @@ from hassette_core.config import HomeAssistantSettings
 from hassette_core.errors import LinkError, UnreachableError
 from hassette_core.link.address import Address, parse_address
 from hassette_core.link.lookups import Lookups
+from hassette_core.link.reads import check_request, check_text
 from hassette_core.link.redirects import MAX_REDIRECTS, redirected
 from hassette_core.link.tls import describe_tls_error, tls_context
 from hassette_core.link.transport import ConnectionEnd, HttpAnswer
@@ -73,6 +75,7 @@ class WebChannel:
 
     async def send(self, text: str) -> None:
         """Send one text; see `Channel.send`."""
+        check_text(text)
         try:
             await self._socket.send_str(text)
         except ClientError as error:
@@ -106,6 +109,7 @@ class WebChannel:
 
     async def request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> HttpAnswer:
         """Send an HTTP request; see `Channel.request`. The limit is 30 s."""
+        check_request(method, path)
         if body is not None:
             headers = {**headers, "Content-Type": "application/json"}
         address = self._address
@@ -150,6 +154,29 @@ async def _stop_at_redirect(_session: object, _context: object, facts: TraceRequ
     # aiohttp has no option against redirects of a WebSocket, and would follow them to any host.
     facts.response.close()
     raise _Redirect(facts.response.headers.get("Location", ""))
+
+
+class GuardedWebSocket(ClientWebSocketResponse):
+    """A WebSocket on which an app that rehearses can only send reads, even if it finds this object."""
+
+    async def send_str(self, data: str, compress: int | None = None) -> None:
+        """Send a text."""
+        check_text(data)
+        await super().send_str(data, compress)
+
+    async def send_bytes(self, data: bytes, compress: int | None = None) -> None:
+        """Send bytes."""
+        check_text(data)
+        await super().send_bytes(data, compress)
+
+    async def send_frame(self, message: bytes, opcode: WSMsgType, compress: int | None = None) -> None:
+        """Send a frame."""
+        check_text(message)
+        await super().send_frame(message, opcode, compress)
+
+
+async def _stop_changes_of_rehearsals(_session: object, _context: object, facts: TraceRequestStartParams) -> None:
+    check_request(facts.method, facts.url.path)
 
 
 class WebTransport:
@@ -206,11 +233,13 @@ class WebTransport:
         """
         tracing = TraceConfig()
         tracing.on_request_redirect.append(_stop_at_redirect)
+        tracing.on_request_start.append(_stop_changes_of_rehearsals)
         # Each channel has an HTTP session, because closing the session closes all sockets.
         session = ClientSession(
             connector=TCPConnector(resolver=self._lookups.resolver(), ssl=self._tls),
             timeout=ClientTimeout(total=None, sock_connect=TCP_TIMEOUT_S),
             trace_configs=[tracing],
+            ws_response_class=GuardedWebSocket,
         )
         try:
             return await self._open(session)

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, unquote
 
 from hassette_core.errors import UnreachableError
 from hassette_core.link import ConnectionEnd, HttpAnswer
+from hassette_core.link.reads import check_request, check_text
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.home.api import RestRequest
 
@@ -77,6 +78,7 @@ class MemoryChannel:
 
     async def send(self, text: str) -> None:
         """Send one text; see `Channel.send`."""
+        check_text(text)
         await self._to_home.put(text)
 
     async def receive(self) -> str | ConnectionEnd:
@@ -89,6 +91,7 @@ class MemoryChannel:
 
     async def request(self, method: str, path: str, body: str | None, headers: Mapping[str, str]) -> HttpAnswer:
         """Send a request to the REST API; see `Channel.request`."""
+        check_request(method, path)
         if self._end is not None:
             raise ConnectionResetError(self._end.cause)
         path, _, query = path.partition("?")
