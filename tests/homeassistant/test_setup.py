@@ -17,7 +17,7 @@ open(__file__ + ".done", "w").close()
 """
 START = f"""#!{sys.executable}
 import json, sys
-print(json.dumps({{"url": "http://127.0.0.1:1", "token": "token", "pid": 1}}), flush=True)
+print(json.dumps({{"url": "http://127.0.0.1:1", "token": "token", "pid": 1, "version": "2025.4.4"}}), flush=True)
 sys.stdin.read()
 """
 INNER_TEST = """

@@ -107,7 +107,7 @@ def summary(event: Event) -> list[Any]:
         ]
     else:
         details = [dict(event.data)]
-    return [event.event_type, *details, event.context.id, event.context.parent_id, event.context.user_id]
+    return [event.event_type, *details, [event.context.id, event.context.parent_id, event.context.user_id]]
 
 
 async def switching_a_boolean(client: HomeClient) -> Any:

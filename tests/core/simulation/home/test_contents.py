@@ -529,6 +529,13 @@ async def test_examples_of_the_page_work() -> None:
     assert home.calls[-1].context.user_id == home.model.users.find("Alex").id
 
 
+def test_async_handler_of_an_added_service_is_an_error(home: SimulatedHome) -> None:
+    async def price(_call: Any) -> None: ...
+
+    with pytest.raises(ValueError, match="handler must be a plain function"):
+        home.add_service("shop.price", price)
+
+
 def test_failing_handler_of_an_added_service_fails_the_call(home: SimulatedHome) -> None:
     def fail(_call: Any) -> None:
         raise OSError("no network")

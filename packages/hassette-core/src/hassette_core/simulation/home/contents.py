@@ -169,7 +169,8 @@ class HomeContents:
             response: The response for callers that request one, or ``"optional"``, ``"only"``, ``"none"``.
 
         Raises:
-            ValueError: The name is not of the form ``domain.service``, or a kind is unknown.
+            ValueError: The name is not of the form ``domain.service``, the handler is an ``async def``, or a kind is
+                unknown.
         """
         domain, _, name = service.lower().partition(".")
         if not domain or not name or "." in name:

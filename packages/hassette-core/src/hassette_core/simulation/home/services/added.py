@@ -1,6 +1,7 @@
 """`added_service`: a service that a test adds to the simulated home."""
 
 from collections.abc import Callable, Mapping
+from inspect import iscoroutinefunction
 from typing import Any, Literal, cast
 
 from hassette_core.simulation.home.model.model import HomeCall
@@ -68,8 +69,10 @@ def added_service(
         response: The response, or whether the service returns the response of the handler.
 
     Raises:
-        ValueError: A kind is unknown, or a required field is not a field.
+        ValueError: The handler is an ``async def``, a kind is unknown, or a required field is not a field.
     """
+    if iscoroutinefunction(handler):
+        raise ValueError(f"handler must be a plain function (def, not async def), got {handler!r}")
     parsed: dict[str, ServiceField] = {}
     for field, kind in (fields or {}).items():
         if isinstance(kind, str):
