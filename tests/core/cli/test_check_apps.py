@@ -588,3 +588,24 @@ def test_check_reports_an_unknown_dependency_of_an_app(folder: Path, capsys: pyt
     code, report = check(capsys)
     assert code == 2
     assert "app hall: depends_on must contain keys of apps, got 'hal'" in texts(report)
+
+
+def test_sync_app_without_await_is_right_and_its_misspelt_method_is_found(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = """
+from hassette_core import AppConfig, SyncApp
+
+class Hall(SyncApp[AppConfig]):
+    def on_initialize(self):
+        self.api.turn_on("light.kitchen")
+        self.scheduler.run_every(self.check, 600)
+
+    def check(self):
+        self.api.call_service("light", "turn_off", target="light.kitchen")
+        self.time.sleep(2)
+"""
+    (folder / "apps" / "hall.py").write_text(source)
+    assert texts(check(capsys)[1]) == ""
+    (folder / "apps" / "hall.py").write_text(source.replace("turn_on", "trun_on"))
+    assert "self.api.trun_on does not exist; did you mean 'self.api.turn_on'?" in texts(check(capsys)[1])

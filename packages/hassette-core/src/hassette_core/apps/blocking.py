@@ -79,7 +79,7 @@ def public_methods(source: type) -> Iterator[tuple[str, Callable[..., Any]]]:
 
 
 def _blocking_method(method: Callable[..., Any], what: str, handlers: bool) -> Callable[..., Any]:
-    @functools.wraps(method)
+    @functools.wraps(method, updated=())  # without the mark that the method returns an awaitable
     def call(self: Blocking, /, *args: Any, **kwargs: Any) -> Any:
         if handlers and args and callable(args[0]) and is_async(args[0]):
             raise RegistrationError(
