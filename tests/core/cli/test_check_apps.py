@@ -68,6 +68,10 @@ async def act(self):
 """,
         "self.scheduler.run_dialy does not exist; did you mean 'self.scheduler.run_daily'?",
     ),
+    "misspelt_question_about_the_time": (
+        f"{REGISTER}async def on_motion(self):\n    print(self.time.sun, self.time.is_betwen('7:00', 'dusk'))  # here",
+        "self.time.is_betwen does not exist; did you mean 'self.time.is_between'?",
+    ),
     "misspelt_call_in_a_handler": (
         f"{REGISTER}async def on_motion(self):\n    await self.api.call_servce('light', 'turn_on')  # here",
         "did you mean 'self.api.call_service'?",
@@ -485,6 +489,8 @@ async def on_initialize(self):
     self.bus.on_state_change(self.act, "binary_sensor.hall_moton")
     self.bus.on_state_change(self.act, "light.*")
     self.bus.on_state_change(self.act, "lihgt.*", name="wrong")
+    self.scheduler.run_daily(self.act, "sensor.alarm_clock - 00:15")
+    self.scheduler.run_daily(self.act, "sunset", name="sun", where=lambda: self.time.is_between("07:00", "sunset"))
     dark = above("sensor.made_here", 5) | state_is("light.kitchen_", "on")
     self.bus.on_state_change(self.act, ["light.hall", "light.haal"], name="list", where=[dark, lambda: True])
     await self.api.set_state("sensor.made_here", 1)
@@ -525,13 +531,14 @@ async def test_check_online_names_entities_and_services_that_the_home_does_not_h
         "'light.kitchn'; did you mean 'light.kitchen'?",
         "'light.hal'; did you mean 'light.hall'?",
         "'sun.moon'",
+        "'sensor.alarm_clock'",
         "'light.kitchen_'; did you mean 'light.kitchen'?",
         "'light.haal'; did you mean 'light.hall'?",
         "'light.kitcen'; did you mean 'light.kitchen'?",
         "'light.kitchenn', the value of config.light; did you mean 'light.kitchen'?",
     ):
         assert f"Home Assistant has no {'service' if 'turn_onn' in name else 'entity'} {name}" in found
-    assert len(found.splitlines()) == 9
+    assert len(found.splitlines()) == 10
     assert "no entity of Home Assistant matches 'lihgt.*'" in texts(report, "warning")
 
 

@@ -317,12 +317,13 @@ class SyncTime:
     def sleep(self, duration: Duration) -> None:
         """Wait for some time, by the clock of the framework."""
 
+    @property
+    def sun(self) -> AppSun:
+        """The sun at the home."""
+
     def today(self) -> date:
         """Return the current local date."""
 
     @property
     def zone(self) -> tzinfo:
         """The time zone of the home."""
-
-    @property
-    def sun(self) -> AppSun: ...

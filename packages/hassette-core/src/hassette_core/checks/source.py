@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from hassette_core.api import Api
-from hassette_core.apps import AnyApp, App, AppContext, SyncApi, SyncApp, SyncBus, SyncScheduler
+from hassette_core.apps import AnyApp, App, AppContext, SyncApi, SyncApp, SyncBus, SyncScheduler, SyncTime
 from hassette_core.bus import AppBus
 from hassette_core.checks.attributes import (
     assigned_attributes,
@@ -26,7 +26,9 @@ from hassette_core.checks.attributes import (
 from hassette_core.checks.findings import Finding, Level, hint
 from hassette_core.conditions import above, below, state_is
 from hassette_core.entities import is_glob
+from hassette_core.errors import RegistrationError
 from hassette_core.handlers import is_async
+from hassette_core.moments import AppTime, parse_moment
 from hassette_core.scheduler import AppScheduler
 from hassette_core.states import States
 
@@ -35,11 +37,17 @@ _COMPONENTS: dict[str, type] = {
     "bus": AppBus,
     "scheduler": AppScheduler,
     "states": States,
+    "time": AppTime,
     "logger": logging.Logger,
 }
-_BLOCKING_COMPONENTS = {**_COMPONENTS, "api": SyncApi, "bus": SyncBus, "scheduler": SyncScheduler}
+_BLOCKING_COMPONENTS = {**_COMPONENTS, "api": SyncApi, "bus": SyncBus, "scheduler": SyncScheduler, "time": SyncTime}
 """The components of a `SyncApp`. Their methods are not coroutine functions."""
 _INSTANCE_ATTRIBUTES = frozenset({"config", "logger", *(field.name for field in dataclasses.fields(AppContext))})
+_TAKES_MOMENTS = {
+    *(("scheduler", name) for name in ("run_once", "run_daily", "run_every")),
+    *(("time", name) for name in ("parse", "next", "is_between")),
+}
+"""The methods whose arguments may be moments, such as ``"input_datetime.wake_up"``."""
 _HOOKS = ("on_initialize", "on_shutdown", "on_error")
 _FRAMEWORK_CLASSES = (AnyApp, App, SyncApp)
 _OTHER_FRAMEWORKS = {"initialize": "on_initialize", "terminate": "on_shutdown"}
@@ -309,6 +317,9 @@ class _Reader:
             self._collect_entities(call.args[0])
         elif part == "bus" and name in ("on_state_change", "on_attribute_change") and len(call.args) > 1:
             self._collect_entities(call.args[1])
+        elif (part, name) in _TAKES_MOMENTS:
+            for value in [*call.args, *(keyword.value for keyword in call.keywords)]:
+                self._entities += _entities_of_moments(self._uses(value))
         elif part == "api":
             texts = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
             if name == "set_state" and call.args:
@@ -347,6 +358,16 @@ class _Reader:
                         yield from self._uses(item)
             case _:
                 pass
+
+
+def _entities_of_moments(uses: Iterable[EntityUse]) -> Iterator[EntityUse]:
+    """Yield the entities of the texts that are moments. The trial start of the app reports the other texts."""
+    for text, line in ((use.entity_id, use.line) for use in uses):
+        try:
+            entities = parse_moment(text).entities()
+        except RegistrationError:
+            continue
+        yield from (EntityUse(entity_id, line) for entity_id in entities)
 
 
 def _uses_in(value: object, line: int) -> Iterator[EntityUse]:

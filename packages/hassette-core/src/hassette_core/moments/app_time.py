@@ -16,6 +16,61 @@ from hassette_core.unawaited import reports_unawaited
 
 
 @reports_unawaited("time")
+class AppSun:
+    """The sun at the home, computed from the home's location as Home Assistant does: ``self.time.sun``.
+
+    Until Home Assistant has reported the location of the home, each property raises a `MomentUnknownError`. When an app
+    starts, the location is known.
+
+    Args:
+        clock: The clock of the framework.
+        place: Returns the current time zone and location of the home.
+    """
+
+    def __init__(self, clock: TimerClock, place: Callable[[], Place]) -> None:
+        self._clock = clock
+        self._place = place
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the sun is up: after sunrise and before sunset."""
+        return is_sun_up(self._clock.now(), self._place())
+
+    @property
+    def next_sunrise(self) -> datetime:
+        """The next sunrise (aware, in the home's time zone). Beyond the polar circles, it may be months away."""
+        return self._next(SunTime("sunrise"))
+
+    @property
+    def next_sunset(self) -> datetime:
+        """The next sunset (aware, in the home's time zone). Beyond the polar circles, it may be months away."""
+        return self._next(SunTime("sunset"))
+
+    @property
+    def elevation(self) -> float:
+        """Height of the sun over the horizon, in degrees; negative while it is down."""
+        return self._angles()[0]
+
+    @property
+    def azimuth(self) -> float:
+        """Direction of the sun, in degrees: 0 is north, 90 is east."""
+        return self._angles()[1]
+
+    def _next(self, event: SunTime) -> datetime:
+        place = self._place()
+        found = event.next_after(self._clock.now(), place, {})
+        if found is None:
+            reason = event.unknown_reason(place, {}) or "there is none within a year"
+            raise MomentUnknownError(f"the time of {event.describe()}", reason)
+        return found.astimezone(place.zone)
+
+    def _angles(self) -> tuple[float, float]:
+        location = self._place().location
+        if location is None:
+            raise MomentUnknownError("the position of the sun", NO_LOCATION)
+        return sun.angles(self._clock.now(), *location)
+
+
 class AppTime:
     """The time of the home: its clock, its time zone and its sun.
 
@@ -35,16 +90,18 @@ class AppTime:
         clock: The clock of the framework.
         place: Returns the current time zone and location of the home.
         states: The current states, for moments that an entity holds.
-
-    Attributes:
-        sun: The sun at the home.
     """
 
     def __init__(self, clock: TimerClock, place: Callable[[], Place], states: StateMap) -> None:
         self._clock = clock
         self._place = place
         self._states = states
-        self.sun = AppSun(clock, place)
+        self._sun = AppSun(clock, place)
+
+    @property
+    def sun(self) -> AppSun:
+        """The sun at the home."""
+        return self._sun
 
     @property
     def zone(self) -> tzinfo:
@@ -142,61 +199,6 @@ class AppTime:
 def _end(ended: "asyncio.Future[None]") -> None:
     if not ended.done():
         ended.set_result(None)
-
-
-class AppSun:
-    """The sun at the home, computed from the home's location as Home Assistant does: ``self.time.sun``.
-
-    Until Home Assistant has reported the location of the home, each property raises a `MomentUnknownError`. When an app
-    starts, the location is known.
-
-    Args:
-        clock: The clock of the framework.
-        place: Returns the current time zone and location of the home.
-    """
-
-    def __init__(self, clock: TimerClock, place: Callable[[], Place]) -> None:
-        self._clock = clock
-        self._place = place
-
-    @property
-    def is_up(self) -> bool:
-        """Whether the sun is up: after sunrise and before sunset."""
-        return is_sun_up(self._clock.now(), self._place())
-
-    @property
-    def next_sunrise(self) -> datetime:
-        """The next sunrise (aware, in the home's time zone). Beyond the polar circles, it may be months away."""
-        return self._next(SunTime("sunrise"))
-
-    @property
-    def next_sunset(self) -> datetime:
-        """The next sunset (aware, in the home's time zone). Beyond the polar circles, it may be months away."""
-        return self._next(SunTime("sunset"))
-
-    @property
-    def elevation(self) -> float:
-        """Height of the sun over the horizon, in degrees; negative while it is down."""
-        return self._angles()[0]
-
-    @property
-    def azimuth(self) -> float:
-        """Direction of the sun, in degrees: 0 is north, 90 is east."""
-        return self._angles()[1]
-
-    def _next(self, event: SunTime) -> datetime:
-        place = self._place()
-        found = event.next_after(self._clock.now(), place, {})
-        if found is None:
-            reason = event.unknown_reason(place, {}) or "there is none within a year"
-            raise MomentUnknownError(f"the time of {event.describe()}", reason)
-        return found.astimezone(place.zone)
-
-    def _angles(self) -> tuple[float, float]:
-        location = self._place().location
-        if location is None:
-            raise MomentUnknownError("the position of the sun", NO_LOCATION)
-        return sun.angles(self._clock.now(), *location)
 
 
 def is_sun_up(moment: datetime, place: Place) -> bool:
