@@ -12,7 +12,8 @@ import pytest
 
 from hassette_core.errors import AuthenticationError, NotConnectedError, UrlError
 from hassette_core.events import StateChanged
-from hassette_core.link import HomeAssistantLink, LivenessCheck
+from hassette_core.link import HomeAssistantLink, LivenessCheck, WebTransport, parse_address
+from hassette_core.link.web_transport import WebChannel
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.states import StateCache
 from support.linked_home import LinkedHome, MakeLinked
@@ -438,3 +439,31 @@ async def test_host_name_is_resolved_even_if_an_app_uses_up_the_threads_of_the_e
     finally:
         released.set()
         await hung
+
+
+class HangingTransport(WebTransport):
+    """A transport whose first two channels are never opened."""
+
+    opened = 0
+
+    async def open(self) -> WebChannel:
+        self.opened += 1
+        if self.opened <= 2:
+            await asyncio.Event().wait()
+        return await super().open()
+
+
+async def test_connection_that_is_not_opened_in_time_is_replaced_soon(home: SimulatedHome) -> None:
+    """A Home Assistant that starts sometimes accepts a connection and never answers on it."""
+    transport = HangingTransport(parse_address(home.url))
+    link = HomeAssistantLink(
+        home.url,
+        home.token,
+        cache=StateCache(),
+        on_event=lambda _: None,
+        transport=transport,
+        open_timeout_s=0.1,
+    )
+    async with link, asyncio.timeout(patience(10)):
+        await link.wait_ready()
+    assert transport.opened == 3

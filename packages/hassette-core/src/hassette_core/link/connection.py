@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 MAX_SENT_BYTES = 4_000_000
 """Limit for a command. Home Assistant closes the connection after a message of 4 MiB, aiohttp's default limit."""
 OPEN_TIMEOUT_S = 15.0
+"""Default limit for opening a connection, in seconds."""
 COMMAND_TIMEOUT_S = 30.0
 """Default limit for the answer to a command."""
 SLICE_S = 0.005
@@ -70,6 +71,7 @@ class Connection:
         monotonic_ns: Clock for the `received_ns` of events.
         repeated: Logs messages of unknown shape, each kind once a minute. All connections of a link share it, so that
             the log stays short if each connection ends after such a message.
+        open_timeout_s: Limit for opening the channel and for the authentication, in seconds.
     """
 
     def __init__(
@@ -80,11 +82,13 @@ class Connection:
         *,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
         repeated: RepeatedLog | None = None,
+        open_timeout_s: float = OPEN_TIMEOUT_S,
     ) -> None:
         self._transport = transport
         self._url = url
         self._token = token
         self._monotonic_ns = monotonic_ns
+        self._open_timeout_s = open_timeout_s
         self._channel: Channel | None = None
         self._reading: asyncio.Task[ConnectionEnd] | None = None
         self._ids = count(1)
@@ -101,14 +105,14 @@ class Connection:
             LinkError: The connection failed for another reason. A retry may succeed.
         """
         try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
+            async with asyncio.timeout(self._open_timeout_s):
                 self._channel = await self._transport.open()
                 await self._authenticate(self._channel)
         except BaseException as error:
             await self.close()
             # `from None` removes exceptions of the transport, because they can contain the whole request.
             if isinstance(error, TimeoutError):
-                raise NoAnswerError(f"connect to {self._url}", OPEN_TIMEOUT_S) from None
+                raise NoAnswerError(f"connect to {self._url}", self._open_timeout_s) from None
             if isinstance(error, OSError | UnreadableMessageError):
                 raise LinkError(f"cannot connect to {self._url}: {first_line(error)}") from None
             raise

@@ -21,7 +21,8 @@ from hassette_core.link.address import parse_address
 from hassette_core.link.answers import parse_states
 from hassette_core.link.backoff import MAX_REFUSED_S, Backoff
 from hassette_core.link.configuration import RUNNING_STATE, HomeConfiguration, parse_configuration
-from hassette_core.link.connection import Connection
+from hassette_core.link.connection import OPEN_TIMEOUT_S, Connection
+from hassette_core.link.features import ask_for_lists
 from hassette_core.link.inbox import Inbox
 from hassette_core.link.interruption import CountLoss, Interruption
 from hassette_core.link.liveness import LivenessCheck
@@ -37,8 +38,7 @@ SETUP_TIMEOUT_S = 60.0
 LASTING_S = 30.0
 """A connection that lasted for this long resets the wait before the next attempt."""
 STARTUP_INTERVAL_S = 2.0
-FEATURES_S = 5.0
-"""Limit for the answer to the request for lists of messages. The connection also works without an answer."""
+FIRST_OPEN_S = 2.0
 
 Report = Callable[[str, str, str], None]
 
@@ -68,6 +68,8 @@ class HomeAssistantLink(AsyncWithService):
         count_loss: Called with the number of events that Home Assistant discarded, and the time range.
         max_message_bytes: Limit for a received message.
         setup_timeout_s: Limit for the subscription and the first answers of a connection, in seconds.
+        open_timeout_s: Limit for opening a connection, in seconds. It doubles with each connection that is not opened
+            in time, up to 15 s.
         startup_interval_s: While Home Assistant starts, the link asks at this interval whether it has started.
         lag: Measures the lag of the event loop. By default, the link measures it.
         random: Source of the backoff's jitter. It returns numbers in [0, 1).
@@ -104,6 +106,7 @@ class HomeAssistantLink(AsyncWithService):
         count_loss: CountLoss = lambda reason, what, count, first_us, last_us: None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         setup_timeout_s: float = SETUP_TIMEOUT_S,
+        open_timeout_s: float = FIRST_OPEN_S,
         startup_interval_s: float = STARTUP_INTERVAL_S,
         lag: LoopLag | None = None,
         random: Callable[[], float] = random,
@@ -127,6 +130,7 @@ class HomeAssistantLink(AsyncWithService):
         self._count_loss = count_loss
         self._transport = transport or WebTransport(self._address, max_message_bytes=max_message_bytes)
         self._setup_timeout_s = setup_timeout_s
+        self._open_timeout_s = self._open_limit_s = open_timeout_s
         self._startup_interval_s = startup_interval_s
         self._backoff = Backoff(random=random)
         self._refused_backoff = Backoff(max_s=MAX_REFUSED_S, random=random)
@@ -238,7 +242,9 @@ class HomeAssistantLink(AsyncWithService):
                 self._token,
                 monotonic_ns=self._clock.monotonic_ns,
                 repeated=self._repeated,
+                open_timeout_s=self._open_limit_s,
             ) as self._connection:
+                self._open_limit_s = self._open_timeout_s
                 end = await self._use(self._connection)
         except AuthenticationError:
             raise
@@ -248,6 +254,10 @@ class HomeAssistantLink(AsyncWithService):
                 self._interruption = self._interruption.unreachable()
             if isinstance(error, CallFailedError | UnexpectedAnswerError):
                 backoff = self._refused_backoff
+            elif isinstance(error, NoAnswerError) and self._connection is None:
+                # A starting Home Assistant sometimes leaves a new connection without an answer. Another one succeeds.
+                self._open_limit_s = min(2 * self._open_limit_s, OPEN_TIMEOUT_S)
+                self._backoff.reset()
         finally:
             self._connection = None
             self.ready.clear()
@@ -293,7 +303,7 @@ class HomeAssistantLink(AsyncWithService):
 
     async def _set_up(self, connection: Connection) -> None:
         self._inbox.begin()
-        await self._ask_for_lists(connection)
+        await ask_for_lists(connection)
         # Subscribe before fetching the states, so that no change between the two is missed.
         await connection.subscribe(self._inbox.receive)
         running = (await self._read_configuration(connection)).state == RUNNING_STATE
@@ -305,17 +315,6 @@ class HomeAssistantLink(AsyncWithService):
         self._inbox.load(states, running=running, malformed=malformed)
         if running:
             self._report_ready(connection)
-
-    async def _ask_for_lists(self, connection: Connection) -> None:
-        """Allow Home Assistant to send several waiting messages in one frame.
-
-        In a burst, fewer messages then wait, and Home Assistant disconnects a client later.
-        """
-        try:
-            features = {"coalesce_messages": 1}
-            await connection.command("ask for lists", "supported_features", timeout_s=FEATURES_S, features=features)
-        except (CallFailedError, NoAnswerError, UnexpectedAnswerError) as error:
-            logger.debug("Home Assistant sends each message in a separate frame", extra={"problem": str(error)})
 
     async def _read_configuration(self, connection: Connection) -> HomeConfiguration:
         answer = await connection.command("read the configuration", "get_config")
