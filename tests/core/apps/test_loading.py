@@ -331,12 +331,6 @@ def test_loading_again_reads_edited_modules(app_dir: AppDirectory) -> None:
     assert sys.modules["hassette_apps.good"].EDITED
 
 
-@pytest.fixture(autouse=True)
-def restore_imports(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))  # load_apps() changes sys.path
-    monkeypatch.delitem(sys.modules, "shared", raising=False)
-
-
 @pytest.mark.parametrize(
     "text",
     [

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, tzinfo
 from functools import partial
 from types import TracebackType
@@ -10,7 +10,7 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 from hassette_core.api import Api
-from hassette_core.apps import AppService
+from hassette_core.apps import AppService, HotReload
 from hassette_core.bus import BusService
 from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.conditions import ConditionContext
@@ -60,6 +60,8 @@ class Hassette:
             loop, so a clock of a test belongs to an event loop of the test.
         make_threads: Creates the threads of plain ``def`` handlers; those of the executor by default.
         transport: Opens the connection to Home Assistant. None uses the network.
+        reload: Loads the configuration again. With it, the framework watches the files of the apps and the
+            configuration, and reloads changed apps. None reloads nothing.
 
     Attributes:
         config: The configuration.
@@ -87,6 +89,7 @@ class Hassette:
         clock: TimerClock | None = None,
         make_threads: MakeThreads = ThreadPool,
         transport: Transport | None = None,
+        reload: Callable[[], HassetteConfig] | None = None,
     ) -> None:
         clock = clock or SystemClock()
         token = config.require_token()
@@ -173,6 +176,12 @@ class Hassette:
 
         self._has_sinks = bool(all_sinks)
         self._redact = Redaction(config.secrets)
+        self._redactions = [redact, self._redact]
+        self.hot_reload = (
+            None
+            if reload is None
+            else HotReload(self.apps, config, reload, self.executor.report, lambda newer: self._mask(newer.secrets))
+        )
         self._reporter = SessionReporter(self.executor, board, services, self._redact)
         self._supervisor = Supervisor(
             self._service_specs([sink for sink in all_sinks if isinstance(sink, Resource)], services),
@@ -204,8 +213,17 @@ class Hassette:
             ServiceSpec(self.scheduler, after=(self.bus.name,), required=True),
             ServiceSpec(home_facts, after=(self.scheduler.name,)),
             ServiceSpec(self.apps, after=(home_facts.name,), required=True),
+            *([] if self.hot_reload is None else [ServiceSpec(self.hot_reload, after=(self.apps.name,))]),
             *(ServiceSpec(service, after=(self.apps.name,)) for service in services),
         ]
+
+    def also_mask(self, redact: Redaction) -> None:
+        """Mask the secrets of reloaded configurations also in the texts that another object masks."""
+        self._redactions.append(redact)
+
+    def _mask(self, secrets: Collection[str]) -> None:
+        for redact in self._redactions:
+            redact.add(secrets)
 
     @property
     def statuses(self) -> tuple[StatusReport, ...]:
@@ -251,6 +269,8 @@ class Hassette:
             if self.config.hassette.time_zone:
                 # Without the setting, the time zone is known only after the connection to Home Assistant.
                 self.executor.set_session_facts(time_zone=self.config.hassette.time_zone)
+            for warning in self.config.warnings:
+                logger.warning("Configuration has a warning", extra={"problem": warning})
             if not self._has_sinks:
                 logger.warning(
                     "Runs are not recorded: there is no sink",

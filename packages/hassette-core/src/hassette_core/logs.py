@@ -11,7 +11,7 @@ from hassette_core.redaction import Redaction
 from hassette_executor import format_exception, redact_and_cut
 
 _NO_FACTS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message", "problem"}
-_CHATTY = ("aiohttp", "aiosqlite", "alembic", "uvicorn")
+_CHATTY = ("aiohttp", "aiosqlite", "alembic", "uvicorn", "watchfiles")
 
 
 class FactsFormatter(logging.Formatter):

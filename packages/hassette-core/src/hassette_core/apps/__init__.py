@@ -7,6 +7,7 @@ instance, with a bus and a scheduler for that instance, and calls its ``on_initi
 from hassette_core.apps.app import AnyApp, App, AppConfig
 from hassette_core.apps.blocking import SyncApi, SyncBus, SyncHome, SyncScheduler, SyncTime
 from hassette_core.apps.context import AppContext
+from hassette_core.apps.hot_reload import HotReload
 from hassette_core.apps.imports import PACKAGE
 from hassette_core.apps.loading import LoadedInstance, LoadFailure, load_apps, load_instance
 from hassette_core.apps.running_apps import RunningApps
@@ -24,6 +25,7 @@ __all__ = [
     "AppService",
     "AppStatus",
     "AppStorage",
+    "HotReload",
     "LoadFailure",
     "LoadedInstance",
     "RunningApps",

@@ -9,7 +9,7 @@ from typing import Any
 
 from hassette_core.api import Api
 from hassette_core.apps.app import AnyApp, App
-from hassette_core.apps.app_calls import AppProblem, call_app
+from hassette_core.apps.app_calls import CANCEL_S, AppProblem, call_app
 from hassette_core.apps.context import AppContext
 from hassette_core.apps.folders import app_folder
 from hassette_core.apps.loading import LoadedInstance
@@ -18,8 +18,8 @@ from hassette_core.apps.status import AppStatus
 from hassette_core.apps.storage_writer import StorageWriter
 from hassette_core.apps.sync_app import SyncApp
 from hassette_core.bus import AppBus, BusService
-from hassette_core.containment import set_rehearsal
-from hassette_core.handlers import check_hook
+from hassette_core.containment import Actor, GuardedTask, set_rehearsal, subject_of
+from hassette_core.handlers import Handler, check_hook
 from hassette_core.home import HomeRegistry
 from hassette_core.moments import AppTime
 from hassette_core.scheduler import AppScheduler, SchedulerService
@@ -116,6 +116,9 @@ class AppInstance:
                 environment.executor.hooks.set(app.on_error, app=self._actor)
             return app.on_initialize()
 
+        level = self.loaded.log_level
+        # 0: the level of [hassette]. An earlier version of the app may have set another level.
+        logging.getLogger(f"hassette.apps.{'.'.join(self._actor)}").setLevel(level.upper() if level else 0)
         self.status.status, self.status.detail = "starting", ""
         set_rehearsal(self._actor, on=self.loaded.rehearse)
         method = "__init__"
@@ -134,6 +137,58 @@ class AppInstance:
             raise
         self._unregister()
         return AppProblem(f"{method} failed: {problem.text}", problem.cause)
+
+    async def retire(self, grace_s: float, timeout_s: float) -> str:
+        """Stop one instance while the framework keeps running. Return the problem of ``on_shutdown``, or an empty text.
+
+        The runs end first, within the limit. After ``on_shutdown``, the tasks that the app has created are cancelled.
+
+        Args:
+            grace_s: How long runs in progress may take to end before they are cancelled, in seconds.
+            timeout_s: Time limit of ``on_shutdown``, in seconds.
+        """
+        for roster in (self._environment.bus.roster, self._environment.scheduler.roster):
+            await roster.drain(*self._actor, grace_s)
+        detail = await self.stop(timeout_s)
+        await cancel_tasks_of(self._actor)
+        return detail
+
+    async def replace(self, old: "AppInstance", grace_s: float, timeout_s: float) -> AppProblem | None:
+        """Stop the older version of this instance and start this one. Return the problem if that fails.
+
+        Then the older version runs again, as a new object of its class. No event is lost: the events that arrive
+        meanwhile are passed to the listeners of the version that runs afterwards.
+
+        Args:
+            old: The running older version.
+            grace_s: As in `retire`.
+            timeout_s: As in `retire`.
+        """
+        bus, scheduler = self._environment.bus, self._environment.scheduler
+        app = old.app
+        bus.keep_events(*self._actor)
+        try:
+            held = [
+                (listener.registration.key, event)
+                for listener in bus.roster.entries_of(*self._actor)
+                for event in listener.take_held()
+            ]
+            jobs = scheduler.take_plans(*self._actor)
+            await old.retire(grace_s, timeout_s)
+            problem = await self.start()
+            runs = self
+            if problem is not None:
+                runs = old
+                if (again := await old.start()) is not None:
+                    return AppProblem(f"{problem.text}; and the previous version: {again.text}", problem.cause)
+            listeners = {listener.registration.key: listener for listener in bus.roster.entries_of(*self._actor)}
+            for key, event in held:
+                if key in listeners:
+                    listeners[key].give_held(event)
+            scheduler.carry_over(jobs, lambda handler: _method_of(runs.app, handler, app))
+            return problem
+        finally:
+            bus.pass_kept_events(*self._actor)
 
     async def stop(self, timeout_s: float) -> str:
         """End listeners and jobs, and call ``on_shutdown``. Return the problem of ``on_shutdown``, or an empty text.
@@ -168,3 +223,30 @@ class AppInstance:
             self._context.scheduler.end()
             self._context.loop_calls.close()
         self._environment.executor.hooks.set(None, app=self._actor)
+
+
+def _method_of(new: AnyApp[Any] | None, handler: Handler, old: AnyApp[Any] | None) -> Handler | None:
+    """Return the method of a new object that has the name of a method of the old object; None if there is none."""
+    if new is None or old is None or getattr(handler, "__self__", None) is not old:
+        return None
+    found: Any = getattr(new, handler.__name__, None)
+    return found if callable(found) else None
+
+
+async def cancel_tasks_of(actor: Actor, cancel_s: float = CANCEL_S) -> None:
+    """Cancel the tasks that code of an app instance has created, and wait for their end for ``cancel_s`` seconds."""
+    current = asyncio.current_task()
+    tasks = [
+        task
+        for task in asyncio.all_tasks()
+        if isinstance(task, GuardedTask) and task.actor[:2] == actor and task is not current
+    ]
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        _, stuck = await asyncio.wait(tasks, timeout=cancel_s)
+        for task in stuck:
+            logger.error(
+                "Task of an app ignores its cancellation and is still running",
+                extra={"app": subject_of(actor), "task": task.get_name()},
+            )

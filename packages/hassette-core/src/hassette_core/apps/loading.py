@@ -21,6 +21,7 @@ from hassette_core.apps.dependencies import dependency_problems
 from hassette_core.apps.imports import PACKAGE, open_package
 from hassette_core.apps.sync_app import SyncApp
 from hassette_core.config import AppEntry
+from hassette_core.config.model import LogLevel
 from hassette_core.config.problems import expected_of
 from hassette_core.containment import acting_for
 from hassette_core.errors import AppLoadError, describe_error, line_in
@@ -40,6 +41,7 @@ class LoadedInstance(NamedTuple):
         config: The validated settings.
         depends_on: The keys of the apps that must be running before this app starts.
         rehearse: Whether the changes that the instance makes to the home are not sent.
+        log_level: Minimum level of the log messages of the instance, such as ``debug``; None for the general level.
     """
 
     app_key: str
@@ -48,6 +50,7 @@ class LoadedInstance(NamedTuple):
     config: AppConfig
     depends_on: tuple[str, ...] = ()
     rehearse: bool = False
+    log_level: str | None = None
 
 
 class LoadFailure(NamedTuple):
@@ -75,40 +78,72 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
         The instances that can be started, and the failures.
     """
     open_package(app_dir)
+    return load_entries(entries, entries, app_dir)
+
+
+def load_entries(
+    entries: Mapping[str, AppEntry], all_entries: Mapping[str, AppEntry], app_dir: Path
+) -> tuple[list[LoadedInstance], list[LoadFailure]]:
+    """Load some of the apps. Modules that are imported already are not read again.
+
+    Args:
+        entries: The tables of the apps to load, by app key.
+        all_entries: The tables of all apps, on which these apps may depend.
+        app_dir: The directory of the apps' modules.
+
+    Returns:
+        The instances that can be started, and the failures.
+    """
     loaded: list[LoadedInstance] = []
     failed: list[LoadFailure] = []
     for app_key, entry in entries.items():
-        if not entry.enabled:
-            continue
-        try:
-            with _containing(app_key, app_key, "cannot load it", app_dir):
-                app_class = _load_class(app_key, entry, app_dir)
-                config_class = _config_class(app_key, app_class)
-                depends_on = _depends_on(app_key, entry.depends_on, app_class)
-        except AppLoadError as error:
-            failed.append(LoadFailure(app_key, "", error))
-            continue
-        seen: set[str] = set()
-        for number, (name, settings) in enumerate(_instances(app_key, entry), start=1):
-            try:
-                if not name.strip():
-                    raise _error(
-                        app_key,
-                        f"the name of instance {number} must be non-blank, got {name!r}; set it or leave it out",
-                    )
-                if name in seen:
-                    raise _error(app_key, f"the name of instance {number} must be unique, got {name!r} again")
-                seen.add(name)
-                rehearse = settings.pop(REHEARSE)
-                if not isinstance(rehearse, bool):
-                    raise _error(app_key, f"rehearse of instance {name!r} must be true or false, got {rehearse!r}")
-                config = _configure(f"{app_key}.{name}", app_key, config_class, settings, app_dir)
-                loaded.append(LoadedInstance(app_key, name, app_class, config, depends_on, rehearse))
-            except AppLoadError as error:
-                failed.append(LoadFailure(app_key, name, error))
-    problems = dependency_problems({app.app_key: app.depends_on for app in loaded}, entries)
+        if entry.enabled:
+            instances, failures = _load_entry(app_key, entry, app_dir)
+            loaded += instances
+            failed += failures
+    depends_on = {
+        **{app_key: entry.depends_on for app_key, entry in all_entries.items() if app_key not in entries},
+        **{app.app_key: app.depends_on for app in loaded},
+    }
+    problems = {
+        app_key: problem
+        for app_key, problem in dependency_problems(depends_on, all_entries).items()
+        if app_key in entries
+    }
     failed += [LoadFailure(app_key, "", _error(app_key, problem)) for app_key, problem in problems.items()]
     return [app for app in loaded if app.app_key not in problems], failed
+
+
+def _load_entry(app_key: str, entry: AppEntry, app_dir: Path) -> tuple[list[LoadedInstance], list[LoadFailure]]:
+    loaded: list[LoadedInstance] = []
+    failed: list[LoadFailure] = []
+    try:
+        with _containing(app_key, app_key, "cannot load it", app_dir):
+            app_class = _load_class(app_key, entry, app_dir)
+            config_class = _config_class(app_key, app_class)
+            depends_on = _depends_on(app_key, entry.depends_on, app_class)
+    except AppLoadError as error:
+        return [], [LoadFailure(app_key, "", error)]
+    seen: set[str] = set()
+    for number, (name, settings) in enumerate(_instances(app_key, entry), start=1):
+        try:
+            if not name.strip():
+                raise _error(
+                    app_key,
+                    f"the name of instance {number} must be non-blank, got {name!r}; set it or leave it out",
+                )
+            if name in seen:
+                raise _error(app_key, f"the name of instance {number} must be unique, got {name!r} again")
+            seen.add(name)
+            rehearse = settings.pop(REHEARSE)
+            if not isinstance(rehearse, bool):
+                raise _error(app_key, f"rehearse of instance {name!r} must be true or false, got {rehearse!r}")
+            config = _configure(f"{app_key}.{name}", app_key, config_class, settings, app_dir)
+            level = _log_level(app_key, entry, name, number)
+            loaded.append(LoadedInstance(app_key, name, app_class, config, depends_on, rehearse, level))
+        except AppLoadError as error:
+            failed.append(LoadFailure(app_key, name, error))
+    return loaded, failed
 
 
 def load_instance(
@@ -245,6 +280,16 @@ def _depends_on(app_key: str, in_file: Sequence[str], app_class: type[AnyApp[Any
     return tuple(dict.fromkeys(str(key) for key in keys))
 
 
+def _log_level(app_key: str, entry: AppEntry, name: str, number: int) -> str | None:
+    """Return the log level of an instance, which overrides that of the app."""
+    settings = entry.instances[number - 1] if entry.instances else {}
+    level: object = settings.get("log_level", entry.log_level)
+    if level is not None and level not in get_args(LogLevel):
+        levels = ", ".join(get_args(LogLevel))
+        raise _error(app_key, f"log_level of the instance {name!r} must be one of {levels}, got {level!r}")
+    return None if level is None else str(level)
+
+
 def _instances(app_key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]]:
     """Return the name and settings of each instance.
 
@@ -256,7 +301,7 @@ def _instances(app_key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]
     found: list[tuple[str, dict[str, Any]]] = []
     for number, settings in enumerate(entry.instances, start=1):
         default = app_key if len(entry.instances) == 1 else f"{app_key}_{number}"
-        specific = {name: value for name, value in settings.items() if name != "name"}
+        specific = {name: value for name, value in settings.items() if name not in ("name", "log_level")}
         # If there are instances, [apps.<key>.config] contains the settings that all of them share.
         found.append((str(settings.get("name", default)), {**entry.config, REHEARSE: entry.rehearse, **specific}))
     return found

@@ -1,7 +1,6 @@
 """`AppService`: start and stop the apps. The failure of one app does not affect the others."""
 
 import asyncio
-import contextvars
 import logging
 from collections import Counter
 from collections.abc import Mapping
@@ -10,17 +9,17 @@ from typing import Any
 
 from hassette_core.api import Api
 from hassette_core.apps.app import AnyApp
-from hassette_core.apps.app_calls import AppProblem
-from hassette_core.apps.dependencies import stop_waves
+from hassette_core.apps.fleet import AppFleet
 from hassette_core.apps.instance import AppEnvironment, AppInstance
 from hassette_core.apps.loading import LoadedInstance, load_apps
-from hassette_core.apps.retries import FIRST_PAUSE_S, Retries
+from hassette_core.apps.reloading import GRACE_S, Reloader
+from hassette_core.apps.retries import FIRST_PAUSE_S
 from hassette_core.apps.running_apps import RunningApps
 from hassette_core.apps.status import AppStatus
 from hassette_core.apps.storage_writer import StorageWriter
 from hassette_core.bus import BusService
 from hassette_core.config import AppEntry
-from hassette_core.containment import GuardedTask
+from hassette_core.errors import AppLookupError
 from hassette_core.home import HomeRegistry
 from hassette_core.scheduler import SchedulerService
 from hassette_core.states import States
@@ -59,7 +58,6 @@ class AppService:
 
     Attributes:
         name: ``"apps"``.
-        started: Set once every app is running, has failed to start, or waits for an app that has failed.
         running: The running apps.
     """
 
@@ -88,23 +86,13 @@ class AppService:
         self._executor = executor
         self._bus = bus
         self._scheduler = scheduler
-        self._states = states
         self._ready = ready
         self._stop_timeout_s = stop_timeout_s
-        self._first_retry_s = first_retry_s
-        self._instances: list[AppInstance] = []
-        self._not_loaded: list[AppStatus] = []
-        self._objects: dict[str, dict[str, AnyApp[Any]]] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
-        # A task that starts an app must not have the context of the handler that has requested it.
-        self._context = contextvars.copy_context()
-        self._changed = asyncio.Event()
-        self._storages = StorageWriter(data_dir, executor.report)
-        self._stopped = asyncio.Event()
         self._threads = make_threads(THREADS, "app", None)
-        self.started = asyncio.Event()
-        self.running = RunningApps(self._objects, lambda: self.statuses)
-        self._environment = AppEnvironment(
+        self._storages = StorageWriter(data_dir, executor.report)
+        objects: dict[str, dict[str, AnyApp[Any]]] = {}
+        self.running = RunningApps(objects, lambda: self.statuses)
+        environment = AppEnvironment(
             executor=executor,
             bus=bus,
             scheduler=scheduler,
@@ -117,11 +105,22 @@ class AppService:
             threads=self._threads,
             start_timeout_s=start_timeout_s,
         )
+        self._environment = environment
+        self._fleet = AppFleet(environment, objects, first_retry_s)
+        self._reloader = Reloader(self._fleet, environment, app_dir, stop_timeout_s)
+        self._changing = asyncio.Lock()
+        self._halted: set[str] = set()
+        self._stopped = asyncio.Event()
+
+    @property
+    def started(self) -> asyncio.Event:
+        """Set once every app is running, has failed to start, or waits for an app that has failed."""
+        return self._fleet.started
 
     @property
     def statuses(self) -> list[AppStatus]:
         """The status of each instance. Apps that could not be loaded come last."""
-        return [*(instance.status for instance in self._instances), *self._not_loaded]
+        return self._fleet.statuses
 
     async def start(self) -> None:
         """Load the apps. If ``ready`` is None, also start them.
@@ -129,17 +128,14 @@ class AppService:
         The failure of an app is logged and recorded. It does not raise an exception.
         """
         self._stopped.clear()
-        self.started.clear()
         self._threads.open()
+        self._fleet.open()
         self._bus.roster.retire_ended = self._scheduler.roster.retire_ended = True
         loaded, failed = load_apps(self._entries, self._app_dir)
-        self._instances = [AppInstance(app, self._environment) for app in loaded]
-        self._not_loaded = []
+        for app in loaded:
+            self._fleet.add(AppInstance(app, self._environment))
         for failure in failed:
-            status = AppStatus(app_key=failure.app_key, instance=failure.instance, status="loaded")
-            self._not_loaded.append(status)
-            status.status = "failed"
-            self._report_failure(status, AppProblem(str(failure.error), failure.error.__cause__))
+            self._fleet.add_failure(failure)
         if self._ready is None:
             await self._start_apps()
 
@@ -168,23 +164,10 @@ class AppService:
         """
         self._bus.roster.retire_ended = self._scheduler.roster.retire_ended = False
         self._stopped.set()
-        await self._cancel_starts()
-        running = [instance for instance in self._instances if instance.app is not None]
-        depends_on = {instance.loaded.app_key: instance.loaded.depends_on for instance in running}
-        waves = stop_waves(depends_on, depends_on)
-        loop = asyncio.get_running_loop()
-        left_s = self._stop_timeout_s
-        for number, wave in enumerate(waves):
-            began_s = loop.time()
-            limit_s = left_s / (len(waves) - number)
-            await asyncio.gather(
-                *(self._stop_instance(instance, limit_s) for instance in running if instance.loaded.app_key in wave)
-            )
-            left_s = max(0.0, left_s - (loop.time() - began_s))
+        await self._fleet.stop_all(self._stop_timeout_s)
         if not await self._storages.stop(self._stop_timeout_s):
             logger.error("Storages of apps could not be written in time")
         self._threads.close()
-        self._notify()
 
     async def add(self, app: LoadedInstance) -> AppStatus:
         """Start one more instance, which is not in ``hassette.toml``. It is stopped together with the other apps.
@@ -195,11 +178,53 @@ class AppService:
             The status after the first attempt: ``running``, ``waiting`` or ``retrying``, with the reason.
         """
         instance = AppInstance(app, self._environment)
-        self._instances.append(instance)
-        self._begin(instance)
-        while not self._is_settled(instance):
-            await self._next_change()
+        self._fleet.add(instance)
+        self._fleet.begin(instance)
+        await self._fleet.wait_settled(instance)
         return instance.status
+
+    async def reload_changed(self, entries: Mapping[str, AppEntry] | None = None) -> None:
+        """Replace the apps whose code or table has changed, one after the other.
+
+        A newer version that cannot be loaded or started is logged and recorded, and the older version keeps running.
+        An app that `stop_app` has stopped stays stopped.
+
+        Args:
+            entries: The tables ``[apps.<key>]`` that apply from now on. None keeps the current tables.
+        """
+        await self._apply(self._entries if entries is None else entries)
+
+    async def reload(self, app_key: str) -> None:
+        """Restart an app with its current code and table, even if nothing has changed.
+
+        Raises:
+            AppLookupError: There is no such app.
+        """
+        self._check(app_key)
+        await self._apply(self._entries, restart=app_key)
+
+    async def stop_app(self, app_key: str) -> None:
+        """Stop all instances of an app until `start_app` or a restart of the framework.
+
+        Raises:
+            AppLookupError: There is no such app.
+        """
+        self._check(app_key)
+        async with self._changing:
+            self._halted.add(app_key)
+            for instance in self._fleet.instances_of(app_key).values():
+                await self._fleet.halt(instance, GRACE_S, self._stop_timeout_s)
+
+    async def start_app(self, app_key: str) -> None:
+        """Start an app that `stop_app` has stopped, with its current code.
+
+        Raises:
+            AppLookupError: There is no such app.
+        """
+        self._check(app_key)
+        self._halted.discard(app_key)
+        if all(each.app is None for each in self._fleet.instances_of(app_key).values()):
+            await self._apply(self._entries, restart=app_key)
 
     async def __aenter__(self) -> "AppService":
         await self.start()
@@ -209,111 +234,27 @@ class AppService:
         await self.stop()
 
     async def _start_apps(self) -> None:
-        for instance in self._instances:
-            self._begin(instance)
-        self._set_started()
-        try:
-            while not (self.started.is_set() or self._stopped.is_set()):
-                await self._next_change()
-        except asyncio.CancelledError:
-            await self._cancel_starts()
-            raise
-        if self._instances and not self._stopped.is_set():
+        await self._fleet.start_all()
+        if self.statuses and not self._stopped.is_set():
             now = Counter(status.status for status in self.statuses)
             facts = {name: now[name] for name in ("running", "retrying", "waiting", "failed") if now[name]}
             logger.info("Apps started", extra=facts)
 
-    def _begin(self, instance: AppInstance) -> None:
-        """Start an instance in a task."""
-        task = GuardedTask(
-            self._start_instance(instance),
-            loop=asyncio.get_running_loop(),
-            name=f"start {instance.status.subject}",
-            context=self._context.copy(),
-        )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    async def _apply(self, entries: Mapping[str, AppEntry], restart: str | None = None) -> None:
+        waits = [asyncio.ensure_future(event.wait()) for event in (self.started, self._stopped)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        async with self._changing:
+            if self._stopped.is_set():
+                return
+            old = {key: entry for key, entry in self._entries.items() if key not in self._halted}
+            new = {key: entry for key, entry in entries.items() if key not in self._halted}
+            self._entries = entries
+            await self._reloader.apply(old, new, entries, restart=() if restart is None else (restart,))
 
-    async def _start_instance(self, instance: AppInstance) -> None:
-        retries = Retries(self._states, self._first_retry_s)
-        await self._wait_for_dependencies(instance)
-        while (problem := await instance.start()) is not None:
-            instance.status.status = "retrying"
-            if retries.is_new(problem):
-                self._report_failure(instance.status, problem)
-            instance.status.detail = problem.text
-            self._notify()
-            await retries.pause(problem)
-            await self._wait_for_dependencies(instance)
-        assert instance.app is not None  # its start has succeeded
-        self._objects.setdefault(instance.loaded.app_key, {})[instance.loaded.instance] = instance.app
-        detail = f"after {retries.failures} failed attempts" if retries.failures > 1 else ""
-        self._executor.report("app_started", instance.status.subject, detail)
-        self._notify()
-
-    async def _wait_for_dependencies(self, instance: AppInstance) -> None:
-        while waiting := self._missing(instance):
-            instance.status.status = "waiting"
-            instance.status.detail = f"waits for {', '.join(waiting)}"
-            self._notify()
-            await self._next_change()
-
-    def _missing(self, instance: AppInstance) -> list[str]:
-        """Return the dependencies of an instance that are not running, with their status."""
-        missing: list[str] = []
-        for app_key in instance.loaded.depends_on:
-            statuses = {status.status for status in self.statuses if status.app_key == app_key}
-            if statuses - {"running"} or not statuses:
-                failed = statuses & {"failed", "retrying"}
-                missing.append(f"{app_key}, which has failed" if failed else app_key)
-        return missing
-
-    def _notify(self) -> None:
-        """Wake up the apps that wait for this change."""
-        self._set_started()
-        changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
-
-    async def _next_change(self) -> None:
-        await self._changed.wait()
-
-    def _set_started(self) -> None:
-        if not self._stopped.is_set() and all(map(self._is_settled, self._instances)):
-            self.started.set()
-
-    def _is_settled(self, instance: AppInstance) -> bool:
-        """Return whether an instance has started, has failed to start, or waits for an app that has failed."""
-        status = instance.status.status
-        return status not in ("loaded", "starting") and (status != "waiting" or self._waits_for_failed(instance))
-
-    def _waits_for_failed(self, instance: AppInstance) -> bool:
-        """Return whether an app waits for a failed app, at one or several removes."""
-        waiting, seen = [instance.loaded.app_key], set[str]()
-        depends_on = {each.loaded.app_key: each.loaded.depends_on for each in self._instances}
-        failed = {status.app_key for status in self.statuses if status.has_failed or status.status == "stopped"}
-        while waiting:
-            app_key = waiting.pop()
-            if app_key in failed:
-                return True
-            seen.add(app_key)
-            waiting += [other for other in depends_on.get(app_key, ()) if other not in seen]
-        return False
-
-    async def _cancel_starts(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for instance in self._instances:
-            if instance.app is None:
-                instance.status.status, instance.status.detail = "stopped", ""
-
-    async def _stop_instance(self, instance: AppInstance, timeout_s: float) -> None:
-        detail = await instance.stop(timeout_s)
-        self._objects.get(instance.loaded.app_key, {}).pop(instance.loaded.instance, None)
-        self._executor.report("app_stopped", instance.status.subject, detail)
-
-    def _report_failure(self, status: AppStatus, problem: AppProblem) -> None:
-        status.detail = problem.text
-        logger.error("App failed", extra={"app": status.subject, "detail": problem.text}, exc_info=problem.cause)
-        self._executor.report("app_failed", status.subject, problem.text)
+    def _check(self, app_key: str) -> None:
+        if app_key not in self._entries:
+            raise AppLookupError(f"there is no app {app_key!r} in hassette.toml. Apps: {', '.join(self._entries)}")

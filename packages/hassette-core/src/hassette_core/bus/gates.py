@@ -28,6 +28,18 @@ class Delivery(NamedTuple):
     ready_ns: int
 
 
+class HeldDelivery(NamedTuple):
+    """A delivery that a gate holds, for the gate of the listener that replaces this one after a reload.
+
+    Attributes:
+        delivery: The delivery.
+        waited_s: How long the change has lasted, in seconds, for a ``duration``. None for another gate.
+    """
+
+    delivery: Delivery
+    waited_s: float | None = None
+
+
 Release = Callable[[Delivery], None]
 """Takes a delivery that a gate passes on."""
 Skip = Callable[[str, Delivery], None]
@@ -43,6 +55,10 @@ class DeliveryGate(Protocol):
 
     def drop_held(self) -> None:
         """Drop the held deliveries. The gate still accepts new deliveries."""
+        ...
+
+    def take_held(self) -> "list[HeldDelivery]":
+        """Remove the held deliveries and return them. They are not counted as skipped."""
         ...
 
 
@@ -87,6 +103,12 @@ class Debounce:
             self._held = None
             self._skip("rate_limited", held)
 
+    def take_held(self) -> list[HeldDelivery]:
+        """Remove the held event and return it."""
+        held, self._held = self._held, None
+        self.drop_held()
+        return [] if held is None else [HeldDelivery(held)]
+
     def _fire(self) -> None:
         self._timer = None
         held, now_ns = self._held, self._clock.monotonic_ns()
@@ -129,6 +151,10 @@ class Throttle:
 
     def drop_held(self) -> None:
         """Do nothing, because a throttle holds no event."""
+
+    def take_held(self) -> list[HeldDelivery]:
+        """Return nothing, because a throttle holds no event."""
+        return []
 
 
 class HomeObservation(Protocol):
@@ -207,7 +233,7 @@ class Hold:
         self._observation = observation
         self._still_applies = still_applies
         self._release = release
-        self._held: dict[str, tuple[Delivery, Timer]] = {}
+        self._held: dict[str, tuple[Delivery, Timer, int]] = {}  # with the end of the duration, by the monotonic clock
 
     def held(self, entity_id: str) -> Delivery | None:
         """Return the held change of an entity."""
@@ -229,6 +255,20 @@ class Hold:
         """
         self._hold(delivery, max(0.0, self._duration_s - self._observation.elapsed_s(began, self._clock.now())))
 
+    def offer_waited(self, delivery: Delivery, waited_s: float) -> None:
+        """Hold a change as `offer` does, but count the time for which it has lasted already, in seconds."""
+        self._hold(delivery, max(0.0, self._duration_s - waited_s))
+
+    def take_held(self) -> list[HeldDelivery]:
+        """Remove all held changes and return them, with the time for which they have lasted."""
+        now_ns = self._clock.monotonic_ns()
+        taken = [
+            HeldDelivery(delivery, max(0.0, self._duration_s - (due_ns - now_ns) / 1e9))
+            for delivery, _, due_ns in self._held.values()
+        ]
+        self.drop_held()
+        return taken
+
     def drop(self, entity_id: str) -> None:
         """Drop the held change of an entity, if there is one."""
         if (held := self._held.pop(entity_id, None)) is not None:
@@ -244,7 +284,7 @@ class Hold:
         entity_id = delivery.event.entity_id
         self.drop(entity_id)
         timer = self._clock.call_later(wait_s, lambda: self._end(entity_id, delivery))
-        self._held[entity_id] = (delivery, timer)
+        self._held[entity_id] = (delivery, timer, self._clock.monotonic_ns() + round(wait_s * 1e9))
 
     def _end(self, entity_id: str, delivery: Delivery) -> None:
         self._observation.when_current(lambda: self._pass_on(entity_id, delivery))

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.entity_index import EntityIndex
-from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, Hold, HomeObservation, Throttle
+from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, HeldDelivery, Hold, HomeObservation, Throttle
 from hassette_core.bus.options import DEFAULT_MISSED, ListenerOptions
 from hassette_core.bus.topics import TopicIndex
 from hassette_core.bus.triggers import trigger_of
@@ -233,6 +233,26 @@ class Listener:
         for gate in self._gates:
             gate.drop_held()
         self._lane.skip_waiting()
+
+    def take_held(self) -> list[HeldDelivery]:
+        """Remove the events that the gates hold, and return them, for the listener that replaces this one."""
+        return [held for gate in self._gates for held in gate.take_held()]
+
+    def give_held(self, held: HeldDelivery) -> None:
+        """Hold or pass on an event that another listener held, if this listener would have accepted it."""
+        event = held.delivery.event
+        try:
+            matches = self._change is None or (isinstance(event, StateChanged) and self._change.matches(event))
+        except BaseException as error:  # noqa: BLE001  as in offer
+            self.fail(error)
+            return
+        if not matches:
+            return
+        if held.waited_s is None:
+            self._admit(held.delivery)
+        elif self._hold is not None:
+            self._hold.offer_waited(held.delivery, held.waited_s)
+        # A listener without a duration does not run for a change of the past.
 
     def _matches(self, event: Event) -> bool:
         if self._change is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.entity_index import EntityIndex
 from hassette_core.bus.gates import HomeObservation, LocalObservation
+from hassette_core.bus.kept_events import KeptEvents
 from hassette_core.bus.listener import ConditionFailures, Listener, ListenerContext, LoopPause
 from hassette_core.bus.options import DEFAULT_MODE, ListenerOptions, settings_of
 from hassette_core.bus.topics import TopicIndex, any_group
@@ -74,6 +75,7 @@ class BusService(AsyncWithService):
             redact,
         )
         self._watchers: dict[str, list[Callable[[], None]]] = {}
+        self._kept: dict[tuple[str, str], KeptEvents] = {}
         self._open = False
         self._stopped = asyncio.Event()
 
@@ -107,15 +109,39 @@ class BusService(AsyncWithService):
         if self._watchers and isinstance(event, StateChanged):
             for watcher in tuple(self._watchers.get(event.entity_id, ())):
                 watcher()
+        listeners = self._find(event)
+        if self._kept:
+            for kept in self._kept.values():
+                kept.add(event)
+            listeners = tuple([each for each in listeners if each.registration.key[:2] not in self._kept])
+        if listeners:
+            trigger = trigger_of(event, self._redact)
+            for listener in listeners:
+                listener.offer(event, trigger)
+
+    def keep_events(self, app: str, instance: str) -> None:
+        """Keep the events for an app instance from now on, because a newer version replaces it.
+
+        Until `pass_kept_events`, its listeners receive no event.
+        """
+        self._kept[app, instance] = KeptEvents()
+
+    def pass_kept_events(self, app: str, instance: str) -> None:
+        """Pass the kept events to the listeners that the app instance has now, in order."""
+        kept = self._kept.pop((app, instance))
+        kept.log_dropped(app, instance)
+        for event in kept.events:
+            for listener in self._find(event):
+                if listener.registration.key[:2] == (app, instance):
+                    listener.offer(event, trigger_of(event, self._redact))
+
+    def _find(self, event: Event) -> tuple[Listener, ...]:
         listeners: tuple[Listener, ...] = ()
         if not isinstance(event, StateChanged) or not event.missed or event.differs:
             listeners = self._events.find(event.event_type)
         if isinstance(event, StateChanged):
             listeners += self._changes.find(event.entity_id)
-        if listeners:
-            trigger = trigger_of(event, self._redact)
-            for listener in listeners:
-                listener.offer(event, trigger)
+        return listeners
 
     def watch(self, entity_id: str, watcher: Callable[[], None]) -> Callable[[], None]:
         """Call a function of the framework at each change of an entity, before the listeners receive the change.

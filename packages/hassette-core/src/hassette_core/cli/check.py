@@ -84,6 +84,7 @@ def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None) -
     except FatalError:
         report.show_apps(loaded, load_failures)
         raise
+    report.add([Finding(Level.WARNING, "hassette.secrets_file", warning) for warning in config.warnings])
     address = check_address(config.home_assistant.url) if home is None else []
     with report.output_of_apps():
         trial = start_apps(config, sources, home) if loaded else Trial()

@@ -8,7 +8,7 @@ from hassette_core.cli.exit_codes import ExitCode
 from hassette_core.cli.options import config_option
 from hassette_core.cli.process import run_to_the_end
 from hassette_core.cli.stop_guard import StopGuard
-from hassette_core.config import load_config
+from hassette_core.config import HassetteConfig, load_config
 from hassette_core.containment import contained_log_handlers
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
@@ -24,14 +24,19 @@ def run(file: Path) -> int:
     While Home Assistant is not available, the command keeps trying to connect. It ends with an error if the
     configuration is wrong or Home Assistant refuses the token.
     """
-    config = load_config(file, plugin_tables=plugin_tables())
+
+    def reload() -> HassetteConfig:
+        return load_config(file, plugin_tables=plugin_tables())
+
+    config = reload()
     redact = Redaction(config.secrets)
     redact_output(redact)
     log_stray_exceptions()
     log_format = configure_logging(config.hassette.log_level, redact)
 
     async def main() -> int:
-        hassette = Hassette(config)
+        hassette = Hassette(config, reload=reload if config.hassette.reload else None)
+        hassette.also_mask(redact)
         log_format.get_time_zone = lambda: hassette.time_zone
         guard = StopGuard(budget_s=config.hassette.stop_budget_s)
         with guard.on_signals(hassette.request_stop):

@@ -11,8 +11,10 @@ from hassette_core.config.environment import EnvironmentTables
 from hassette_core.config.lines import Lines
 from hassette_core.config.model import HassetteConfig
 from hassette_core.config.problems import Problems
+from hassette_core.config.secrets_file import SECRETS_FILE, read_secrets
 from hassette_core.config.text_file import read_text_file
 from hassette_core.errors import ConfigError
+from hassette_core.redaction import Redaction
 
 DEFAULT_FILE = Path("hassette.toml")
 TABLES = ("hassette", "home_assistant", "executor", "watchdogs", "apps")
@@ -49,9 +51,20 @@ def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = (
     config = _validate(core, others, file, problems)
     for name in EnvironmentTables(HassetteConfig)().get("plugins", {}).keys() - plugins:
         problems.add_unknown_key((name,), [*TABLES, *plugins])
-    problems.raise_any()
+    problems.raise_any(_redaction(tables, file))
     assert config is not None  # if there were no config, raise_any would have raised
     return config
+
+
+def _redaction(tables: dict[str, Any], file: Path) -> Redaction:
+    """Return a redaction that masks all secrets of the secrets file in the problems of a configuration."""
+    sources = (EnvironmentTables(HassetteConfig)().get("hassette", {}), tables.get("hassette", {}))
+    named = next((source["secrets_file"] for source in sources if "secrets_file" in source), SECRETS_FILE)
+    try:
+        secrets = read_secrets(file.absolute().parent / Path(str(named)).expanduser())
+    except (ValueError, RuntimeError):  # without the file, no secret is known
+        return Redaction(())
+    return Redaction.for_records([str(value) for value in secrets.values()])
 
 
 def _read(file: Path) -> str:

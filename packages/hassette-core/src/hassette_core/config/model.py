@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from hassette_core.config.environment import TOKEN_KEYS, EnvironmentTables, set_by
 from hassette_core.config.problems import missing_token
+from hassette_core.config.secrets_file import SECRETS_FILE, readable_by_all, resolve_secrets
 from hassette_core.config.text_file import read_text_file
 from hassette_core.redaction import find_secrets
 from hassette_executor import ExecutorSettings
@@ -26,6 +27,9 @@ SUPERVISOR_TOKEN = "SUPERVISOR_TOKEN"  # noqa: S105  It is the name of a variabl
 """The environment variable in which the Supervisor passes its token to each of its apps."""
 SUPERVISOR_URL = "http://supervisor/core"
 """The address at which the Supervisor forwards requests of its apps to Home Assistant."""
+
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 def _known_time_zone(name: str) -> str:
@@ -50,13 +54,18 @@ class FrameworkSettings(Table):
         app_dir: Directory of the apps' modules.
         log_level: Minimum level of log messages.
         time_zone: Time zone of schedules; None for Home Assistant's time zone.
+        reload: Whether ``hassette run`` reloads apps after a change of their code or settings.
+        secrets_file: File with the secrets that the configuration refers to. A relative path starts at the directory of
+            the configuration file.
         stop_budget_s: Seconds for a clean stop. By default, Docker kills a process after 10 s and systemd after 90 s.
     """
 
     data_dir: Path = Path("data")
     app_dir: Path = Path("apps")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: LogLevel = "info"
     time_zone: Annotated[str, AfterValidator(_known_time_zone)] | None = None
+    reload: bool = True
+    secrets_file: Path = SECRETS_FILE
     stop_budget_s: Annotated[float, Field(gt=0, le=600)] = 9.0
 
     @property
@@ -150,6 +159,7 @@ class AppEntry(Table):
         depends_on: Keys of the apps that must be running before this app starts.
         rehearse: True records the changes that the app makes to the home, and does not send them. An instance may have
             its own value.
+        log_level: Minimum level of the app's log messages; None for that of ``[hassette]``.
         config: Settings of the app. If there are ``instances``, these settings apply to all of them.
         instances: Settings of each instance, with its ``name``.
     """
@@ -159,6 +169,7 @@ class AppEntry(Table):
     enabled: bool = True
     depends_on: list[str] = Field(default_factory=list[str])
     rehearse: bool = False
+    log_level: LogLevel | None = None
     config: dict[str, Any] = Field(default_factory=dict[str, Any], repr=False)
     instances: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]], repr=False)
 
@@ -176,6 +187,7 @@ class HassetteConfig(BaseSettings):
         apps: The apps by app key.
         plugins: The tables of plugins (``[store]``, ``[sync]``), which the plugins validate.
         file: The configuration file, if there is one.
+        used_secrets: The texts of the secrets that the configuration refers to.
     """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
@@ -187,6 +199,7 @@ class HassetteConfig(BaseSettings):
     apps: dict[str, AppEntry] = Field(default_factory=dict[str, AppEntry])
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]], repr=False)
     file: Path | None = None
+    used_secrets: frozenset[str] = Field(default=frozenset(), repr=False, exclude=True)
 
     @classmethod
     def settings_customise_sources(
@@ -238,6 +251,29 @@ class HassetteConfig(BaseSettings):
         given = cast("dict[str, Any]", home)
         return {**tables, "home_assistant": {key: value for key, value in given.items() if key != "token"}}
 
+    @model_validator(mode="before")  # defined last, so that it runs before the other validators
+    @classmethod
+    def _resolve_secrets(cls, tables: dict[str, Any]) -> dict[str, Any]:
+        hassette, file = tables.get("hassette"), tables.get("file")
+        named = (
+            cast("dict[str, Any]", hassette).get("secrets_file", SECRETS_FILE) if isinstance(hassette, dict) else None
+        )
+        path = Path(named) if isinstance(named, str | Path) else SECRETS_FILE
+        resolved, used = resolve_secrets(tables, _relative_to(file if isinstance(file, Path) else None, path))
+        return {**resolved, "used_secrets": used} if used else resolved
+
+    @property
+    def secrets_file(self) -> Path:
+        """Absolute path of the file with the secrets. It may not exist."""
+        return self._from_file(self.hassette.secrets_file)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Problems that do not prevent the start."""
+        if self.used_secrets and readable_by_all(self.secrets_file):
+            return (f"every user of this machine can read {self.secrets_file}; run chmod 600 {self.secrets_file}",)
+        return ()
+
     @property
     def data_dir(self) -> Path:
         """Absolute path of the directory of the history."""
@@ -254,6 +290,7 @@ class HassetteConfig(BaseSettings):
         token = self.home_assistant.token
         found = [table.get(key) for table in self.plugins.values() for key in TOKEN_KEYS]
         found += [token.get_secret_value() if token is not None else None, os.environ.get(SUPERVISOR_TOKEN)]
+        found += self.used_secrets
         found += find_secrets([self.home_assistant.url, self.plugins])
         for app in self.apps.values():
             found += [*find_secrets(app.config), *find_secrets(app.instances)]

@@ -1,6 +1,6 @@
 """`Problems`: turn validation errors into messages that name the file, the line, the key and the expected value."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from hassette_core.config.environment import set_by, variable_for
 from hassette_core.config.lines import Lines
+from hassette_core.config.secrets_file import SecretsError
 from hassette_core.errors import ConfigError
 from hassette_core.redaction import is_secret_key, mask_secret_values
 from hassette_executor import SettingError
@@ -62,7 +63,11 @@ class Problems:
         """Add the problem that a validation error of pydantic describes."""
         path, kind = details["loc"], details["type"]
         error = details.get("ctx", {}).get("error")
-        if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
+        if isinstance(error, SecretsError):
+            for key_path, problem in error.problems:
+                path = key_path[1:] if key_path[:1] == ("plugins",) else key_path
+                self._add(path, f"{_dotted(path)} {problem}")
+        elif kind in {"extra_forbidden", "unexpected_keyword_argument"}:
             self.add_unknown_key(path, known_keys(model, path[:-1]))
         elif kind == "missing":
             self._add(path, f"{_dotted(path)} is missing: it must be {_described(model, path)}")
@@ -92,14 +97,17 @@ class Problems:
         else:
             self._add((table,), text)
 
-    def raise_any(self) -> None:
+    def raise_any(self, redact: Callable[[str], str] = str) -> None:
         """Raise the collected problems as one error.
+
+        Args:
+            redact: Masks secrets in the message.
 
         Raises:
             ConfigError: There is at least one problem.
         """
         if self._texts:
-            raise ConfigError("\n".join(self._texts))
+            raise ConfigError(redact("\n".join(self._texts)))
 
     def _add(self, path: tuple[str | int, ...], text: str) -> None:
         names = tuple(str(part) for part in path)

@@ -20,6 +20,14 @@ class Redaction:
     """
 
     def __init__(self, secrets: Collection[str]) -> None:
+        self._min_length = 0
+        self._set(secrets)
+
+    def add(self, secrets: Collection[str]) -> None:
+        """Mask more secrets from now on. The secrets that this object masks already stay masked."""
+        self._set([*self._secrets, *(secret for secret in secrets if len(secret) >= self._min_length)])
+
+    def _set(self, secrets: Collection[str]) -> None:
         forms = {form for secret in secrets for form in _forms_of(secret)}
         self._secrets = tuple(sorted(forms, key=len, reverse=True))
         self._shortest = len(self._secrets[-1]) if self._secrets else 0
@@ -31,7 +39,9 @@ class Redaction:
         A short secret, such as an alarm code, is part of many numbers. If short secrets were masked, records would be
         full of masks.
         """
-        return cls([secret for secret in secrets if len(secret) >= MIN_LENGTH])
+        redaction = cls([secret for secret in secrets if len(secret) >= MIN_LENGTH])
+        redaction._min_length = MIN_LENGTH
+        return redaction
 
     def __call__(self, text: str) -> str:
         """Return the text with all secrets masked."""

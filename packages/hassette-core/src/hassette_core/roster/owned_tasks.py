@@ -72,6 +72,32 @@ class OwnedTasks:
                 logger.error("Run ignores its cancellation and is still running", extra={"task": repr(task)})
         return len(late)
 
+    async def drain(self, actor: Actor, grace_s: float) -> None:
+        """Wait until one app instance has no task, also none that starts meanwhile. Stop waiting after ``grace_s``."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace_s
+        while (tasks := self._tasks_of(actor)) and (left_s := until - loop.time()) > 0:
+            await asyncio.wait(tasks, timeout=left_s)
+
+    async def cancel(self, actor: Actor) -> int:
+        """Cancel the tasks of one app instance. Return their number."""
+        tasks = self._tasks_of(actor)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            _, stuck = await asyncio.wait(tasks, timeout=self._cancel_s)
+            for task in stuck:
+                logger.error("Run ignores its cancellation and is still running", extra={"task": repr(task)})
+        return len(tasks)
+
+    def _tasks_of(self, actor: Actor) -> list[Task]:
+        current = asyncio.current_task()
+        return [
+            task
+            for task in self._tasks
+            if isinstance(task, GuardedTask) and task.actor[:2] == actor and task is not current
+        ]
+
     def _ended(self, on_end: Callable[[Task], None], task: Task) -> None:
         self._tasks.discard(task)
         try:

@@ -173,6 +173,31 @@ class Roster(Generic[EntryT]):
         # `tuple` copies the items in one step. A loop over the items would fail if the event loop added an entry.
         return tuple(entry for key, entry in tuple(self._entries.items()) if key[:2] == (app, instance))
 
+    async def drain(self, app: str, instance: str, grace_s: float) -> None:
+        """Wait until the runs of one app instance have ended, also those that wait. Then cancel the remaining runs.
+
+        The caller makes sure that no new run is triggered.
+
+        Args:
+            app: The app's key.
+            instance: The app's instance.
+            grace_s: How long the runs may take to end, in seconds.
+        """
+        await self._runner.drain((app, instance), grace_s)
+        for entry in self.entries_of(app, instance):
+            entry.drop_waiting()
+        cancelled = await self._runner.cancel((app, instance))
+        if cancelled:
+            logger.warning(
+                "Runs were cancelled because their app stops",
+                extra={
+                    "app": f"{app}.{instance}",
+                    "kind": self._kind,
+                    "cancelled": cancelled,
+                    "grace_s": grace_s,
+                },
+            )
+
     def call(self, function: Callable[[], None]) -> None:
         """Call a function on the event loop; see `LoopAffinity.call`."""
         self._loop.call(function)

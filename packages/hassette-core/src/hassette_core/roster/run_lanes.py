@@ -119,6 +119,14 @@ class CommandRunner:
         """Wait up to ``grace_s`` seconds for the runs, then cancel the rest. Return the number of cancelled runs."""
         return await self._tasks.stop(grace_s)
 
+    async def drain(self, actor: Actor, grace_s: float) -> None:
+        """Wait until one app instance has no run and no waiting run, at most ``grace_s`` seconds."""
+        await self._tasks.drain(actor, grace_s)
+
+    async def cancel(self, actor: Actor) -> int:
+        """Cancel the runs of one app instance. Return their number."""
+        return await self._tasks.cancel(actor)
+
     async def _execute(self, command: Command, actor: Actor) -> None:
         ACTOR.set(actor)  # for this run only, because each run has its own context
         try:

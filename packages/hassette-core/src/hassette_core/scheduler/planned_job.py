@@ -1,5 +1,6 @@
 """`PlannedJob`: a job with the plan of its next run."""
 
+import copy
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -176,6 +177,18 @@ class PlannedJob:
     def drop_waiting(self) -> None:
         """Skip the waiting runs. The job stays active."""
         self._lane.skip_waiting()
+
+    @property
+    def handler(self) -> Handler:
+        """The callable to run, with its ``kwargs``."""
+        return self._handler
+
+    def carried_over(self, lane: RunLane, handler: Handler) -> "PlannedJob":
+        """Return a copy with the same plan, for the newer version of an app that replaces the app of this job."""
+        job = copy.copy(self)
+        job._lane = lane
+        job._handler = handler
+        return job
 
     def end(self) -> None:
         """Plan no further run. The registration is retired when the last run has ended."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
 from functools import partial
 from operator import attrgetter
@@ -16,6 +16,7 @@ from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.moments import Place
 from hassette_core.roster import Roster, registration_fields
+from hassette_core.scheduler.carried_jobs import CarriedJobs, SuspendedJob, carry_over
 from hassette_core.scheduler.job_conditions import JobCondition, JobConditions
 from hassette_core.scheduler.kept_jobs import KeptJobs, PausedKind
 from hassette_core.scheduler.options import DEFAULT_MODE, JobOptions, jitter_of, misfires_of, settings_of
@@ -73,6 +74,7 @@ class SchedulerService(AsyncWithService):
         self._timetable = Timetable(
             self.roster, self.clock, Place(zone=time_zone), watch=watch, on_last_run=self._forget
         )
+        self._carried = CarriedJobs(lambda job: self._timetable.cancel(job))
         self._conditions = conditions or ConditionContext({}, self.clock)
         self._conditions.place = self.place
         self._checks = JobConditions(self._conditions, self.clock)
@@ -131,6 +133,8 @@ class SchedulerService(AsyncWithService):
         call = InjectionPlan(handler, "nothing", kwargs).bind(None)
         registration = JobRegistration(schedule=schedule.describe(), **fields)
         shared = kwargs is not None and not schedule.recurring
+        if self._carried:
+            self._carried.end_replaced(registration, kwargs if shared else None)
         lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE), shared=shared)
         job = PlannedJob(
             registration,
@@ -213,6 +217,26 @@ class SchedulerService(AsyncWithService):
     def parser(self) -> ScheduleParser:
         """Return a parser for the times of a registration."""
         return ScheduleParser(self.clock.now(), self.place, self._conditions.view().states)
+
+    def take_plans(self, app: str, instance: str) -> list[SuspendedJob]:
+        """Start no further run of the jobs of an app instance, because a newer version replaces it. Return the jobs."""
+        jobs = [SuspendedJob(job, job.plan) for job in self.roster.entries_of(app, instance) if job.plan is not None]
+        for job, _ in jobs:
+            self._timetable.suspend(job)
+        return jobs
+
+    def carry_over(self, jobs: Sequence[SuspendedJob], rebind: Callable[[Handler], Handler | None]) -> None:
+        """Continue suspended jobs in the newer version of their app, which has registered its jobs.
+
+        A recurring job that the newer version has registered, too, keeps the rhythm of its interval, and a run that
+        became due meanwhile starts now. A job that runs once and that the newer version has not registered keeps its
+        time. It ends when the app registers a job of the same name.
+
+        Args:
+            jobs: The result of `take_plans`.
+            rebind: Returns the method of the newer version for a handler of the older version; None if there is none.
+        """
+        carry_over(self.roster, self._timetable, self._carried, jobs, rebind)
 
     def run_now(self, job: PlannedJob) -> None:
         """Run a job once, now. Its schedule does not change. May be called in a thread."""

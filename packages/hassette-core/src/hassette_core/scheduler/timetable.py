@@ -11,7 +11,7 @@ from hassette_core.moments import Place
 from hassette_core.roster import Roster
 from hassette_core.scheduler.agenda import Agenda
 from hassette_core.scheduler.options import LATE_S
-from hassette_core.scheduler.planned_job import PlannedJob
+from hassette_core.scheduler.planned_job import Plan, PlannedJob
 from hassette_core.scheduler.schedules import Interval, Schedule
 
 logger = logging.getLogger(__name__)
@@ -86,6 +86,20 @@ class Timetable:
     def add(self, job: PlannedJob) -> None:
         """Add a job whose first run is planned."""
         self._follow(job)
+        self._agenda.put(job)
+        self._arm()
+
+    def monotonic_ns(self) -> int:
+        """Return the time of the monotonic clock, in nanoseconds."""
+        return self._clock.monotonic_ns()
+
+    def suspend(self, job: PlannedJob) -> None:
+        """Do not start the planned run of a job, because a newer version replaces its app."""
+        job.ticket = 0  # no entry of the agenda has this number
+
+    def change_plan(self, job: PlannedJob, plan: Plan) -> None:
+        """Give a job another next run."""
+        job.plan = plan
         self._agenda.put(job)
         self._arm()
 

@@ -1,0 +1,134 @@
+"""`FileWatch`: notice that files of apps, or the configuration, may have changed."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hassette_core.apps.module_changes import missing_files
+
+logger = logging.getLogger(__name__)
+
+STEP_S = 0.5
+"""A change is reported when no further change has followed for this time, in seconds. The thread wakes up as often."""
+PATIENCE = 8
+"""Number of steps for which the watch waits for the missing file of an imported module, as while an editor replaces
+it."""
+
+_Signature = tuple[tuple[int, int, int] | None, ...]
+
+
+class FileWatch:
+    """Watches a directory with all its folders, and single files, in a thread.
+
+    It reports that something may have changed, and not what. The receiver compares contents. So it does not matter how
+    an editor, ``rsync`` or ``git checkout`` writes files, and a lost notice is made good by the next one.
+
+    Args:
+        folder: The directory. It may be missing, be removed, and be created again.
+        files: The single files.
+        notify: Called in the thread after a change.
+        step_s: See `STEP_S`.
+    """
+
+    def __init__(
+        self, folder: Path, files: Sequence[Path], notify: Callable[[], None], *, step_s: float = STEP_S
+    ) -> None:
+        self._folder = folder
+        self._files = files
+        self._notify = notify
+        self._step_s = step_s
+        self._stop = threading.Event()
+        self._polls = False
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._stop = threading.Event()
+        threading.Thread(target=self._run, args=(self._stop,), name="hassette-file-watch", daemon=True).start()
+
+    def stop(self) -> None:
+        """Make the thread end within a step."""
+        self._stop.set()
+
+    def _run(self, stop: threading.Event) -> None:
+        self._seen = self._reported = self._signature()
+        while not stop.is_set():
+            watched = _identity_of(self._folder)
+            try:
+                if watched is None:
+                    self._look(changed=False, patience=0)
+                    stop.wait(self._step_s)
+                else:
+                    self._watch(stop, watched)
+            except (OSError, RuntimeError) as error:
+                if stop.is_set():
+                    return
+                if not self._polls and _identity_of(self._folder) is not None:
+                    # For example, the limit of inotify is reached.
+                    self._polls = True
+                    facts = {"folder": str(self._folder), "error": str(error)}
+                    logger.warning("Apps are watched by polling, because the system cannot watch them", extra=facts)
+                stop.wait(self._step_s)
+
+    def _watch(self, stop: threading.Event, watched: tuple[int, int]) -> None:
+        import watchfiles  # here, because the import takes as long as that of all apps, and tests do not need it
+
+        step_ms = round(1000 * self._step_s)
+        # The folder may have been filled between its creation and this watch.
+        changed, patience = True, PATIENCE
+        for changes in watchfiles.watch(
+            self._folder,
+            watch_filter=_is_relevant,
+            step=step_ms,
+            rust_timeout=step_ms,
+            yield_on_timeout=True,
+            stop_event=stop,
+            raise_interrupt=False,
+            force_polling=self._polls or None,
+            ignore_permission_denied=True,
+        ):
+            if stop.is_set():
+                return
+            patience = PATIENCE if changes else patience - 1
+            changed = self._look(changed=changed or bool(changes), patience=patience)
+            if _identity_of(self._folder) != watched:
+                self._notify()
+                return
+
+    def _look(self, *, changed: bool, patience: int) -> bool:
+        """Report a change, unless files are just being written. Return whether a change is still to be reported."""
+        signature = self._signature()
+        settled, self._seen = signature == self._seen, signature
+        changed = changed or signature != self._reported
+        if not changed or not settled or (patience > 0 and missing_files()):
+            return changed
+        self._reported = signature
+        self._notify()
+        return False
+
+    def _signature(self) -> _Signature:
+        """Return what differs between two versions of the single files."""
+        return tuple(_version_of(file) for file in self._files)
+
+
+def _is_relevant(_change: Any, path: str) -> bool:
+    """Return whether a path may be a module, or a folder with modules."""
+    name = path.rpartition("/")[2]
+    return name.endswith(".py") or "." not in name
+
+
+def _identity_of(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:  # the watch tries again
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _version_of(file: Path) -> tuple[int, int, int] | None:
+    try:
+        status = file.stat()
+    except OSError:  # the load of the configuration reports it
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

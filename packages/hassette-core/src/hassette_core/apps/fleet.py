@@ -1,0 +1,260 @@
+"""`AppFleet`: all app instances, their starts, retries and stops, in the order of their dependencies."""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+from hassette_core.apps.app import AnyApp
+from hassette_core.apps.app_calls import AppProblem
+from hassette_core.apps.dependencies import stop_waves
+from hassette_core.apps.instance import AppEnvironment, AppInstance
+from hassette_core.apps.loading import LoadFailure
+from hassette_core.apps.retries import Retries
+from hassette_core.apps.status import AppStatus
+from hassette_core.containment import GuardedTask
+
+logger = logging.getLogger(__name__)
+
+
+class AppFleet:
+    """All app instances, with their status.
+
+    Args:
+        environment: The parts of the framework that the instances use.
+        objects: The running objects, by app key and instance; the fleet keeps this mapping current.
+        first_retry_s: Pause after the first failed start of an app, in seconds; see `Retries`.
+
+    Attributes:
+        started: Set once every app is running, has failed to start, or waits for an app that has failed.
+    """
+
+    def __init__(
+        self, environment: AppEnvironment, objects: dict[str, dict[str, AnyApp[Any]]], first_retry_s: float
+    ) -> None:
+        self.started = asyncio.Event()
+        self._environment = environment
+        self._objects = objects
+        self._first_retry_s = first_retry_s
+        self._instances: list[AppInstance] = []
+        self._not_loaded: dict[tuple[str, str], AppStatus] = {}
+        self._starts: dict[AppInstance, asyncio.Task[Any]] = {}
+        # A task that starts an app must not have the context of the handler that has requested it.
+        self._context = contextvars.copy_context()
+        self._changed = asyncio.Event()
+        self._open = False
+
+    @property
+    def statuses(self) -> list[AppStatus]:
+        """The status of each instance. Apps that could not be loaded come last."""
+        return [*(instance.status for instance in self._instances), *self._not_loaded.values()]
+
+    def open(self) -> None:
+        """Forget all instances, and accept new ones."""
+        self._instances.clear()
+        self._not_loaded.clear()
+        self.started.clear()
+        self._open = True
+
+    def add(self, instance: AppInstance) -> None:
+        """Add an instance. `begin` starts it."""
+        self._instances.append(instance)
+        self._not_loaded.pop((instance.loaded.app_key, instance.loaded.instance), None)
+        self._not_loaded.pop((instance.loaded.app_key, ""), None)
+
+    def add_failure(self, failure: LoadFailure) -> None:
+        """Add the failure to load an app or an instance. A known failure is not reported again."""
+        status = AppStatus(app_key=failure.app_key, instance=failure.instance, status="failed")
+        known = self._not_loaded.get((failure.app_key, failure.instance))
+        self._not_loaded[failure.app_key, failure.instance] = status
+        problem = AppProblem(str(failure.error), failure.error.__cause__)
+        status.detail = problem.text
+        if known is None or known.detail != problem.text:
+            self._report_failure(status, problem)
+
+    def forget_failures(self, app_key: str) -> None:
+        """Forget the failures to load an app, because it is loaded again or no longer configured."""
+        for key in [key for key in self._not_loaded if key[0] == app_key]:
+            del self._not_loaded[key]
+
+    def instances_of(self, app_key: str) -> dict[str, AppInstance]:
+        """Return the instances of an app, by name."""
+        return {each.loaded.instance: each for each in self._instances if each.loaded.app_key == app_key}
+
+    def failed_apps(self) -> set[str]:
+        """Return the keys of the apps that could not be loaded."""
+        return {app_key for app_key, _ in self._not_loaded}
+
+    async def start_all(self) -> None:
+        """Start all instances, and wait until `started` is set."""
+        for instance in self._instances:
+            self.begin(instance)
+        self._notify()
+        try:
+            while self._open and not self.started.is_set():
+                await self._changed.wait()
+        except asyncio.CancelledError:
+            await self._cancel_starts(self._instances)
+            raise
+
+    def begin(self, instance: AppInstance) -> None:
+        """Start an instance in a task, which repeats failed starts."""
+        self._run_start(instance, self._start(instance))
+
+    async def wait_settled(self, instance: AppInstance) -> None:
+        """Wait until an instance is running, has failed to start, or waits for an app that has failed."""
+        while self._open and not self._is_settled(instance):
+            await self._changed.wait()
+
+    async def replace(self, old: AppInstance, new: AppInstance, grace_s: float, timeout_s: float) -> AppProblem | None:
+        """Replace a running instance by its newer version. If that cannot start, the older version runs again.
+
+        Args:
+            old: The older version.
+            new: The newer version.
+            grace_s: How long runs in progress may take to end, in seconds.
+            timeout_s: Time limit of ``on_shutdown``, in seconds.
+
+        Returns:
+            The problem of the newer version; None if it runs.
+        """
+        problem = await new.replace(old, grace_s, timeout_s)
+        running = old if problem is not None else new
+        if problem is None:
+            self._instances[self._instances.index(old)] = new
+        if running.app is not None:
+            self._objects.setdefault(running.loaded.app_key, {})[running.loaded.instance] = running.app
+        else:
+            # Not even the older version could start again. Try the newer one, which the next edit may have repaired.
+            self._instances[self._instances.index(old)] = new
+            self._objects.get(new.loaded.app_key, {}).pop(new.loaded.instance, None)
+            assert problem is not None  # the newer version is not running
+            new.status.status, new.status.detail = "retrying", problem.text
+            self._run_start(new, self._start(new, problem))
+        self._notify()
+        return problem
+
+    async def remove(self, instance: AppInstance, grace_s: float, timeout_s: float) -> None:
+        """Stop an instance, and forget it."""
+        await self.halt(instance, grace_s, timeout_s)
+        self._instances.remove(instance)
+        self._notify()
+
+    async def halt(self, instance: AppInstance, grace_s: float, timeout_s: float) -> None:
+        """Stop an instance. Its status is then ``stopped``."""
+        await self._cancel_starts([instance])
+        if instance.app is not None:
+            detail = await instance.retire(grace_s, timeout_s)
+            self._stopped(instance, detail)
+        self._notify()
+
+    async def stop_all(self, timeout_s: float) -> None:
+        """Stop all instances, each before the instances on which it depends, within the time limit in seconds."""
+        self._open = False
+        await self._cancel_starts(self._instances)
+        running = [instance for instance in self._instances if instance.app is not None]
+        depends_on = {instance.loaded.app_key: instance.loaded.depends_on for instance in running}
+        waves = stop_waves(depends_on, depends_on)
+        loop = asyncio.get_running_loop()
+        left_s = timeout_s
+        for number, wave in enumerate(waves):
+            began_s = loop.time()
+            limit_s = left_s / (len(waves) - number)
+            await asyncio.gather(
+                *(self._stop(instance, limit_s) for instance in running if instance.loaded.app_key in wave)
+            )
+            left_s = max(0.0, left_s - (loop.time() - began_s))
+        self._notify()
+
+    def _run_start(self, instance: AppInstance, work: Coroutine[Any, Any, None]) -> None:
+        task = GuardedTask(
+            work,
+            loop=asyncio.get_running_loop(),
+            name=f"start {instance.status.subject}",
+            context=self._context.copy(),
+        )
+        self._starts[instance] = task
+        task.add_done_callback(lambda _: self._starts.pop(instance, None))
+
+    async def _start(self, instance: AppInstance, problem: AppProblem | None = None) -> None:
+        retries = Retries(self._environment.states, self._first_retry_s)
+        if problem is not None:
+            await retries.pause(problem)
+        await self._wait_for_dependencies(instance)
+        while (problem := await instance.start()) is not None:
+            instance.status.status = "retrying"
+            if retries.is_new(problem):
+                self._report_failure(instance.status, problem)
+            instance.status.detail = problem.text
+            self._notify()
+            await retries.pause(problem)
+            await self._wait_for_dependencies(instance)
+        assert instance.app is not None  # its start has succeeded
+        self._objects.setdefault(instance.loaded.app_key, {})[instance.loaded.instance] = instance.app
+        detail = f"after {retries.failures} failed attempts" if retries.failures > 1 else ""
+        self._environment.executor.report("app_started", instance.status.subject, detail)
+        self._notify()
+
+    async def _wait_for_dependencies(self, instance: AppInstance) -> None:
+        while waiting := self._missing(instance):
+            instance.status.status = "waiting"
+            instance.status.detail = f"waits for {', '.join(waiting)}"
+            self._notify()
+            await self._changed.wait()
+
+    def _missing(self, instance: AppInstance) -> list[str]:
+        """Return the dependencies of an instance that are not running, with their status."""
+        missing: list[str] = []
+        for app_key in instance.loaded.depends_on:
+            statuses = {status.status for status in self.statuses if status.app_key == app_key}
+            if statuses - {"running"} or not statuses:
+                failed = statuses & {"failed", "retrying"}
+                missing.append(f"{app_key}, which has failed" if failed else app_key)
+        return missing
+
+    def _notify(self) -> None:
+        """Wake up the code that waits for a change of a status."""
+        if self._open and all(map(self._is_settled, self._instances)):
+            self.started.set()
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    def _is_settled(self, instance: AppInstance) -> bool:
+        status = instance.status.status
+        return status not in ("loaded", "starting") and (status != "waiting" or self._waits_for_failed(instance))
+
+    def _waits_for_failed(self, instance: AppInstance) -> bool:
+        """Return whether an app waits for a failed app, directly or through other apps."""
+        waiting, seen = [instance.loaded.app_key], set[str]()
+        depends_on = {each.loaded.app_key: each.loaded.depends_on for each in self._instances}
+        failed = {status.app_key for status in self.statuses if status.has_failed or status.status == "stopped"}
+        while waiting:
+            app_key = waiting.pop()
+            if app_key in failed:
+                return True
+            seen.add(app_key)
+            waiting += [other for other in depends_on.get(app_key, ()) if other not in seen]
+        return False
+
+    async def _cancel_starts(self, instances: Iterable[AppInstance]) -> None:
+        stopping = list(instances)
+        tasks = [self._starts[instance] for instance in stopping if instance in self._starts]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for instance in stopping:
+            if instance.app is None:
+                instance.status.status, instance.status.detail = "stopped", ""
+
+    async def _stop(self, instance: AppInstance, timeout_s: float) -> None:
+        self._stopped(instance, await instance.stop(timeout_s))
+
+    def _stopped(self, instance: AppInstance, detail: str) -> None:
+        self._objects.get(instance.loaded.app_key, {}).pop(instance.loaded.instance, None)
+        self._environment.executor.report("app_stopped", instance.status.subject, detail)
+
+    def _report_failure(self, status: AppStatus, problem: AppProblem) -> None:
+        status.detail = problem.text
+        logger.error("App failed", extra={"app": status.subject, "detail": problem.text}, exc_info=problem.cause)
+        self._environment.executor.report("app_failed", status.subject, problem.text)
