@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hassette_core.clock import ManualClock
+from hassette_core.moments import Place
 from hassette_core.scheduler import AppScheduler, SchedulerService
+from hassette_core.scheduler.schedules import Cron
 from hassette_executor import CommandExecutor, MemorySink
 from support.home import NOON, Home, due_after_noon
 from support.records import nothing
@@ -291,3 +293,22 @@ async def test_sun_job_does_not_run_twice_when_the_clock_is_set_back(home: Home,
     await home.pass_time(4 * HOUR, step=60)
     await home.records(1)
     assert timedelta(hours=23, minutes=50) < job.next_run - first < timedelta(hours=24, minutes=10)
+
+
+@pytest.mark.parametrize(
+    ("zone", "expression", "after", "expected"),
+    [
+        # On Lord Howe Island, clocks go back from 02:00 to 01:30 in April, and forward from 02:00 to 02:30 in October.
+        ("Australia/Lord_Howe", "4 */6 * * *", "2026-04-05T00:04+11:00", "2026-04-05T06:04+10:30"),
+        ("Australia/Lord_Howe", "45 */1 * * *", "2026-04-05T01:45+11:00", "2026-04-05T01:45+10:30"),
+        ("Australia/Lord_Howe", "30 * * * *", "2026-04-05T01:30+11:00", "2026-04-05T01:30+10:30"),
+        ("Australia/Lord_Howe", "10 * * * *", "2026-10-04T01:10+10:30", "2026-10-04T03:10+11:00"),
+        ("Europe/Vienna", "0 * * * *", "2026-10-25T02:00+02:00", "2026-10-25T02:00+01:00"),
+        ("Europe/Vienna", "30 * * * *", "2026-03-29T01:30+01:00", "2026-03-29T03:30+02:00"),
+    ],
+)
+def test_cron_job_with_any_hour_follows_the_clock_on_the_wall(
+    zone: str, expression: str, after: str, expected: str
+) -> None:
+    found = Cron(expression).next_after(datetime.fromisoformat(after), Place(zone=ZoneInfo(zone)))
+    assert found == datetime.fromisoformat(expected)

@@ -10,18 +10,23 @@ from hassette_core.config import DEFAULT_FILE
 
 HERE = Path(__file__).parent
 TEMPLATE = HERE / "hassette.toml.template"
+TEST_TEMPLATE = HERE / "test_motion_light.py.template"
 EXAMPLE_APP = HERE.parent / "simulation" / "demo" / "examples" / "motion_light.py"
 
 
 @click.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=Path())
 def init(directory: Path) -> int:
-    """Create a configuration and a first app.
+    """Create a configuration, a first app and its test.
 
-    Writes hassette.toml and apps/motion_light.py into DIRECTORY, by default the current one. If one of these files
-    exists already, the command writes nothing.
+    Writes hassette.toml, apps/motion_light.py and tests/test_motion_light.py into DIRECTORY, by default the current
+    one. If one of these files exists already, the command writes nothing.
     """
-    sources = {directory / DEFAULT_FILE: TEMPLATE, directory / "apps" / EXAMPLE_APP.name: EXAMPLE_APP}
+    sources = {
+        directory / DEFAULT_FILE: TEMPLATE,
+        directory / "apps" / EXAMPLE_APP.name: EXAMPLE_APP,
+        directory / "tests" / TEST_TEMPLATE.stem: TEST_TEMPLATE,
+    }
     try:
         if existing := [str(file) for file in sources if _exists(file)]:
             click.echo(

@@ -15,6 +15,7 @@ from cronsim import CronSim, CronSimError
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import describe_duration
 from hassette_core.moments import NO_STATES, DateTime, Days, Moment, Place, StateMap, TimeOfDay
+from hassette_core.scheduler.cron_times import next_cron_time
 
 _DAY = timedelta(days=1)
 _MAX_SKIPPED_DAYS = 400
@@ -281,14 +282,13 @@ class Cron:
 
     def next_after(self, moment: datetime, place: Place, states: StateMap = NO_STATES) -> datetime | None:
         """Return the first run after a moment."""
-        shown = moment.astimezone(place.zone)
-        if self.fixed:
-            # With a time zone, cronsim applies Debian's rule for fixed times only to expressions of five fields. So
-            # compute in local time, and let `Place.moment` apply the rule.
-            found = (place.moment(local) for local in CronSim(self.expression, shown.replace(tzinfo=None)))
-        else:
-            found = (local.astimezone(UTC) for local in CronSim(self.expression, shown))
-        # In the second pass of a repeated hour, either generator may yield times of the first pass. Skip them.
+        if not self.fixed:
+            return next_cron_time(self.expression, moment, place.zone)
+        # With a time zone, cronsim applies Debian's rule for fixed times only to expressions of five fields. So compute
+        # in local time, and let `Place.moment` apply the rule.
+        shown = moment.astimezone(place.zone).replace(tzinfo=None)
+        found = (place.moment(local) for local in CronSim(self.expression, shown))
+        # In the second pass of a repeated hour, there may be times of the first pass. Skip them.
         return next((answer for answer in found if answer > moment), None)
 
     @property

@@ -27,10 +27,14 @@ class MemoryTransport:
 
     Args:
         home: The simulated home. It must run in the same event loop.
+
+    Attributes:
+        reachable: Whether a channel can be opened. A test sets False to simulate a failure of the network.
     """
 
     def __init__(self, home: SimulatedHome) -> None:
         self._home = home
+        self.reachable = True
 
     @property
     def in_process(self) -> bool:
@@ -49,10 +53,10 @@ class MemoryTransport:
         """Open a channel.
 
         Raises:
-            UnreachableError: The home is stopped.
+            UnreachableError: The home is stopped, or not reachable.
         """
-        if not self._home.running:
-            raise UnreachableError("the simulated home", "it is stopped")
+        if not self._home.running or not self.reachable:
+            raise UnreachableError("the simulated home", "it is stopped or unreachable")
         return MemoryChannel(self._home)
 
 

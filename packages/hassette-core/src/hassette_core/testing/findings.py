@@ -7,7 +7,7 @@ from typing import Any
 from hassette_core.testing.errors import HomeTestError, UnexpectedFailureError
 from hassette_core.testing.names import unknown
 from hassette_core.testing.observations import SeenCall, SeenNotRun, SeenRun
-from hassette_core.testing.session import PATIENCE_S, HomeSession
+from hassette_core.testing.session import KEPT, PATIENCE_S, HomeSession
 from hassette_core.testing.timeline import HomeTimeline, make_timeline
 from hassette_executor import Registration
 
@@ -18,8 +18,8 @@ HandlerOrName = str | Callable[..., object]
 class Findings(HomeSession):
     """Base class of `HomeUnderTest`: states, calls, runs and failures."""
 
-    def __init__(self, data_dir: Path, *, seed: int = 1, patience_s: float = PATIENCE_S) -> None:
-        super().__init__(data_dir, seed=seed, patience_s=patience_s)
+    def __init__(self, data_dir: Path, *, seed: int = 1, patience_s: float = PATIENCE_S, kept: int = KEPT) -> None:
+        super().__init__(data_dir, seed=seed, patience_s=patience_s, kept=kept)
         self._seen: set[int] = set()
         self._expects_failures = False
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast, overload
 from zoneinfo import ZoneInfo
 
 from hassette_core.apps import AnyApp, load_instance
+from hassette_core.simulation.home import SimulatedHome
+from hassette_core.simulation.home.model import HomeCall
 from hassette_core.testing.errors import HomeTestError
 from hassette_core.testing.findings import Findings
 from hassette_core.testing.home_thread import Done
@@ -16,6 +19,7 @@ from hassette_core.testing.names import misspelt
 from hassette_core.testing.parsing import parse_datetime, parse_time, parse_zone, state_text
 
 T = TypeVar("T")
+AppT = TypeVar("AppT", bound=AnyApp[Any])
 
 
 class HomeUnderTest(Findings):
@@ -37,8 +41,9 @@ class HomeUnderTest(Findings):
 
     Args:
         data_dir: Directory for files of the apps.
-        seed: The same seed leads to the same ids and random numbers of the simulated home.
+        seed: The same seed leads to the same timeline. The module `random` is seeded until the home is closed.
         patience_s: Longest real time without progress, in seconds, before a method raises `NotSettledError`.
+        kept: How many runs, events and log lines the home keeps. The oldest are dropped first.
     """
 
     @property
@@ -137,9 +142,40 @@ class HomeUnderTest(Findings):
             HomeTestError: The app failed to start. The cause is the exception of the app.
             AppLoadError: The settings are wrong.
         """
-        key = app_key or re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", app_class.__name__).lower()
+        key = app_key or app_key_of(app_class)
         loaded = load_instance(app_class, key, instance or key, settings)
         return self._do(lambda: self._system.add_app(loaded))
+
+    def add_apps(self, file: str | Path, /, *app_keys: str) -> Done[None]:
+        """Start apps of a configuration file, with the settings of this file.
+
+        Args:
+            file: The path of ``hassette.toml``.
+            *app_keys: The keys of the apps. Without a key, all enabled apps are started.
+
+        Raises:
+            HomeTestError: There is no such app, or an app cannot be loaded or failed to start.
+            ConfigError: The file cannot be read, or its content is wrong.
+        """
+        return self._do(lambda: self._system.add_apps(Path(file), app_keys))
+
+    @overload
+    def app(self, app: type[AppT], /, instance: str | None = None) -> AppT: ...
+    @overload
+    def app(self, app: str, /, instance: str | None = None) -> AnyApp[Any]: ...
+    def app(self, app: type[AnyApp[Any]] | str, /, instance: str | None = None) -> Any:
+        """Return the object of a running app. Call its methods with `run`.
+
+        Args:
+            app: The class of the app, or its app key.
+            instance: The name of the instance. An app with one instance does not need it.
+
+        Raises:
+            AppLookupError: There is no such app, or it has several instances.
+        """
+        self._start()
+        key = app if isinstance(app, str) else app_key_of(app)
+        return self._read(lambda: self._system.running().get(key, instance=instance))
 
     def run(self, work: Callable[[], Awaitable[T]] | Coroutine[Any, Any, T] | Callable[[], T]) -> Done[T]:
         """Run code in the home: a coroutine, such as ``app.turn_on()``, or a function. Time passes while it waits.
@@ -226,6 +262,78 @@ class HomeUnderTest(Findings):
         """Fire an event of Home Assistant, such as ``home.fire("zha_event", command="on")``."""
         return self._do(lambda: self._system.simulated.core.fire(event_type, data) and None)
 
+    def call(
+        self, service: str, target: str | Sequence[str] | None = None, /, *, user: str | None = None, **data: Any
+    ) -> Done[Any]:
+        """Call a service in the home, as a person or an automation does.
+
+        Args:
+            service: For example ``light.turn_on``.
+            target: One entity id, or several.
+            user: The name of the person. The first call adds the user. None stands for no person.
+            **data: The fields of the service.
+
+        Raises:
+            RefusedError: Home Assistant would refuse the call.
+        """
+
+        def call() -> Any:
+            simulated = self._system.simulated
+            if user is not None and user not in self._users:
+                self._users[user] = simulated.add_user(user)
+            found = None if user is None else self._users[user]
+            return simulated.call(service, target, user=found, **data)
+
+        return self._do(call)
+
+    def add_service(
+        self, service: str, handler: Callable[[HomeCall], Any] | None = None, /, *, response: Any = None
+    ) -> Done[None]:
+        """Add a service that the home does not have, such as ``notify.mobile_app_phone``.
+
+        Args:
+            service: The domain and the name.
+            handler: Receives each call, and may return a response. None accepts each call and makes the obvious change:
+                ``turn_on`` turns the entity on.
+            response: The response for callers that request one.
+
+        Raises:
+            HomeTestError: The name is not valid.
+        """
+        return self._do(
+            lambda: _checked(lambda: self._system.simulated.add_service(service, handler, response=response))
+        )
+
+    def restart_home_assistant(self, *, down_seconds: float = 5) -> Done[None]:
+        """Restart Home Assistant. Time passes until the framework is connected again.
+
+        Args:
+            down_seconds: Seconds without Home Assistant.
+        """
+        self._start()
+        return self._do(lambda: self._system.restart_home_assistant(down_seconds))
+
+    def interrupt(self, *, seconds: float = 10) -> Done[None]:
+        """Interrupt the connection to Home Assistant, which keeps running. Time passes until it is restored.
+
+        Args:
+            seconds: Seconds without a connection.
+        """
+        self._start()
+        return self._do(lambda: self._system.interrupt(seconds))
+
+    @property
+    def simulated(self) -> SimulatedHome:
+        """The simulated home, for everything that `HomeUnderTest` has no method for. Use it within `run`.
+
+        Example:
+            ::
+
+                await home.run(lambda: home.simulated.failures.refuse("lock.lock", times=2))
+                await home.run(lambda: home.simulated.webhook("doorbell", {"pressed": True}))
+        """
+        return self._system.simulated
+
     def __enter__(self) -> Self:
         return self
 
@@ -233,6 +341,11 @@ class HomeUnderTest(Findings):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def app_key_of(app_class: type[AnyApp[Any]]) -> str:
+    """Return the app key of a class: ``motion_light`` for ``MotionLight``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", app_class.__name__).lower()
 
 
 def _checked(change: Callable[[], object]) -> None:

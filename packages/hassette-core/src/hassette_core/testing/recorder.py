@@ -25,8 +25,6 @@ from hassette_executor import (
     current_thread_call,
 )
 
-KEPT = 100_000
-"""How many items of each kind are kept. The oldest are dropped first."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 APP_LOGGER = "hassette.apps"
 OUTCOME_LOGGER = "hassette_executor.outcome"
@@ -61,6 +59,7 @@ class Recorder(logging.Handler):
         simulated: The simulated home.
         clock: The home's clock.
         thread: The thread of the home's event loop.
+        kept: How many items of each kind are kept. The oldest are dropped first.
 
     Attributes:
         records: The runs, in the order of their ends.
@@ -73,19 +72,19 @@ class Recorder(logging.Handler):
         causes: The exceptions with which apps failed, by ``app_key.instance``.
     """
 
-    def __init__(self, simulated: SimulatedHome, clock: TimerClock, thread: threading.Thread) -> None:
+    def __init__(self, simulated: SimulatedHome, clock: TimerClock, thread: threading.Thread, kept: int) -> None:
         super().__init__(logging.INFO)
         self._clock = clock
         self._thread = thread
         self._order = 0
         self._last_id = 0
         self._lines_lock = threading.Lock()
-        self.records: deque[Record] = deque(maxlen=KEPT)
-        self.skips: deque[tuple[int, SkipCount]] = deque(maxlen=KEPT)
-        self.lifecycle: deque[LifecycleEvent] = deque(maxlen=KEPT)
-        self.events: deque[SeenEvent] = deque(maxlen=KEPT)
-        self.lines: deque[SeenLine] = deque(maxlen=KEPT)
-        self.notes: deque[SeenLine] = deque(maxlen=KEPT)
+        self.records: deque[Record] = deque(maxlen=kept)
+        self.skips: deque[tuple[int, SkipCount]] = deque(maxlen=kept)
+        self.lifecycle: deque[LifecycleEvent] = deque(maxlen=kept)
+        self.events: deque[SeenEvent] = deque(maxlen=kept)
+        self.lines: deque[SeenLine] = deque(maxlen=kept)
+        self.notes: deque[SeenLine] = deque(maxlen=kept)
         self.registrations: dict[tuple[str, ...], Registration] = {}
         self.causes: dict[str, BaseException] = {}
         self._simulated = simulated

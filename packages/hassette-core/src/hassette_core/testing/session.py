@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
+from hassette_core.simulation.home.model import HomeUser
 from hassette_core.testing.errors import HomeTestError
 from hassette_core.testing.home_thread import Done, HomeThread
 from hassette_core.testing.system import SystemUnderTest
@@ -18,6 +19,7 @@ START = "2026-06-01 12:00"
 """The time of a new home: a Monday at noon."""
 TIME_ZONE = "Europe/Amsterdam"
 PATIENCE_S = 30.0
+KEPT = 100_000
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -28,13 +30,14 @@ class HomeSession:
     return when the home has settled. Questions such as `HomeUnderTest.calls` always wait.
     """
 
-    def __init__(self, data_dir: Path, *, seed: int = 1, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, data_dir: Path, *, seed: int = 1, patience_s: float = PATIENCE_S, kept: int = KEPT) -> None:
         zone = ZoneInfo(TIME_ZONE)
         self._thread = HomeThread(patience_s)
         self._clock = VirtualClock(self._thread.loop, datetime.fromisoformat(START).replace(tzinfo=zone))
         self._unread: list[Done[Any]] = []
+        self._users: dict[str, HomeUser] = {}
         self._closed = False
-        make = self._thread.submit(lambda: SystemUnderTest(self._thread.loop, self._clock, zone, data_dir, seed))
+        make = self._thread.submit(lambda: SystemUnderTest(self._thread.loop, self._clock, zone, data_dir, seed, kept))
         self._system: SystemUnderTest = self._thread.wait(make)
         self._thread.wait(self._thread.submit(self._system.open))
 

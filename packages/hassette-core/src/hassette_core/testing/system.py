@@ -1,20 +1,24 @@
 """`SystemUnderTest`: the simulated home and the framework on the loop of the home under test."""
 
 import logging
+import random
 import threading
+from collections.abc import Collection
 from datetime import datetime, tzinfo
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from hassette_core.apps import LoadedInstance
-from hassette_core.config import HassetteConfig
+from hassette_core.apps import LoadedInstance, RunningApps, load_apps
+from hassette_core.config import HassetteConfig, load_config
 from hassette_core.config.model import FrameworkSettings, HomeAssistantSettings
 from hassette_core.framework import Hassette
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.memory_transport import MemoryTransport
 from hassette_core.testing.errors import HomeTestError
+from hassette_core.testing.names import unknown
 from hassette_core.testing.recorder import APP_LOGGER, Recorder
+from hassette_core.testing.sun import MovingSun
 from hassette_core.testing.turns import TurnThreads
 from hassette_core.testing.virtual_loop import VirtualClock, VirtualLoop
 from hassette_executor import ExecutorSettings, RepeatedLog, ThreadPool
@@ -30,7 +34,8 @@ class SystemUnderTest:
         clock: The clock of the loop.
         zone: The home's time zone.
         data_dir: Directory of the files of apps.
-        seed: Seed of all random numbers of the simulated home.
+        seed: Seed of all random numbers of the home, and of Python's module `random`.
+        kept: How many runs, events and log lines are kept.
 
     Attributes:
         simulated: The simulated home. It has no entities at first.
@@ -39,19 +44,29 @@ class SystemUnderTest:
         zone: The home's time zone.
     """
 
-    def __init__(self, loop: VirtualLoop, clock: VirtualClock, zone: tzinfo, data_dir: Path, seed: int) -> None:
+    def __init__(
+        self, loop: VirtualLoop, clock: VirtualClock, zone: tzinfo, data_dir: Path, seed: int, kept: int
+    ) -> None:
         self.simulated = SimulatedHome(port=None, speed=0, seed=seed, clock=clock, empty=True)
-        self.recorder = Recorder(self.simulated, clock, threading.current_thread())
+        self._sun = MovingSun(self.simulated)
+        self._sun.update()
+        self.recorder = Recorder(self.simulated, clock, threading.current_thread(), kept)
         self.hassette: Hassette | None = None
         self.zone = zone
         self._loop = loop
+        self._seed = seed
+        self._random_state = random.getstate()
         self._clock = clock
         self._data_dir = data_dir
+        self._transport = MemoryTransport(self.simulated)
         self._app_level = logging.NOTSET
         self._apps: list[LoadedInstance] = []
 
     async def open(self) -> None:
         """Start the simulated home."""
+        # The framework and the apps use the global random numbers, such as for pauses between attempts to connect.
+        self._random_state = random.getstate()
+        random.seed(self._seed)
         await self.simulated.start()
         logging.getLogger().addHandler(self.recorder)
         self._app_level = logging.getLogger(APP_LOGGER).level
@@ -64,6 +79,7 @@ class SystemUnderTest:
         finally:
             logging.getLogger().removeHandler(self.recorder)
             logging.getLogger(APP_LOGGER).setLevel(self._app_level)
+            random.setstate(self._random_state)
             await self.simulated.stop()
 
     def set_time(self, now: datetime) -> None:
@@ -76,7 +92,9 @@ class SystemUnderTest:
         assert now.tzinfo is not None  # the caller has made it aware
         self.zone = now.tzinfo
         self._clock.set(now)
+        self.simulated.model.time_zone = str(self.zone)
         self.simulated.core.restore()
+        self._sun.update()
 
     async def start(self) -> Hassette:
         """Start the framework, unless it runs."""
@@ -87,7 +105,7 @@ class SystemUnderTest:
                 plugins=False,
                 clock=self._clock,
                 make_threads=self._make_threads,
-                transport=MemoryTransport(self.simulated),
+                transport=self._transport,
             )
             await self.hassette.__aenter__()
             await self.hassette.wait_ready()
@@ -99,6 +117,38 @@ class SystemUnderTest:
         await self.start()
         for app in self._apps:
             await self._start_app(app)
+
+    async def restart_home_assistant(self, down_s: float) -> None:
+        """Restart the simulated home, and wait until the framework is connected again."""
+        await self.simulated.restart(down_s=down_s)
+        if self.hassette is not None:
+            await self.hassette.link.ready.wait()
+
+    async def interrupt(self, seconds: float) -> None:
+        """Break the connection, and let the framework reconnect after some time."""
+        self._transport.reachable = False
+        self.simulated.drop_connections()
+        await self.simulated.core.sleep(seconds)
+        self._transport.reachable = True
+        if self.hassette is not None:
+            await self.hassette.link.ready.wait()
+
+    async def add_apps(self, file: Path, app_keys: Collection[str]) -> None:
+        """Start apps of a ``hassette.toml``, with its settings. Without app keys, start all apps.
+
+        Raises:
+            HomeTestError: There is no such app, or an app cannot be loaded or failed to start.
+        """
+        config = load_config(file)
+        for key in app_keys:
+            if key not in config.apps:
+                raise unknown("app_key", key, config.apps)
+        entries = {key: entry for key, entry in config.apps.items() if not app_keys or key in app_keys}
+        loaded, failed = load_apps(entries, config.app_dir)
+        if failed:
+            raise HomeTestError("; ".join(str(failure.error) for failure in failed)) from failed[0].error
+        for app in loaded:
+            await self.add_app(app)
 
     async def add_app(self, app: LoadedInstance) -> None:
         """Start an app.
@@ -113,6 +163,11 @@ class SystemUnderTest:
             )
         self._apps.append(app)
         await self._start_app(app)
+
+    def running(self) -> RunningApps:
+        """Return the running apps."""
+        assert self.hassette is not None  # the caller has started it
+        return self.hassette.apps.running
 
     async def flush(self) -> None:
         """Pass all finished runs to the recorder."""
