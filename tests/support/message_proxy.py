@@ -48,8 +48,10 @@ class MessageProxy:
             forwarding = asyncio.create_task(forward_commands())
             async for received in home:
                 if received.type is WSMsgType.TEXT:
-                    for frame in self.change(json.loads(received.data)):
-                        await client.send_str(frame)
+                    parsed = json.loads(received.data)
+                    for message in parsed if isinstance(parsed, list) else [parsed]:
+                        for frame in self.change(message):
+                            await client.send_str(frame)
             forwarding.cancel()
             await asyncio.wait((forwarding,))
         await client.close()

@@ -121,7 +121,8 @@ async def test_refused_token_has_exit_code_3_and_one_sentence_without_the_token(
 
 
 @pytest.mark.parametrize(
-    ("scheme", "words"), [("http", ["cannot connect to http://127.0.0.1", "onnect"]), ("https", ["SSL"])]
+    ("scheme", "words"),
+    [("http", ["cannot connect to http://127.0.0.1", "onnect"]), ("https", ["an address with http://"])],
 )
 async def test_check_online_reports_the_reason_if_there_is_no_connection(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, scheme: str, words: list[str]
