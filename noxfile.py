@@ -53,6 +53,8 @@ PARTS = {
 EVERY_PART = [nox.param(part, id=part) for part in PARTS]
 QUICK = "not homeassistant and not browser and not torture"
 IN_EACH_ENVIRONMENT = f"{QUICK} and not long"  # tests marked `long` run once per CI run, in the session `test`
+# Tests marked `process` start several processes each. They run in the session `test`, and with the newest Python.
+WITHOUT_PROCESSES = f"{IN_EACH_ENVIRONMENT} and not process"
 # Tests run in parallel, because most of them wait for processes and timers. ``-- -n 0`` runs one test after the other.
 PARALLEL = ["--numprocesses=logical", "--dist=worksteal"]
 CONSTRAINTS = ROOT / "constraints.txt"
@@ -90,7 +92,8 @@ def tests(session: nox.Session, part: str) -> None:
     folders = ["full", "otel", "contracts"] if part == "full" else [part]
     where = [f"tests/{folder}" for folder in folders]
     options = PARALLEL if part == "full" else []  # these tests wait for processes most of the time
-    session.run("pytest", "-m", IN_EACH_ENVIRONMENT, *options, *(session.posargs or where))
+    selected = IN_EACH_ENVIRONMENT if session.python == NEWEST else WITHOUT_PROCESSES
+    session.run("pytest", "-m", selected, *options, *(session.posargs or where))
 
 
 @nox.session(python=LOWEST)
@@ -98,7 +101,7 @@ def minimums(session: nox.Session) -> None:
     """Test with the lowest versions of our dependencies that our ranges admit."""
     session.install("-c", str(LOWEST_CONSTRAINTS), *direct_dependencies())
     install(session, "full", "test", constraints=LOWEST_CONSTRAINTS)
-    session.run("pytest", "-m", IN_EACH_ENVIRONMENT, *PARALLEL, *(session.posargs or DEPENDENT_TESTS))
+    session.run("pytest", "-m", WITHOUT_PROCESSES, *PARALLEL, *(session.posargs or DEPENDENT_TESTS))
 
 
 @nox.session(python=NEWEST)

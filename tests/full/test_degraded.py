@@ -13,7 +13,7 @@ from support.history_file import HistoryFile
 from support.unusable_files import make_newer, make_usable
 from support.waiting import eventually, patience
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.process]
 
 LIMIT_S = 60
 

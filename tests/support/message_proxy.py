@@ -17,6 +17,11 @@ def unchanged(message: Message) -> list[str]:
     return [json.dumps(message)]
 
 
+def _messages_in(frame: str) -> list[Message]:
+    parsed: Any = json.loads(frame)
+    return parsed if isinstance(parsed, list) else [parsed]
+
+
 class MessageProxy:
     """Forwards the WebSocket messages between a client and a home.
 
@@ -48,8 +53,7 @@ class MessageProxy:
             forwarding = asyncio.create_task(forward_commands())
             async for received in home:
                 if received.type is WSMsgType.TEXT:
-                    parsed = json.loads(received.data)
-                    for message in parsed if isinstance(parsed, list) else [parsed]:
+                    for message in _messages_in(received.data):
                         for frame in self.change(message):
                             await client.send_str(frame)
             forwarding.cancel()
