@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import ClientSession, WSMsgType, web
 
@@ -19,7 +19,7 @@ def unchanged(message: Message) -> list[str]:
 
 def _messages_in(frame: str) -> list[Message]:
     parsed: Any = json.loads(frame)
-    return parsed if isinstance(parsed, list) else [parsed]
+    return cast("list[Message]", parsed) if isinstance(parsed, list) else [parsed]
 
 
 class MessageProxy:
