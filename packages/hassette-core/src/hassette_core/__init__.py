@@ -27,7 +27,7 @@ from hassette_core import lazy_names
 from hassette_core.__about__ import __version__
 
 if typing.TYPE_CHECKING:
-    from hassette_core.api import Api, LogbookEntry, PastState, ServiceResult, Statistic, Target
+    from hassette_core.api import Api, CallOptions, LogbookEntry, PastState, ServiceResult, Statistic, Target
     from hassette_core.apps import (
         AnyApp,
         App,
@@ -131,6 +131,7 @@ __all__ = [
     "Attr",
     "AuthenticationError",
     "CallFailedError",
+    "CallOptions",
     "CalledOnLoopError",
     "Condition",
     "ConditionView",
@@ -230,6 +231,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
         ),
         "hassette_core.api": (
             "Api",
+            "CallOptions",
             "LogbookEntry",
             "PastState",
             "ServiceResult",

@@ -1,7 +1,7 @@
 """`ServiceApi`: call services, and wait for their effect."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from hassette_core.api.attempts import Attempts, Confirmation, ServiceResult
 from hassette_core.api.expectations import ExpectedStates, parse_expectation
@@ -29,6 +29,17 @@ ACTIONS = {
 }
 """For domains that cannot be turned on and off: the services to use instead."""
 READ_ONLY = frozenset({"binary_sensor", "device_tracker", "event", "person", "sensor", "sun", "weather", "zone"})
+
+
+class CallOptions(TypedDict, total=False):
+    """The options of `Api.call_service`, for functions that pass them on. See there for their meaning."""
+
+    target: Target
+    data: Mapping[str, Any]
+    return_response: bool
+    expect: ExpectedStates
+    within: Duration
+    retries: int
 
 
 class ServiceApi(ApiMethods):

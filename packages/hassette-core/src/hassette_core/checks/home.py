@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from hassette_core.config import HassetteConfig
 from hassette_core.errors import LinkError
+from hassette_core.home.registries import parse_areas
 from hassette_core.link import HomeAssistantLink, WebTransport
 from hassette_core.states import StateCache
 
@@ -18,12 +20,14 @@ class HomeSnapshot(NamedTuple):
         version: The version of Home Assistant.
         states: The answer to ``get_states``, by entity id.
         services: The answer to ``get_services``: the services by domain and name.
+        areas: The names of the areas, by id.
     """
 
     url: str
     version: str
     states: Mapping[str, Mapping[str, Any]]
     services: Mapping[str, Mapping[str, Any]]
+    areas: Mapping[str, str] = MappingProxyType({})
 
 
 async def read_home(config: HassetteConfig, timeout_s: float) -> HomeSnapshot:
@@ -51,8 +55,10 @@ async def read_home(config: HassetteConfig, timeout_s: float) -> HomeSnapshot:
             connection = link.require_connection("read the home")
             states: list[dict[str, Any]] = await connection.command("read the states", "get_states")
             services: dict[str, dict[str, Any]] = await connection.command("read the services", "get_services")
+            registry = await connection.command("read the areas", "config/area_registry/list")
+            areas = {area.id: area.name for area in parse_areas(registry).values()}
             by_id = {state["entity_id"]: state for state in states if state.get("entity_id") in cache.states}
-            return HomeSnapshot(link.url, link.home_assistant_version or "", by_id, services)
+            return HomeSnapshot(link.url, link.home_assistant_version or "", by_id, services, areas)
     except TimeoutError:
         reason = (
             "it is still starting, or its states are not loaded"

@@ -29,6 +29,7 @@ from hassette_core.errors import MAX_DESCRIPTION, FatalError
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
 from hassette_core.redaction import Redaction, redact_output
+from hassette_core.typed_home import FILE_NAME, write_typed_home
 from hassette_executor import HassetteError, redact_and_cut
 
 MAX_TEXT = 2 * MAX_DESCRIPTION
@@ -47,19 +48,22 @@ MAX_TEXT = 2 * MAX_DESCRIPTION
     metavar="SECONDS",
     help="Time limit for the connection.",
 )
+@click.option("--write", is_flag=True, help=f"With --online, also write {FILE_NAME}, as `hassette generate` does.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object to standard output.")
-def check(file: Path, online: bool, timeout_s: float, as_json: bool) -> int:
+def check(file: Path, online: bool, timeout_s: float, write: bool, as_json: bool) -> int:
     """Check the configuration, and start every app in a simulated home.
 
     The simulated home carries out no service call, so the apps change nothing in the real home. Each problem names
     the file and line, or the key, and the expected value.
     """
+    if write and not online:
+        raise click.UsageError("--write needs --online, because the names come from the real home")
     report = _Report(file, as_json=as_json)
     try:
         config = load_config(file, plugin_tables=plugin_tables())
         report.redact = Redaction(config.secrets)
         redact_output(report.redact)
-        _check(config, report, timeout_s if online else None)
+        _check(config, report, timeout_s if online else None, write=write)
     except HassetteError as error:
         if not as_json:
             raise
@@ -68,7 +72,7 @@ def check(file: Path, online: bool, timeout_s: float, as_json: bool) -> int:
     return report.finish()
 
 
-def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None) -> None:
+def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None, *, write: bool) -> None:
     with report.output_of_apps():
         loaded, failed = load_apps(config.apps, config.app_dir)
     subjects = [f"{app.app_key}.{app.instance}" if app.instance else app.app_key for app in failed]
@@ -85,6 +89,11 @@ def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None) -
         report.show_apps(loaded, load_failures)
         raise
     report.add([Finding(Level.WARNING, "hassette.secrets_file", warning) for warning in config.warnings])
+    if home is not None and write:
+        try:
+            write_typed_home(home, config.app_dir / FILE_NAME)
+        except OSError as error:
+            report.add([Finding(Level.FAILED, FILE_NAME, f"cannot be written: {error.strerror}")])
     address = check_address(config.home_assistant.url) if home is None else []
     with report.output_of_apps():
         trial = start_apps(config, sources, home) if loaded else Trial()

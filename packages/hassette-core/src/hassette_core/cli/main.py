@@ -14,7 +14,7 @@ from hassette_core.cli.exit_codes import ExitCode, exit_code_for
 from hassette_core.errors import describe_error
 from hassette_executor import HassetteError
 
-CORE_COMMANDS = ("run", "demo", "check", "init")
+CORE_COMMANDS = ("run", "demo", "check", "generate", "init")
 """Commands of core. Each command is a function in the module of the same name in this package."""
 TELEMETRY_MISSING = 'hassette telemetry needs more packages; install them with: pip install "hassette-core[telemetry]"'
 

@@ -1,0 +1,112 @@
+"""The generated module of a home: Python can import it, and its text is stable."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from hassette_core.checks import HomeSnapshot, read_home
+from hassette_core.cli.check import check
+from hassette_core.cli.generate import generate
+from hassette_core.config import HassetteConfig
+from hassette_core.simulation.home import SimulatedHome
+from hassette_core.typed_home import typed_home, write_typed_home
+
+FIELDS = {
+    "level": {"required": True, "selector": {"number": {"min": 0}}},
+    "mode": {"selector": {"select": {"options": ["b", {"value": "a", "label": "A"}]}}},
+    "more": {"fields": {"deep": {"selector": {"boolean": {}}}}},
+    "class": {"selector": {"text": {}}},
+    "target": {"selector": {"text": {}}},
+    "any": {},
+}
+
+
+def snapshot(*entity_ids: str, **services: Any) -> HomeSnapshot:
+    """Return a home with these entities, each with an attribute, and the services of the domain ``odd``."""
+    states = {entity_id: {"attributes": {"käse 1": 1, "off": None}} for entity_id in entity_ids}
+    return HomeSnapshot("http://home", "2026.11", states, {"odd": services}, {"kitchen": "Küche", "2": "Zwei"})
+
+
+def load(home: HomeSnapshot, folder: Path) -> ModuleType:
+    """Write the module, and import it."""
+    file = folder / "generated_home.py"
+    write_typed_home(home, file)
+    spec = importlib.util.spec_from_file_location("generated_home", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_each_entity_is_an_attribute_with_its_id(tmp_path: Path) -> None:
+    odd = ["light.hall", "light.1st", "light.class", "light.n1st", "light.match", "import.x", "services.a", "areas.b"]
+    module = load(snapshot(*odd), tmp_path)
+    light = module.light
+    assert (light.hall, light.n1st_, light.class_, light.n1st, light.match_) == (
+        *("light.hall", "light.1st", "light.class", "light.n1st", "light.match"),
+    )
+    assert (module.import_.x, module.services_.a, module.areas_.b) == ("import.x", "services.a", "areas.b")
+    assert (module.areas.kitchen, module.areas.n2_) == ("kitchen", "2")
+    assert type(light.hall) is str
+
+
+def test_fields_of_services_have_the_types_of_their_selectors(tmp_path: Path) -> None:
+    text = typed_home(snapshot("light.hall", **{"set_level": {"fields": FIELDS}, "from": {}}))
+    for line in ("level: Required[float]", "mode: Literal['a', 'b']", "deep: bool", "any: Any"):
+        assert f"    {line}\n" in text
+    assert "    class:" not in text
+    assert "    target:" not in text
+    assert "async def from_(self, api: Api, **fields: Unpack[OddFromFields])" in text
+    assert "'käse 1': 'float'," in text
+    load(snapshot("light.hall", set_level={"fields": FIELDS}), tmp_path)
+
+
+def test_text_does_not_depend_on_the_order_of_the_home() -> None:
+    one, two = snapshot("light.a", "light.b", "switch.c"), snapshot("switch.c", "light.b", "light.a")
+    assert typed_home(one) == typed_home(two)
+    changed = set(typed_home(snapshot("light.a", "light.b", "switch.c", "light.bb")).splitlines()) ^ set(
+        typed_home(one).splitlines()
+    )
+    assert changed == {"    bb: Final = 'light.bb'"}
+
+
+def test_file_is_only_replaced_by_a_whole_and_different_one(tmp_path: Path) -> None:
+    file = tmp_path / "apps" / "home.py"
+    assert write_typed_home(snapshot("light.a"), file)
+    assert not write_typed_home(snapshot("light.a"), file)
+    before = file.read_text(encoding="utf-8")
+    assert write_typed_home(snapshot("light.b"), file)
+    assert file.read_text(encoding="utf-8") != before
+    assert [each.name for each in file.parent.iterdir()] == ["home.py"]
+
+
+def test_empty_home_is_a_valid_module(tmp_path: Path) -> None:
+    module = load(HomeSnapshot("http://home", "1", {}, {}), tmp_path)
+    assert not hasattr(module, "light")
+
+
+async def test_commands_write_the_names_of_a_simulated_home(tmp_path: Path) -> None:
+    async with SimulatedHome(speed=0) as home:
+        config = HassetteConfig(home_assistant={"url": home.url, "token": home.token})  # pyright: ignore[reportArgumentType]  a table
+        read = await read_home(config, 10)
+        module = load(read, tmp_path)
+        assert module.light.hall == "light.hall"
+        assert {"turn_on", "turn_off"} <= set(dir(module.services.light))
+
+
+@pytest.mark.parametrize("command", [generate, check])
+def test_commands_explain_themselves(command: Any) -> None:
+    assert "home.py" in CliRunner().invoke(command, ["--help"]).output
+
+
+def test_check_writes_only_with_online(tmp_path: Path) -> None:
+    file = tmp_path / "hassette.toml"
+    file.write_text("", encoding="utf-8")
+    result = CliRunner().invoke(check, ["--config", str(file), "--write"])
+    assert result.exit_code == 2
+    assert "--write needs --online" in result.output
