@@ -5,7 +5,16 @@ from functools import partial
 
 import pytest
 
-from hassette_executor import CommandExecutor, ErrorContext, ExecutionTimeoutError, ExecutorSettings, HassetteError
+from hassette_executor import (
+    CommandExecutor,
+    ErrorContext,
+    ExecutionTimeoutError,
+    ExecutorSettings,
+    HassetteError,
+    LifecycleEvent,
+    MemorySink,
+    Record,
+)
 from support.records import failing, invoke, listener, nothing, raising
 from support.waiting import eventually, patience
 
@@ -285,3 +294,30 @@ async def test_secret_in_the_error_of_a_hook_is_masked_before_the_error_is_cut(
         await eventually(lambda: executor.hooks.failed)
     (line,) = [line for line in caplog.records if line.message == "Error hook failed"]
     assert "hunter" not in vars(line)["error"]
+
+
+class Observer:
+    """Notes failed runs and lifecycle events."""
+
+    def __init__(self) -> None:
+        self.failed: list[Record] = []
+        self.kinds: list[str] = []
+
+    def run_failed(self, record: Record) -> None:
+        self.failed.append(record)
+
+    def reported(self, event: LifecycleEvent) -> None:
+        self.kinds.append(event.kind)
+
+
+async def test_observer_receives_failed_runs_and_lifecycle_events() -> None:
+    async with CommandExecutor(MemorySink()) as executor:
+        await executor.execute(invoke(failing))
+        executor.report("app_started", "hall.one")
+        executor.hooks.observer = observer = Observer()
+        executor.hooks.set(lambda context: None)
+        await executor.execute(invoke(nothing))
+        record = await executor.execute(invoke(failing))
+        executor.report("app_failed", "hall.one")
+    assert observer.failed == [record]
+    assert observer.kinds[:1] == ["app_failed"]

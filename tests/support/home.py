@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hassette_core.bus import AppBus, BusService
+from hassette_core.bus import AppBus, BusService, OwnEvents
 from hassette_core.clock import ManualClock
 from hassette_core.conditions import ConditionContext
 from hassette_core.events import Context, Event, State, StateChanged
@@ -57,6 +57,7 @@ class Home:
             time_zone=ZoneInfo(time_zone),
             grace_s=0.05,
         )
+        self.executor.hooks.observer = OwnEvents(self.bus_service)
         self.bus = AppBus(self.bus_service, "app", "one")
         self.scheduler = AppScheduler(self.scheduler_service, "app", "one")
 

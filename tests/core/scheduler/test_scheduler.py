@@ -405,7 +405,7 @@ async def test_waiting_jobs_with_arguments_share_one_registration(home: Home) ->
 
 @pytest.mark.parametrize("kwargs", [["light"], {1: 2}, "light"])
 async def test_wrong_arguments_of_a_job_are_refused(home: Home, kwargs: Any) -> None:
-    with pytest.raises(RegistrationError, match="kwargs must be a mapping of parameter names to values, got"):
+    with pytest.raises(RegistrationError, match="kwargs must be a mapping of names to values, got"):
         home.scheduler.run_in(nothing, 1, kwargs=kwargs)
 
 

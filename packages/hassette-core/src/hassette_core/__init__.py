@@ -78,6 +78,7 @@ if typing.TYPE_CHECKING:
         UnknownEntityError,
         UnknownNameError,
         UrlError,
+        WaitTimeoutError,
     )
     from hassette_core.events import Context, Event, State, StateChanged
     from hassette_core.framework import Hassette
@@ -201,6 +202,7 @@ __all__ = [
     "UnknownNameError",
     "UrlError",
     "User",
+    "WaitTimeoutError",
     "__version__",
     "above",
     "below",
@@ -294,6 +296,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
             "UnknownEntityError",
             "UnknownNameError",
             "UrlError",
+            "WaitTimeoutError",
         ),
         "hassette_core.events": (
             "Context",

@@ -20,6 +20,7 @@ traceback, because the message explains the failure completely::
         ├── NotConfirmedError             the expected effect of a service call did not follow
         ├── HomeUnknownError              the registries of Home Assistant have not been read yet
         ├── UnknownNameError              the home has no area, floor, label or device of this name
+        ├── WaitTimeoutError              bus.wait_for waited too long (also a TimeoutError)
         ├── UnknownEntityError            states[…] has no such entity (also a KeyError)
         ├── RehearsalError                the app rehearses, so a change of the home is not sent
         └── LinkError                     communication with Home Assistant failed
@@ -168,6 +169,13 @@ class MomentUnknownError(CoreError):
 
     def __init__(self, subject: str, reason: str) -> None:
         super().__init__(f"{subject} is unknown: {reason}")
+
+
+class WaitTimeoutError(CoreError, TimeoutError):
+    """`AppBus.wait_for` waited for an event or a condition for too long."""
+
+    def __init__(self, what: str, waited: str) -> None:
+        super().__init__(f"waited {waited} in vain for: {what}")
 
 
 class UnknownEntityError(CoreError, KeyError):

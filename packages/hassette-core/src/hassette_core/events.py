@@ -218,6 +218,18 @@ def missed_change(before: State | None, after: State | None, time_fired: datetim
     )
 
 
+def own_event(event_type: str, data: Mapping[str, Any], now: datetime, received_ns: int) -> Event:
+    """Return an event that does not come from Home Assistant.
+
+    Args:
+        event_type: The type. Those of the framework start with ``hassette_``.
+        data: The data. It is copied.
+        now: The present time (aware, UTC).
+        received_ns: The present time, in nanoseconds of `time.monotonic_ns`.
+    """
+    return Event(event_type, MappingProxyType(dict(data)), Context(""), now, received_ns)
+
+
 def current_state(state: State, received_ns: int) -> StateChanged:
     """Return the event with which a listener with ``immediate=True`` runs.
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from hassette_core.api import Api
 from hassette_core.apps import AppService, HotReload
-from hassette_core.bus import BusService
+from hassette_core.bus import BusService, OwnEvents
 from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.conditions import ConditionContext
 from hassette_core.config import HassetteConfig
@@ -124,6 +124,7 @@ class Hassette:
             grace_s=grace_s,
             redact=redact,
         )
+        self.executor.hooks.observer = OwnEvents(self.bus)
         self.link = HomeAssistantLink(
             config.home_assistant.url,
             token,

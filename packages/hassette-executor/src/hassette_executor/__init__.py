@@ -51,7 +51,7 @@ from hassette_executor.records.runs import (
 )
 from hassette_executor.records.texts import redact_and_cut
 from hassette_executor.repeated_log import RepeatedLog
-from hassette_executor.running.error_hooks import ErrorContext, ErrorHook, ErrorHooks
+from hassette_executor.running.error_hooks import ErrorContext, ErrorHook, ErrorHooks, ExecutionObserver
 from hassette_executor.running.execution import Execution, current_execution, execution_in, record_service_call
 from hassette_executor.running.loop_calls import LoopCalls
 from hassette_executor.running.threads import MakeThreads, ThreadCall, ThreadPool, current_thread_call
@@ -73,6 +73,7 @@ __all__ = [
     "EventTrigger",
     "ExecuteJob",
     "Execution",
+    "ExecutionObserver",
     "ExecutionTimeoutError",
     "ExecutorLimits",
     "ExecutorSettings",

@@ -271,8 +271,10 @@ class CommandExecutor:
             self._dispatcher.with_details.append(record)
         if len(self._buffer) >= self._dispatcher.notify_at:
             self._dispatcher.record_added()
-        if failure is not None and not reraise and (hook := self.hooks.find(registration)) is not None:
-            self._run_error_hooks(hook, raised, execution, record)
+        if failure is not None:
+            self.hooks.observer.run_failed(record)
+            if not reraise and (hook := self.hooks.find(registration)) is not None:
+                self._call_hook(hook, raised, execution, record)
         return record, reraise
 
     async def _run_in_thread(self, execution: Execution) -> None:
@@ -310,9 +312,7 @@ class CommandExecutor:
         failure = Failure(outcome.kind, "TimeoutError", text, frames, cause, redact=self._scope.redact)
         return outcome.status, failure, outcome.reraise
 
-    def _run_error_hooks(
-        self, hook: ErrorHook, raised: BaseException | None, execution: Execution, record: Record
-    ) -> None:
+    def _call_hook(self, hook: ErrorHook, raised: BaseException | None, execution: Execution, record: Record) -> None:
         exception = raised
         if record.status is Status.TIMED_OUT:
             exception = ExecutionTimeoutError(execution.timeout_s)
@@ -357,9 +357,9 @@ class CommandExecutor:
         at_us, text = self._clock.wall_ns() // 1000, redact_and_cut(detail, MAX_MESSAGE, self._scope.redact)
 
         def announce() -> None:
-            # On the event loop, because only code there may assign ids.
-            event = LifecycleEvent(self._next_id(at_us), at_us, kind, subject, text)
+            event = LifecycleEvent(self._next_id(at_us), at_us, kind, subject, text)  # only the loop assigns ids
             self._dispatcher.announce(lambda builder: builder.report(event))
+            self.hooks.observer.reported(event)
 
         self._dispatcher.call_on_loop(announce)
 

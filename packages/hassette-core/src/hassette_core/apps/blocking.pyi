@@ -12,11 +12,12 @@ from hassette_core.api.history import LogbookEntry, PastState, PastTime, Statist
 from hassette_core.api.history_api import Period
 from hassette_core.api.targets import Target
 from hassette_core.bus.app_bus import AppBus
+from hassette_core.bus.framework_events import Names
 from hassette_core.bus.options import ListenerOptions
 from hassette_core.bus.subscription import Subscription
-from hassette_core.conditions import Expected
+from hassette_core.conditions import Condition, Expected, Where
 from hassette_core.entities import EntityArgument
-from hassette_core.events import State
+from hassette_core.events import Event, State
 from hassette_core.handlers import Duration, Handler
 from hassette_core.home.registries import Area, Device, EntityEntry, Floor, Label, User
 from hassette_core.home.registry import HomeRegistry
@@ -129,8 +130,42 @@ class SyncBus:
     def cancel_all(self) -> None:
         """Cancel every listener of this app instance."""
 
+    def emit(self, event_type: str, data: Mapping[str, Any] | None = None) -> None:
+        """Pass an event to the listeners of all apps, without Home Assistant."""
+
     def end(self) -> None:
-        """Cancel every listener, and refuse further listeners."""
+        """Cancel every listener and wait, and refuse further listeners."""
+
+    def on_app_error(
+        self,
+        handler: Handler,
+        /,
+        app: Names | None = None,
+        *,
+        include_own: bool = False,
+        **options: Unpack[ListenerOptions],
+    ) -> Subscription:
+        """Run a handler when a run of another app has failed."""
+
+    def on_app_failed(
+        self, handler: Handler, /, app: Names | None = None, **options: Unpack[ListenerOptions]
+    ) -> Subscription:
+        """Run a handler when an instance of an app has failed to start."""
+
+    def on_app_reloaded(
+        self, handler: Handler, /, app: Names | None = None, **options: Unpack[ListenerOptions]
+    ) -> Subscription:
+        """Run a handler when an app has been reloaded."""
+
+    def on_app_started(
+        self, handler: Handler, /, app: Names | None = None, **options: Unpack[ListenerOptions]
+    ) -> Subscription:
+        """Run a handler when an instance of an app has started."""
+
+    def on_app_stopped(
+        self, handler: Handler, /, app: Names | None = None, **options: Unpack[ListenerOptions]
+    ) -> Subscription:
+        """Run a handler when an instance of an app has stopped."""
 
     def on_attribute_change(
         self,
@@ -147,8 +182,35 @@ class SyncBus:
     ) -> Subscription:
         """Run a handler when one attribute of an entity changes."""
 
+    def on_call_service(
+        self,
+        handler: Handler,
+        /,
+        domain: Names | None = None,
+        service: Names | None = None,
+        **options: Unpack[ListenerOptions],
+    ) -> Subscription:
+        """Run a handler when a user, an automation or an app calls a service, before Home Assistant carries it out."""
+
+    def on_connection_lost(self, handler: Handler, /, **options: Unpack[ListenerOptions]) -> Subscription:
+        """Run a handler when the connection to Home Assistant is lost."""
+
+    def on_connection_restored(self, handler: Handler, /, **options: Unpack[ListenerOptions]) -> Subscription:
+        """Run a handler when the connection to Home Assistant is back, and the missed changes have been passed on."""
+
     def on_event(self, handler: Handler, /, event_type: str, **options: Unpack[ListenerOptions]) -> Subscription:
         """Run a handler on every event of a type."""
+
+    def on_homeassistant_start(self, handler: Handler, /, **options: Unpack[ListenerOptions]) -> Subscription:
+        """Run a handler each time that Home Assistant has started again."""
+
+    def on_homeassistant_stop(self, handler: Handler, /, **options: Unpack[ListenerOptions]) -> Subscription:
+        """Run a handler when Home Assistant stops: once before each start of `on_homeassistant_start`."""
+
+    def on_service_degraded(
+        self, handler: Handler, /, service: Names | None = None, **options: Unpack[ListenerOptions]
+    ) -> Subscription:
+        """Run a handler when a service of the framework, such as the database, does not work or works only in part."""
 
     def on_state_change(
         self,
@@ -164,6 +226,11 @@ class SyncBus:
         **options: Unpack[ListenerOptions],
     ) -> Subscription:
         """Run a handler when the state of an entity changes."""
+
+    def wait_for(
+        self, what: str | Condition, *, where: Where | None = None, timeout: Duration | None = None
+    ) -> Event | None:
+        """Wait for an event, or until a condition holds."""
 
 class SyncHome:
     """Blocking form of `HomeRegistry`."""

@@ -15,7 +15,8 @@ Apps register listeners with an `AppBus`, which returns a `Subscription` for eac
 
 from hassette_core.bus.app_bus import AppBus
 from hassette_core.bus.options import ListenerOptions
+from hassette_core.bus.own_events import OwnEvents
 from hassette_core.bus.service import BusService
 from hassette_core.bus.subscription import Subscription
 
-__all__ = ["AppBus", "BusService", "ListenerOptions", "Subscription"]
+__all__ = ["AppBus", "BusService", "ListenerOptions", "OwnEvents", "Subscription"]

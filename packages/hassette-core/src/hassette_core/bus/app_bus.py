@@ -1,21 +1,26 @@
 """`AppBus`: the bus of one app instance, ``self.bus``."""
 
-from typing import Unpack
+from collections.abc import Mapping
+from typing import Any, Unpack
 
 from hassette_core.bus.change_filter import ChangeFilter
+from hassette_core.bus.event_filter import EventFilter
+from hassette_core.bus.framework_events import FrameworkEvents
 from hassette_core.bus.options import ListenerOptions
 from hassette_core.bus.service import BusService
 from hassette_core.bus.subscription import Subscription
 from hassette_core.bus.topics import check_event_type
-from hassette_core.conditions import Expected, attribute_condition, state_condition
-from hassette_core.entities import EntityArgument, parse_entities
+from hassette_core.bus.waiters import Waits
+from hassette_core.conditions import Condition, Expected, Where, as_condition, attribute_condition, state_condition
+from hassette_core.entities import EntityArgument, is_glob, parse_entities
 from hassette_core.errors import RegistrationError
-from hassette_core.handlers import Duration, Handler, check_flag, keyword_options, optional_seconds
+from hassette_core.events import Event
+from hassette_core.handlers import Duration, Handler, check_kwargs, checked_flag, keyword_options, optional_seconds
 from hassette_core.unawaited import reports_unawaited
 
 
 @reports_unawaited("bus")
-class AppBus:
+class AppBus(FrameworkEvents):
     """Registers the listeners of one app instance. Each method takes the handler first and returns a `Subscription`.
 
     Listeners end when the app instance stops. A plain ``def`` handler runs in a thread and cannot register listeners.
@@ -32,10 +37,11 @@ class AppBus:
     """
 
     def __init__(self, service: BusService, app: str, instance: str) -> None:
+        super().__init__(app)
         self._service = service
-        self._app = app
         self._instance = instance
         self._ended = False
+        self._waits = Waits(app, instance)
 
     @keyword_options
     def on_state_change(
@@ -89,11 +95,11 @@ class AppBus:
         """
         change = ChangeFilter(
             entities=parse_entities("entity_id", entity_id),
-            include_attributes=_checked_flag("include_attributes", include_attributes),
+            include_attributes=checked_flag("include_attributes", include_attributes),
             changed_from=state_condition("changed_from", changed_from),
             changed_to=state_condition("changed_to", changed_to),
             duration_s=optional_seconds("duration", duration),
-            immediate=_checked_flag("immediate", immediate),
+            immediate=checked_flag("immediate", immediate),
         )
         return self._listen(handler, change, options)
 
@@ -152,7 +158,7 @@ class AppBus:
             changed_from=attribute_condition("changed_from", changed_from),
             changed_to=attribute_condition("changed_to", changed_to),
             duration_s=optional_seconds("duration", duration),
-            immediate=_checked_flag("immediate", immediate),
+            immediate=checked_flag("immediate", immediate),
         )
         return self._listen(handler, change, options)
 
@@ -179,27 +185,95 @@ class AppBus:
             RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread. The message
                 explains how to fix it.
         """
-        return self._listen(handler, check_event_type(event_type), options)
+        return self._listen(handler, EventFilter(event_type=check_event_type(event_type)), options)
+
+    def emit(self, event_type: str, data: Mapping[str, Any] | None = None) -> None:
+        """Pass an event to the listeners of all apps, without Home Assistant. May be called in a thread.
+
+        Listeners registered with `on_event` receive it. To fire an event in Home Assistant, use `Api.fire_event`.
+
+        Example:
+            ::
+
+                self.bus.emit("alarm_armed", {"by": "keypad"})
+
+        Args:
+            event_type: The type: any type except ``state_changed`` and those of the framework (``hassette_…``).
+            data: The data of the event. All listeners share it, and it is read-only.
+
+        Raises:
+            RegistrationError: The type or the data cannot work.
+        """
+        check_event_type(event_type)
+        if is_glob(event_type) or event_type == "state_changed" or event_type.startswith("hassette_"):
+            raise RegistrationError(
+                f"event_type must be a type without wildcards, and not state_changed or hassette_…, got {event_type!r}"
+            )
+        check_kwargs("data", {} if data is None else data)
+        self._service.emit(event_type, data or {})
+
+    async def wait_for(
+        self, what: str | Condition, *, where: Where | None = None, timeout: Duration | None = None
+    ) -> Event | None:
+        """Wait for an event, or until a condition holds. The wait is not a run, so it is not in the history.
+
+        Example:
+            ::
+
+                await self.api.call_service("lock", "lock", target="lock.front")
+                await self.bus.wait_for(state_is("lock.front", "locked"), timeout=10)
+                answer = await self.bus.wait_for("mobile_app_notification_action", timeout=60)
+
+        Args:
+            what: An event type or glob, or a condition. If the condition already holds, the method returns at once. A
+                condition is checked at each change of its entities, and every second.
+            where: For an event type: a condition or function that must hold for the event.
+            timeout: Seconds (or a timedelta) to wait; None for any time.
+
+        Returns:
+            The event. None if a condition holds without an event.
+
+        Raises:
+            WaitTimeoutError: The timeout has passed. It is also a `TimeoutError`.
+            RegistrationError: An argument cannot work, or the app instance has ended.
+            asyncio.CancelledError: The app instance has ended meanwhile.
+            Exception: The exception that a condition has raised.
+        """
+        self._check_not_ended("wait")
+        timeout_s = optional_seconds("timeout", timeout)
+        if isinstance(what, Condition):
+            if where is not None:
+                raise RegistrationError("where is for an event type; combine the condition with & in place of it")
+            if what.needs_event:
+                raise RegistrationError(f"what must be a condition that needs no event, got {what.describe()!r}")
+            waiter = self._service.wait_until(self._waits, what)
+        else:
+            events = EventFilter(event_type=check_event_type(what))
+            condition = None if where is None else as_condition("where", where)
+            waiter = self._service.wait_for_event(self._waits, events, condition)
+        try:
+            return await waiter.wait(timeout_s)
+        finally:
+            self._waits.leave(waiter)
 
     def cancel_all(self) -> None:
         """Cancel every listener of this app instance. Runs that have started continue. May be called in a thread."""
         self._service.cancel_all(self._app, self._instance)
 
     def end(self) -> None:
-        """Cancel every listener, and refuse further listeners. The framework calls this when the instance has ended."""
+        """Cancel every listener and wait, and refuse further listeners. The framework calls this at the end."""
         self._ended = True
         self.cancel_all()
+        self._waits.cancel_all()
 
-    def _listen(self, handler: Handler, source: str | ChangeFilter, options: ListenerOptions) -> Subscription:
-        if self._ended:
-            raise RegistrationError(
-                f"{self._app}.{self._instance} has ended, so it cannot register a listener; end the tasks of the app in"
-                " on_shutdown"
-            )
+    def _listen(self, handler: Handler, source: EventFilter | ChangeFilter, options: ListenerOptions) -> Subscription:
+        self._check_not_ended("register a listener")
         listener = self._service.listen(self._app, self._instance, handler, source, options)
         return Subscription(listener, self._service)
 
-
-def _checked_flag(option: str, value: bool) -> bool:
-    check_flag(option, value)
-    return value
+    def _check_not_ended(self, purpose: str) -> None:
+        if self._ended:
+            raise RegistrationError(
+                f"{self._app}.{self._instance} has ended, so it cannot {purpose}; end the tasks of the app in"
+                " on_shutdown"
+            )

@@ -4,16 +4,29 @@ from typing import Generic, Protocol, TypeVar
 
 from hassette_core.bus.topics import TopicIndex
 from hassette_core.entities import Entities, domain_of
+from hassette_core.events import Event
 from hassette_core.selection import EntitySelection
+from hassette_executor import EventTrigger
 
 
-class _Listener(Protocol):
-    def fail(self, error: BaseException) -> None:
-        """Report that the selection of the listener raised an exception."""
+class EventReceiver(Protocol):
+    """A listener, or a task that waits for an event."""
+
+    @property
+    def owner(self) -> tuple[str, ...]:
+        """App and instance."""
+        ...
+
+    def offer(self, event: Event, trigger: EventTrigger) -> None:
+        """Receive an event of the topic."""
+        ...
+
+    def fail(self, error: BaseException, trigger: EventTrigger | None = None) -> None:
+        """Report that code of the app that checks the event raised an exception."""
         ...
 
 
-ListenerT = TypeVar("ListenerT", bound=_Listener)
+ListenerT = TypeVar("ListenerT", bound=EventReceiver)
 
 
 class EntityIndex(Generic[ListenerT]):

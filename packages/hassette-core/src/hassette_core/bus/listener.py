@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.entity_index import EntityIndex
+from hassette_core.bus.event_filter import EventFilter
 from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, HeldDelivery, Hold, HomeObservation, Throttle
 from hassette_core.bus.options import DEFAULT_MISSED, ListenerOptions
 from hassette_core.bus.topics import TopicIndex
@@ -95,7 +96,7 @@ class Listener:
         plan: Binds the handler's parameters to an event.
         change: Selects the changes that lead to a run. None for a listener to all events of its topic.
         options: The options, already checked.
-        key: The event type or the entities with which this listener was added to the index.
+        events: Selects the events that lead to a run; None for a listener to changes.
         index: The index in which the bus finds this listener.
         context: The objects that all listeners share.
 
@@ -112,8 +113,8 @@ class Listener:
         change: ChangeFilter | None,
         options: ListenerOptions,
         *,
-        key: str | Entities,
-        index: "TopicIndex[Listener] | EntityIndex[Listener]",
+        events: EventFilter | None,
+        index: "TopicIndex[Any] | EntityIndex[Any]",
         context: ListenerContext,
     ) -> None:
         self.registration = registration
@@ -126,8 +127,8 @@ class Listener:
         self._where = None if where is None else as_condition("where", where)
         self._once = options.get("once", False)
         self._ignores_missed = options.get("missed", DEFAULT_MISSED) == "ignore"
-        self._key: Any = key
         self._pause: LoopPause | None = None
+        self._events = events
         self._index = index
         self._context = context
         self._admit = self._run
@@ -149,6 +150,11 @@ class Listener:
     def entities(self) -> Entities | None:
         """The entities whose changes this listener receives. None for a listener to other events."""
         return None if self._change is None else self._change.entities
+
+    @property
+    def owner(self) -> tuple[str, ...]:
+        """App and instance."""
+        return self.registration.key[:2]
 
     @property
     def where(self) -> Condition | None:
@@ -260,7 +266,7 @@ class Listener:
             if self._hold is not None and self._continues(event, self._hold, self._change):
                 return False
             return self._change.matches(event)
-        return True
+        return self._events is None or self._events.matches(event)
 
     def _check_where(self, delivery: Delivery) -> None:
         """Pass an event on if the condition holds. Otherwise count it as not run."""
@@ -353,6 +359,7 @@ class Listener:
 
     def _end(self) -> None:
         self.active = False
-        self._index.remove(self._key, self)
+        key: Any = self._events.event_type if self._change is None and self._events is not None else self.entities
+        self._index.remove(key, self)
         self._context.roster.remove(self)
         self.drop_waiting()

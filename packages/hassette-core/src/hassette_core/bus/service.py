@@ -3,18 +3,22 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from hassette_core.bus.change_filter import ChangeFilter
-from hassette_core.bus.entity_index import EntityIndex
+from hassette_core.bus.entity_index import EntityIndex, EventReceiver
+from hassette_core.bus.event_filter import EventFilter
 from hassette_core.bus.gates import HomeObservation, LocalObservation
 from hassette_core.bus.kept_events import KeptEvents
 from hassette_core.bus.listener import ConditionFailures, Listener, ListenerContext, LoopPause
 from hassette_core.bus.options import DEFAULT_MODE, ListenerOptions, settings_of
 from hassette_core.bus.topics import TopicIndex, any_group
 from hassette_core.bus.triggers import trigger_of
+from hassette_core.bus.waiters import Waiter, Waits
 from hassette_core.clock import SystemClock, TimerClock
-from hassette_core.conditions import ConditionContext, as_condition
-from hassette_core.events import Event, State, StateChanged
+from hassette_core.conditions import Condition, ConditionContext, as_condition
+from hassette_core.entities import parse_entities
+from hassette_core.events import Event, State, StateChanged, own_event
 from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.roster import Roster, registration_fields
@@ -61,8 +65,8 @@ class BusService(AsyncWithService):
         self._redact = redact
         self._executor = executor
         self._grace_s = grace_s
-        self._changes: EntityIndex[Listener] = EntityIndex()
-        self._events: TopicIndex[Listener] = TopicIndex(any_group)
+        self._changes: EntityIndex[EventReceiver] = EntityIndex()
+        self._events: TopicIndex[EventReceiver] = TopicIndex(any_group)
         self.roster: Roster[Listener] = Roster("listener", executor)
         clock = clock or SystemClock()
         self._context = ListenerContext(
@@ -113,7 +117,7 @@ class BusService(AsyncWithService):
         if self._kept:
             for kept in self._kept.values():
                 kept.add(event)
-            listeners = tuple([each for each in listeners if each.registration.key[:2] not in self._kept])
+            listeners = tuple([each for each in listeners if each.owner not in self._kept])
         if listeners:
             trigger = trigger_of(event, self._redact)
             for listener in listeners:
@@ -132,11 +136,11 @@ class BusService(AsyncWithService):
         kept.log_dropped(app, instance)
         for event in kept.events:
             for listener in self._find(event):
-                if listener.registration.key[:2] == (app, instance):
+                if listener.owner == (app, instance):
                     listener.offer(event, trigger_of(event, self._redact))
 
-    def _find(self, event: Event) -> tuple[Listener, ...]:
-        listeners: tuple[Listener, ...] = ()
+    def _find(self, event: Event) -> tuple[EventReceiver, ...]:
+        listeners: tuple[EventReceiver, ...] = ()
         if not isinstance(event, StateChanged) or not event.missed or event.differs:
             listeners = self._events.find(event.event_type)
         if isinstance(event, StateChanged):
@@ -169,7 +173,7 @@ class BusService(AsyncWithService):
         app: str,
         instance: str,
         handler: Handler,
-        source: str | ChangeFilter,
+        source: EventFilter | ChangeFilter,
         options: ListenerOptions,
     ) -> Listener:
         """Register a listener. Apps use their `AppBus`.
@@ -178,7 +182,7 @@ class BusService(AsyncWithService):
             app: The app's key.
             instance: The app's instance.
             handler: The callable to run.
-            source: An event type or glob, or the state changes that lead to a run.
+            source: The events or the state changes that lead to a run.
             options: The listener's options.
 
         Raises:
@@ -187,10 +191,10 @@ class BusService(AsyncWithService):
         if (where := options.get("where")) is not None:
             options = {**options, "where": as_condition("where", where)}  # once, because a generator is read once
         settings = settings_of(options)
-        if isinstance(source, str):
-            change, topic = None, source
-        else:
-            change, topic = source, f"{STATE_CHANGED}.{source.topic}"
+        change: ChangeFilter | None = None
+        topic = source.topic
+        if isinstance(source, ChangeFilter):
+            change, topic = source, f"{STATE_CHANGED}.{topic}"
             settings = source.settings() + settings
         fields = registration_fields(app, instance, handler, options, settings, self._redact)
         registration = ListenerRegistration(topic=topic, **fields)
@@ -203,18 +207,54 @@ class BusService(AsyncWithService):
             plan,
             change,
             options,
-            key=source if isinstance(source, str) else source.entities,
-            index=self._events if isinstance(source, str) else self._changes,
+            events=None if isinstance(source, ChangeFilter) else source,
+            index=self._changes if isinstance(source, ChangeFilter) else self._events,
             context=self._context,
         )
         self.roster.add(listener, options.get("on_error"))
-        if isinstance(source, str):
-            self._events.add(source, listener)
+        if isinstance(source, EventFilter):
+            self._events.add(source.event_type, listener)
         else:
             self._changes.add(source.entities, listener)
             if source.immediate and self._open:
                 listener.run_with_current_states()
         return listener
+
+    def emit(self, event_type: str, data: Mapping[str, Any]) -> None:
+        """Pass an event of this process to its listeners. May be called in a thread."""
+        clock = self._context.clock
+        event = own_event(event_type, data, clock.now(), clock.monotonic_ns())
+        self.roster.call(lambda: self.dispatch(event))
+
+    def has_listeners(self, event_type: str) -> bool:
+        """Return whether an event of a type has a listener."""
+        return bool(self._events.find(event_type))
+
+    def wait_for_event(self, waits: Waits, events: EventFilter, where: Condition | None) -> Waiter:
+        """Return a waiter that receives the events of a type from now on."""
+        waiter = self._waiter(waits, f"an event {events.topic}", events=events, condition=where, recheck=False)
+        waits.join(waiter, self._events, events.event_type)
+        return waiter
+
+    def wait_until(self, waits: Waits, condition: Condition) -> Waiter:
+        """Return a waiter that checks a condition now, at each change of its entities, and every second."""
+        waiter = self._waiter(waits, condition.describe(), events=None, condition=condition, recheck=True)
+        waits.join(waiter, self._changes, parse_entities("condition", condition.reads or "*"))
+        return waiter
+
+    def _waiter(
+        self, waits: Waits, what: str, *, events: EventFilter | None, condition: Condition | None, recheck: bool
+    ) -> Waiter:
+        context = self._context
+        return Waiter(
+            waits.actor,
+            what,
+            events=events,
+            condition=condition,
+            recheck=recheck,
+            context=context.conditions,
+            clock=context.clock,
+        )
 
     def cancel(self, listener: Listener) -> None:
         """End a listener. Runs in progress continue. May be called in a thread."""

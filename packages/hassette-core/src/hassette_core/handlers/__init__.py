@@ -24,8 +24,10 @@ from hassette_core.handlers.options import (
     Option,
     RunOptions,
     check_flag,
+    check_kwargs,
     check_options,
     check_wait,
+    checked_flag,
     keyword_options,
 )
 from hassette_core.handlers.parameters import Attr, Data, EntityId, NewState, NewValue, OldState, OldValue
@@ -48,8 +50,10 @@ __all__ = [
     "check_body",
     "check_flag",
     "check_hook",
+    "check_kwargs",
     "check_options",
     "check_wait",
+    "checked_flag",
     "describe_duration",
     "inspect_callable",
     "is_async",

@@ -66,6 +66,16 @@ def check_flag(option: str, value: object) -> str:
     return "yes" if value else "no"
 
 
+def checked_flag(option: str, value: bool) -> bool:
+    """Return a value that is True or False.
+
+    Raises:
+        RegistrationError: The value is something else.
+    """
+    check_flag(option, value)
+    return value
+
+
 def check_name(option: str, name: object) -> None:
     """Check the name of a listener or job. Return None, because the settings do not repeat the name."""
     if not isinstance(name, str) or not name.strip():
@@ -79,7 +89,7 @@ def check_kwargs(option: str, kwargs: object) -> None:
     """
     names = cast("Mapping[object, object]", kwargs) if isinstance(kwargs, Mapping) else (None,)
     if not all(isinstance(name, str) for name in names):
-        raise RegistrationError(f"{option} must be a mapping of parameter names to values, got {kwargs!r}")
+        raise RegistrationError(f"{option} must be a mapping of names to values, got {kwargs!r}")
 
 
 class RunOptions(TypedDict, total=False):

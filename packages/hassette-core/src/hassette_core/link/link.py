@@ -23,6 +23,7 @@ from hassette_core.link.backoff import MAX_REFUSED_S, Backoff
 from hassette_core.link.configuration import RUNNING_STATE, HomeConfiguration, parse_configuration
 from hassette_core.link.connection import OPEN_TIMEOUT_S, Connection
 from hassette_core.link.features import ask_for_lists
+from hassette_core.link.home_restarts import HomeRestarts
 from hassette_core.link.inbox import Inbox
 from hassette_core.link.interruption import CountLoss, Interruption
 from hassette_core.link.liveness import LivenessCheck
@@ -142,6 +143,7 @@ class HomeAssistantLink(AsyncWithService):
         self._interruption: Interruption | None = None
         self._serving: asyncio.Task[None] | None = None
         self._repeated = RepeatedLog(logger, monotonic_ns=clock.monotonic_ns)
+        self._restarts = HomeRestarts(on_event, clock)
 
     @property
     def url(self) -> str:
@@ -252,6 +254,7 @@ class HomeAssistantLink(AsyncWithService):
             end = ConnectionEnd(str(error))
             if isinstance(error, UnreachableError) and self._interruption is not None:
                 self._interruption = self._interruption.unreachable()
+                self._restarts.unreachable()
             if isinstance(error, CallFailedError | UnexpectedAnswerError):
                 backoff = self._refused_backoff
             elif isinstance(error, NoAnswerError) and self._connection is None:
@@ -347,6 +350,7 @@ class HomeAssistantLink(AsyncWithService):
         elif event.event_type == "core_config_updated" and self.configuration is not None:
             self.configuration = self.configuration.updated(event.data)
             self.configuration_changed.set()
+        self._restarts.received(event.event_type)
         self._on_event(event)
 
     def _home_started(self) -> None:
@@ -355,17 +359,18 @@ class HomeAssistantLink(AsyncWithService):
         self.configuration = self.configuration._replace(state=RUNNING_STATE)
         self.ready.set()  # before the missed changes are passed on, as in _set_up
         self._inbox.home_started()
-        self._report_ready(self._connection)
+        self._report_ready(self._connection, started=True)
 
-    def _report_ready(self, connection: Connection) -> None:
+    def _report_ready(self, connection: Connection, *, started: bool = False) -> None:
         self._observation.begin(connection.ping)
         self.problem = ""
         facts = {"url": self.url, "version": self.home_assistant_version}
         interruption, self._interruption = self._interruption, None
+        missed = self._inbox.missed
+        self._restarts.ready(self.home_assistant_version, missed, started=started)
         if interruption is None:
             logger.info("Home Assistant connected", extra=facts)
             return
-        missed = self._inbox.missed
         text = f"Home Assistant {self.home_assistant_version}; {interruption.describe(missed, self._clock)}"
         logger.warning("Connection to Home Assistant restored", extra={**facts, "changed": missed.different})
         self._report("connection_restored", self.url, text)
@@ -381,16 +386,12 @@ class HomeAssistantLink(AsyncWithService):
         self.problem = end.cause
         if self._interruption is not None or self.configuration is None:
             # Only the first failure after a connection is a loss. All others are logged but not recorded.
-            self._repeated.log(
-                "no connection",
-                logging.WARNING,
-                "Home Assistant is not connected yet"
-                if self._interruption is None
-                else "Connection to Home Assistant is still lost",
-                extra={"url": self.url, "problem": end.cause},
-            )
+            lost = "Connection to Home Assistant is still lost"
+            text = "Home Assistant is not connected yet" if self._interruption is None else lost
+            self._repeated.log("no connection", logging.WARNING, text, extra={"url": self.url, "problem": end.cause})
             return
         self._interruption = Interruption.begin(end, self._inbox, self._observation, self._lag.worst_s, self._clock)
         self.problem = self._interruption.cause
         logger.warning("Connection to Home Assistant lost", extra={"url": self.url, "problem": self.problem})
+        self._restarts.lost(closed_by_home=end.closed_by_home)
         self._report("connection_lost", self.url, self.problem)

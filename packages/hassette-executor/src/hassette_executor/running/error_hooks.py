@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 from hassette_executor.commands import Command
+from hassette_executor.records.batches import LifecycleEvent
 from hassette_executor.records.failures import Failure, format_exception, take_failure
 from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record
@@ -45,6 +46,29 @@ class ErrorContext:
 ErrorHook = Callable[[ErrorContext], Awaitable[None] | None]
 """An async or sync callable; a sync hook runs in a thread."""
 
+
+class ExecutionObserver(Protocol):
+    """Receives failed runs and lifecycle events as they happen, on the event loop. No method may raise an exception."""
+
+    def run_failed(self, record: Record) -> None:
+        """Receive the record of a run that ended as ``error`` or ``timed_out``."""
+        ...
+
+    def reported(self, event: LifecycleEvent) -> None:
+        """Receive a lifecycle event."""
+        ...
+
+
+class NoObserver:
+    """Ignores everything."""
+
+    def run_failed(self, record: Record) -> None:
+        """Do nothing."""
+
+    def reported(self, event: LifecycleEvent) -> None:
+        """Do nothing."""
+
+
 K = TypeVar("K")
 
 _in_hook: ContextVar[bool] = ContextVar("hassette_in_error_hook", default=False)
@@ -62,6 +86,7 @@ class ErrorHooks:
 
     Attributes:
         refused: How many hooks were not called because too many hooks were running.
+        observer: Receives each failed run and each lifecycle event, next to the hooks.
         failed: How many hooks raised, exceeded the time limit, or were cancelled by the stop.
 
     Example::
@@ -75,6 +100,7 @@ class ErrorHooks:
     def __init__(self, settings: ExecutorSettings, threads: ThreadPool) -> None:
         self.refused = 0
         self.failed = 0
+        self.observer: ExecutionObserver = NoObserver()
         self._settings = settings
         self._threads = threads
         self._by_registration: dict[Registration, ErrorHook] = {}
