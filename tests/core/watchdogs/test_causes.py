@@ -60,6 +60,7 @@ async def test_listener_that_triggers_itself_is_paused_and_can_be_resumed(tmp_pa
             "flips triggers itself: 11 times within a minute. flips is paused for 300 s for events that apps cause;"
             " other events still lead to runs"
         )
+        assert await place.hassette.executor.force_flush()
         records = list(place.sink.records)
         assert 12 <= len(records) <= 13
         assert {record.status for record in records} == {Status.SUCCESS}

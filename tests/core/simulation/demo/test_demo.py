@@ -40,6 +40,8 @@ async def test_every_failure_is_counted_once_also_during_the_shutdown(late: int)
     counter = FailureCounter()
     async with asyncio.timeout(patience(5)), CommandExecutor() as executor:
         following = asyncio.create_task(counter.follow(executor.feed))
+        while not executor.feed.has_subscribers:  # noqa: ASYNC110  the feed has no event to wait for
+            await asyncio.sleep(0)
         await executor.execute(failing_run())
         await executor.execute(failing_run())
         while counter.failures.total() < 2:  # noqa: ASYNC110  the counter has no event to wait for

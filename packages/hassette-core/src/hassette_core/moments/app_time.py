@@ -15,7 +15,6 @@ from hassette_core.moments.window import parse_window
 from hassette_core.unawaited import reports_unawaited
 
 
-@reports_unawaited("time")
 class AppSun:
     """The sun at the home, computed from the home's location as Home Assistant does: ``self.time.sun``.
 
@@ -71,6 +70,7 @@ class AppSun:
         return sun.angles(self._clock.now(), *location)
 
 
+@reports_unawaited("time")
 class AppTime:
     """The time of the home: its clock, its time zone and its sun.
 
