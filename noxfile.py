@@ -69,7 +69,7 @@ DEPENDENT_TESTS = [f"tests/{folder}" for folder in ("core", "store", "sync", "fu
 def test(session: nox.Session) -> None:
     """Run all quick tests with all packages, on the Python that runs nox, with one process per core."""
     install(session, "full", "test")
-    where = session.posargs or ["--ignore=tests/typing", "tests"]
+    where = session.posargs or ["--ignore=tests/typing", "tests", "examples"]
     session.run("pytest", "-m", QUICK, *PARALLEL, *where)
 
 
