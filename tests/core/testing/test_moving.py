@@ -1,0 +1,106 @@
+"""The code of the pages about moving from other programs works as it is printed."""
+
+import ast
+import re
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_core import Api, AppBus, AppScheduler, AppStorage, RunningApps, States
+from hassette_core.bus.options import ListenerOptions
+from hassette_core.config import AppEntry
+from hassette_core.home import HomeRegistry
+from hassette_core.moments import AppTime
+from hassette_core.scheduler.options import JobOptions
+from hassette_core.testing import HomeUnderTest
+
+PAGES = Path(__file__).parents[3] / "docs" / "moving"
+NAMES = sorted(path.stem for path in PAGES.glob("*.md"))
+OBJECTS = {
+    "api": Api,
+    "apps": RunningApps,
+    "bus": AppBus,
+    "home": HomeRegistry,
+    "scheduler": AppScheduler,
+    "states": States,
+    "storage": AppStorage,
+    "time": AppTime,
+}
+
+
+def text_of(page: str) -> str:
+    return (PAGES / f"{page}.md").read_text(encoding="utf-8")
+
+
+def page_tests(page: str) -> dict[str, Callable[[HomeUnderTest], None]]:
+    (code,) = [
+        block for block in re.findall(r"^```python\n(.*?)^```$", text_of(page), re.M | re.S) if "def test_" in block
+    ]
+    names: dict[str, Any] = {"__name__": f"test_{page}"}
+    exec(compile(code, f"{page}.md", "exec"), names)
+    return {name: value for name, value in names.items() if name.startswith("test_")}
+
+
+def ported_apps() -> Iterator[tuple[str, str, str]]:
+    for page in NAMES:
+        for file in re.findall(r"`apps/(\w+\.py)`:\n\n```python", text_of(page)):
+            for test in page_tests(page):
+                yield page, file, test
+
+
+@pytest.mark.parametrize(("page", "file", "test"), list(ported_apps()))
+def test_ported_app_passes_the_test_of_its_page(
+    page: str, file: str, test: str, home: HomeUnderTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = text_of(page)
+    code = re.search(rf"`apps/{re.escape(file)}`:\n\n```python\n(.*?)^```$", text, re.M | re.S)
+    assert code is not None
+    (settings,) = [block for block in re.findall(r"^```toml\n(.*?)^```$", text, re.M | re.S) if ".config]" in block]
+    module = re.search(r'^module = "(\w+)"$', settings, re.M)
+    assert module is not None
+    (tmp_path / "apps").mkdir()
+    (tmp_path / "apps" / f"{module[1]}.py").write_text(code[1], encoding="utf-8")
+    (tmp_path / "hassette.toml").write_text(settings, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    page_tests(page)[test](home)
+
+
+def snippets(page: str) -> list[str]:
+    """Return the pieces of Hassette's code in the tables, which is the right column of each."""
+    rows = [row.strip("|").split(" | ") for row in text_of(page).splitlines() if row.startswith("| ")]
+    found = [piece for row in rows if len(row) == 2 for piece in re.findall(r"`([^`]+)`", row[1])]
+    return [piece for piece in found if re.search(r"self\.\w+\.|^\w+=", piece)]
+
+
+def options() -> set[str]:
+    names = set(ListenerOptions.__annotations__) | set(JobOptions.__annotations__) | set(AppEntry.model_fields)
+    names |= {"changed_from", "changed_to", "duration", "immediate", "include_attributes", "start", "days"}
+    names |= {"return_response", "expect", "within", "retries"}
+    return names
+
+
+@pytest.mark.parametrize("page", NAMES)
+def test_names_in_the_tables_exist(page: str) -> None:
+    problems: list[str] = []
+    for snippet in snippets(page):
+        tree = compile(
+            textwrap.dedent(snippet).replace("=...", "=None"),
+            snippet,
+            "exec",
+            flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST,
+        )
+        for node in ast.walk(tree):
+            match node:
+                case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=owner), attr=name):
+                    if owner in OBJECTS and not hasattr(OBJECTS[owner], name):
+                        problems.append(f"{snippet}: self.{owner} has no {name}")
+                case ast.Assign(targets=[ast.Name(id=name)]):
+                    if name not in options():
+                        problems.append(f"{snippet}: there is no option {name}")
+                case _:
+                    pass
+    assert snippets(page)
+    assert problems == []
