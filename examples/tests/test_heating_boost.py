@@ -1,16 +1,17 @@
 import pytest
 from heating_boost import HeatingBoost
+from heating_boost_sync import HeatingBoostSync
 
 from hassette_core.testing import HomeUnderTest
 
 BUTTON, CLIMATE = "input_button.bathroom_boost", "climate.bathroom"
 
 
-@pytest.fixture(autouse=True)
-def bathroom(home: HomeUnderTest) -> None:
+@pytest.fixture(autouse=True, params=[HeatingBoost, HeatingBoostSync])
+def bathroom(home: HomeUnderTest, request: pytest.FixtureRequest) -> None:
     home.set(BUTTON, "unknown")
     home.set(CLIMATE, "heat", temperature=20.5, supported_features=1, min_temp=7, max_temp=35)
-    home.add_app(HeatingBoost, button=BUTTON, climate=CLIMATE)
+    home.add_app(request.param, button=BUTTON, climate=CLIMATE)
 
 
 def temperature(home: HomeUnderTest) -> float:
