@@ -53,8 +53,9 @@ PARTS = {
 EVERY_PART = [nox.param(part, id=part) for part in PARTS]
 QUICK = "not homeassistant and not browser and not torture"
 IN_EACH_ENVIRONMENT = f"{QUICK} and not long"  # tests marked `long` run once per CI run, in the session `test`
-# Tests marked `process` start several processes each. They run in the session `test`, and with the newest Python.
-WITHOUT_PROCESSES = f"{IN_EACH_ENVIRONMENT} and not process"
+# Tests marked `heavy` start many processes, or damage many files. They depend little on the version of Python, so they
+# run in the session `test`, and in the matrix with the newest Python.
+WITHOUT_HEAVY = f"{IN_EACH_ENVIRONMENT} and not heavy"
 # Tests run in parallel, because most of them wait for processes and timers. ``-- -n 0`` runs one test after the other.
 PARALLEL = ["--numprocesses=logical", "--dist=worksteal"]
 CONSTRAINTS = ROOT / "constraints.txt"
@@ -92,7 +93,7 @@ def tests(session: nox.Session, part: str) -> None:
     folders = ["full", "otel", "contracts"] if part == "full" else [part]
     where = [f"tests/{folder}" for folder in folders]
     options = PARALLEL if part == "full" else []  # these tests wait for processes most of the time
-    selected = IN_EACH_ENVIRONMENT if session.python == NEWEST else WITHOUT_PROCESSES
+    selected = IN_EACH_ENVIRONMENT if session.python == NEWEST else WITHOUT_HEAVY
     session.run("pytest", "-m", selected, *options, *(session.posargs or where))
 
 
@@ -101,7 +102,7 @@ def minimums(session: nox.Session) -> None:
     """Test with the lowest versions of our dependencies that our ranges admit."""
     session.install("-c", str(LOWEST_CONSTRAINTS), *direct_dependencies())
     install(session, "full", "test", constraints=LOWEST_CONSTRAINTS)
-    session.run("pytest", "-m", WITHOUT_PROCESSES, *PARALLEL, *(session.posargs or DEPENDENT_TESTS))
+    session.run("pytest", "-m", WITHOUT_HEAVY, *PARALLEL, *(session.posargs or DEPENDENT_TESTS))
 
 
 @nox.session(python=NEWEST)

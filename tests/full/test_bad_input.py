@@ -14,7 +14,7 @@ from support.history_file import HistoryFile
 from support.processes import Process, Start, errors_of_each
 from support.waiting import patience
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.process]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.heavy]
 
 TOKEN = {"HASSETTE__HOME_ASSISTANT__TOKEN": "a-token"}
 GOOD_APP = """

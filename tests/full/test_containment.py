@@ -12,7 +12,7 @@ from support.history_file import HistoryFile
 from support.processes import Process, Start
 from support.waiting import wait_until
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.process]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.heavy]
 
 STOP_BUDGET_S = 9
 

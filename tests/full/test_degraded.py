@@ -13,7 +13,7 @@ from support.history_file import HistoryFile
 from support.unusable_files import make_newer, make_usable
 from support.waiting import eventually, patience
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.process]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.heavy]
 
 LIMIT_S = 60
 

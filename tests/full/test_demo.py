@@ -11,7 +11,7 @@ from support.history_file import HistoryFile
 from support.processes import Ask, Start
 from support.waiting import patience, wait_until
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.process]
+pytestmark = [pytest.mark.timeout(300), pytest.mark.heavy]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from support.history_file import HistoryFile
 from support.processes import Start
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.process]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.heavy]
 
 PASSWORD = "hunter22-swordfish"
 HEAD = """

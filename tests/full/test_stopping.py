@@ -11,7 +11,7 @@ from support.history_file import HistoryFile
 from support.processes import Start
 from support.waiting import wait_until
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.process]
+pytestmark = [pytest.mark.timeout(180), pytest.mark.heavy]
 
 STOP_BUDGET_S = 9
 

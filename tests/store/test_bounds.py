@@ -28,6 +28,8 @@ from support.rows import (
 from support.stores import Clock, MakeStore, Reader, RunScript
 from support.waiting import eventually
 
+pytestmark = pytest.mark.heavy
+
 MB = 1_000_000
 
 

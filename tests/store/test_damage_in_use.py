@@ -11,6 +11,8 @@ from hassette_store.retention.retention import RetentionSchedule
 from support.rows import Batch, Listener, invocation
 from support.stores import Clock, MakeStore, Reader, RunScript
 
+pytestmark = pytest.mark.heavy
+
 DAY_S = 86_400
 INDEX = "handler_invocations_by_listener"
 RUN_ROW = "(id, listener_id, session_id, status, started_before, duration_us, waited_us, event_type_id)"

@@ -16,6 +16,8 @@ import pytest
 from hassette_store.file import presence
 from support.waiting import patience
 
+pytestmark = pytest.mark.heavy
+
 TESTS = str(Path(__file__).parents[1])
 
 PROGRAM = """

@@ -34,6 +34,8 @@ from support.rows import T0_US, Batch, Listener, invocation
 from support.stores import Clock, MakeStore, Reader
 from support.waiting import patience
 
+pytestmark = pytest.mark.heavy
+
 LISTENER = Listener("on_motion")
 RUNS_A_BATCH = 7
 

@@ -29,6 +29,8 @@ from support.file_writers import Writers
 from support.page_reader import HEADER, PAGE, Flip, current_frames, flip_at, log_of, neighbours_of, readable_runs
 from support.run_ledger import Ledger, StoredRun
 
+pytestmark = pytest.mark.heavy
+
 ROUNDS = int(os.environ.get("HASSETTE_TORTURE_ROUNDS", "500"))
 SEED = int(os.environ.get("HASSETTE_TORTURE_SEED", "20261128"))
 DAY_S = 86_400

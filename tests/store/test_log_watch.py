@@ -13,6 +13,8 @@ from hassette_store.file.log_watch import LONG_LOG_BYTES, LogWatch
 from hassette_store.file.writer import Writer
 from support.stores import Clock
 
+pytestmark = pytest.mark.heavy
+
 READER = """
 import sqlite3, sys
 db = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True, isolation_level=None)

@@ -17,6 +17,8 @@ from support.rows import Batch, Listener, Run, invocation
 from support.stores import Clock, MakeStore, Reader
 from support.waiting import eventually, patience
 
+pytestmark = pytest.mark.heavy
+
 LISTENER = Listener()
 INDEX = "handler_invocations_by_listener"
 WRITE = """

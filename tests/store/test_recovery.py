@@ -27,6 +27,8 @@ from support.rows import (
 )
 from support.stores import MakeStore, Reader, RunScript
 
+pytestmark = pytest.mark.heavy
+
 
 async def a_run(make_store: MakeStore) -> None:
     store = make_store()

@@ -10,6 +10,8 @@ from support.retention import AT_ONCE, fill, retention_of, whole_pass
 from support.rows import T0_US, Batch, Due, Effects, Job, Listener, LogLine, Run, ServiceCall, invocation, run_id
 from support.stores import Clock, MakeStore, Reader, RunScript
 
+pytestmark = pytest.mark.heavy
+
 HOUR_S = 3_600
 RUNS = 400
 

@@ -29,6 +29,8 @@ from support.rows import (
 from support.stores import Clock, MakeStore, Reader, RunScript
 from support.waiting import eventually
 
+pytestmark = pytest.mark.heavy
+
 
 async def test_successes_are_deleted_after_a_week_and_failures_after_a_month(
     store: DatabaseService, read: Reader, clock: Clock

@@ -5,6 +5,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from hassette_store import DatabaseService
 from hassette_store.retention.retention import RetentionSchedule
 from support.retention import AT_ONCE, DAY_S, fill, retention_of, used_bytes, whole_pass
@@ -18,6 +20,8 @@ from support.rows import (
 )
 from support.stores import Clock, MakeStore, Reader
 from support.waiting import eventually
+
+pytestmark = pytest.mark.heavy
 
 
 async def test_size_limit_deletes_the_oldest_successes_before_failures(

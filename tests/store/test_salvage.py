@@ -11,6 +11,8 @@ import pytest
 
 from hassette_store.recovery import replacement
 
+pytestmark = pytest.mark.heavy
+
 PAGE = 4096
 FILL = "WITH RECURSIVE c (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < 19999) "
 # The first table has gaps between its row ids, as after quiet nights. The other tables have keys of several columns.

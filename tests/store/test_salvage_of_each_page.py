@@ -15,6 +15,8 @@ from hassette_store.file.creation import create
 from hassette_store.recovery.salvage import salvage
 from support.plausible_history import plausible
 
+pytestmark = pytest.mark.heavy
+
 PAGE = 4096
 INTERIOR = 5  # the first byte of an interior page of a table
 Rows = dict[str, Counter[tuple[Any, ...]]]

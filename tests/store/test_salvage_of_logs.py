@@ -23,6 +23,8 @@ from support.rows import T0_US, Batch, Effects, Event, Listener, LogLine, invoca
 from support.stores import Clock, MakeStore, Reader
 from support.waiting import eventually
 
+pytestmark = pytest.mark.heavy
+
 FRAME = 4096 + 24
 
 

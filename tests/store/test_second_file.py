@@ -45,6 +45,8 @@ from support.unusable_files import (
 )
 from support.waiting import patience
 
+pytestmark = pytest.mark.heavy
+
 FIRST, SECOND = Listener("on_motion"), Listener("on_door")
 
 

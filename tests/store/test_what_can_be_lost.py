@@ -22,6 +22,8 @@ from support.rows import Batch, Effects, Listener, LogLine, invocation
 from support.stores import Clock, MakeStore, Reader
 from support.waiting import patience
 
+pytestmark = pytest.mark.heavy
+
 LINUX = sys.platform == "linux"
 
 WRITER = """

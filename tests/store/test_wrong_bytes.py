@@ -13,6 +13,8 @@ from hassette_store.recovery.header import find_header_damage
 from support.rows import Batch, Listener, invocation, run_id
 from support.stores import MakeStore, Reader, RunScript
 
+pytestmark = pytest.mark.heavy
+
 RUNS = 600
 
 

@@ -25,6 +25,8 @@ from support.rows import (
 from support.stores import Clock, MakeStore, Reader
 from support.waiting import eventually
 
+pytestmark = pytest.mark.heavy
+
 HOUR_S = 3_600
 YEAR_S = 365 * DAY_S
 TABLES = ("runs", "failures", "error_groups", "statistics_hourly", "statistics_daily", "latency_daily", "skips_daily")

@@ -14,6 +14,8 @@ from hassette_sync import DatabaseUnreadableError, DataSyncService, NotADatabase
 from support.history import BOOM, HOUR, SECOND, NewHistory
 from support.waiting import patience
 
+pytestmark = pytest.mark.heavy
+
 
 def _write_text(path: Path) -> None:
     path.write_text("This file is a text and not a database. " * 100)

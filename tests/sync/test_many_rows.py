@@ -14,6 +14,8 @@ from support.history import HOUR, SECOND, History
 from support.many_rows import write_crash_loop, write_many_names
 from support.patient_data import patient_data
 
+pytestmark = pytest.mark.heavy
+
 REGISTRATIONS = 10_000
 
 

@@ -23,6 +23,8 @@ from support.proxy import Proxy
 from support.waiting import eventually
 from support.web_clients import http_client, live_client
 
+pytestmark = pytest.mark.heavy
+
 websockets = pytest.importorskip("websockets")
 TOKEN = "a-secret-of-many-letters"
 

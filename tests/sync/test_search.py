@@ -14,6 +14,8 @@ from hassette_sync.search import search_form
 from hassette_sync.settings import WebSettings
 from support.history import HOUR, SECOND, NewHistory
 
+pytestmark = pytest.mark.heavy
+
 PAIRS = [
     ("Licht Küche", "KÜCHE"),
     ("Licht KÜCHE", "küche"),

@@ -21,6 +21,8 @@ from support.unusable_files import (
     make_upgrade_fail,
 )
 
+pytestmark = pytest.mark.heavy
+
 LISTENER = Listener()
 EVER = TimeRange(0, 1 << 60)
 

@@ -24,6 +24,8 @@ from support.patient_data import patient_data
 from support.waiting import eventually, patience
 from support.web_clients import http_client, live_client
 
+pytestmark = pytest.mark.heavy
+
 websockets = pytest.importorskip("websockets")
 TOKEN = "a-secret-of-many-letters"
 
