@@ -19,11 +19,11 @@ UNWANTED = ("__pycache__", ".pyc", ".db", "/tests/")
 
 
 def expected_files(package: Path) -> set[str]:
-    """Return the files that the wheel of a package must contain: code and data."""
+    """Return the files that the wheel of a package must contain: code and data, without the tests of the examples."""
     return {
         file.relative_to(package / "src").as_posix()
         for file in package.glob("src/*/**/*")
-        if file.is_file() and "__pycache__" not in file.parts
+        if file.is_file() and {"__pycache__", "tests"}.isdisjoint(file.relative_to(package).parts)
     }
 
 
