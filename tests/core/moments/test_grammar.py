@@ -82,7 +82,7 @@ GENERAL = r"start must be a moment, such as '07:00', 'sunset - 00:30' or 'input_
         ("07.30", GENERAL),
         ("now + 5", "for a time from now, use run_in"),
         ("2026-12-24", "a date needs a time, such as '2026-12-24 07:00'"),
-        ("2026-02-30 07:00", "day is out of range"),
+        ("2026-02-30 07:00", r"day (is out of range|30 must be in range)"),
         ("sunset 00:30", GENERAL),
         ("sunset - 30", r"start must have an offset such as '00:30' \(hours and minutes\).*, got 'sunset - 30'"),
         ("sunset - 00:90", "must have an offset"),
