@@ -62,3 +62,10 @@ def test_redaction_for_records_does_not_mask_short_secrets() -> None:
     redact = Redaction.for_records({"1234", "123456"})
     assert redact("1234 and 123456") == f"1234 and {MASK}"
     assert not Redaction.for_records({"1234"})
+
+
+def test_added_secrets_are_masked_as_if_they_were_there_from_the_start() -> None:
+    redact = Redaction({"hunter22"})
+    redact.add({"hunter22", "swordfish"})
+    text = "hunter22 swordfish " + b64encode(b64encode(b"user:hunter22")).decode()
+    assert redact(text) == Redaction({"hunter22", "swordfish"})(text)

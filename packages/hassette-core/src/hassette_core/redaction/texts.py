@@ -21,16 +21,14 @@ class Redaction:
 
     def __init__(self, secrets: Collection[str]) -> None:
         self._min_length = 0
-        self._set(secrets)
+        self._forms: tuple[str, ...] = ()
+        self.add(secrets)
 
     def add(self, secrets: Collection[str]) -> None:
         """Mask more secrets from now on. The secrets that this object masks already stay masked."""
-        self._set([*self._secrets, *(secret for secret in secrets if len(secret) >= self._min_length)])
-
-    def _set(self, secrets: Collection[str]) -> None:
-        forms = {form for secret in secrets for form in _forms_of(secret)}
-        self._secrets = tuple(sorted(forms, key=len, reverse=True))
-        self._shortest = len(self._secrets[-1]) if self._secrets else 0
+        forms = {form for secret in secrets if len(secret) >= self._min_length for form in _forms_of(secret)}
+        self._forms = tuple(sorted(forms.union(self._forms), key=len, reverse=True))
+        self._shortest = len(self._forms[-1]) if self._forms else 0
 
     @classmethod
     def for_records(cls, secrets: Collection[str]) -> "Redaction":
@@ -47,14 +45,14 @@ class Redaction:
         """Return the text with all secrets masked."""
         if len(text) < self._shortest:
             return text
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, MASK)
+        for form in self._forms:
+            if form in text:
+                text = text.replace(form, MASK)
         return text
 
     def __bool__(self) -> bool:
         """Return whether there are any secrets."""
-        return bool(self._secrets)
+        return bool(self._forms)
 
 
 def _forms_of(secret: str) -> Iterator[str]:
