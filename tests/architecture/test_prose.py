@@ -107,6 +107,8 @@ def test_every_link_to_a_file_has_a_target(page: Path) -> None:
 def test_every_file_that_is_named_exists(page: Path) -> None:
     named = re.findall(r"`[^`\n]*?((?:tests|benchmarks|scripts|examples|docs)/[\w/]+\.\w+)`", page.read_text())
 
+    if page.name == "tutorial.md":  # its files are in the reader's folder, and its own test runs each step
+        named = []
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

@@ -1,4 +1,4 @@
-"""The examples of docs/writing-apps.md work as they are printed."""
+"""The examples of the pages about writing apps work as they are printed."""
 
 import asyncio
 import re
@@ -47,9 +47,10 @@ async def test_example_apps_of_the_documentation_run_with_its_settings(app_dir: 
 
 
 async def test_script_that_tries_an_app_out_works() -> None:
-    *_, text = blocks("python")
+    page = (PAGES / "simulated-home.md").read_text(encoding="utf-8")
+    (text,) = [block for block in re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S) if "MemorySink" in block]
     # The script runs in a thread, because it calls asyncio.run, which fails while this thread runs an event loop.
-    await asyncio.to_thread(exec, compile(text, "writing-apps.md", "exec"), {"__name__": "__main__"})
+    await asyncio.to_thread(exec, compile(text, "simulated-home.md", "exec"), {"__name__": "__main__"})
 
 
 @pytest.mark.parametrize("page", ["several-apps"])

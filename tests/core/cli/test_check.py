@@ -84,6 +84,29 @@ def test_check_of_a_valid_configuration_has_exit_code_0(folder: Path, capsys: py
     assert not (folder / "data").exists(), "a check creates no files"
 
 
+@pytest.mark.parametrize("problem", ["no token", "no home"])
+def test_check_starts_the_apps_also_without_a_token_or_a_connection(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, problem: str
+) -> None:
+    (folder / "apps" / "broken.py").write_text(
+        "from hassette_core import App, AppConfig\n\nclass Broken(App[AppConfig]):\n"
+        "    async def on_initialize(self) -> None:\n        self.scheduler.run_dialy(print, '07:00')\n",
+        encoding="utf-8",
+    )
+    arguments = ["check"]
+    if problem == "no token":
+        monkeypatch.delenv("HASSETTE__HOME_ASSISTANT__TOKEN")
+    else:
+        monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__URL", "http://127.0.0.1:1")
+        arguments += ["--online", "--timeout", "2"]
+    assert execute(arguments) != 0
+    output = capsys.readouterr()
+    assert output.out == "ok      good.good: Good\n"
+    finding, sentence = output.err.splitlines()
+    assert "run_dialy" in finding
+    assert "token is missing" in sentence or "cannot connect" in sentence
+
+
 async def check_online(url: str, token: str, monkeypatch: pytest.MonkeyPatch, timeout_s: float = 20) -> int:
     monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__URL", url)
     monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", token)

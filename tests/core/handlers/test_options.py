@@ -1,9 +1,7 @@
 """Keyword options: signature, help, and errors for calls in a wrong form."""
 
 import inspect
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,11 +85,3 @@ async def test_error_for_a_call_in_a_wrong_form_contains_the_right_form(
     with pytest.raises(RegistrationError, match=text):
         call(home)
     assert home.scheduler_service.upcoming() == []
-
-
-@pytest.mark.parametrize("method", BUS_METHODS + JOB_METHODS, ids=lambda method: method.__name__)
-def test_pages_for_writing_apps_describe_every_option(method: Callable[..., Any]) -> None:
-    docs = Path(__file__).parents[3] / "docs"
-    page = "".join(path.read_text(encoding="utf-8") for path in [docs / "writing-apps.md", *docs.glob("apps/*.md")])
-    options = [p.name for p in inspect.signature(method).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    assert [name for name in options if not re.search(rf"`{name}(=True)?`", page)] == []

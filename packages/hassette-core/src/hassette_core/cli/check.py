@@ -25,7 +25,7 @@ from hassette_core.checks import (
 from hassette_core.cli.exit_codes import ExitCode, exit_code_for
 from hassette_core.cli.options import FiniteRange, config_option
 from hassette_core.config import HassetteConfig, load_config
-from hassette_core.errors import MAX_DESCRIPTION, FatalError
+from hassette_core.errors import MAX_DESCRIPTION, CoreError, FatalError, LinkError
 from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
 from hassette_core.redaction import Redaction, redact_output
@@ -81,20 +81,21 @@ def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None, *
     ]
     classes = {app.app_key: app.app_class for app in loaded}
     sources = {key: check_source(key, app_class, config.app_dir) for key, app_class in classes.items()}
+    home: HomeSnapshot | None = None
+    problem: CoreError | None = None
     try:
         # Creating the framework starts nothing, but it parses the address, and each plugin checks its table.
         Hassette(config)
         home = None if timeout_s is None else asyncio.run(read_home(config, timeout_s))
-    except FatalError:
-        report.show_apps(loaded, load_failures)
-        raise
+    except (FatalError, LinkError) as error:
+        problem = error  # the apps can be checked all the same, and an unchecked app must not be shown as ok
     report.add([Finding(Level.WARNING, "hassette.secrets_file", warning) for warning in config.warnings])
     if home is not None and write:
         try:
             write_typed_home(home, config.app_dir / FILE_NAME)
         except OSError as error:
             report.add([Finding(Level.FAILED, FILE_NAME, f"cannot be written: {error.strerror}")])
-    address = check_address(config.home_assistant.url) if home is None else []
+    address = check_address(config.home_assistant.url) if home is None and problem is None else []
     with report.output_of_apps():
         trial = start_apps(config, sources, home) if loaded else Trial()
     in_code = [finding for source in sources.values() for finding in source.findings]
@@ -104,6 +105,8 @@ def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None, *
     compared = [] if home is None else compare(home, loaded, sources, trial)
     report.show_apps(loaded, [*load_failures, *address, *in_code, *at_start, *compared])
     report.show_home(home)
+    if problem is not None:
+        raise problem
 
 
 class _Report:
