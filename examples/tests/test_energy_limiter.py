@@ -55,7 +55,7 @@ def test_a_load_that_a_person_turned_off_stays_off(loads: HomeUnderTest) -> None
 
 
 def test_a_load_that_does_not_react_is_asked_twice_and_then_the_next_one_goes_off(loads: HomeUnderTest) -> None:
-    loads.run(lambda: loads.simulated.failures.deaf(HEATER))
+    loads.failures.deaf(HEATER)
     loads.set(POWER, 7000)
 
     loads.advance(seconds=45)
@@ -98,7 +98,7 @@ def test_a_load_that_does_not_turn_on_does_not_keep_the_others_off(loads: HomeUn
     loads.expect_failures()
     loads.set(POWER, 7000)
     loads.advance(minutes=1)
-    loads.run(lambda: loads.simulated.failures.deaf(CHARGER, calls=2))
+    loads.failures.deaf(CHARGER, calls=2)
     loads.set(POWER, 2000)
 
     loads.advance(minutes=11)

@@ -73,17 +73,18 @@ def test_a_restart_does_not_lead_to_another_message(apps: HomeUnderTest) -> None
 
 
 def test_a_message_that_could_not_be_sent_is_sent_with_the_next_failure(apps: HomeUnderTest) -> None:
-    apps.run(lambda: apps.simulated.failures.refuse(PHONE, message="the phone is not reachable", times=1))
+    apps.failures.refuse(PHONE, message="the phone is not reachable", times=1)
     apps.fire("work_pump")
     apps.fire("work_pump")
     apps.fire("work_pump")
 
-    assert titles(apps) == ["pump failed", "pump failed"]
+    assert titles(apps) == ["pump failed"]
+    assert [call.error for call in apps.calls(outcome="refused")] == ["the phone is not reachable"]
     assert [run.failed for run in apps.runs(FailureWatch.app_failed)] == [True, False, False]
 
 
 def test_a_watch_that_fails_does_not_watch_itself(apps: HomeUnderTest) -> None:
-    apps.run(lambda: apps.simulated.failures.refuse(PHONE, message="the phone is not reachable"))
+    apps.failures.refuse(PHONE, message="the phone is not reachable")
     apps.fire("work_pump")
     apps.advance(minutes=10)
 

@@ -78,7 +78,7 @@ def test_an_answer_to_another_question_is_ignored(door: HomeUnderTest) -> None:
 def test_a_lock_that_does_not_react_leads_to_a_message(door: HomeUnderTest) -> None:
     door.expect_failures()
     ask(door)
-    door.run(lambda: door.simulated.failures.deaf(LOCK, calls=1))
+    door.failures.deaf(LOCK, calls=1)
 
     answer(door, "lock_now")
     door.advance(seconds=20)
@@ -90,7 +90,7 @@ def test_a_lock_that_does_not_react_leads_to_a_message(door: HomeUnderTest) -> N
 def test_a_lock_that_reports_an_error_leads_to_a_message(door: HomeUnderTest) -> None:
     door.expect_failures()
     ask(door)
-    door.run(lambda: door.simulated.failures.refuse("lock.lock", message="The lock is jammed"))
+    door.failures.refuse("lock.lock", message="The lock is jammed")
 
     answer(door, "lock_now")
     door.advance(seconds=20)

@@ -72,7 +72,7 @@ def test_the_valve_is_closed_although_hassette_restarts_meanwhile(garden: HomeUn
 
 def test_a_valve_that_does_not_react_at_once_is_closed_at_the_second_attempt(garden: HomeUnderTest) -> None:
     garden.advance_to("06:10")
-    garden.run(lambda: garden.simulated.failures.deaf(VALVE, calls=1))
+    garden.failures.deaf(VALVE, calls=1)
     garden.advance(minutes=11)
 
     assert garden.state(VALVE) == "closed"
@@ -81,7 +81,7 @@ def test_a_valve_that_does_not_react_at_once_is_closed_at_the_second_attempt(gar
 
 def test_a_valve_that_does_not_open_is_closed_all_the_same(garden: HomeUnderTest) -> None:
     garden.expect_failures()
-    garden.run(lambda: garden.simulated.failures.refuse("valve.open_valve", message="The valve is jammed"))
+    garden.failures.refuse("valve.open_valve", message="The valve is jammed")
 
     garden.advance_to("06:30")
 

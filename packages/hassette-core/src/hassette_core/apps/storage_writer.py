@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hassette_core.apps.folders import app_folder
@@ -54,14 +55,17 @@ class StorageWriter:
             self._due = {key: 0.0 for key, storage in self._storages.items() if storage.is_open}
             if not self._due:
                 return True
-            self._start_thread()
+            thread = self._start_thread()
             self._closing = True
             self._condition.notify()
-        loop = asyncio.get_running_loop()
-        until = loop.time() + timeout_s
-        while self._thread is not None and loop.time() < until:  # noqa: ASYNC110  the end of a thread sets no event
-            await asyncio.sleep(0.002)
-        return self._thread is None
+        # The limit is in real time, also on a loop whose time a test moves. A pool for this call, because hung calls
+        # of apps may occupy the threads of the loop.
+        waiter = ThreadPoolExecutor(1, "hassette-storage-stop")
+        try:
+            await asyncio.get_running_loop().run_in_executor(waiter, thread.join, timeout_s)
+        finally:
+            waiter.shutdown(wait=False)
+        return not thread.is_alive()
 
     def _request(self, key: tuple[str, str]) -> None:
         with self._condition:
@@ -70,11 +74,12 @@ class StorageWriter:
             self._start_thread()
             self._condition.notify()
 
-    def _start_thread(self) -> None:
+    def _start_thread(self) -> threading.Thread:
         if self._thread is None:
             self._closing = False
             self._thread = threading.Thread(target=self._run, name="hassette-storage", daemon=True)
             self._thread.start()
+        return self._thread
 
     def _run(self) -> None:
         while (key := self._next()) is not None:

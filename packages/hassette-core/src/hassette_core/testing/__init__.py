@@ -11,16 +11,19 @@ from hassette_core import lazy_names
 
 if typing.TYPE_CHECKING:
     from hassette_core.testing.errors import HomeTestError, NotSettledError, UnexpectedFailureError
+    from hassette_core.testing.failures import HomeFailures
     from hassette_core.testing.home import HomeUnderTest
     from hassette_core.testing.home_thread import Done
-    from hassette_core.testing.observations import SeenCall, SeenNotRun, SeenRun
+    from hassette_core.testing.observations import NotRunSample, SeenCall, SeenNotRun, SeenRun
     from hassette_core.testing.timeline import HomeTimeline, TimelineEntry
 
 __all__ = [
     "Done",
+    "HomeFailures",
     "HomeTestError",
     "HomeTimeline",
     "HomeUnderTest",
+    "NotRunSample",
     "NotSettledError",
     "SeenCall",
     "SeenNotRun",
@@ -35,9 +38,10 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
     __name__,
     {
         "hassette_core.testing.errors": ["HomeTestError", "NotSettledError", "UnexpectedFailureError"],
+        "hassette_core.testing.failures": ["HomeFailures"],
         "hassette_core.testing.home": ["HomeUnderTest"],
         "hassette_core.testing.home_thread": ["Done"],
-        "hassette_core.testing.observations": ["SeenCall", "SeenNotRun", "SeenRun"],
+        "hassette_core.testing.observations": ["NotRunSample", "SeenCall", "SeenNotRun", "SeenRun"],
         "hassette_core.testing.timeline": ["HomeTimeline", "TimelineEntry"],
     },
 )

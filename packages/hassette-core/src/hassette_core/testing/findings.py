@@ -5,17 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from hassette_core.testing.errors import HomeTestError, UnexpectedFailureError
+from hassette_core.testing.failures import service_names
 from hassette_core.testing.names import unknown
-from hassette_core.testing.observations import SeenCall, SeenNotRun, SeenRun
-from hassette_core.testing.session import KEPT, PATIENCE_S, HomeSession
+from hassette_core.testing.observations import SeenCall, SeenNotRun, SeenOutcome, SeenRun
+from hassette_core.testing.session import KEPT, PATIENCE_S
 from hassette_core.testing.timeline import HomeTimeline, make_timeline
+from hassette_core.testing.virtual_time import VirtualTime
 from hassette_executor import Registration
 
 HandlerOrName = str | Callable[..., object]
 """A handler: its name (``"turn_on"`` or ``"motion_light.turn_on"``) or its method (``MotionLight.turn_on``)."""
 
 
-class Findings(HomeSession):
+class Findings(VirtualTime):
     """Base class of `HomeUnderTest`: states, calls, runs and failures."""
 
     def __init__(self, data_dir: Path, *, seed: int = 1, patience_s: float = PATIENCE_S, kept: int = KEPT) -> None:
@@ -49,19 +51,24 @@ class Findings(HomeSession):
         instead = f'Add it with home.set("{entity_id}", …)'
         return unknown("entity_id", entity_id, self._system.simulated.core.states, instead)
 
-    def calls(self, service: str | None = None, entity: str | None = None) -> list[SeenCall]:
+    def calls(
+        self, service: str | None = None, entity: str | None = None, *, outcome: SeenOutcome = "accepted"
+    ) -> list[SeenCall]:
         """Return the service calls of the apps, oldest first.
 
         Args:
             service: Only calls of this service, such as ``light.turn_on``.
             entity: Only calls whose target names this entity.
+            outcome: ``accepted``; ``refused`` for calls that the home refused or whose service failed; ``rehearsed``
+                for calls of finished runs that were not sent, because the app rehearses.
 
         Raises:
             HomeTestError: There is no such service or entity.
         """
         if service is not None:
             self._check_service(service)
-        calls = self._read(lambda: self._system.recorder.calls(self._system.zone))
+        read = self._read_flushed if outcome == "rehearsed" else self._read
+        calls = read(lambda: self._system.recorder.calls(self._system.zone, outcome))
         if entity is not None and not any(entity in call.entities for call in calls):
             self._entity(entity)
         return [
@@ -69,8 +76,7 @@ class Findings(HomeSession):
         ]
 
     def _check_service(self, service: str) -> None:
-        described = self._read(self._system.simulated.services.describe)
-        names = [f"{domain}.{name}" for domain, services in described.items() for name in services]
+        names = self._read(lambda: service_names(self._system.simulated))
         if service not in names:
             raise unknown("service", service, names)
 
@@ -92,7 +98,7 @@ class Findings(HomeSession):
         return runs
 
     def not_runs(self, handler: HandlerOrName | None = None) -> list[SeenNotRun]:
-        """Return the triggers that led to no run, with the reason and the count.
+        """Return the triggers that led to no run, with the reason, the count and samples.
 
         Args:
             handler: Only triggers of this handler or job.
@@ -124,7 +130,7 @@ class Findings(HomeSession):
     def assert_called(
         self, service: str, entity: str | None = None, /, *, times: int | None = None, **data: Any
     ) -> None:
-        """Fail unless an app has called a service.
+        """Fail unless an app has called a service. Only accepted calls count; see `calls`.
 
         Args:
             service: For example ``light.turn_on``.

@@ -3,20 +3,19 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast, overload
-from zoneinfo import ZoneInfo
 
 from hassette_core.apps import AnyApp, load_instance
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.home.model import HomeCall
 from hassette_core.testing.errors import HomeTestError
+from hassette_core.testing.failures import HomeFailures
 from hassette_core.testing.findings import Findings
 from hassette_core.testing.home_thread import Done
 from hassette_core.testing.names import misspelt
-from hassette_core.testing.parsing import parse_datetime, parse_time, parse_zone, state_text
+from hassette_core.testing.parsing import state_text
 
 T = TypeVar("T")
 AppT = TypeVar("AppT", bound=AnyApp[Any])
@@ -46,80 +45,6 @@ class HomeUnderTest(Findings):
         kept: How many runs, events and log lines the home keeps. The oldest are dropped first.
     """
 
-    @property
-    def now(self) -> datetime:
-        """The current time of the home, in its time zone."""
-        return self._clock.now().astimezone(self._system.zone)
-
-    def at(self, moment: str | datetime, tz: str | ZoneInfo | None = None) -> Done[None]:
-        """Set the time of the home. Call this before the first app is added.
-
-        Args:
-            moment: For example ``"2026-03-29 01:55"``, in the home's time zone; or an aware datetime.
-            tz: The home's time zone, such as ``"Europe/Vienna"``. None keeps the time zone; at first it is
-                ``Europe/Amsterdam``.
-
-        Raises:
-            HomeTestError: The arguments are not valid, or the framework runs already.
-        """
-        zone = self._system.zone if tz is None else parse_zone(tz)
-        parsed = parse_datetime(moment)
-        now = parsed.replace(tzinfo=zone) if parsed.tzinfo is None else parsed.astimezone(zone)
-        return self._do(lambda: self._system.set_time(now))
-
-    def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> Done[None]:
-        """Let time pass. All timers, jobs and pauses of this time happen, in order.
-
-        Args:
-            days: Days of 24 hours.
-            hours: Hours.
-            minutes: Minutes.
-            seconds: Seconds. A microsecond is the smallest unit.
-
-        Raises:
-            HomeTestError: The sum is negative.
-        """
-        passed = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-        if passed < timedelta():
-            raise HomeTestError(f"the time must move forward, got {passed.total_seconds():g} s")
-        return self._move(lambda: passed)
-
-    def advance_to(self, moment: str | datetime | time) -> Done[None]:
-        """Let time pass until a moment.
-
-        Args:
-            moment: A time of day in the home's time zone, such as ``"07:00"``: its next occurrence. Or a date with a
-                time, such as ``"2026-06-02 07:00"``.
-
-        Raises:
-            HomeTestError: The moment is not valid, or has passed.
-        """
-        if isinstance(moment, str) and (found := parse_time(moment)) is not None:
-            moment = found
-        if isinstance(moment, time):
-            return self._move(lambda: self._until_time(moment))
-        parsed = parse_datetime(moment)
-        target = parsed.replace(tzinfo=self._system.zone) if parsed.tzinfo is None else parsed
-
-        def remaining() -> timedelta:
-            left = target - self._clock.now()
-            if left < timedelta():
-                raise HomeTestError(f"moment must be in the future, got {target:%Y-%m-%d %H:%M:%S}; now is {self.now}")
-            return left
-
-        return self._move(remaining)
-
-    def _until_time(self, of_day: time) -> timedelta:
-        now = self._clock.now()
-        day = self.now.date()
-        while (left := self._at(day, of_day) - now) <= timedelta():
-            day += timedelta(days=1)
-        return left
-
-    def _at(self, day: date, of_day: time) -> datetime:
-        # Through UTC: a time in the hour that a change to summer time leaves out means the time after the change.
-        return datetime.combine(day, of_day, self._system.zone).astimezone(UTC)
-
     def add_app(
         self,
         app_class: type[AnyApp[Any]],
@@ -127,6 +52,7 @@ class HomeUnderTest(Findings):
         instance: str | None = None,
         *,
         app_key: str | None = None,
+        rehearse: bool = False,
         **settings: Any,
     ) -> Done[None]:
         """Start an app.
@@ -136,6 +62,8 @@ class HomeUnderTest(Findings):
             instance: The name of the instance. By default it is the app key.
             app_key: The key that the app would have in ``hassette.toml``. By default it is the name of the class with
                 underscores, such as ``motion_light``.
+            rehearse: Whether the app rehearses. Then its calls are not sent, and ``home.calls(outcome="rehearsed")``
+                contains them.
             **settings: The settings of the app, as in ``[apps.motion_light.config]``.
 
         Raises:
@@ -143,7 +71,7 @@ class HomeUnderTest(Findings):
             AppLoadError: The settings are wrong.
         """
         key = app_key or app_key_of(app_class)
-        loaded = load_instance(app_class, key, instance or key, settings)
+        loaded = load_instance(app_class, key, instance or key, settings)._replace(rehearse=rehearse)
         return self._do(lambda: self._system.add_app(loaded))
 
     def add_apps(self, file: str | Path, /, *app_keys: str) -> Done[None]:
@@ -323,13 +251,17 @@ class HomeUnderTest(Findings):
         return self._do(lambda: self._system.interrupt(seconds))
 
     @property
+    def failures(self) -> HomeFailures:
+        """Failures of devices and services, such as ``home.failures.refuse("lock.lock", times=2)``."""
+        return HomeFailures(self._do, self._system.simulated)
+
+    @property
     def simulated(self) -> SimulatedHome:
         """The simulated home, for everything that `HomeUnderTest` has no method for. Use it within `run`.
 
         Example:
             ::
 
-                await home.run(lambda: home.simulated.failures.refuse("lock.lock", times=2))
                 await home.run(lambda: home.simulated.webhook("doorbell", {"pressed": True}))
         """
         return self._system.simulated

@@ -11,7 +11,8 @@ from time import monotonic
 from typing import Any, Generic, TypeVar, cast
 
 from hassette_core.containment import run_contained
-from hassette_core.testing.errors import NotSettledError
+from hassette_core.testing.errors import HomeTestError, NotSettledError
+from hassette_core.testing.turns import submitting_call
 from hassette_core.testing.virtual_loop import VirtualLoop
 
 T = TypeVar("T")
@@ -141,8 +142,26 @@ class HomeThread:
             return True
         return False
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the calling code runs in the home: on its loop, or in a thread that takes turns with the loop."""
+        return threading.current_thread() is self._thread or submitting_call(self.loop.turns) is not None
+
+    def _check_caller(self) -> None:
+        # The home would wait for the caller, and the caller for the home.
+        if self.is_current:
+            raise HomeTestError(
+                "the test must make this request, but code that runs in the home made it. Within home.run() and apps,"
+                " use home.simulated, home.app() and home.state()"
+            )
+
     def submit(self, work: Callable[[], object], moved_us: Callable[[], int] = lambda: 0) -> "Future[Any]":
-        """Add a command, and return its result. The arguments are those of `HomeRequest`."""
+        """Add a command, and return its result. The arguments are those of `HomeRequest`.
+
+        Raises:
+            HomeTestError: The caller is code that runs in the home.
+        """
+        self._check_caller()
         command = HomeRequest(work, moved_us)
         if not self._thread.is_alive():
             raise NotSettledError("its thread has ended")
@@ -154,8 +173,11 @@ class HomeThread:
         """Wait in the calling thread for the result of a command.
 
         Raises:
+            HomeTestError: The caller is code that runs in the home.
             NotSettledError: The home makes no progress.
         """
+        if not future.done():
+            self._check_caller()
         patience = self._patience()
         while not future.done():
             try:
@@ -169,8 +191,10 @@ class HomeThread:
         """Wait on another event loop for the result of a command.
 
         Raises:
+            HomeTestError: The caller is code that runs in the home.
             NotSettledError: The home makes no progress.
         """
+        self._check_caller()
         patience = self._patience()
         wrapped = asyncio.wrap_future(future)
         while not wrapped.done():

@@ -1,9 +1,11 @@
-"""Values that a test reads about the home: `SeenRun`, `SeenNotRun` and `SeenCall`."""
+"""Values that a test reads about the home: `SeenRun`, `SeenNotRun`, `NotRunSample` and `SeenCall`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
+
+SeenOutcome = Literal["accepted", "refused", "rehearsed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,21 @@ class SeenRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotRunSample:
+    """One trigger of a handler or job that led to no run.
+
+    Attributes:
+        time: When it was decided that the trigger leads to no run, in the home's time zone.
+        detail: One sentence, for example which condition did not hold; may be empty.
+        trigger: The event or the due time, such as ``binary_sensor.hall_motion: off → on``; empty if it is not known.
+    """
+
+    time: datetime
+    detail: str
+    trigger: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeenNotRun:
     """Triggers of a handler or job that led to no run, for one reason within one hour.
 
@@ -61,6 +78,7 @@ class SeenNotRun:
             ``not_connected`` or ``disabled``.
         count: The number of triggers.
         hour: The start of the hour, in the home's time zone.
+        samples: The triggers, oldest first. If there are many at once, only the newest 20 of the handler are kept.
     """
 
     app: str
@@ -69,6 +87,7 @@ class SeenNotRun:
     reason: str
     count: int
     hour: datetime
+    samples: tuple[NotRunSample, ...] = ()
 
     @property
     def name(self) -> str:
@@ -78,14 +97,17 @@ class SeenNotRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenCall:
-    """One service call that the home has accepted from an app.
+    """One service call of an app.
 
     Attributes:
         service: For example ``light.turn_on``.
         entities: The entity ids of the target.
         data: The fields of the call, and the other keys of the target, such as ``area_id``.
         time: The time of the call, in the home's time zone.
-        context_id: The context of the changes that the call causes.
+        context_id: The context of the changes that the call causes; empty for a call that was not sent.
+        outcome: ``accepted``; ``refused`` if the home refused the call or the service failed; ``rehearsed`` if the app
+            rehearses, so that the call was not sent.
+        error: Why the call failed; None if it did not.
     """
 
     service: str
@@ -93,6 +115,8 @@ class SeenCall:
     data: Mapping[str, Any]
     time: datetime
     context_id: str
+    outcome: SeenOutcome = "accepted"
+    error: str | None = None
 
     def __str__(self) -> str:
         fields = [f"{key}={value!r}" for key, value in self.data.items()]

@@ -3,6 +3,7 @@
 from datetime import datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from hassette_core.link.configuration import LIMITS
 from hassette_core.testing.errors import HomeTestError
 
 
@@ -42,6 +43,22 @@ def parse_zone(zone: str | ZoneInfo) -> ZoneInfo:
         return ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise HomeTestError(f"tz must be a time zone such as 'Europe/Vienna', got {zone!r}") from None
+
+
+def parse_place(key: str, value: float) -> float:
+    """Return a number of the home's place.
+
+    Args:
+        key: ``latitude``, ``longitude`` or ``elevation``.
+        value: Degrees or metres.
+
+    Raises:
+        HomeTestError: There is no such place.
+    """
+    limit = LIMITS[key]
+    if not -limit <= value <= limit:
+        raise HomeTestError(f"{key} must be between -{limit} and {limit}, got {value!r}")
+    return value
 
 
 def state_text(state: object) -> str | None:

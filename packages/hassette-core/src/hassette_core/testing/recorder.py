@@ -3,23 +3,25 @@
 import json
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from hassette_core.clock import TimerClock
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.home.model import HomeCall
-from hassette_core.testing.observations import SeenCall, SeenNotRun, SeenRun
+from hassette_core.testing.observations import NotRunSample, SeenCall, SeenNotRun, SeenOutcome, SeenRun
 from hassette_executor import (
     Batch,
     DueTrigger,
     EventTrigger,
     HandlerInvocation,
     LifecycleEvent,
+    NotRun,
     Record,
     Registration,
+    ServiceCall,
     SkipCount,
     current_execution,
     current_thread_call,
@@ -27,6 +29,7 @@ from hassette_executor import (
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 APP_LOGGER = "hassette.apps"
+HOUR_US = 3_600_000_000
 OUTCOME_LOGGER = "hassette_executor.outcome"
 
 
@@ -52,6 +55,20 @@ class SeenLine(NamedTuple):
     run: tuple[tuple[str, ...], int] | None
 
 
+class SeenSkips(NamedTuple):
+    """Triggers without a run, for one reason, that the framework counted together.
+
+    Attributes:
+        at_us: When the framework wrote the count.
+        skip: The registration, the hour, the reason and the count.
+        sampled: How many of them are in `Recorder.samples`.
+    """
+
+    at_us: int
+    skip: SkipCount
+    sampled: int
+
+
 class Recorder(logging.Handler):
     """Collects records, events, calls and log lines of one home. It is a sink of the executor and a log handler.
 
@@ -64,6 +81,7 @@ class Recorder(logging.Handler):
     Attributes:
         records: The runs, in the order of their ends.
         skips: The counts of triggers without a run.
+        samples: Single triggers without a run.
         lifecycle: The events of the framework.
         events: The events of the home.
         lines: The log lines of the framework and the apps.
@@ -80,7 +98,8 @@ class Recorder(logging.Handler):
         self._last_id = 0
         self._lines_lock = threading.Lock()
         self.records: deque[Record] = deque(maxlen=kept)
-        self.skips: deque[tuple[int, SkipCount]] = deque(maxlen=kept)
+        self.skips: deque[SeenSkips] = deque(maxlen=kept)
+        self.samples: deque[NotRun] = deque(maxlen=kept)
         self.lifecycle: deque[LifecycleEvent] = deque(maxlen=kept)
         self.events: deque[SeenEvent] = deque(maxlen=kept)
         self.lines: deque[SeenLine] = deque(maxlen=kept)
@@ -96,7 +115,9 @@ class Recorder(logging.Handler):
         self.records.extend(records)
         if records:
             self._last_id = max(self._last_id, records[-1].id)
-        self.skips.extend((batch.at_us, skip) for skip in batch.skipped)
+        sampled = Counter(_sample_key(sample) for sample in batch.not_runs)
+        self.skips.extend(SeenSkips(batch.at_us, skip, sampled[_skip_key(skip)]) for skip in batch.skipped)
+        self.samples.extend(batch.not_runs)
         self.lifecycle.extend(batch.lifecycle)
         for registration in batch.registered:
             self.registrations[registration.key] = registration
@@ -141,10 +162,14 @@ class Recorder(logging.Handler):
             self._order += 1
             self.notes.append(SeenLine(self._order, self._clock.wall_ns() // 1_000, "", text, None))
 
-    def calls(self, zone: tzinfo) -> list[SeenCall]:
-        """Return the service calls of the apps, oldest first."""
+    def calls(self, zone: tzinfo, outcome: SeenOutcome) -> list[SeenCall]:
+        """Return the service calls of the apps with an outcome, oldest first."""
+        if outcome == "rehearsed":
+            calls = [call for record in self.records for call in rehearsed_calls(record)]
+            return sorted((_rehearsed_call(call, zone) for call in calls), key=lambda call: call.time)
         user_id = self._simulated.core.user_id
-        return [call_of(call, zone) for call in self._simulated.calls if call.context.user_id == user_id]
+        calls = self._simulated.calls if outcome == "accepted" else self._simulated.refused_calls
+        return [call_of(call, zone) for call in calls if call.context.user_id == user_id]
 
     def runs(self, zone: tzinfo) -> list[tuple[int, SeenRun]]:
         """Return the id of each run, and the run, oldest first."""
@@ -152,12 +177,14 @@ class Recorder(logging.Handler):
 
     def not_runs(self, zone: tzinfo) -> list[SeenNotRun]:
         """Return the triggers without a run, by handler, hour and reason."""
-        counts: dict[tuple[tuple[str, ...], int, str], int] = {}
+        counts: Counter[SkipKey] = Counter()
+        samples: dict[SkipKey, list[NotRun]] = {}
         registrations: dict[tuple[str, ...], Registration] = {}
-        for _, skip in self.skips:
-            key = (skip.registration.key, skip.hour_us, skip.reason)
-            counts[key] = counts.get(key, 0) + skip.count
+        for _, skip, _ in self.skips:
+            counts[_skip_key(skip)] += skip.count
             registrations[skip.registration.key] = skip.registration
+        for sample in self.samples:
+            samples.setdefault(_sample_key(sample), []).append(sample)
         return [
             SeenNotRun(
                 app=registrations[key].app,
@@ -166,9 +193,30 @@ class Recorder(logging.Handler):
                 reason=reason,
                 count=count,
                 hour=local(hour_us, zone),
+                samples=tuple(_sample(each, zone) for each in samples.get((key, hour_us, reason), ())),
             )
             for (key, hour_us, reason), count in counts.items()
         ]
+
+
+SkipKey = tuple[tuple[str, ...], int, str]
+"""The registration, the start of the hour (UTC), and the reason."""
+
+
+def _skip_key(skip: SkipCount) -> SkipKey:
+    return skip.registration.key, skip.hour_us, skip.reason
+
+
+def _sample_key(sample: NotRun) -> SkipKey:
+    return sample.registration.key, sample.at_us - sample.at_us % HOUR_US, sample.reason
+
+
+def _sample(sample: NotRun, zone: tzinfo) -> NotRunSample:
+    return NotRunSample(
+        time=local(sample.at_us, zone),
+        detail=sample.detail,
+        trigger="" if sample.trigger is None else describe_trigger(sample.trigger, zone),
+    )
 
 
 def local(at_us: int, zone: tzinfo) -> datetime:
@@ -186,7 +234,36 @@ def call_of(call: HomeCall, zone: tzinfo) -> SeenCall:
         data={**other_targets, **call.data},
         time=call.time.astimezone(zone),
         context_id=call.context.id,
+        outcome="accepted" if call.error is None else "refused",
+        error=call.error,
     )
+
+
+def rehearsed_calls(record: Record) -> list[ServiceCall]:
+    """Return the calls of a run that were not sent, because the app rehearses."""
+    return [] if record.effects is None else [call for call in record.effects.service_calls if call.rehearsed]
+
+
+def _rehearsed_call(call: ServiceCall, zone: tzinfo) -> SeenCall:
+    target = parse_fields(call.target)
+    named: Any = target.pop("entity_id", ())
+    return SeenCall(
+        service=f"{call.domain}.{call.service}",
+        entities=(named,) if isinstance(named, str) else tuple(named),
+        data={**target, **parse_fields(call.data)},
+        time=local(call.at_us, zone),
+        context_id="",
+        outcome="rehearsed",
+        error=call.error,
+    )
+
+
+def parse_fields(text: str) -> dict[str, Any]:
+    """Return the fields of a recorded call. A record contains only the first part of a long text, which is not JSON."""
+    try:
+        return cast("dict[str, Any]", json.loads(text)) if text else {}
+    except json.JSONDecodeError:
+        return {"truncated": text}
 
 
 def run_of(record: Record, zone: tzinfo) -> SeenRun:

@@ -63,8 +63,8 @@ class HomeSession:
 
     def _read(self, question: Callable[[], T]) -> T:
         """Return an answer of the home, after all earlier requests."""
-        if self._closed:
-            return question()  # the home does not change any more
+        if self._closed or self._thread.is_current:
+            return question()  # the home does not change meanwhile
         answer = self._thread.wait(self._thread.submit(question))
         self._raise_unread()
         return answer

@@ -3,7 +3,7 @@
 import logging
 import random
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime, tzinfo
 from pathlib import Path
 
@@ -82,8 +82,13 @@ class SystemUnderTest:
             random.setstate(self._random_state)
             await self.simulated.stop()
 
-    def set_time(self, now: datetime) -> None:
-        """Set the time and the time zone of the home, before the framework has started."""
+    def set_time(self, now: datetime, place: Mapping[str, float]) -> None:
+        """Set the time, the time zone and the place of the home, before the framework has started.
+
+        Args:
+            now: The time, in the home's time zone.
+            place: ``latitude``, ``longitude`` and ``elevation``. Missing ones stay the same.
+        """
         if self.hassette is not None:
             raise HomeTestError(
                 "home.at() must be called before the first app is added and before the time moves; now use"
@@ -92,7 +97,11 @@ class SystemUnderTest:
         assert now.tzinfo is not None  # the caller has made it aware
         self.zone = now.tzinfo
         self._clock.set(now)
-        self.simulated.model.time_zone = str(self.zone)
+        model = self.simulated.model
+        model.time_zone = str(self.zone)
+        model.latitude = place.get("latitude", model.latitude)
+        model.longitude = place.get("longitude", model.longitude)
+        model.elevation = place.get("elevation", model.elevation)
         self.simulated.core.restore()
         self._sun.update()
 

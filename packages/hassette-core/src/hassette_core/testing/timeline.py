@@ -6,8 +6,17 @@ from datetime import datetime, tzinfo
 from typing import Any, cast, overload
 
 from hassette_core.testing.observations import qualified
-from hassette_core.testing.recorder import Recorder, SeenEvent, SeenLine, compact, describe_trigger, local
-from hassette_executor import DueTrigger, EventTrigger, Record
+from hassette_core.testing.recorder import (
+    Recorder,
+    SeenEvent,
+    SeenLine,
+    compact,
+    describe_trigger,
+    local,
+    parse_fields,
+    rehearsed_calls,
+)
+from hassette_executor import DueTrigger, EventTrigger, NotRun, Record, Registration, ServiceCall
 
 LAST = 1 << 40
 MAX_DEPTH = 20
@@ -124,14 +133,19 @@ class _Builder:
         for item, record in zip(runs, self._recorder.records, strict=True):
             if isinstance(record.trigger, EventTrigger):
                 item.cause = self._trigger(record.trigger, record.started_us)
+        rehearsed = [
+            self._rehearsed(LAST + number, run, call)
+            for run, record in zip(runs, self._recorder.records, strict=True)
+            for number, call in enumerate(rehearsed_calls(record))
+        ]
         lines = [self._line(line) for line in self._recorder.lines]
         notes = [_Item(note.at_us, note.order, "framework", note.text) for note in self._recorder.notes]
         others = [*notes, *self._framework_events(), *self._not_runs()]
-        return [*runs, *(event for event in events if event is not None), *lines, *others]
+        return [*runs, *(event for event in events if event is not None), *rehearsed, *lines, *others]
 
     def _run(self, order: int, record: Record) -> _Item:
         registration, failure = record.registration, record.failure
-        text = f"{qualified(registration.app, registration.instance, registration.name)}: {record.status.value}"
+        text = f"{_name_of(registration)}: {record.status.value}"
         if failure is not None:
             text += f", {failure.type}: {failure.message}"
         if record.duration_us:
@@ -143,6 +157,13 @@ class _Builder:
         for call in record.effects.service_calls if record.effects is not None else ():
             if call.context_id is not None:
                 self._caller[call.context_id] = item
+        return item
+
+    def _rehearsed(self, order: int, run: _Item, call: ServiceCall) -> _Item:
+        fields = parse_fields(call.target) | parse_fields(call.data)
+        data = {"domain": call.domain, "service": call.service, "service_data": fields}
+        item = _Item(call.at_us, order, "call", f"{call_text(data)} (not sent, the app rehearses)")
+        item.cause = run
         return item
 
     def _event(self, seen: SeenEvent) -> _Item | None:
@@ -186,17 +207,24 @@ class _Builder:
             if not event.kind.startswith(QUIET_KINDS)
         ]
 
-    def _not_runs(self) -> list[_Item]:
-        return [
-            _Item(
-                at_us,
-                2 * LAST,
-                "not run",
-                f"{qualified(skip.registration.app, skip.registration.instance, skip.registration.name)}:"
-                f" {skip.count} × {skip.reason}",
-            )
-            for at_us, skip in self._recorder.skips
-        ]
+    def _not_runs(self) -> Iterator[_Item]:
+        for sample in self._recorder.samples:
+            yield self._not_run(sample)
+        for at_us, skip, sampled in self._recorder.skips:
+            if (more := skip.count - sampled) > 0:
+                text = f"{_name_of(skip.registration)}: {more} more × {skip.reason}"
+                yield _Item(at_us, 2 * LAST, "not run", text)
+
+    def _not_run(self, sample: NotRun) -> _Item:
+        text = f"{_name_of(sample.registration)}: {sample.reason}"
+        item = _Item(sample.at_us, 2 * LAST, "not run", f"{text}, {sample.detail}" if sample.detail else text)
+        if isinstance(sample.trigger, EventTrigger):
+            item.cause = self._trigger(sample.trigger, sample.at_us)
+        return item
+
+
+def _name_of(registration: Registration) -> str:
+    return qualified(registration.app, registration.instance, registration.name)
 
 
 def call_text(data: Mapping[str, Any]) -> str:

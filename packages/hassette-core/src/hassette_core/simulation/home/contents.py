@@ -66,6 +66,11 @@ class HomeContents:
         return self.model.calls
 
     @property
+    def refused_calls(self) -> deque[HomeCall]:
+        """The newest service calls that the home has refused, or that failed, oldest first."""
+        return self.model.refused_calls
+
+    @property
     def template(self) -> TemplateFunction | None:
         """A function that renders a template with its variables. None renders a small subset of templates."""
         return self.model.template

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +19,8 @@ from hassette_core.simulation.home.model.users import Users
 
 MAX_CALLS = 10_000
 TIME_ZONE = "Europe/Amsterdam"
+LOCATION = (52.37, 4.89, 2.0)
+"""Latitude and longitude in degrees, and elevation in metres."""
 # Integrations of the home that have no services.
 _INTEGRATIONS = (
     *("api", "binary_sensor", "conversation", "device_automation", "history", "person", "recorder", "sensor", "sun"),
@@ -28,7 +30,7 @@ _INTEGRATIONS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HomeCall:
-    """A service call that the home has accepted.
+    """A service call that the home has received.
 
     Attributes:
         domain: For example ``light``.
@@ -39,6 +41,7 @@ class HomeCall:
         context: The context of the call. Its ``user_id`` names the user.
         time: The time of the call.
         return_response: Whether the caller requests a response.
+        error: Why the call failed; None for a call that the home has accepted.
     """
 
     domain: str
@@ -49,6 +52,7 @@ class HomeCall:
     context: HomeContext
     time: datetime
     return_response: bool = False
+    error: str | None = None
 
 
 class HomeModel:
@@ -68,10 +72,15 @@ class HomeModel:
         todo_lists: The items of to-do lists.
         topics: The MQTT messages.
         calls: The newest service calls that the home has accepted, oldest first.
+        refused_calls: The newest service calls that were refused or failed, oldest first.
         notifications: The persistent notifications by id.
         integrations: The loaded integrations. Services add their domain.
         scenes: The states of each scene: entity id to state and attributes.
         webhooks: The callbacks of triggers by webhook id.
+        time_zone: The time zone.
+        latitude: In degrees, north positive.
+        longitude: In degrees, east positive.
+        elevation: In metres above sea level.
         state: ``RUNNING``; during the startup ``NOT_RUNNING`` or ``STARTING``.
         template: Renders templates. None renders the subset of `render_template`.
         knows_targets: Whether the home knows ``extract_from_target``. By default it depends on the version.
@@ -88,12 +97,14 @@ class HomeModel:
         self.todo_lists = TodoLists(core)
         self.topics = MessageTopics()
         self.calls: deque[HomeCall] = deque(maxlen=MAX_CALLS)
+        self.refused_calls: deque[HomeCall] = deque(maxlen=MAX_CALLS)
         self.notifications: dict[str, Json] = {}
         self.integrations = set(_INTEGRATIONS)
         self.scenes: dict[str, dict[str, tuple[str, Json]]] = {}
         self.webhooks: dict[str, Callable[[Json], None]] = {}
         self.state = "RUNNING"
         self.time_zone = TIME_ZONE
+        self.latitude, self.longitude, self.elevation = LOCATION
         self.template: TemplateFunction | None = None
         self.knows_targets: bool | None = None
         self.restart: Callable[[], None] = lambda: None
@@ -108,6 +119,14 @@ class HomeModel:
         if self.template is not None:
             return self.template(template, variables or {})
         return render_template(self.core, template, variables or {})
+
+    def refuse(self, call: HomeCall, error: Exception) -> None:
+        """Move a call from the accepted ones to the refused ones, because it failed."""
+        if self.calls and self.calls[-1] is call:  # the usual case, without a search
+            self.calls.pop()
+        elif call in self.calls:
+            self.calls.remove(call)
+        self.refused_calls.append(replace(call, error=str(error)))
 
     def call_webhook(self, webhook_id: str, request: Json) -> bool:
         """Pass a request to the trigger of a web hook. Return False if there is no such trigger."""
@@ -131,13 +150,13 @@ class HomeModel:
             "country": "NL",
             "currency": "EUR",
             "debug": False,
-            "elevation": 2,
+            "elevation": round(self.elevation),
             "external_url": None,
             "internal_url": None,
             "language": "en",
-            "latitude": 52.37,
+            "latitude": self.latitude,
             "location_name": "Simulated home",
-            "longitude": 4.89,
+            "longitude": self.longitude,
             "radius": 100,
             "recovery_mode": False,
             "safe_mode": False,

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, cast
 
@@ -223,6 +224,15 @@ class ServiceRegistry:
             RefusedError: Home Assistant would refuse the call.
         """
         domain, service = domain.lower(), service.lower()
+        try:
+            return self._prepare(domain, service, data, context, return_response=return_response)
+        except RefusedError as error:
+            self.model.refuse(self._unparsed(domain, service, data, context), error)
+            raise
+
+    def _prepare(
+        self, domain: str, service: str, data: Json, context: HomeContext, *, return_response: bool
+    ) -> PreparedCall:
         found = self.find(domain, service)
         if found is None:
             raise RefusedError("not_found", f"Service {domain}.{service} not found.")
@@ -255,13 +265,37 @@ class ServiceRegistry:
         )
         self.model.calls.append(call)
         name, failures = f"{domain}.{service}", self.model.failures
-        if (refusal := failures.take_refusal(name, entities)) is not None:
-            carry_out = _raising(refusal)
-        else:
-            carry_out = lambda: self._carry_out(found, call, fields)  # noqa: E731  the other branch is a function, too
+        refusal = failures.take_refusal(name, entities)
+
+        def carry_out() -> Any:
+            try:
+                return self._carry_out(found, call, fields, refusal)
+            except Exception as error:  # the function of an added service may raise any exception
+                self.model.refuse(call, error)
+                raise
+
         return PreparedCall(carry_out, failures.take_delay(name, entities), not failures.take_unanswered(name))
 
-    def _carry_out(self, found: SimulatedService, call: HomeCall, fields: Json) -> Any:
+    def _unparsed(self, domain: str, service: str, data: Json, context: HomeContext) -> HomeCall:
+        """Return a call that the home refuses, with the target as far as it is readable."""
+        target: dict[str, list[str]] = {}
+        for key in TARGET_KEYS:
+            with suppress(RefusedError):  # the target may be the reason for the refusal
+                if key in data:
+                    target[key] = parse_ids(self._core, data[key], key)
+        return HomeCall(
+            domain=domain,
+            service=service,
+            data={key: value for key, value in data.items() if key not in target},
+            target=target,
+            entity_ids=(),
+            context=context,
+            time=self._core.clock.now(),
+        )
+
+    def _carry_out(self, found: SimulatedService, call: HomeCall, fields: Json, refusal: RefusedError | None) -> Any:
+        if refusal is not None:
+            raise refusal
         if not found.targeted:
             response = found.act(EntityCall(self, call, "", {**fields, **call.target}, call.context))
             return response if call.return_response else None
@@ -341,10 +375,3 @@ def parse_ids(core: HomeCore, value: Any, *path: str) -> list[str]:
             return parsed
     problem = "expected 'all' or 'none'" if core.since("2026.9") else "not a valid value"
     raise invalid(core, problem, *path)
-
-
-def _raising(error: RefusedError) -> Callable[[], Any]:
-    def carry_out() -> Any:
-        raise error
-
-    return carry_out
