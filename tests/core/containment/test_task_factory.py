@@ -86,8 +86,8 @@ async def test_app_cannot_cancel_tasks_of_the_framework_and_runs_of_other_apps(
     runs = OwnedTasks()
     with containing_tasks(lambda *event: reports.append(event)):
         reader = asyncio.create_task(stay(), name="the reader")
-        run = runs.start(stay(), lambda _: None, ("garden", "pond", "on_rain"))
-        mine = runs.start(stay(), lambda _: None, ("hall", "upstairs", "cancel_all"))
+        run = runs.start(stay(), runs.prepare(lambda _: None, ("garden", "pond", "on_rain")))
+        mine = runs.start(stay(), runs.prepare(lambda _: None, ("hall", "upstairs", "cancel_all")))
         with acting_for(("hall", "upstairs", "cancel_all")):
             background = asyncio.create_task(stay())
             for task in asyncio.all_tasks() - {asyncio.current_task()}:
@@ -146,7 +146,7 @@ async def test_cancelled_run_does_not_cancel_the_tasks_of_others_that_it_awaits(
             ACTOR_VARIABLE.set(ACTOR)
             await WAITS[how](task)
 
-        waiting = runs.start(run(), lambda _: None, ACTOR)
+        waiting = runs.start(run(), runs.prepare(lambda _: None, ACTOR))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         waiting.cancel()  # by the framework, for example at the deadline of the run

@@ -23,7 +23,7 @@ async def test_stop_waits_for_tasks_and_cancels_late_ones() -> None:
         go.set()
         await asyncio.Event().wait()
 
-    first, second = tasks.start(soon(), ignore), tasks.start(never(), ignore)
+    first, second = (tasks.start(work(), tasks.prepare(ignore)) for work in (soon, never))
     assert await tasks.stop(patience(0.1)) == 1
     assert first.done()
     assert not first.cancelled()
@@ -40,7 +40,7 @@ async def test_task_does_not_inherit_the_context_of_its_caller() -> None:
         seen.append(owner.get())
 
     owner.set("a handler's")
-    await tasks.start(look(), ignore)
+    await tasks.start(look(), tasks.prepare(ignore))
     assert seen == ["the service's"]
 
 
@@ -51,7 +51,8 @@ async def test_stop_does_not_wait_for_the_task_that_calls_it() -> None:
     async def stopper() -> None:
         stopped.append(await tasks.stop(5))
 
-    await tasks.start(stopper(), ignore)  # if stop() waited for this task, the test would exceed its time limit
+    # If stop() waited for this task, the test would exceed its time limit.
+    await tasks.start(stopper(), tasks.prepare(ignore))
     assert stopped == [0]
 
 
@@ -67,7 +68,7 @@ async def test_task_that_ignores_its_cancellation_is_logged_and_left(
             except asyncio.CancelledError:
                 continue
 
-    task = tasks.start(stubborn(), ignore)
+    task = tasks.start(stubborn(), tasks.prepare(ignore))
     assert await tasks.stop(0.01) == 1
     assert "ignores its cancellation" in caplog.text
     go.set()
@@ -78,8 +79,8 @@ async def test_task_that_fails_is_logged_with_its_traceback(caplog: pytest.LogCa
     async def broken() -> None:
         raise ValueError("no bulb")
 
-    ended = asyncio.Event()
-    OwnedTasks().start(broken(), lambda _: ended.set())
+    tasks, ended = OwnedTasks(), asyncio.Event()
+    tasks.start(broken(), tasks.prepare(lambda _: ended.set()))
     await ended.wait()
     assert "could not be passed to the executor" in caplog.text
     assert "no bulb" in caplog.text

@@ -20,6 +20,9 @@ Time = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with a time zone. Without a time zone, it could not be compared with any other time."""
 
 
+_set = msgspec.structs.force_setattr  # read once: it is called twice for each state change
+
+
 class Context(msgspec.Struct, frozen=True, gc=False):
     """The cause of a state or event, as Home Assistant reports it.
 
@@ -43,7 +46,7 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     user_id: str | None = None
 
 
-class State(msgspec.Struct, frozen=True):
+class State(msgspec.Struct, frozen=True, gc=False):
     """The state of one entity at one moment.
 
     `state` is always a string, even for a number. Convert it where you use it, and expect ``unavailable`` and
@@ -74,7 +77,7 @@ class State(msgspec.Struct, frozen=True):
     def __post_init__(self) -> None:
         """Make the attributes read-only."""
         if type(self.attributes) is not MappingProxyType:
-            msgspec.structs.force_setattr(self, "attributes", MappingProxyType(self.attributes))
+            _set(self, "attributes", MappingProxyType(self.attributes))
 
     @property
     def domain(self) -> str:
@@ -108,7 +111,7 @@ class Event(msgspec.Struct, frozen=True):
     received_ns: int
 
 
-class StateChanged(Event, frozen=True):
+class StateChanged(Event, frozen=True, gc=False):
     """An entity was added, changed its state or attributes, or was removed.
 
     It has all attributes of an `Event`. Its event type is ``state_changed``.

@@ -37,6 +37,8 @@ class GuardedTask(asyncio.Task[Any]):
         actor: The app instance that may cancel the task. Empty if no app may cancel it.
     """
 
+    __slots__ = ("actor",)
+
     def __init__(self, coro: Coroutine[Any, Any, Any], *, actor: Actor = FRAMEWORK, **options: Any) -> None:
         self.actor = actor  # first, because an eager task starts in the next line
         super().__init__(coro, **options)

@@ -8,7 +8,7 @@ fields are checked one by one.
 import json
 import reprlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -46,20 +46,20 @@ def _parse_int(digits: str) -> float:
 Message = Mapping[str, Any]
 
 
-class _ChangeData(msgspec.Struct):
+class _ChangeData(msgspec.Struct, gc=False):
     entity_id: str
     old_state: State | None
     new_state: State | None
 
 
-class _ChangeEvent(msgspec.Struct):
+class _ChangeEvent(msgspec.Struct, gc=False):
     event_type: Literal["state_changed"]
     data: _ChangeData
     time_fired: Time
     context: Context
 
 
-class _ChangeMessage(msgspec.Struct):
+class _ChangeMessage(msgspec.Struct, gc=False):
     id: int
     type: Literal["event"]
     event: _ChangeEvent
@@ -112,7 +112,7 @@ class UnreadableMessageError(Exception):
     """A message has an unknown shape. The text describes the message."""
 
 
-class ReceivedChange(NamedTuple):
+class ReceivedChange(msgspec.Struct, frozen=True, gc=False):
     """A state change that was decoded straight from a message.
 
     Attributes:

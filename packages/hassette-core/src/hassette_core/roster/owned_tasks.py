@@ -5,13 +5,39 @@ import contextvars
 import logging
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, cast
 
-from hassette_core.containment import FRAMEWORK, Actor, GuardedTask
+from hassette_core.containment import ACTOR, FRAMEWORK, Actor, GuardedTask
 
 logger = logging.getLogger(__name__)
 
 Task = asyncio.Task[Any]
+
+
+class RunTask(GuardedTask):
+    """Task of a run. In contrast to other guarded tasks, it never starts eagerly, so its actor can be set afterwards.
+
+    An ``__init__`` in Python would take a fifth of the 3 µs that the creation and the first step of a task take.
+    """
+
+    __slots__ = ()
+    __init__ = asyncio.Task.__init__  # pyright: ignore[reportAssignmentType, reportUnknownMemberType, reportUnknownVariableType]  the actor is set later
+
+
+class TaskStart(NamedTuple):
+    """The part of the start of a task that is the same for all runs of one listener or job; see `OwnedTasks.prepare`.
+
+    Attributes:
+        actor: The app instance that may cancel the task.
+        name: The name of the task.
+        context: The context in which the tasks begin: each task gets a copy.
+        ended: Called with the task when it has ended.
+    """
+
+    actor: Actor
+    name: str
+    context: contextvars.Context
+    ended: Callable[[Task], None]
 
 
 class OwnedTasks:
@@ -28,28 +54,38 @@ class OwnedTasks:
     def __init__(self, *, cancel_s: float = 1.0) -> None:
         self._cancel_s = cancel_s
         self._context = contextvars.copy_context()
-        self._tasks: set[Task] = set()
+        self._tasks: set[RunTask] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def start(
-        self, work: Coroutine[Any, Any, object], on_end: Callable[[Task], None], actor: Actor = FRAMEWORK
-    ) -> Task:
+    def prepare(self, on_end: Callable[[Task], None], actor: Actor = FRAMEWORK) -> TaskStart:
+        """Return the part of `start` that is the same for all runs of one listener or job.
+
+        Args:
+            on_end: Called with the task when it has returned, failed or been cancelled.
+            actor: The app instance that may cancel the task, and for which it runs. By default, the framework.
+        """
+        context = self._context.copy()
+        if actor:
+            context.run(ACTOR.set, actor)
+        return TaskStart(actor, ".".join(actor) or "framework", context, partial(self._ended, on_end))
+
+    def start(self, work: Coroutine[Any, Any, object], how: TaskStart) -> Task:
         """Start a task.
 
         Args:
             work: The coroutine to run.
-            on_end: Called with the task when it has returned, failed or been cancelled.
-            actor: The app instance that may cancel the task. By default, no app may.
+            how: The result of `prepare`.
         """
         loop = self._loop or asyncio.get_running_loop()
         self._loop = loop
-        task = GuardedTask(work, actor=actor, loop=loop, context=self._context.copy())
+        task = RunTask(work, loop=loop, name=how.name, context=how.context.copy())
+        task.actor = how.actor
         self._tasks.add(task)
         # One callback, and in this context: each callback would otherwise copy the context of the caller.
-        task.add_done_callback(partial(self._ended, on_end), context=self._context)
+        task.add_done_callback(how.ended, context=self._context)
         return task
 
     async def stop(self, grace_s: float) -> int:
@@ -92,14 +128,10 @@ class OwnedTasks:
 
     def _tasks_of(self, actor: Actor) -> list[Task]:
         current = asyncio.current_task()
-        return [
-            task
-            for task in self._tasks
-            if isinstance(task, GuardedTask) and task.actor[:2] == actor and task is not current
-        ]
+        return [task for task in self._tasks if task.actor[:2] == actor and task is not current]
 
     def _ended(self, on_end: Callable[[Task], None], task: Task) -> None:
-        self._tasks.discard(task)
+        self._tasks.discard(cast("RunTask", task))
         try:
             on_end(task)
         finally:

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from hassette_core.containment import ACTOR, Actor
+from hassette_core.containment import Actor
 from hassette_core.errors import RegistrationError
 from hassette_core.roster.overflow import Overflow
-from hassette_core.roster.owned_tasks import OwnedTasks, Task
+from hassette_core.roster.owned_tasks import OwnedTasks, Task, TaskStart
 from hassette_executor import Command, CommandExecutor, Registration, Trigger
 
 logger = logging.getLogger(__name__)
@@ -79,10 +79,13 @@ class CommandRunner:
         self.retire_ended = True
         self._ignored_s = ignored_s
 
-    def start(self, command: Command, on_end: Callable[[Task], None]) -> Task:
-        """Run a command in a new task. ``on_end`` is called with the task when it has ended."""
-        actor = command.registration.key
-        return self._tasks.start(self._execute(command, actor), on_end, actor)
+    def prepare(self, registration: Registration, on_end: Callable[[Task], None]) -> TaskStart:
+        """Return the argument of `start` for the runs of one registration. ``on_end`` gets each task that has ended."""
+        return self._tasks.prepare(on_end, registration.key)
+
+    def start(self, command: Command, how: TaskStart) -> Task:
+        """Run a command in a new task."""
+        return self._tasks.start(self._execute(command), how)
 
     def count_skip(
         self, registration: Registration, reason: str, count: int, trigger: Trigger | None, detail: str
@@ -127,8 +130,7 @@ class CommandRunner:
         """Cancel the runs of one app instance. Return their number."""
         return await self._tasks.cancel(actor)
 
-    async def _execute(self, command: Command, actor: Actor) -> None:
-        ACTOR.set(actor)  # for this run only, because each run has its own context
+    async def _execute(self, command: Command) -> None:
         try:
             await self._executor.execute(command)
         except (Exception, asyncio.CancelledError):
@@ -154,6 +156,7 @@ class RunLane:
         self._restart = mode == "restart"
         self._limits = _LIMITS[mode]
         self._runner = runner
+        self._how = runner.prepare(registration, self._ended)
         self._closed = False
         self._slow = False
         self._ended_runs = 0
@@ -246,7 +249,7 @@ class RunLane:
             self._runner.expect_end(task, self._registration)
 
     def _start(self, command: Command) -> None:
-        self._running.add(self._runner.start(command, self._ended))
+        self._running.add(self._runner.start(command, self._how))
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
