@@ -138,9 +138,9 @@ def test_import_error_is_described_without_reading_source_code(app_dir: AppDirec
         (
             "goood",
             "Good",
-            "Set `module` in [apps.x] to a file name without .py: did you mean 'good'?",
+            "Set `module` in [apps.x] to a file name without .py; did you mean 'good'?",
         ),
-        ("other", "Good", "without .py: the directory contains good."),
+        ("other", "Good", "without .py; the directory contains good."),
         ("good.py", "Good", "module must be a name without .py (light, or garden.light), got 'good.py'"),
         ("../good", "Good", "got '../good'"),
         ("good", "Goood", "has no class 'Goood'; it has Good. Set `class` in [apps.x]"),
@@ -243,6 +243,45 @@ def test_wrong_settings_name_the_key_and_the_expected_value(
     text = only_error(failed)
     assert text.startswith("app lamp.lamp: its settings in [apps.lamp] are wrong")
     assert message in text
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"hall": {"lux": 5}}, "hall.lux is not a known key. Known keys: area, sensors"),
+        ({"hall": {"sensors": [{"enity": "x"}]}}, "did you mean 'entity'? Known keys: entity"),
+        ({"hall": {"area": {"siz": 2}}}, "hall.area.siz is not a known key; did you mean 'size'? Known keys: size"),
+        ({"hal": {}}, "hal is not a known key; did you mean 'hall'? Known keys: hall"),
+    ],
+)
+def test_unknown_key_of_an_inner_table_is_compared_with_the_keys_of_that_table(
+    app_dir: AppDirectory, config: dict[str, Any], message: str
+) -> None:
+    app_dir.write(
+        "rooms",
+        """
+        from dataclasses import dataclass
+
+        class Sensor(AppConfig):
+            entity: str = ""
+
+        @dataclass
+        class Area:
+            size: int = 0
+
+        class Room(AppConfig):
+            sensors: list[Sensor] = []
+            area: Area | None = None
+
+        class Config(AppConfig):
+            hall: Room = Room()
+
+        class Rooms(App[Config]):
+            pass
+        """,
+    )
+    _, failed = load(app_dir.path, x=entry("rooms", "Rooms", config=config))
+    assert message in only_error(failed)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """`depends_on`: check the dependencies between apps, and find the order in which they stop."""
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 from hassette_core.config import AppEntry
+from hassette_core.suggestions import did_you_mean
 
 
 def dependency_problems(depends_on: Mapping[str, Sequence[str]], entries: Mapping[str, AppEntry]) -> dict[str, str]:
@@ -18,27 +18,26 @@ def dependency_problems(depends_on: Mapping[str, Sequence[str]], entries: Mappin
         for other in needed:
             if other not in entries:
                 known = [key for key in entries if key != app_key]
-                close = difflib.get_close_matches(other, known, n=1)
-                hint = f"did you mean {close[0]!r}?" if close else f"other apps: {', '.join(known) or 'none'}"
-                problems[app_key] = f"depends_on must contain keys of apps, got {other!r}; {hint}"
+                hint = did_you_mean(other, known, f"; other apps: {', '.join(known) or 'none'}")
+                problems[app_key] = f"depends_on must contain keys of apps, got {other!r}{hint}"
             elif not entries[other].enabled:
                 problems[app_key] = f"depends_on contains {other!r}, which is disabled (enabled = false)"
-        if app_key not in problems and (circle := _circle(app_key, depends_on)):
-            problems[app_key] = f"depends_on must not form a circle, got {' → '.join(circle)}"
+        if app_key not in problems and (cycle := _cycle(app_key, depends_on)):
+            problems[app_key] = f"depends_on must not form a cycle, got {' → '.join(cycle)}"
     return problems
 
 
-def _circle(start: str, depends_on: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the shortest way from an app over its dependencies back to it. Empty if there is none."""
-    ways = [[start]]
+def _cycle(start: str, depends_on: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the shortest cycle of dependencies that contains an app. Empty if there is none."""
+    paths = [[start]]
     seen: set[str] = set()
-    for way in ways:
-        for other in depends_on.get(way[-1], ()):
+    for path in paths:
+        for other in depends_on.get(path[-1], ()):
             if other == start:
-                return [*way, other]
+                return [*path, other]
             if other not in seen:
                 seen.add(other)
-                ways.append([*way, other])
+                paths.append([*path, other])
     return []
 
 
@@ -51,7 +50,7 @@ def stop_waves(app_keys: Iterable[str], depends_on: Mapping[str, Sequence[str]])
     waves: list[set[str]] = []
     while left:
         needed = {other for app_key in left for other in depends_on.get(app_key, ()) if other != app_key}
-        wave = left - needed or left  # a circle, which `dependency_problems` has reported
+        wave = left - needed or left  # a cycle, which `dependency_problems` has reported
         waves.append(wave)
         left = left - wave
     return waves

@@ -155,7 +155,7 @@ class _PlainNameLoader(Loader):
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         # Import the module here and not in `exec_module`. Otherwise `sys.modules` would contain an empty module with
-        # the plain name while modules import each other in a circle.
+        # the plain name while modules import each other.
         module = importlib.import_module(f"{PACKAGE}.{self._name}")
         self._spec = module.__spec__
         return module

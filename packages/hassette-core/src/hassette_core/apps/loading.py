@@ -3,7 +3,6 @@
 Each error message names the app, the cause and a fix.
 """
 
-import difflib
 import importlib
 import inspect
 import stat
@@ -22,10 +21,11 @@ from hassette_core.apps.imports import PACKAGE, open_package
 from hassette_core.apps.sync_app import SyncApp
 from hassette_core.config import AppEntry
 from hassette_core.config.model import LogLevel
-from hassette_core.config.problems import expected_of
+from hassette_core.config.problems import UNKNOWN_KEY, dotted, expected_of, known_keys, unknown_key
 from hassette_core.containment import acting_for
 from hassette_core.errors import AppLoadError, describe_error, line_in
 from hassette_core.redaction import is_secret_key, mask_secret_values
+from hassette_core.suggestions import did_you_mean
 
 REHEARSE = "rehearse"
 """The key of an instance that is not one of its settings."""
@@ -206,10 +206,9 @@ def _check_module(app_key: str, module: str, app_dir: Path) -> None:
         raise _error(app_key, f"module must be a name without .py (light, or garden.light), got {module!r}")
     if not any(stat.S_ISREG(_mode_of(file)) for file in (path.with_suffix(".py"), path / "__init__.py")):
         modules = sorted(file.stem for file in app_dir.iterdir() if file.suffix == ".py")
-        close = difflib.get_close_matches(module, modules, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the directory contains {', '.join(modules) or 'no module'}"
+        hint = did_you_mean(module, modules, f"; the directory contains {', '.join(modules) or 'no module'}")
         raise _error(
-            app_key, f"{path}.py does not exist. Set `module` in [apps.{app_key}] to a file name without .py: {hint}"
+            app_key, f"{path}.py does not exist. Set `module` in [apps.{app_key}] to a file name without .py{hint}"
         )
 
 
@@ -319,12 +318,9 @@ def _configure(
 
 
 def _problem(details: Any, config_class: type[AppConfig]) -> str:
-    path = ".".join(str(part) for part in details["loc"]) or "the table"
-    if details["type"] == "extra_forbidden":
-        known = list(config_class.model_fields)
-        close = difflib.get_close_matches(path, known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else "."
-        return f"{path} is not a known key{hint} Known keys: {', '.join(sorted(known)) or 'none'}"
+    path = dotted(details["loc"]) or "the table"
+    if details["type"] in UNKNOWN_KEY:
+        return unknown_key(details["loc"], known_keys(config_class, details["loc"][:-1]))
     if details["type"] == "missing":
         return f"{path} is missing"
     hidden = _is_secret(details, config_class) or isinstance(details["input"], Mapping)

@@ -1,11 +1,11 @@
 """`RunningApps`: the other apps, ``self.apps``."""
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from hassette_core.apps.status import AppStatus
 from hassette_core.errors import AppLookupError
+from hassette_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from hassette_core.apps.app import AnyApp  # an app has a RunningApps
@@ -84,9 +84,7 @@ class RunningApps:
         of_app = [status for status in statuses if status.app_key == app_key]
         if not of_app:
             known = sorted({status.app_key for status in statuses})
-            close = difflib.get_close_matches(str(app_key), known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else "."
-            return f"there is no app {app_key!r} in hassette.toml{hint} Apps: {', '.join(known) or 'none'}"
+            return unknown_app(app_key, known)
         names = [status.instance for status in of_app]
         if instance is None and len(running) > 1:
             return f"the app {app_key!r} has several instances: set instance to one of {', '.join(running)}"
@@ -97,6 +95,12 @@ class RunningApps:
             f"the app {app_key!r} is not running ({found}). To start an app after it, add depends_on = [{app_key!r}] to"
             " the table of that app"
         )
+
+
+def unknown_app(app_key: str, known: Sequence[str]) -> str:
+    """Return the error message about an app that the configuration does not contain."""
+    hint = did_you_mean(str(app_key), known, ".")
+    return f"there is no app {app_key!r} in hassette.toml{hint} Apps: {', '.join(known) or 'none'}"
 
 
 def _is_a(app: "AnyApp[Any]", app_class: type) -> bool:

@@ -14,7 +14,7 @@ from hassette_core.apps.instance import AppEnvironment, AppInstance
 from hassette_core.apps.loading import LoadedInstance, load_apps
 from hassette_core.apps.reloading import GRACE_S, Reloader
 from hassette_core.apps.retries import FIRST_PAUSE_S
-from hassette_core.apps.running_apps import RunningApps
+from hassette_core.apps.running_apps import RunningApps, unknown_app
 from hassette_core.apps.status import AppStatus
 from hassette_core.apps.storage_writer import StorageWriter
 from hassette_core.bus import BusService
@@ -257,4 +257,4 @@ class AppService:
 
     def _check(self, app_key: str) -> None:
         if app_key not in self._entries:
-            raise AppLookupError(f"there is no app {app_key!r} in hassette.toml. Apps: {', '.join(self._entries)}")
+            raise AppLookupError(unknown_app(app_key, sorted(self._entries)))

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterable, Mapping
 
 from hassette_core.apps import LoadedInstance
-from hassette_core.checks.findings import Finding, Level, hint
+from hassette_core.checks.findings import Finding, Level
 from hassette_core.checks.home import HomeSnapshot
 from hassette_core.checks.source import AppSource, EntityUse
 from hassette_core.checks.trial import Trial
 from hassette_core.entities import glob_matcher, is_glob
+from hassette_core.suggestions import did_you_mean
 
 _ENTITY_ID = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 _ALL_OR_NONE = frozenset({"all", "none"})
@@ -36,7 +37,7 @@ def compare(
             if service.service not in home.services.get(service.domain, {}):
                 name = f"{service.domain}.{service.service}"
                 known = [f"{domain}.{each}" for domain, services in home.services.items() for each in services]
-                text = f"app {app_key}: Home Assistant has no service {name!r}{hint(name, known)}"
+                text = f"app {app_key}: Home Assistant has no service {name!r}{did_you_mean(name, known)}"
                 found[app_key, name] = Finding(Level.FAILED, app_key, text, source.file, service.line)
     for subject, topic in trial.topics:
         app_key = subject.partition(".")[0]
@@ -55,12 +56,12 @@ def compare(
             subject = f"{instance.app_key}.{instance.instance}"
             if value not in entities and not {(subject, value), (instance.app_key, value)} & found.keys():
                 text = f"app {subject}: Home Assistant has no entity {value!r}, the value of {key}"
-                found[subject, value] = Finding(Level.FAILED, subject, text + hint(value, entities))
+                found[subject, value] = Finding(Level.FAILED, subject, text + did_you_mean(value, entities))
     return list(found.values())
 
 
 def _missing_entity(subject: str, use: EntityUse, entities: Iterable[str], file: str = "") -> Finding:
-    text = f"app {subject}: Home Assistant has no entity {use.entity_id!r}{hint(use.entity_id, entities)}"
+    text = f"app {subject}: Home Assistant has no entity {use.entity_id!r}{did_you_mean(use.entity_id, entities)}"
     return Finding(Level.FAILED, subject, text, file, use.line)
 
 

@@ -1,7 +1,5 @@
 """`Finding`: a problem that ``hassette check`` reports."""
 
-import difflib
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -34,15 +32,3 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.text} (line {self.line} of {self.file})" if self.line else self.text
-
-
-def hint(name: str, known: Iterable[str], form: str = "{}") -> str:
-    """Return ``; did you mean 'turn_on'?`` for the most similar known name, or an empty string.
-
-    Args:
-        name: The unknown name.
-        known: The known names.
-        form: The text around the suggested name.
-    """
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {form.format(close[0])!r}?" if close else ""

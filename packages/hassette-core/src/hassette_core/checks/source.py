@@ -23,7 +23,7 @@ from hassette_core.checks.attributes import (
     walk_self,
     without_aliases,
 )
-from hassette_core.checks.findings import Finding, Level, hint
+from hassette_core.checks.findings import Finding, Level
 from hassette_core.conditions import above, below, state_is
 from hassette_core.entities import is_glob
 from hassette_core.errors import RegistrationError
@@ -31,6 +31,7 @@ from hassette_core.handlers import is_async
 from hassette_core.moments import AppTime, parse_moment
 from hassette_core.scheduler import AppScheduler
 from hassette_core.states import States
+from hassette_core.suggestions import did_you_mean
 
 _COMPONENTS: dict[str, type] = {
     "api": Api,
@@ -281,12 +282,14 @@ class _Reader:
         if part == "config":
             if not self._any_config and name not in self._config_names:
                 fields = self._app_class.config_class().model_fields
-                suggestion = hint(name, fields, "self.config.{}")
+                suggestion = did_you_mean(name, fields, form="self.config.{}")
                 self._add(f"self.config.{name} does not exist{suggestion}", file, line)
         elif (component := self._components.get(part)) is not None and not hasattr(component, name):
             if part == "logger" and name in vars(logging.getLogger()):
                 return  # an attribute that only a logger object has, and not the class
-            suggestion = hint(name, (each for each in dir(component) if not each.startswith("_")), f"self.{part}.{{}}")
+            suggestion = did_you_mean(
+                name, (each for each in dir(component) if not each.startswith("_")), form=f"self.{part}.{{}}"
+            )
             self._add(f"self.{part}.{name} does not exist{suggestion}", file, line)
 
     def _replacement(self, name: str, known: set[str]) -> str:
@@ -294,7 +297,7 @@ class _Reader:
             return f"; use {_APPDAEMON[name]}"
         if hasattr(AppScheduler, name):
             return f"; use self.scheduler.{name}"
-        return hint(name, (each for each in known if not each.startswith("__")), "self.{}")
+        return did_you_mean(name, (each for each in known if not each.startswith("__")), form="self.{}")
 
     def _coroutine(self, function: ast.expr, self_name: str) -> str | None:
         """Return the text of the called function if it is a coroutine function, else None."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,6 +13,7 @@ from hassette_core.config.lines import Lines
 from hassette_core.config.secrets_file import SecretsError
 from hassette_core.errors import ConfigError
 from hassette_core.redaction import is_secret_key, mask_secret_values
+from hassette_core.suggestions import did_you_mean
 from hassette_executor import SettingError
 
 _EXPECTED = {
@@ -29,8 +29,8 @@ _EXPECTED = {
     "dataclass": "a table",
     "list": "a list",
 }
-
-
+UNKNOWN_KEY = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
+"""The kinds of pydantic's errors for a key that a table does not have."""
 _SHOULD_BE = "Input should be "
 """The start of most messages of pydantic."""
 
@@ -50,10 +50,7 @@ class Problems:
 
     def add_unknown_key(self, path: tuple[str | int, ...], known: list[str]) -> None:
         """Add the problem that a key is not known."""
-        *_, key = path
-        near = get_close_matches(str(key), known, n=1, cutoff=0.6)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        self._add(path, f"{_dotted(path)} is not a known key{hint} Known keys: {', '.join(sorted(known))}")
+        self._add(path, unknown_key(path, known))
 
     def add_not_a_table(self, path: tuple[str, ...], value: object) -> None:
         """Add the problem that the file has a value in place of a table."""
@@ -66,21 +63,21 @@ class Problems:
         if isinstance(error, SecretsError):
             for key_path, problem in error.problems:
                 path = key_path[1:] if key_path[:1] == ("plugins",) else key_path
-                self._add(path, f"{_dotted(path)} {problem}")
-        elif kind in {"extra_forbidden", "unexpected_keyword_argument"}:
+                self._add(path, f"{dotted(path)} {problem}")
+        elif kind in UNKNOWN_KEY:
             self.add_unknown_key(path, known_keys(model, path[:-1]))
         elif kind == "missing":
-            self._add(path, f"{_dotted(path)} is missing: it must be {_described(model, path)}")
+            self._add(path, f"{dotted(path)} is missing: it must be {_described(model, path)}")
         elif isinstance(error, SettingError) or " must be " in str(error):
             # This error comes from the validator of a whole table, and its message begins with the key.
             key = str(error).partition(" ")[0]
-            self._add((*path, key), f"{_dotted(path)}.{error}")
+            self._add((*path, key), f"{dotted(path)}.{error}")
         elif kind == "value_error":
             self._add(path, _must_be(path, str(error), details["input"]))  # raised by the validator of one key
         else:
             expected = expected_of(details)
             text = (
-                f"{_dotted(path)}: {details['msg']}" if expected is None else _must_be(path, expected, details["input"])
+                f"{dotted(path)}: {details['msg']}" if expected is None else _must_be(path, expected, details["input"])
             )
             self._add(path, text)
 
@@ -130,6 +127,17 @@ def missing_token(file: Path | None) -> ConfigError:
     )
 
 
+def unknown_key(path: tuple[str | int, ...], known: list[str]) -> str:
+    """Return the text of the problem that a key is not known.
+
+    Args:
+        path: The path of the key.
+        known: The known keys of its table.
+    """
+    hint = did_you_mean(str(path[-1]), known, ".")
+    return f"{dotted(path)} is not a known key{hint} Known keys: {', '.join(sorted(known)) or 'none'}"
+
+
 def known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
     """Return the known keys of the table at the path."""
     table = _table(model, path)
@@ -172,13 +180,14 @@ def _described(model: type[BaseModel], path: tuple[str | int, ...]) -> str:
     return fields_by_key[str(path[-1])].description or "a value"
 
 
-def _dotted(path: tuple[str | int, ...]) -> str:
+def dotted(path: tuple[str | int, ...]) -> str:
+    """Return a path as it is written in TOML: ``apps.hall.instances[0].light``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
 def _must_be(path: tuple[str | int, ...], expected: str, value: Any) -> str:
     """Return the text of a problem in the form that all packages use. The text shows no secrets and no whole tables."""
-    text = f"{_dotted(path)} must be {expected}"
+    text = f"{dotted(path)} must be {expected}"
     if any(is_secret_key(part) for part in path) or isinstance(value, dict):
         return text
     value = mask_secret_values(value)

@@ -3,12 +3,12 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
 from hassette_core.config.lines import KeyPath
 from hassette_core.config.text_file import read_text_file
+from hassette_core.suggestions import did_you_mean
 
 SECRETS_FILE = Path("secrets.toml")
 ALL_USERS = 0o004
@@ -117,6 +117,5 @@ def _replaced(value: Any, secrets: Mapping[str, Any]) -> Any:
 
 
 def _missing(name: str, file: Path, secrets: Mapping[str, Any]) -> str:
-    close = get_close_matches(name, list(secrets), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else f'. Add the line: {name} = "…"'
+    hint = did_you_mean(name, secrets, f'. Add the line: {name} = "…"')
     return f"needs the secret {name!r}, which {file} does not contain{hint}"

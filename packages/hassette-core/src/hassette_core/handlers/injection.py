@@ -1,6 +1,5 @@
 """`InjectionPlan`: read a handler's parameters at registration, and pass values for them in each run."""
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -14,6 +13,7 @@ from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers.annotations import read_parameters, takes_any_name
 from hassette_core.handlers.callables import Handler, name_of
 from hassette_core.handlers.parameters import Attr, Data, Missing, ParameterMarker, WholeEvent
+from hassette_core.suggestions import did_you_mean
 from hassette_executor import DependencyError
 
 Provides = Literal["change", "event", "nothing"]
@@ -109,11 +109,10 @@ def _check_names(handler: Handler, kwargs: Mapping[str, object], parameters: Seq
     unknown = next((name for name in kwargs if name not in known), None)
     if unknown is None or takes_any_name(handler):
         return
-    close = difflib.get_close_matches(unknown, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"its parameters are {', '.join(known) or 'none'}"
+    hint = did_you_mean(unknown, known, f"; its parameters are {', '.join(known) or 'none'}")
     raise RegistrationError(
         f"kwargs must contain only parameters of the handler, got {unknown!r}: handler {name_of(handler)} does not take"
-        f" it; {hint}"
+        f" it{hint}"
     )
 
 

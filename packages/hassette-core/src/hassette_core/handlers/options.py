@@ -11,7 +11,6 @@ the docstring of every method that takes them::
     def run_in(self, handler: Handler, /, delay: Duration, **options: Unpack[JobOptions]) -> Job: ...
 """
 
-import difflib
 import functools
 import inspect
 import textwrap
@@ -22,6 +21,7 @@ from typing import Annotated, Any, NamedTuple, ParamSpec, TypedDict, TypeVar, ca
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers.callables import check_hook, name_of
 from hassette_core.handlers.durations import Duration, describe_duration, seconds
+from hassette_core.suggestions import did_you_mean
 from hassette_executor import ErrorHook
 
 _DOC_WIDTH = 110
@@ -195,10 +195,9 @@ def _check_call(
             f"{method} must get the handler as its first argument: write {method}({', '.join(given)}, ...)"
         )
     for name in kwargs.keys() - parameters.keys():
-        close = difflib.get_close_matches(name, parameters, n=1)
         keywords = [p.name for p in parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY]
-        hint = f"did you mean {close[0]!r}?" if close else f"its options are {', '.join(keywords)}"
-        raise RegistrationError(f"{method} has no option {name!r}; {hint}")
+        hint = did_you_mean(name, parameters, f"; its options are {', '.join(keywords)}")
+        raise RegistrationError(f"{method} has no option {name!r}{hint}")
 
 
 def _with_options(docstring: str, options: Mapping[str, Option]) -> str:

@@ -9,13 +9,13 @@ A moment is a base and an optional offset::
     … + 00:10 · … - 00:00:30 · … - 45 min                 the base with an offset
 """
 
-import difflib
 import re
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
 from hassette_core.errors import RegistrationError
 from hassette_core.moments.moment import DateTime, EntityTime, Moment, SunTime, TimeOfDay
+from hassette_core.suggestions import did_you_mean
 
 DOMAINS = ("input_datetime", "sensor", "time", "date", "datetime")
 """Domains whose entities can hold a time."""
@@ -89,9 +89,8 @@ def _base(found: re.Match[str], option: str, value: str) -> TimeOfDay | SunTime 
     if word := found["word"]:
         if word in _WORDS:
             return _WORDS[word]
-        close = difflib.get_close_matches(word, _WORDS, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise _not_a_moment(option, value, "; for a time from now, use run_in" if word == "now" else hint)
+        hint = "; for a time from now, use run_in" if word == "now" else did_you_mean(word, _WORDS)
+        raise _not_a_moment(option, value, hint)
     try:
         if found["date"]:
             return DateTime(_date(found))
