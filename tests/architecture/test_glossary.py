@@ -18,12 +18,36 @@ REPLACED = {
 # formats and tools.
 ORDINARY = {
     *("access", "activity", "address", "application", "async", "attempts", "backoff", "backups", "cache"),
-    *("callables", "charts", "check", "cli", "climate", "config", "configuration", "copy", "counter", "creation"),
+    *(
+        "callables",
+        "cancellable",
+        "charts",
+        "check",
+        "cli",
+        "climate",
+        "config",
+        "configuration",
+        "copy",
+        "counter",
+        "creation",
+    ),
     *("encoding", "env", "environment", "examples", "follow", "formats", "formatting", "header", "init", "initial"),
     *("inspection", "json", "lazy", "load", "loading", "login", "main", "measures", "menu", "model"),
     *("otel", "otlp", "output", "overview", "owned", "pace", "paging", "parsing", "planned", "preparation", "problems"),
     *("reader", "references", "render", "rendering", "rest", "scripts", "simulation", "spans", "startup"),
-    *("statements", "static", "stream", "tasks", "templates", "terminal", "texts", "threads", "totals", "upgrade"),
+    *(
+        "statements",
+        "static",
+        "stream",
+        "suggestions",
+        "tasks",
+        "templates",
+        "terminal",
+        "texts",
+        "threads",
+        "totals",
+        "upgrade",
+    ),
     *("versions", "waiters", "web", "websocket", "writer"),
 }
 ALLOWED = {"BadQuestionError": "sync answers questions; it is the word of its users"}

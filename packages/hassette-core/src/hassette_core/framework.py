@@ -26,7 +26,7 @@ from hassette_core.containment import (
 )
 from hassette_core.errors import CoreError
 from hassette_core.home import HomeData, HomeRegistry, HomeService
-from hassette_core.lifecycle import Resource, ServiceSpec, StatusBoard, StatusReport, Supervisor
+from hassette_core.lifecycle import Resource, ServiceSpec, StatusBoard, StatusReport, Supervisor, wait_while_running
 from hassette_core.link import HomeAssistantLink, Transport, WebTransport
 from hassette_core.live import LiveView
 from hassette_core.plugins import load_services, load_sinks
@@ -338,16 +338,7 @@ class Hassette:
 
     async def _wait_for(self, event: asyncio.Event) -> None:
         """Wait for the event. Inside ``async with``, wait at most until `run` ends. If `run` fails, raise its error."""
-        if self._task is None:
-            await event.wait()
-            return
-        waiting = asyncio.create_task(event.wait())
-        try:
-            await asyncio.wait({self._task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-        if self._task.done():
-            self._task.result()
+        await wait_while_running(event, self._task)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hassette_core.errors import MAX_DESCRIPTION, FatalError
 from hassette_core.installed import installed_versions
-from hassette_core.lifecycle import AsyncWithService, Resource, ServiceStatus, StatusBoard, StatusReport
+from hassette_core.lifecycle import AsyncWithService, Resource, ServiceStatus, StatusBoard, StatusReport, first_set
 from hassette_core.link import HomeAssistantLink, HomeConfiguration
 from hassette_core.redaction import Redaction
 from hassette_core.scheduler import SchedulerService
@@ -138,27 +138,17 @@ class HomeFacts(AsyncWithService):
     async def serve(self) -> None:
         """Record the facts after each change, until stopped."""
         known: HomeConfiguration | None = None
-        while await self._wait_for(self._link.ready):
+        while await first_set(self._stopped, self._link.ready) is self._link.ready:
             self._link.configuration_changed.clear()
             home = self._link.configuration
             if home is not None and home != known:
                 known = home
                 self._record(home)
-            await self._wait_for(self._link.configuration_changed)
+            await first_set(self._stopped, self._link.configuration_changed)
 
     async def stop(self) -> None:
         """Make `serve` end."""
         self._stopped.set()
-
-    async def _wait_for(self, event: asyncio.Event) -> bool:
-        """Wait for an event and return True. If `stop` is called, return False."""
-        tasks = [asyncio.ensure_future(each.wait()) for each in (event, self._stopped)]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-        return not self._stopped.is_set()
 
     def _record(self, home: HomeConfiguration) -> None:
         self._executor.set_session_facts(home_assistant=home.version, time_zone=self._time_zone or home.time_zone)

@@ -9,7 +9,7 @@ from hassette_core.apps.service import AppService
 from hassette_core.config import HassetteConfig
 from hassette_core.containment import RecordEvent
 from hassette_core.errors import ConfigError
-from hassette_core.lifecycle import AsyncWithService
+from hassette_core.lifecycle import AsyncWithService, first_set
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class HotReload(AsyncWithService):
         config: The configuration with which the framework has started.
         load: Loads the configuration again.
         report: Records that the configuration could not be loaded.
-        use: Called with each newer configuration before the apps receive it, for its secrets.
+        mask: Called with each newer configuration before the apps receive it, to mask its secrets.
         step_s: See `hassette_core.apps.file_watch.STEP_S`.
     """
 
@@ -36,7 +36,7 @@ class HotReload(AsyncWithService):
         config: HassetteConfig,
         load: Callable[[], HassetteConfig],
         report: RecordEvent,
-        use: Callable[[HassetteConfig], None],
+        mask: Callable[[HassetteConfig], None],
         *,
         step_s: float = STEP_S,
     ) -> None:
@@ -44,7 +44,7 @@ class HotReload(AsyncWithService):
         self._config = config
         self._load = load
         self._report = report
-        self._use = use
+        self._mask = mask
         self._step_s = step_s
         self._changed = asyncio.Event()
         self._stopped = asyncio.Event()
@@ -53,7 +53,7 @@ class HotReload(AsyncWithService):
         self._waiting: tuple[str, ...] = ()
 
     async def start(self) -> None:
-        """Start to watch."""
+        """Start watching."""
         loop = asyncio.get_running_loop()
         self._stopped.clear()
         self._changed.clear()
@@ -70,20 +70,12 @@ class HotReload(AsyncWithService):
 
     async def serve(self) -> None:
         """Reload after each change, until stopped."""
-        stopped = asyncio.ensure_future(self._stopped.wait())
-        try:
-            while not stopped.done():
-                changed = asyncio.ensure_future(self._changed.wait())
-                await asyncio.wait({stopped, changed}, return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
-                if not stopped.done():
-                    self._changed.clear()
-                    await self.reload()
-        finally:
-            stopped.cancel()
+        while await first_set(self._stopped, self._changed) is self._changed:
+            self._changed.clear()
+            await self.reload()
 
     async def stop(self) -> None:
-        """Stop to watch. A reload in progress is cancelled with `serve`."""
+        """Stop watching. A reload in progress is cancelled with `serve`."""
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
@@ -99,7 +91,7 @@ class HotReload(AsyncWithService):
                 self._refuse(str(error))
             else:
                 self._problem = ""
-                self._use(config)
+                self._mask(config)
                 self._compare(config)
                 entries = config.apps
         await self._apps.reload_changed(entries)

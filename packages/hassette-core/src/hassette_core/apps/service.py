@@ -21,6 +21,7 @@ from hassette_core.bus import BusService
 from hassette_core.config import AppEntry
 from hassette_core.errors import AppLookupError
 from hassette_core.home import HomeRegistry
+from hassette_core.lifecycle import first_set
 from hassette_core.scheduler import SchedulerService
 from hassette_core.states import States
 from hassette_executor import CommandExecutor, MakeThreads, ThreadPool
@@ -141,17 +142,9 @@ class AppService:
 
     async def serve(self) -> None:
         """Start the apps once Home Assistant is ready, then wait for `stop`."""
-        stopped = asyncio.ensure_future(self._stopped.wait())
-        try:
-            if self._ready is not None:
-                ready = asyncio.ensure_future(self._ready.wait())
-                await asyncio.wait({ready, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                ready.cancel()
-                if not stopped.done():
-                    await self._start_apps()
-            await stopped
-        finally:
-            stopped.cancel()
+        if self._ready is not None and await first_set(self._stopped, self._ready) is self._ready:
+            await self._start_apps()
+        await self._stopped.wait()
 
     async def stop(self) -> None:
         """End the listeners and jobs of every app, and call the app's ``on_shutdown``.
@@ -241,12 +234,7 @@ class AppService:
             logger.info("Apps started", extra=facts)
 
     async def _apply(self, entries: Mapping[str, AppEntry], restart: str | None = None) -> None:
-        waits = [asyncio.ensure_future(event.wait()) for event in (self.started, self._stopped)]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
+        await first_set(self.started, self._stopped)
         async with self._changing:
             if self._stopped.is_set():
                 return

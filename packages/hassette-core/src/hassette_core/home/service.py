@@ -17,7 +17,7 @@ from hassette_core.home.registries import (
     parse_persons,
     parse_users,
 )
-from hassette_core.lifecycle import AsyncWithService
+from hassette_core.lifecycle import AsyncWithService, CancellableWork
 from hassette_core.link import Connection, HomeAssistantLink
 from hassette_executor import RepeatedLog
 
@@ -57,7 +57,7 @@ class HomeService(AsyncWithService):
         self._link = link
         self._data = data
         self._clock = clock
-        self._serving: asyncio.Task[None] | None = None
+        self._work = CancellableWork()
         self._wake = asyncio.Event()
         self._stale = False
         self._extracts = True
@@ -71,22 +71,11 @@ class HomeService(AsyncWithService):
 
     async def serve(self) -> None:
         """Keep the registries current until `stop`."""
-        # The work runs in a task, so that stop() can cancel it without cancelling the caller of serve().
-        self._serving = serving = asyncio.create_task(self._follow_connections(), name=self.name)
-        try:
-            await asyncio.wait((serving,))
-        finally:
-            serving.cancel()
-            await asyncio.wait((serving,))
-            self._serving = None
-        if not serving.cancelled():
-            serving.result()
+        await self._work.run(self._follow_connections(), self.name)
 
     async def stop(self) -> None:
         """Make `serve` end. May be called twice."""
-        if (serving := self._serving) is not None:
-            serving.cancel()
-            await asyncio.wait((serving,))
+        await self._work.cancel()
 
     async def _follow_connections(self) -> None:
         while True:

@@ -7,14 +7,17 @@ restarts the service after a crash (`RestartPolicy`). The `StatusBoard` shows th
 """
 
 from hassette_core.lifecycle.async_with import AsyncWithService
+from hassette_core.lifecycle.cancellable_work import CancellableWork
 from hassette_core.lifecycle.protocols import DegradableResource, Resource, Service
 from hassette_core.lifecycle.restarts import RestartPolicy
 from hassette_core.lifecycle.status import ServiceStatus, StatusBoard, StatusReport
 from hassette_core.lifecycle.supervised_service import ServiceSpec
 from hassette_core.lifecycle.supervisor import Supervisor, SupervisorObserver
+from hassette_core.lifecycle.waiting import first_set, wait_while_running
 
 __all__ = [
     "AsyncWithService",
+    "CancellableWork",
     "DegradableResource",
     "Resource",
     "RestartPolicy",
@@ -25,4 +28,6 @@ __all__ = [
     "StatusReport",
     "Supervisor",
     "SupervisorObserver",
+    "first_set",
+    "wait_while_running",
 ]

@@ -16,7 +16,7 @@ from hassette_core.errors import (
     UnreachableError,
 )
 from hassette_core.events import Event
-from hassette_core.lifecycle import AsyncWithService
+from hassette_core.lifecycle import AsyncWithService, CancellableWork, wait_while_running
 from hassette_core.link.address import parse_address
 from hassette_core.link.answers import parse_states
 from hassette_core.link.backoff import MAX_REFUSED_S, Backoff
@@ -141,7 +141,7 @@ class HomeAssistantLink(AsyncWithService):
         self._lag = lag or LoopLag()
         self._measures_lag = lag is None and not self._transport.in_process
         self._interruption: Interruption | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._work = CancellableWork()
         self._repeated = RepeatedLog(logger, monotonic_ns=clock.monotonic_ns)
         self._restarts = HomeRestarts(on_event, clock)
 
@@ -194,22 +194,11 @@ class HomeAssistantLink(AsyncWithService):
             AuthenticationError: Home Assistant refused the token. The link does not try again, because Home Assistant
                 can ban a machine after several refused attempts.
         """
-        # The work runs in a task, so that stop() can cancel it without cancelling the caller of serve().
-        self._serving = serving = asyncio.create_task(self._stay_connected(), name=self.name)
-        try:
-            await asyncio.wait((serving,))
-        finally:
-            serving.cancel()
-            await asyncio.wait((serving,))
-            self._serving = None
-        if not serving.cancelled():
-            serving.result()
+        await self._work.run(self._stay_connected(), self.name)
 
     async def stop(self) -> None:
         """Close the connection, and make `serve` end. May be called twice."""
-        if (serving := self._serving) is not None:
-            serving.cancel()
-            await asyncio.wait((serving,))
+        await self._work.cancel()
 
     async def wait_ready(self) -> None:
         """Return once Home Assistant is ready.
@@ -217,16 +206,7 @@ class HomeAssistantLink(AsyncWithService):
         Raises:
             AuthenticationError: Home Assistant refused the token. Only raised if the link is used in ``async with``.
         """
-        if self.serve_task is None:
-            await self.ready.wait()
-            return
-        waiting = asyncio.create_task(self.ready.wait())
-        try:
-            await asyncio.wait((waiting, self.serve_task), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiting.cancel()
-        if self.serve_task.done():
-            self.serve_task.result()
+        await wait_while_running(self.ready, self.serve_task)
 
     async def _stay_connected(self) -> None:
         while True:
