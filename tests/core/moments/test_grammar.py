@@ -1,4 +1,4 @@
-"""The grammar of moments: what it accepts, what it rejects, and with which advice."""
+"""The grammar of moments: the accepted and the rejected texts, and the advice in the errors."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any

@@ -87,7 +87,7 @@ def test_times_of_solar_days_change_gradually_where_polar_night_and_polar_day_be
     times = [SunTime(event).of_solar_day(start + number * DAY, TROMSO) for number in range(365)]
     hours = [(at - utc("2026-01-01 00:00")) / HOUR - 24 * number for number, at in enumerate(times) if at]
     assert len(hours) == 365
-    # At the begin of the polar night or day, the sunrise moves by more than an hour from one day to the next.
+    # At the start of the polar night or day, the sunrise moves by more than an hour from one day to the next.
     assert max(abs(after - before) for before, after in pairwise(hours)) < 2
 
 

@@ -1,4 +1,4 @@
-"""Jobs at moments: the sun, entities and dates, planned again when what they depend on changes."""
+"""Jobs at moments: the sun, entities and dates, planned again when the place, the entity or the date changes."""
 
 from datetime import datetime, time, timedelta
 from typing import Any

@@ -138,7 +138,7 @@ class Hassette:
             count_loss=self.executor.count_loss,
         )
         home_data = HomeData(self.states)
-        self.home = conditions.home = HomeRegistry(home_data)
+        self.home = HomeRegistry(home_data)
         self._home_service = HomeService(self.link, home_data, clock)
         causes = CauseChains(
             config.watchdogs.loop_turns,

@@ -34,7 +34,7 @@ class Condition(ABC):
         An exception, even a `SystemExit`, is counted as ``predicate_failed``, and the trigger leads to no run.
 
         Args:
-            view: The states, the time, the place, the home and the event.
+            view: The states, the time, the place and the event.
         """
 
     @abstractmethod
@@ -42,7 +42,7 @@ class Condition(ABC):
         """Return the condition as a short clause without a full stop, such as ``sensor.lux is below 50``."""
 
     def observe(self, view: ConditionView) -> str:
-        """Return what the condition found, as a short clause: ``it was 80``. Empty if there is nothing to add."""
+        """Return the values that the condition found, as a short clause: ``it was 80``. Empty if there are none."""
         del view
         return ""
 
@@ -57,7 +57,7 @@ class Condition(ABC):
         return ()
 
     def explain(self, view: ConditionView) -> str:
-        """Return why the condition does not hold: ``sensor.lux is below 50: it was 80``."""
+        """Return the reason, if the condition does not hold: ``sensor.lux is below 50: it was 80``."""
         observed = self.observe(view)
         return f"{self.describe()}: {observed}" if observed else self.describe()
 
@@ -134,7 +134,7 @@ class AllOf(_Combined):
         return all(part.holds(view) for part in self._parts)
 
     def explain(self, view: ConditionView) -> str:
-        """Return why the first false part does not hold."""
+        """Return the reason of the first part that does not hold."""
         return next((part.explain(view) for part in self._parts if not part.holds(view)), self.describe())
 
 
@@ -147,7 +147,7 @@ class AnyOf(_Combined):
         return any(part.holds(view) for part in self._parts)
 
     def explain(self, view: ConditionView) -> str:
-        """Return why no part holds: ``a is on (it was off) or b is on (it was unavailable)``."""
+        """Return the reasons of all parts: ``a is on (it was off) or b is on (it was unavailable)``."""
         return " or ".join(
             f"{part.describe()} ({observed})" if (observed := part.observe(view)) else part.describe()
             for part in self._parts

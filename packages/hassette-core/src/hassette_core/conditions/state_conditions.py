@@ -33,7 +33,7 @@ class StateCondition(Condition):
         expected: The expected value as a text after ``is``, such as ``above 50``.
         attribute: The attribute to read; None for the state.
         match: Whether all entities must meet the condition, or at least one.
-        duration_s: How long the value must have lasted, in seconds; None for any time.
+        duration_s: Minimum time for which the value must have lasted, in seconds; None for any time.
         also_reads: The entities that ``accepts`` reads.
 
     Raises:
@@ -73,14 +73,14 @@ class StateCondition(Condition):
         return any(accepted) if self._match == "any" else bool(found) and all(accepted)
 
     def describe(self) -> str:
-        who = self._entities.describe("and" if self._match == "all" else "or")
+        subject = self._entities.describe("and" if self._match == "all" else "or")
         if self._by_rule:
-            who = f"{'every' if self._match == 'all' else 'any'} entity of {who}"
+            subject = f"{'every' if self._match == 'all' else 'any'} entity of {subject}"
         if self._attribute is not None:
-            who = f"{self._attribute} of {who}"
+            subject = f"{self._attribute} of {subject}"
         verb = "is" if self._by_rule or self._match == "any" or self._entities.single else "are"
         lasted = "" if self._duration is None else f" for {describe_duration(self._duration.total_seconds())}"
-        return f"{who} {verb} {self._expected}{lasted}"
+        return f"{subject} {verb} {self._expected}{lasted}"
 
     def observe(self, view: ConditionView) -> str:
         if self._entities.single:
@@ -89,7 +89,7 @@ class StateCondition(Condition):
         if not states:
             return "there is no such entity"
         holds = self.holds(view)
-        # Name the entities that decide: of a condition that does not hold, those that do not meet it.
+        # Name the entities that decide. If the condition does not hold, these are the entities that do not meet it.
         deciding = [entity_id for entity_id, state in states.items() if self._accepts(state, view) is holds]
         shown = [f"{entity_id} {self._found(states[entity_id], view)}" for entity_id in deciding[:MAX_NAMED]]
         more = len(deciding) - len(shown)

@@ -157,7 +157,7 @@ def _as_json(value: object) -> object:
 
 
 def _json_problem(value: object) -> str:
-    """Return why a value can equal no JSON value, or an empty string."""
+    """Return the reason why a value equals no JSON value. Empty if there may be an equal JSON value."""
     if isinstance(value, float) and not math.isfinite(value):
         return f"JSON cannot express {value!r}"
     if value is None or isinstance(value, str | int | float):

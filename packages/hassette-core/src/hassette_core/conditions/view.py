@@ -1,4 +1,4 @@
-"""`ConditionView`: what a condition can see, and `ConditionContext`, which provides it."""
+"""`ConditionView`: the data that a condition can read, and `ConditionContext`, which provides it."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,20 +10,18 @@ from hassette_core.moments import Place
 
 
 class ConditionView(NamedTuple):
-    """The states, the time, the place, the home and the event that a condition can see.
+    """The states, the time, the place and the event that a condition can read.
 
     Attributes:
         states: The current states of all entities, by entity id.
         now: The time (aware, UTC).
         place: The time zone and location of the home; None while they are unknown.
-        home: The areas, devices and labels of the home; None while they are unknown.
         event: The event that triggered a listener. None for a job.
     """
 
     states: Mapping[str, State]
     now: datetime
     place: Place | None = None
-    home: object | None = None
     event: Event | None = None
 
 
@@ -36,14 +34,12 @@ class ConditionContext:
 
     Attributes:
         place: The time zone and location of the home. The scheduler sets it.
-        home: The areas, devices and labels of the home.
     """
 
     def __init__(self, states: Mapping[str, State], clock: TimerClock) -> None:
         self._states = states
         self._clock = clock
         self.place: Place | None = None
-        self.home: object | None = None
 
     def view(self, event: Event | None = None) -> ConditionView:
         """Return the view at this moment.
@@ -51,4 +47,4 @@ class ConditionContext:
         Args:
             event: The event that triggered a listener. None for a job.
         """
-        return ConditionView(self._states, self._clock.now(), self.place, self.home, event)
+        return ConditionView(self._states, self._clock.now(), self.place, event)

@@ -66,7 +66,7 @@ class Moment(Protocol):
         ...
 
     def unknown_reason(self, place: Place, states: StateMap) -> str | None:
-        """Return why the time is unknown at present; None if it is known."""
+        """Return the reason why the time is unknown at present; None if it is known."""
         ...
 
 
@@ -236,7 +236,7 @@ class DateTime:
 class EntityTime:
     """The time that an entity holds: a time of day, a date, or a date and time.
 
-    A time of day comes on every day. A date means the begin of that day. A moment with a date comes only once.
+    A time of day comes on every day. A date means the start of that day. A moment with a date comes only once.
 
     Attributes:
         entity_id: For example ``input_datetime.wake_up`` or ``sensor.phone_next_alarm``.

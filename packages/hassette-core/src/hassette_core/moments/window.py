@@ -28,7 +28,7 @@ class Window:
     If a moment has a date, the window begins or ends at that moment, and the days in between belong to it.
 
     Attributes:
-        start: Begin of the window.
+        start: Start of the window.
         end: End of the window.
         days: The days on which the window may begin; None for every day. The hours after midnight belong to the day
             before.
@@ -84,7 +84,7 @@ def parse_window(start: object, end: object, *, days: object = None) -> Window:
 def _windows(
     start: TimeOfDay | SunTime | DateTime, end: TimeOfDay | SunTime | DateTime, moment: datetime, place: Place
 ) -> list[tuple[datetime, datetime]]:
-    """Return the windows that may contain a moment, each with begin and end."""
+    """Return the windows that may contain a moment, each with its start and end."""
     if isinstance(start, DateTime):
         begin = start.moment(place)
         until = None if begin is None else end.next_after(begin, place, {})
@@ -107,7 +107,7 @@ def _limit(moment: TimeOfDay | SunTime, day: date, place: Place) -> datetime | N
 
 
 def _nominal(moment: TimeOfDay | SunTime, now: datetime, place: Place) -> timedelta:
-    """Return the usual local time of a moment, from the begin of its day."""
+    """Return the usual local time of a moment, from the start of its day."""
     if isinstance(moment, TimeOfDay):
         at = moment.at
         return (

@@ -14,7 +14,7 @@ from hassette_core.scheduler.schedules import AtMoment, Cron, Interval, Schedule
 from hassette_core.scheduler.service import SchedulerService
 
 DayNames = str | Collection[str] | None
-"""DayNames of the week, such as ``"mon-fri"`` or ``["sat", "sun"]``; None for every day."""
+"""Days of the week, such as ``"mon-fri"`` or ``["sat", "sun"]``; None for every day."""
 
 
 class AppScheduler:

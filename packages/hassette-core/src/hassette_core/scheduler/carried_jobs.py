@@ -24,9 +24,9 @@ class SuspendedJob(NamedTuple):
 
 
 class CarriedJobs:
-    """Jobs that run once, and that an app has from its older version.
+    """Jobs for a single run that an app has taken over from its older version.
 
-    The newer version has no `Job` object of them, so it cannot cancel them. They end when it registers a job of the
+    The newer version has no `Job` object for them, so it cannot cancel them. They end when it registers a job of the
     same name.
 
     Args:

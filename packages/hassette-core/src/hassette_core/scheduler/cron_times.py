@@ -1,4 +1,4 @@
-"""`next_cron_time`: the next run of a cron expression that follows the clock on the wall.
+"""`next_cron_time`: the next time at which the clock on the wall matches a cron expression.
 
 cronsim also computes with a time zone, but it leaves runs out after a change of half an hour, as on Lord Howe Island.
 """

@@ -1,4 +1,4 @@
-"""`KeptJobs`: what the scheduler keeps over a restart: paused jobs and groups, and persistent timers."""
+"""`KeptJobs`: paused jobs and groups, and persistent timers, which survive a restart."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ class KeptTimer:
         method: The name of the method of the app that is the handler.
         due_us: The time of the run, in microseconds since the Unix epoch.
         schedule: The schedule, as the registration shows it.
-        options: The options of the job that are values of JSON.
+        options: The options of the job that are JSON values.
     """
 
     app: str

@@ -27,7 +27,7 @@ class Jitter(NamedTuple):
 
     @property
     def lead_s(self) -> float:
-        """How long before its scheduled time a run may start, in seconds."""
+        """Longest time between the start of a run and its later scheduled time, in seconds."""
         return max(0.0, -self.low_s)
 
     def draw(self, earliest_s: float) -> float:
@@ -42,7 +42,7 @@ NO_JITTER = Jitter()
 
 
 class Misfires(NamedTuple):
-    """How late a run may start.
+    """The limit for late runs.
 
     Attributes:
         limit_s: Seconds; None for any delay.
@@ -56,7 +56,7 @@ class Misfires(NamedTuple):
 
 
 RUN_LATE = Misfires()
-"""A run starts however late it is."""
+"""No limit: a late run always starts."""
 
 
 def parse_jitter(option: str, jitter: object) -> Jitter:
@@ -170,7 +170,7 @@ class JobOptions(RunOptions, total=False):
         bool,
         Option(
             "For `run_in` and `run_once`: keep the job over a restart of Hassette and over a reload of the app. The"
-            " handler must be a method of the app, and ``kwargs`` must be values of JSON. A run that was due while"
+            " handler must be a method of the app, and ``kwargs`` must be JSON values. A run that was due while"
             " Hassette was stopped starts late, depending on ``misfire``.",
             check_flag,
             False,
@@ -205,7 +205,7 @@ def jitter_of(options: JobOptions) -> Jitter:
 
 
 def misfires_of(options: JobOptions) -> Misfires:
-    """Return how late a run may start."""
+    """Return the limit for late runs."""
     limit: Any = options.get("misfire_limit")
     limit_s = DEFAULT_MISFIRE_LIMIT_S if limit is None else seconds("misfire_limit", limit, zero=True)
     return Misfires({"once": None, "run_late": limit_s, "skip": LATE_S}[options.get("misfire", "once")])

@@ -1,4 +1,4 @@
-"""Persistent timers: describe a job by values of JSON, so that the next start can register it again."""
+"""Persistent timers: describe a job by JSON values, so that the next start can register it again."""
 
 import inspect
 import json
@@ -42,7 +42,7 @@ def check_persistent(handler: Handler, schedule: Schedule, options: JobOptions) 
     kwargs: Any = dict(options.get("kwargs") or {})
     for name, value in kwargs.items():
         if not _survives_json(value):
-            raise RegistrationError(f"kwargs must have values of JSON for persist, got {name}={value!r}")
+            raise RegistrationError(f"kwargs must contain JSON values for persist, got {name}={value!r}")
 
 
 def kept_timer(handler: Handler, job: PlannedJob, options: JobOptions) -> KeptTimer:

@@ -8,7 +8,7 @@ from hassette_core.clock import STEP, TimerClock
 from hassette_core.handlers import Handler, describe_duration
 from hassette_core.moments import Place, StateMap, SunTime
 from hassette_core.roster import RunLane
-from hassette_core.scheduler.job_conditions import JobCondition
+from hassette_core.scheduler.job_condition import JobCondition
 from hassette_core.scheduler.options import NO_JITTER, RUN_LATE, Jitter, Misfires
 from hassette_core.scheduler.schedules import AtMoment, Calendar, Interval, Schedule, StartAt
 from hassette_executor import DueTrigger, ExecuteJob, JobRegistration
@@ -156,7 +156,7 @@ class PlannedJob:
     def run_due(self, plan: Plan, missed: MissedRuns) -> None:
         """Offer the due run to the lane, unless the job is paused, the run is too late, or its condition is false.
 
-        MissedRuns runs do not run later, because the due run replaces all of them.
+        Missed runs do not run later, because the due run replaces all of them.
         """
         trigger = DueTrigger(microseconds(plan.at))
         late = f"the newest missed run was due {describe_duration(round(missed.late_s))} ago"
@@ -235,7 +235,7 @@ class PlannedJob:
         Args:
             place: The home's time zone and location.
             since: The new plan must be after this moment. If the plan is before now, the run is late and starts now.
-            back: How far the wall clock was set back; negative if it was set forward.
+            back: Time by which the wall clock was set back; negative if it was set forward.
         """
         self._back += back
         assert not isinstance(self.schedule, Interval)  # the wall clock does not move an interval

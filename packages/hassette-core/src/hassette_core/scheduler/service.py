@@ -17,7 +17,7 @@ from hassette_core.lifecycle import AsyncWithService
 from hassette_core.moments import Place
 from hassette_core.roster import Roster, registration_fields
 from hassette_core.scheduler.carried_jobs import CarriedJobs, SuspendedJob, carry_over
-from hassette_core.scheduler.job_conditions import JobCondition, JobConditions
+from hassette_core.scheduler.job_condition import JobCondition
 from hassette_core.scheduler.kept_jobs import KeptJobs, PausedKind
 from hassette_core.scheduler.options import DEFAULT_MODE, JobOptions, jitter_of, misfires_of, settings_of
 from hassette_core.scheduler.parsing import ScheduleParser
@@ -25,7 +25,7 @@ from hassette_core.scheduler.persistence import check_persistent, kept_timer
 from hassette_core.scheduler.planned_job import PlannedJob, UpcomingJob, microseconds
 from hassette_core.scheduler.schedules import Interval, Schedule
 from hassette_core.scheduler.timetable import Timetable, Watch
-from hassette_executor import CommandExecutor, JobRegistration
+from hassette_executor import CommandExecutor, JobRegistration, RepeatedLog
 
 logger = logging.getLogger(__name__)
 _DUE = attrgetter("due_us")
@@ -77,7 +77,7 @@ class SchedulerService(AsyncWithService):
         self._carried = CarriedJobs(lambda job: self._timetable.cancel(job))
         self._conditions = conditions or ConditionContext({}, self.clock)
         self._conditions.place = self.place
-        self._checks = JobConditions(self._conditions, self.clock)
+        self._log = RepeatedLog(logger, monotonic_ns=self.clock.monotonic_ns)
 
     async def start(self) -> None:
         """Run jobs from now on. Jobs may be registered before the start. A job that is already due runs now, once."""
@@ -145,7 +145,7 @@ class SchedulerService(AsyncWithService):
             self._conditions.view().states,
             jitter=jitter_of(options),
             misfires=misfires_of(options),
-            condition=None if where is None else JobCondition(cast("Condition", where), self._checks),
+            condition=None if where is None else JobCondition(cast("Condition", where), self._conditions, self._log),
             group=options.get("group"),
         )
         self._timetable.plan_first(job)
@@ -228,7 +228,7 @@ class SchedulerService(AsyncWithService):
     def carry_over(self, jobs: Sequence[SuspendedJob], rebind: Callable[[Handler], Handler | None]) -> None:
         """Continue suspended jobs in the newer version of their app, which has registered its jobs.
 
-        A recurring job that the newer version has registered, too, keeps the rhythm of its interval, and a run that
+        A recurring job that the newer version has registered, too, keeps the due times of its interval, and a run that
         became due meanwhile starts now. A job that runs once and that the newer version has not registered keeps its
         time. It ends when the app registers a job of the same name.
 
