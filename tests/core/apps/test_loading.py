@@ -88,7 +88,7 @@ def test_app_dir_that_cannot_be_examined_is_not_called_missing(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "stat", fail)
         _, failed = load(app_dir.path, lamp=entry("good", "Good", config={"light": "light.a"}))
-    assert f"cannot look for its module: Input/output error: {app_dir.path}" in only_error(failed)
+    assert f"cannot read the directory of its module: Input/output error: {app_dir.path}" in only_error(failed)
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,7 @@ def test_value_is_the_same_after_a_restart(disk: Disk, value: Any) -> None:
     assert disk.storage["x"] == value
     found = disk.again()["x"]
     assert found == value
-    assert type(found) is type(disk.again()["x"])
+    assert type(found) is type(disk.storage["x"])
     assert list(disk.storage) == ["x"]
 
 
@@ -171,7 +171,7 @@ def test_key_must_be_a_text(disk: Disk) -> None:
     storage: Any = disk.storage
     with pytest.raises(StorageError, match="a key of storage must be a text, got 1"):
         storage[1] = 2
-    assert 1 not in storage
+    assert list(storage) == []
 
 
 LIST_CHANGES: dict[str, Callable[[list[Any]], object]] = {

@@ -14,7 +14,7 @@ from hassette_executor import ThreadPool
 logger = logging.getLogger(__name__)
 
 CANCEL_S = 0.5
-"""How long code of an app may take to end after its cancellation, in seconds."""
+"""Time limit for code of an app to end after its cancellation, in seconds."""
 
 
 class AppProblem(NamedTuple):
@@ -49,7 +49,7 @@ async def call_app(
         call: The code. It may return an awaitable.
         timeout_s: Time limit, in seconds. After this time, the code is cancelled.
         threads: The code is called in one of these threads. None calls it on the event loop.
-        cancel_s: How long the code may take to end after its cancellation, in seconds.
+        cancel_s: Time limit for the code to end after its cancellation, in seconds.
 
     Raises:
         asyncio.CancelledError: The caller was cancelled. The code was cancelled too.

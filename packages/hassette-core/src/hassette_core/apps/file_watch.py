@@ -13,8 +13,7 @@ logger = logging.getLogger(__name__)
 STEP_S = 0.5
 """A change is reported when no further change has followed for this time, in seconds. The thread wakes up as often."""
 PATIENCE = 8
-"""Number of steps for which the watch waits for the missing file of an imported module, as while an editor replaces
-it."""
+"""Number of steps for which the watch waits for the missing file of an imported module. An editor may replace it."""
 
 _Signature = tuple[tuple[int, int, int] | None, ...]
 
@@ -22,8 +21,8 @@ _Signature = tuple[tuple[int, int, int] | None, ...]
 class FileWatch:
     """Watches a directory with all its folders, and single files, in a thread.
 
-    It reports that something may have changed, and not what. The receiver compares contents. So it does not matter how
-    an editor, ``rsync`` or ``git checkout`` writes files, and a lost notice is made good by the next one.
+    It reports that files may have changed, but not which files. The receiver compares contents. So the way in which an
+    editor, ``rsync`` or ``git checkout`` writes files does not matter, and a missed change is found at the next report.
 
     Args:
         folder: The directory. It may be missing, be removed, and be created again.
@@ -108,7 +107,7 @@ class FileWatch:
         return False
 
     def _signature(self) -> _Signature:
-        """Return what differs between two versions of the single files."""
+        """Return values that change with each new version of the single files."""
         return tuple(_version_of(file) for file in self._files)
 
 

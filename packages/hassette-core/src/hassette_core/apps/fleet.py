@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from hassette_core.apps.app import AnyApp
@@ -27,7 +27,7 @@ class AppFleet:
         first_retry_s: Pause after the first failed start of an app, in seconds; see `Retries`.
 
     Attributes:
-        started: Set once every app is running, has failed to start, or waits for an app that has failed.
+        started: Set once every app is running, has failed to start, or waits for a failed app.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class AppFleet:
         self._open = True
 
     def add(self, instance: AppInstance) -> None:
-        """Add an instance. `begin` starts it."""
+        """Add an instance. `start_all` starts it."""
         self._instances.append(instance)
         self._not_loaded.pop((instance.loaded.app_key, instance.loaded.instance), None)
         self._not_loaded.pop((instance.loaded.app_key, ""), None)
@@ -89,7 +89,7 @@ class AppFleet:
     async def start_all(self) -> None:
         """Start all instances, and wait until `started` is set."""
         for instance in self._instances:
-            self.begin(instance)
+            self._begin(instance)
         self._notify()
         try:
             while self._open and not self.started.is_set():
@@ -98,12 +98,10 @@ class AppFleet:
             await self._cancel_starts(self._instances)
             raise
 
-    def begin(self, instance: AppInstance) -> None:
-        """Start an instance in a task, which repeats failed starts."""
-        self._run_start(instance, self._start(instance))
-
-    async def wait_settled(self, instance: AppInstance) -> None:
-        """Wait until an instance is running, has failed to start, or waits for an app that has failed."""
+    async def start(self, instance: AppInstance) -> None:
+        """Add and start an instance. Wait until it is running, has failed to start, or waits for a failed app."""
+        self.add(instance)
+        self._begin(instance)
         while self._open and not self._is_settled(instance):
             await self._changed.wait()
 
@@ -113,7 +111,7 @@ class AppFleet:
         Args:
             old: The older version.
             new: The newer version.
-            grace_s: How long runs in progress may take to end, in seconds.
+            grace_s: Time limit of runs in progress, in seconds.
             timeout_s: Time limit of ``on_shutdown``, in seconds.
 
         Returns:
@@ -131,7 +129,7 @@ class AppFleet:
             self._objects.get(new.loaded.app_key, {}).pop(new.loaded.instance, None)
             assert problem is not None  # the newer version is not running
             new.status.status, new.status.detail = "retrying", problem.text
-            self._run_start(new, self._start(new, problem))
+            self._begin(new, problem)
         self._notify()
         return problem
 
@@ -167,9 +165,10 @@ class AppFleet:
             left_s = max(0.0, left_s - (loop.time() - began_s))
         self._notify()
 
-    def _run_start(self, instance: AppInstance, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, instance: AppInstance, problem: AppProblem | None = None) -> None:
+        """Start an instance in a task, which repeats failed starts. With a problem, begin with a pause."""
         task = GuardedTask(
-            work,
+            self._start(instance, problem),
             loop=asyncio.get_running_loop(),
             name=f"start {instance.status.subject}",
             context=self._context.copy(),

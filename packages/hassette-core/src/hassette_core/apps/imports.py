@@ -1,4 +1,4 @@
-"""Import the modules in ``app_dir``, each exactly once, whatever name an import statement uses.
+"""Import the modules in ``app_dir``, each exactly once, even if import statements use different names for one module.
 
 The module ``app_dir/notifier.py`` is ``hassette_apps.notifier``. Apps may also import it by its plain name. Then
 ``sys.modules["notifier"]`` is the same module, so ``from notifier import RUNNING`` gives the variable of the running

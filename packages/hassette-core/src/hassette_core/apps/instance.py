@@ -144,7 +144,7 @@ class AppInstance:
         The runs end first, within the limit. After ``on_shutdown``, the tasks that the app has created are cancelled.
 
         Args:
-            grace_s: How long runs in progress may take to end before they are cancelled, in seconds.
+            grace_s: Time limit for runs in progress, in seconds. The remaining runs are cancelled.
             timeout_s: Time limit of ``on_shutdown``, in seconds.
         """
         for roster in (self._environment.bus.roster, self._environment.scheduler.roster):

@@ -28,7 +28,7 @@ from hassette_core.redaction import is_secret_key, mask_secret_values
 from hassette_core.suggestions import did_you_mean
 
 REHEARSE = "rehearse"
-"""The key of an instance that is not one of its settings."""
+"""A key of an instance. The framework reads it, and the app's settings do not contain it."""
 
 
 class LoadedInstance(NamedTuple):
@@ -172,7 +172,7 @@ def _load_class(app_key: str, entry: AppEntry, app_dir: Path) -> type[AnyApp[Any
     try:
         _check_module(app_key, entry.module, app_dir)
     except OSError as error:  # for example a directory without read permission
-        raise _error(app_key, f"cannot look for its module: {error.strerror}: {error.filename}") from None
+        raise _error(app_key, f"cannot read the directory of its module: {error.strerror}: {error.filename}") from None
     module = _import(app_key, entry.module, app_dir)
     found: Any = getattr(module, entry.class_name, None)
     where = f"{app_dir / Path(*entry.module.split('.'))}.py"

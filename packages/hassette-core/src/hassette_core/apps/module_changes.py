@@ -1,4 +1,4 @@
-"""`ModuleChanges`: which imported modules of apps differ from their files, and which modules import them."""
+"""`ModuleChanges`: the imported modules of apps that differ from their files, and the modules that import them."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -12,8 +12,8 @@ from hassette_core.apps.imports import PACKAGE, AppSourceLoader, digest_of, load
 class ModuleChanges:
     """Compares the imported modules of apps with their files.
 
-    A comparison of contents is exact, whatever way an editor writes its files: an unchanged file that was saved again
-    is no change, and no notice of the operating system can be missed.
+    The comparison of contents is exact: an unchanged file that was saved again is no change, and a change is found even
+    if the operating system did not report it.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class ModuleChanges:
 
 
 def missing_files() -> bool:
-    """Return whether the file of an imported module is missing or empty, as while an editor replaces it."""
+    """Return whether the file of an imported module is missing or empty. An editor may be replacing it."""
     return any(_source_of(module) == b"" for module in loaded_modules().values() if _loader_of(module) is not None)
 
 

@@ -23,7 +23,7 @@ class Reloader:
     """Brings the running apps up to date with their code and their tables.
 
     A newer version is imported, and its settings are validated, before the older version stops. If it cannot be
-    loaded or started, the older version runs on.
+    loaded or started, the older version keeps running.
 
     Args:
         fleet: The app instances.
@@ -53,7 +53,7 @@ class Reloader:
         Args:
             old: The tables ``[apps.<key>]`` of the running apps.
             new: The tables of the apps that run from now on.
-            configured: All tables, also those of apps that were stopped by hand.
+            configured: All tables, also those of apps that `AppService.stop_app` has stopped.
             restart: Keys of apps that are restarted even if nothing has changed.
         """
         for app_key in restart:
@@ -154,14 +154,10 @@ class Reloader:
             instance = AppInstance(app, self._environment)
             old = running.get(app.instance)
             if old is None:
-                self._fleet.add(instance)
-                self._fleet.begin(instance)
-                await self._fleet.wait_settled(instance)
+                await self._fleet.start(instance)
             elif old.app is None:  # it waits or retries
                 await self._fleet.remove(old, GRACE_S, self._timeout_s)
-                self._fleet.add(instance)
-                self._fleet.begin(instance)
-                await self._fleet.wait_settled(instance)
+                await self._fleet.start(instance)
             elif restart or old.loaded != app:
                 await self._replace(old, instance, cause, affected)
         names = {app.instance for app in loaded} | failures.keys()

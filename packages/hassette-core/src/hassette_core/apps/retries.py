@@ -1,4 +1,4 @@
-"""`Retries`: the pauses between the attempts to start an app, and the causes that were already reported."""
+"""`Retries`: the pauses between the attempts to start an app, and the causes that have already been reported."""
 
 import asyncio
 import re

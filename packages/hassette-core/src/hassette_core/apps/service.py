@@ -115,7 +115,7 @@ class AppService:
 
     @property
     def started(self) -> asyncio.Event:
-        """Set once every app is running, has failed to start, or waits for an app that has failed."""
+        """Set once every app is running, has failed to start, or waits for a failed app."""
         return self._fleet.started
 
     @property
@@ -171,9 +171,7 @@ class AppService:
             The status after the first attempt: ``running``, ``waiting`` or ``retrying``, with the reason.
         """
         instance = AppInstance(app, self._environment)
-        self._fleet.add(instance)
-        self._fleet.begin(instance)
-        await self._fleet.wait_settled(instance)
+        await self._fleet.start(instance)
         return instance.status
 
     async def reload_changed(self, entries: Mapping[str, AppEntry] | None = None) -> None:

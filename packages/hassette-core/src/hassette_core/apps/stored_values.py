@@ -1,4 +1,4 @@
-"""Values that `self.storage` can keep: their checks, their form in the file, and containers that notice changes."""
+"""Values that `self.storage` can keep: their checks, their form in the file, and containers that report changes."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ _MAX_DEPTH = 100
 
 
 class Changes:
-    """Notified by the containers of one storage.
+    """Receives the changes of the containers of one storage.
 
     Args:
         changed: Called after each change.
@@ -29,17 +29,17 @@ class Changes:
         self._changed = changed
 
     def note(self) -> None:
-        """Note a change."""
+        """Report a change."""
         self._changed()
 
 
 def stored(value: object, where: str, changes: Changes, depth: int = 0) -> Any:
-    """Return a value as the storage keeps it: lists and tables are copied into containers that notice changes.
+    """Return a value as the storage keeps it: lists and tables are copied into containers that report changes.
 
     Args:
         value: The value.
         where: The place of the value, such as ``storage['seen'][0]``.
-        changes: Notified by the containers.
+        changes: Receives the changes of the containers.
         depth: Number of containers around the value.
 
     Raises:
