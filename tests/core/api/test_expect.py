@@ -1,4 +1,4 @@
-"""Service calls with an expected effect: confirmation, repetition, and what is recorded of each attempt."""
+"""Service calls with an expected effect: the confirmation, the repetition, and the record of each attempt."""
 
 import asyncio
 from collections.abc import AsyncGenerator

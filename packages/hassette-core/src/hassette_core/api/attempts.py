@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from hassette_core.api.expectations import Expectation
-from hassette_core.api.requests import CallOutcome, Requests, Timing, check_json, context_id_of, made_up_context_id
+from hassette_core.api.requests import CallOutcome, Requests, Timing, check_json, context_id_of, new_context_id
 from hassette_core.errors import (
     CallFailedError,
     LinkError,
@@ -16,7 +16,7 @@ from hassette_core.errors import (
 )
 from hassette_core.states import StateCache, StateWatch
 
-PASSING_ERRORS = frozenset({"home_assistant_error", "timeout", "unknown_error"})
+TEMPORARY_ERRORS = frozenset({"home_assistant_error", "timeout", "unknown_error"})
 """Home Assistant's error codes for a failure inside a service, such as a device that does not answer. The same call may
 succeed later. All other codes mean that the call itself is wrong."""
 CALL_TIMEOUT_S = 60.0
@@ -30,7 +30,7 @@ class ServiceResult(NamedTuple):
         context_id: The id of the call's context. When the call causes an event, the event's context has this id, or is
             a child of the context with this id. Empty if the effect was confirmed although the answer was lost.
         response: The response of the service if the call has ``return_response=True``, else None.
-        attempts: How often the call was sent.
+        attempts: Number of times that the call was sent.
         confirmed_after_s: Time from sending to the expected states, in seconds. None without ``expect``, and in a
             rehearsal, which checks no states.
     """
@@ -42,12 +42,12 @@ class ServiceResult(NamedTuple):
 
 
 class Confirmation(NamedTuple):
-    """How the effect of a call is confirmed.
+    """The rule that confirms the effect of a call.
 
     Attributes:
         expectation: The expected states.
-        within_s: How long each attempt may take, in seconds.
-        retries: How often the call may be repeated.
+        within_s: Time limit of each attempt, in seconds.
+        retries: Maximum number of repetitions of the call.
     """
 
     expectation: Expectation
@@ -111,7 +111,7 @@ class Attempts:
                     reason = "the app rehearses, and Api.rehearsal_responses has no response of this service"
                     raise RehearsalError(self._action, reason)  # noqa: TRY301  the call is recorded in `finally`
                 response = responses[self._service]
-            return ServiceResult(made_up_context_id(), response)
+            return ServiceResult(new_context_id(), response)
         except RehearsalError as error:
             outcome = outcome._replace(error=str(error))
             raise
@@ -122,10 +122,10 @@ class Attempts:
             self._record(timing, outcome)
 
     async def send_until_confirmed(self, confirmation: Confirmation) -> ServiceResult:
-        """Send the call, and repeat it until the expected states are there.
+        """Send the call, and repeat it until the expected states are seen.
 
         Raises:
-            NotConfirmedError: The expected states did not follow.
+            NotConfirmedError: The expected states were not seen.
             LinkError: The last attempt failed, or an error shows that the call itself is wrong.
         """
         attempt = 1
@@ -174,7 +174,7 @@ class Attempts:
             self._record(timing, outcome, answered_ns)
 
     async def _wait_for_effect(self, watch: StateWatch, confirmation: Confirmation, timing: Timing) -> int | None:
-        """Return when the expected states were there, by the monotonic clock; None if they were not there in time."""
+        """Return the time at which the expected states were seen, by the monotonic clock; None if they were not."""
         clock, expectation = self._requests.clock, confirmation.expectation
         ends_ns = timing.sent_ns + round(confirmation.within_s * 1e9)
         over = False
@@ -224,4 +224,4 @@ class Attempts:
 def _may_still_be_carried_out(error: LinkError) -> bool:
     if isinstance(error, NotConnectedError):
         return error.sent
-    return isinstance(error, NoAnswerError) or (isinstance(error, CallFailedError) and error.code in PASSING_ERRORS)
+    return isinstance(error, NoAnswerError) or (isinstance(error, CallFailedError) and error.code in TEMPORARY_ERRORS)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from hassette_core.api.requests import ApiMethods, made_up_context_id
+from hassette_core.api.requests import ApiMethods, new_context_id
 from hassette_core.errors import CallFailedError, LinkError, NoAnswerError
 from hassette_core.handlers import Duration, seconds
 from hassette_core.link.reads import READS, reads_only
@@ -12,7 +12,7 @@ from hassette_core.link.reads import READS, reads_only
 CONTEXT_COMMANDS = frozenset({"call_service", "execute_script", "fire_event"})
 """Commands whose answer contains a context."""
 TEMPLATE_S = 10.0
-"""How long Home Assistant may take to render a template, by default, in seconds."""
+"""Default time limit of a template, in seconds."""
 
 
 class CommandApi(ApiMethods):
@@ -31,7 +31,7 @@ class CommandApi(ApiMethods):
         Args:
             template: The template.
             variables: Values that the template can use, by name.
-            timeout: How long Home Assistant may take, in seconds.
+            timeout: Time limit for Home Assistant, in seconds.
 
         Returns:
             The text. Home Assistant reads a text that looks like a number as a number, so ``21.50`` becomes ``21.5``.
@@ -107,7 +107,7 @@ class CommandApi(ApiMethods):
             {},
             {"type": command, **fields},
             lambda: self._requests.command(action, command, **fields),
-            lambda: {"context": {"id": made_up_context_id()}} if command in CONTEXT_COMMANDS else None,
+            lambda: {"context": {"id": new_context_id()}} if command in CONTEXT_COMMANDS else None,
         )
 
     async def rest(

@@ -48,11 +48,11 @@ class Expectation:
         self.entity_ids = tuple(dict.fromkeys(check.entity_id for check in checks))
 
     def holds(self, states: Mapping[str, State | None]) -> bool:
-        """Return whether all expected values are there at once. A function of an app may raise any exception."""
+        """Return whether the states have all expected values at once. A function of an app may raise any exception."""
         return all(self._holds(check, states) for check in self._checks)
 
     def unmet(self, states: Mapping[str, State | None]) -> tuple[dict[str, str], dict[str, Any]]:
-        """Return the expected values that are not there, and the values in their place; see `NotConfirmedError`."""
+        """Return the expected values that the states do not have, and the actual values; see `NotConfirmedError`."""
         unmet = [check for check in self._checks if not self._holds(check, states)]
         return {check.name: check.text for check in unmet}, {
             check.name: check.value_in(states[check.entity_id]) for check in unmet

@@ -1,4 +1,4 @@
-"""`Requests`: send requests through the link, and record what a run does in the home."""
+"""`Requests`: send requests through the link, and record the changes that a run makes in the home."""
 
 import json
 import secrets
@@ -32,7 +32,7 @@ class CallOutcome(NamedTuple):
 
 
 class Requests:
-    """Sends requests through the link, and records what a run does in the home.
+    """Sends requests through the link, and records the changes that a run makes in the home.
 
     Args:
         link: The connection.
@@ -136,13 +136,13 @@ class Requests:
         """Record a call.
 
         Args:
-            timing: When the call was sent.
+            timing: The time at which the call was sent.
             domain: The domain of the service.
             service: The name of the service.
             target: The target.
             data: The fields of the service.
             outcome: The result.
-            answered_ns: When Home Assistant answered, by the monotonic clock. None for now.
+            answered_ns: The time of Home Assistant's answer, by the monotonic clock. None for now.
         """
         ended_ns = self.clock.monotonic_ns() if answered_ns is None else answered_ns
         self._record(
@@ -183,7 +183,7 @@ class ApiMethods:
 
 
 class Timing(NamedTuple):
-    """When a call was sent.
+    """The time at which a call was sent.
 
     Attributes:
         at_us: By the wall clock, in microseconds since the Unix epoch.
@@ -205,7 +205,7 @@ def check_json(data: Mapping[str, Any]) -> None:
         raise ValueError(f"the message must have at most {MAX_SENT_BYTES} bytes, got {size}")
 
 
-def made_up_context_id() -> str:
+def new_context_id() -> str:
     """Return a context id for a call that is not sent. It has the form of Home Assistant's ids."""
     return "".join(secrets.choice("0123456789ABCDEFGHJKMNPQRSTVWXYZ") for _ in range(26))
 

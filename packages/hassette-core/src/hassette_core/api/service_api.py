@@ -11,7 +11,7 @@ from hassette_core.containment import is_rehearsing
 from hassette_core.handlers import Duration, seconds
 
 WITHIN_S = 5.0
-"""How long an attempt of a call with ``expect`` waits for the effect, by default, in seconds."""
+"""Default time limit of each attempt of a call with ``expect``, in seconds."""
 SWITCHES = frozenset(
     {
         *("automation", "camera", "climate", "fan", "humidifier", "input_boolean", "light", "media_player", "remote"),
@@ -97,14 +97,14 @@ class ServiceApi(ApiMethods):
             expect: The expected states by entity id, or one state for all entities of the target. The states may
                 already be as expected before the call. A number is compared with a state as a number. A function
                 receives the state as a string, or the value of the attribute.
-            within: How long each attempt waits for the expected states, in seconds from sending, 5 by default.
-            retries: How often the call is repeated if the expected states are not seen. A call that failed is only
+            within: Time limit for the expected states in each attempt, in seconds from sending, 5 by default.
+            retries: Maximum number of repetitions if the expected states are not seen. A call that failed is only
                 repeated if the service itself failed (the error codes ``home_assistant_error``, ``timeout`` and
                 ``unknown_error``) or if the answer was lost.
             fields: Fields of the service, for example ``brightness=120``.
 
         Returns:
-            The id of the call's context, the response if one was requested, and when the effect was confirmed.
+            The id of the call's context, the response if one was requested, and the time until the confirmation.
 
         Raises:
             CallFailedError: Home Assistant refused the call: the service does not exist, a field is wrong, or a device

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-from hassette_core.api.requests import ApiMethods, context_id_of, made_up_context_id
+from hassette_core.api.requests import ApiMethods, context_id_of, new_context_id
 from hassette_core.events import Context, State
 from hassette_core.link.answers import parse_one_state, parse_states
 
@@ -81,7 +81,7 @@ class StateApi(ApiMethods):
         def rehearsed() -> State:
             now = self._requests.clock.now()
             return State(
-                entity_id, str(state), MappingProxyType(dict(attributes or {})), now, now, Context(made_up_context_id())
+                entity_id, str(state), MappingProxyType(dict(attributes or {})), now, now, Context(new_context_id())
             )
 
         return await self._requests.change(
@@ -141,7 +141,7 @@ class StateApi(ApiMethods):
 
         recorded = {"event_type": event_type, **({"event_data": event_data} if event_data else {})}
         return await self._requests.change(
-            "fire_event", {}, recorded, send, made_up_context_id, lambda context_id: context_id
+            "fire_event", {}, recorded, send, new_context_id, lambda context_id: context_id
         )
 
 

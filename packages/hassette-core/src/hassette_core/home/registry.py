@@ -142,7 +142,7 @@ class HomeRegistry:
 
 
 def _problem(kind: HomePart, name: str, entries: Iterable[NamedEntry]) -> str:
-    """Return why a name does not name one entry, and what to write instead."""
+    """Return the error message for a name that no entry has, or that several entries have."""
     same = [entry.id for entry in entries if plain_name(entry.name) == plain_name(name)]
     if len(same) > 1:
         return f"the name of a {kind} must be unique, got {name!r}; write one of its ids: {', '.join(same)}"

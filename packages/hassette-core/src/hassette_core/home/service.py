@@ -48,7 +48,7 @@ class HomeService(AsyncWithService):
 
     Attributes:
         name: ``home registries``.
-        reads: How often the registries have been read.
+        reads: Number of times that the registries have been read.
     """
 
     name = "home registries"
@@ -103,7 +103,7 @@ class HomeService(AsyncWithService):
             try:
                 await connection.subscribe_command(_ACTION, self._changed, "subscribe_events", event_type=event_type)
             except CallFailedError:
-                continue  # an administrator's token is needed to hear of users
+                continue  # only an administrator may subscribe to the events of users
         self._stale = True
         while True:
             self._wake.clear()
@@ -161,7 +161,7 @@ class HomeService(AsyncWithService):
             try:
                 self._data.set_members(scope.kind, key, answer["referenced_entities"])
             except (LookupError, TypeError):
-                continue  # the answer has an unknown shape; our own rules remain
+                continue  # the answer has an unknown shape; the rules of `Membership` apply
 
 
 async def _read(connection: Connection) -> HomeEntries:

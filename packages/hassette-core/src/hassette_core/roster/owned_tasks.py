@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -48,7 +48,7 @@ class OwnedTasks:
     handler's run. After the end of that run, they would count as lost.
 
     Args:
-        cancel_s: How long cancelled tasks may take to end, in seconds. A task that takes longer is logged.
+        cancel_s: Time limit for cancelled tasks to end, in seconds. A task that takes longer is logged.
     """
 
     def __init__(self, *, cancel_s: float = 1.0) -> None:
@@ -92,7 +92,7 @@ class OwnedTasks:
         """Wait for the tasks, and cancel the tasks that take too long. Return the number of cancelled tasks.
 
         Args:
-            grace_s: How long the tasks may take to end before they are cancelled, in seconds.
+            grace_s: Time for the tasks to end before they are cancelled, in seconds.
         """
         # If a handler stops the framework, its task must not wait for itself.
         current = asyncio.current_task()
@@ -100,13 +100,7 @@ class OwnedTasks:
         if not others:
             return 0
         _, late = await asyncio.wait(others, timeout=grace_s)
-        for task in late:
-            task.cancel()
-        if late:
-            _, stuck = await asyncio.wait(late, timeout=self._cancel_s)
-            for task in stuck:
-                logger.error("Run ignores its cancellation and is still running", extra={"task": repr(task)})
-        return len(late)
+        return await self._cancel(late)
 
     async def drain(self, actor: Actor, grace_s: float) -> None:
         """Wait until one app instance has no task, also none that starts meanwhile. Stop waiting after ``grace_s``."""
@@ -117,7 +111,9 @@ class OwnedTasks:
 
     async def cancel(self, actor: Actor) -> int:
         """Cancel the tasks of one app instance. Return their number."""
-        tasks = self._tasks_of(actor)
+        return await self._cancel(self._tasks_of(actor))
+
+    async def _cancel(self, tasks: Collection[Task]) -> int:
         for task in tasks:
             task.cancel()
         if tasks:

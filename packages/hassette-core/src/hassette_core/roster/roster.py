@@ -108,7 +108,7 @@ class Roster(Generic[EntryT]):
         The entries stay registered.
 
         Args:
-            grace_s: How long runs may take to end, in seconds.
+            grace_s: Time for the runs to end, in seconds.
         """
         for entry in self.entries():
             entry.drop_waiting()
@@ -181,7 +181,7 @@ class Roster(Generic[EntryT]):
         Args:
             app: The app's key.
             instance: The app's instance.
-            grace_s: How long the runs may take to end, in seconds.
+            grace_s: Time for the runs to end, in seconds.
         """
         await self._runner.drain((app, instance), grace_s)
         for entry in self.entries_of(app, instance):

@@ -1,4 +1,4 @@
-"""`report_ignored_cancellations`: record runs that go on although their deadline has passed."""
+"""`report_ignored_cancellations`: record runs that do not end at their deadline."""
 
 import logging
 

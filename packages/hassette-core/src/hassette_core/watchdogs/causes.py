@@ -19,7 +19,7 @@ class _Cause(NamedTuple):
     """A change of the home that a run has caused.
 
     Attributes:
-        at_ns: When Home Assistant answered, by the monotonic clock.
+        at_ns: The time of Home Assistant's answer, by the monotonic clock.
         trigger: The event that triggered the run.
         registration: The listener of the run.
     """
@@ -46,7 +46,7 @@ class CauseLoop(NamedTuple):
 
 
 class CauseChains:
-    """Follows which run has caused which event, and finds loops.
+    """Follows the chains of runs and the events that they cause, and finds loops.
 
     Home Assistant answers each service call with the id of its context. The events that the call causes have this
     context, or a child of it. A run that such an event triggers, and that calls a service itself, makes the chain one
@@ -96,8 +96,8 @@ class CauseChains:
     def caused(self, trigger: EventTrigger) -> bool:
         """Return whether an app has caused an event, or has probably caused it.
 
-        Home Assistant sends an event before it answers the call that has caused it. So the context may be unknown yet.
-        Then the user of the event decides: events of service calls of apps have the user of the access token.
+        Home Assistant sends an event before it answers the call that has caused it. So the context may still be
+        unknown. Then the user of the event decides: events of service calls of apps have the user of the access token.
         """
         return self._cause_of(trigger) is not None or trigger.user_id in self._users
 

@@ -1,4 +1,4 @@
-"""`LoopLag`: by how much the event loop of this process delays its timers."""
+"""`LoopLag`: the delay of the timers of this process's event loop."""
 
 import asyncio
 import contextvars

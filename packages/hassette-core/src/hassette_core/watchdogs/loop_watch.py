@@ -36,25 +36,25 @@ class Block(NamedTuple):
 
     Attributes:
         actor: The app whose code blocked the loop, with its listener or job if known. None if no app did.
-        what: The name of the listener, job or method.
+        name: The name of the listener, job or method.
         frames: The frames of the app's code, innermost first: function, file and line.
         execution: The run whose code blocked the loop; None if the code was no run.
         began_s: The latest moment at which the block can have begun, by `time.monotonic`.
     """
 
     actor: Actor | None
-    what: str
+    name: str
     frames: tuple[tuple[str, str, int], ...]
     execution: Execution | None
     began_s: float
 
     @property
-    def who(self) -> str:
+    def source(self) -> str:
         """The app and its listener, job or method, such as ``on_motion of hall.upstairs``."""
         if self.actor is None:
-            return self.what or "unknown code"
+            return self.name or "unknown code"
         subject = subject_of(self.actor)
-        return f"{self.what} of {subject}" if self.what else subject
+        return f"{self.name} of {subject}" if self.name else subject
 
     @property
     def where(self) -> str:
@@ -68,16 +68,16 @@ class Block(NamedTuple):
 
 
 class LoopWatch(AsyncWithService):
-    """Service that reports code that blocks the event loop. All apps stand still while one of them does.
+    """Service that reports code that blocks the event loop. While one app blocks the loop, no app runs.
 
-    The service has a thread. If a timer of the event loop is late, the thread looks where the loop's thread is, and
+    The service has a thread. If a timer of the event loop is late, the thread reads the stack of the loop's thread, and
     finds the app and the run in the context of the running code. It logs a warning at once, and adds a line to the run.
     When the loop runs again, it records the event ``loop_blocked`` with the duration, and each run that had to wait
     gets a line.
 
     Args:
         executor: Records the event and the lines of the runs.
-        blocked_s: How long the event loop must be blocked, in seconds. The loop is checked every half a second, so a
+        blocked_s: Shortest reported block of the event loop, in seconds. The loop is checked every half a second, so a
             block shorter than this time plus half a second may not be noticed. 0 disables the service.
 
     Attributes:
@@ -143,7 +143,7 @@ class LoopWatch(AsyncWithService):
         frame = sys._current_frames().get(self._thread_id)  # pyright: ignore[reportPrivateUsage]  documented
         block = None if frame is None else _block_of(frame, self._loop, due_s)
         if block is None:
-            return  # the loop waits for events: not its code is slow, but the machine
+            return  # the loop waits for events, so the machine is slow and not the code
         self._block = block
         seconds = time.monotonic() - block.began_s
         if block.execution is not None:
@@ -170,7 +170,7 @@ class LoopWatch(AsyncWithService):
         self._executor.report(
             "loop_blocked",
             "" if block.actor is None else subject_of(block.actor),
-            f"{block.who} blocked the event loop for {seconds:.1f} s; all apps waited. {_sentence(block.where)}",
+            f"{block.source} blocked the event loop for {seconds:.1f} s; all apps waited. {_sentence(block.where)}",
         )
         for execution in self._executor.in_flight.executions():
             began_s = execution.started_ns / 1e9
@@ -196,10 +196,10 @@ class LoopWatch(AsyncWithService):
             return None
         if block.execution is execution:
             return None
-        return f"the run began late: {block.who} blocked the event loop for {seconds:.1f} s until just before"
+        return f"the run began late: {block.source} blocked the event loop for {seconds:.1f} s until just before"
 
     def _note_wait(self, execution: Execution, block: Block, seconds: float) -> None:
-        text = f"the run waited up to {seconds:.1f} s, because {block.who} blocked the event loop"
+        text = f"the run waited up to {seconds:.1f} s, because {block.source} blocked the event loop"
         execution.add_line(logging.WARNING, __name__, text)
 
 
@@ -208,7 +208,7 @@ def _on_loop(execution: Execution) -> bool:
 
 
 def _facts(block: Block) -> dict[str, Any]:
-    facts: dict[str, Any] = {"what": block.what}
+    facts: dict[str, Any] = {"code": block.name}
     if block.actor is not None:
         facts |= {"app": subject_of(block.actor), "registration": block.actor}
     return facts
@@ -230,12 +230,12 @@ def _block_of(frame: FrameType, loop: asyncio.AbstractEventLoop, due_s: float) -
     if execution is not None:
         began_s = max(began_s, min(execution.started_ns / 1e9, due_s))
     code = _app_frames(outermost_first)
-    what = actor[2] if actor is not None and len(actor) > 2 else ""
-    if actor is not None and not what:
+    name = actor[2] if actor is not None and len(actor) > 2 else ""
+    if actor is not None and not name:
         task = asyncio.current_task(loop)
         title = task.get_name() if isinstance(task, GuardedTask) and task.actor else ""
-        what = title.rpartition(" ")[2] or (code[-1][0].rpartition(".")[2] if code else "")
-    return Block(actor, what, code, execution, began_s)
+        name = title.rpartition(" ")[2] or (code[-1][0].rpartition(".")[2] if code else "")
+    return Block(actor, name, code, execution, began_s)
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:
