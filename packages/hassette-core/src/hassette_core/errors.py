@@ -164,7 +164,7 @@ class MomentUnknownError(CoreError):
 
     Args:
         subject: The unknown value, such as ``the time of input_datetime.wake_up``.
-        reason: Why it is unknown.
+        reason: The reason why it is unknown.
     """
 
     def __init__(self, subject: str, reason: str) -> None:
@@ -215,7 +215,7 @@ class RehearsalError(CoreError):
 
     Args:
         action: The requested action, such as ``call weather.get_forecasts``.
-        reason: Why there is no answer.
+        reason: The reason why there is no answer.
     """
 
     def __init__(self, action: str, reason: str) -> None:
@@ -304,7 +304,7 @@ class NoAnswerError(LinkError):
 
     Args:
         action: The requested action, such as ``call light.turn_on``.
-        waited_s: How long the request waited for an answer, in seconds.
+        waited_s: Time for which the request waited for an answer, in seconds.
     """
 
     def __init__(self, action: str, waited_s: float) -> None:
@@ -320,8 +320,8 @@ class NotConfirmedError(CoreError):
         expected: Descriptions of the expected values that were not there, by entity id. For an attribute, the key is
             the entity id and the name of the attribute, such as ``light.hall brightness``.
         seen: The last values in their place, with the same keys. None if there is no such entity or attribute.
-        attempts: How often the call was sent.
-        within_s: How long each attempt waited for the effect, in seconds.
+        attempts: Number of times that the call was sent.
+        within_s: Time for which each attempt waited for the effect, in seconds.
     """
 
     def __init__(

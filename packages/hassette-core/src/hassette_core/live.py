@@ -25,7 +25,7 @@ class LiveSnapshot:
         services: Status of every service of the framework.
         running: Runs in progress.
         upcoming: Next run of each job.
-        accounting: How many runs of this process were executed, and how many of their records are stored, shed and
+        accounting: Number of the executed runs of this process, and numbers of their records that are stored, shed and
             waiting.
     """
 

@@ -238,8 +238,8 @@ def _may_need_states(cause: BaseException | None, source: AppSource) -> bool:
 
 
 def _background_failure(app: str, error: BaseException, app_dir: Path) -> Finding:
-    who = f"app {app}" if app else "apps"
-    text = f"{who}: a task failed, and no code read its exception: {describe_error(error)}"
+    subject = f"app {app}" if app else "apps"
+    text = f"{subject}: a task failed, and no code read its exception: {describe_error(error)}"
     return Finding(Level.FAILED, app or "apps", text, *line_in(app_dir, error))
 
 

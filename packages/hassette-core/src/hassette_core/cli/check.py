@@ -23,7 +23,7 @@ from hassette_core.checks import (
     start_apps,
 )
 from hassette_core.cli.exit_codes import ExitCode, exit_code_for
-from hassette_core.cli.options import FiniteRange, config_option
+from hassette_core.cli.options import config_option, timeout_option
 from hassette_core.config import HassetteConfig, load_config
 from hassette_core.errors import MAX_DESCRIPTION, CoreError, FatalError, LinkError
 from hassette_core.framework import Hassette
@@ -39,15 +39,7 @@ MAX_TEXT = 2 * MAX_DESCRIPTION
 @click.command()
 @config_option
 @click.option("--online", is_flag=True, help="Also compare the apps with the entities and services of Home Assistant.")
-@click.option(
-    "--timeout",
-    "timeout_s",
-    type=FiniteRange(min=0, min_open=True),
-    default=20.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Time limit for the connection.",
-)
+@timeout_option
 @click.option("--write", is_flag=True, help=f"With --online, also write {FILE_NAME}, as `hassette generate` does.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object to standard output.")
 def check(file: Path, online: bool, timeout_s: float, write: bool, as_json: bool) -> int:

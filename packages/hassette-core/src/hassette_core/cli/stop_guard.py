@@ -21,12 +21,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPT = signal.SIGALRM
 """The signal of the timer that interrupts the main thread. It also ends a ``time.sleep``."""
 OVERRUN_S = 1.0
-"""The guard ends the process this many seconds after the end of the stop budget, whatever still runs."""
+"""The guard ends the process this many seconds after the end of the stop budget, even if services still run."""
 BLOCKED_S = 0.25
 """Once the apps have used up their share of the stop budget, code of an app that blocks the event loop for this many
 seconds is interrupted."""
 POLL_S = 0.05
-"""How often the guard checks during the stop whether the event loop is blocked, in seconds."""
+"""Interval at which the guard checks during the stop whether the event loop is blocked, in seconds."""
 LONGEST_S = 1e8
 """The guard does not watch a stop that is further away than this many seconds (three years)."""
 LOCK_S = 1.0
@@ -121,7 +121,7 @@ class StopGuard:
                 signal.signal(number, handler)
 
     def watch(self, hassette: Hassette) -> Hassette:
-        """Guard the stop of the framework, for whatever reason the stop begins. Return the framework.
+        """Guard every stop of the framework, also a stop without a signal. Return the framework.
 
         From now on, the guard uses the stop budget of the framework.
         """
@@ -208,7 +208,8 @@ def end_now(code: int, message: str) -> None:
 def _end_without_lock_within(seconds: float) -> None:
     """End the process after this many seconds with exit code 1, even if a call never releases the interpreter lock.
 
-    In that case, no thread can run Python code. `faulthandler` ends the process in C, and writes where each thread is.
+    In that case, no thread can run Python code. `faulthandler` ends the process in C, and writes the stacks of all
+    threads.
     """
     faulthandler.dump_traceback_later(seconds, exit=True, file=2)
 

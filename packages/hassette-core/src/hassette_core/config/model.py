@@ -90,7 +90,7 @@ class HomeAssistantSettings(Table):
         token: A long-lived access token.
         token_file: A file that contains the token, such as a container secret. A relative path starts at the directory
             of the configuration file.
-        verify_ssl: False accepts every certificate of the server. Everybody in the network can then read the token.
+        verify_ssl: False accepts every certificate of the server. Any device in the network can then read the token.
         ca_file: A PEM file with certificates to trust in addition to those of the system. A relative path starts at the
             directory of the configuration file.
     """

@@ -54,7 +54,7 @@ def may_change_the_home() -> bool:
 
 
 def why_refused() -> str:
-    """Return why the code that runs may not change the home, as the end of a sentence."""
+    """Return the reason why the running code may not change the home, as the end of a sentence."""
     actor = current_app()
     if actor is None:
         return "an app rehearses, and it is not known which app this code belongs to"

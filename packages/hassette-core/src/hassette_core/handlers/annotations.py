@@ -185,9 +185,9 @@ def _annotations_in_source(function: Callable[..., Any]) -> dict[str, str]:
 def _broken(handler: Handler, parameter: str, error: Exception) -> RegistrationError:
     where = f" (parameter {parameter!r})" if parameter else ""
     if isinstance(error, NameError):
-        cure = "import that name at runtime, not under TYPE_CHECKING"
+        fix = "import that name at runtime, not under TYPE_CHECKING"
     else:
-        cure = "write a type; in a quoted annotation, None must be inside the quotes: 'NewState | None'"
+        fix = "write a type; in a quoted annotation, None must be inside the quotes: 'NewState | None'"
     return RegistrationError(
-        f"handler {name_of(handler)} has an annotation that cannot be evaluated: {describe_error(error)}{where}; {cure}"
+        f"handler {name_of(handler)} has an annotation that cannot be evaluated: {describe_error(error)}{where}; {fix}"
     )

@@ -29,7 +29,7 @@ class CallableInfo(NamedTuple):
         qualified: Module and qualified name.
         runs_in: ``async`` for a coroutine function, which runs on the event loop; ``sync`` for any other callable,
             which runs in a thread.
-        source: Where the callable is defined; None when that is unknown.
+        source: The place of its definition; None when it is unknown.
     """
 
     name: str

@@ -201,10 +201,10 @@ def _converter(
     try:
         adapter: TypeAdapter[object] = TypeAdapter(wanted)
     except Exception as error:  # noqa: BLE001  a type may run code of the app, which may raise any exception
-        why = error.message if isinstance(error, PydanticUserError) else describe_error(error)
+        problem = error.message if isinstance(error, PydanticUserError) else describe_error(error)
         raise RegistrationError(
             f"handler {name_of(handler)} has the parameter {str(parameter)!r}, and no value can be converted to its"
-            f" type: {why}"
+            f" type: {problem}"
         ) from None
     return adapter.validate_python, optional
 
@@ -217,7 +217,7 @@ def _value(handler: Handler, slot: _Slot, event: Event) -> object:
         if slot.optional:
             return None
         raise DependencyError(
-            f"handler {name_of(handler)} was not called: {value.why}, so the parameter {slot.name!r} has no value;"
+            f"handler {name_of(handler)} was not called: {value.reason}, so the parameter {slot.name!r} has no value;"
             " annotate it with | None to get None instead"
         )
     if slot.convert is None:

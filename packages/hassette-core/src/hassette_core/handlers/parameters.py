@@ -25,11 +25,11 @@ class Missing:
     """The result of `ParameterMarker.provide` when the event does not contain the value.
 
     Args:
-        why: The reason, such as ``light.hall was removed``.
+        reason: The reason, such as ``light.hall was removed``.
     """
 
-    def __init__(self, why: str) -> None:
-        self.why = why
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

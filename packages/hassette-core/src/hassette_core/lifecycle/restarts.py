@@ -14,7 +14,7 @@ class RestartPolicy:
         longest_pause_s: Upper bound of every pause, in seconds.
         budget: Number of crashes allowed within the window.
         window_s: Length of the window, in seconds.
-        rest_s: How long an optional service pauses after its budget is used up, in seconds.
+        rest_s: Pause of an optional service after its budget is used up, in seconds.
     """
 
     first_pause_s: float = 0.5

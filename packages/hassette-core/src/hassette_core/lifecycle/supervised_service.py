@@ -14,7 +14,7 @@ from hassette_core.lifecycle.status import ServiceStatus, StatusReport
 logger = logging.getLogger(__name__)
 
 CANCEL_WAIT_S = 0.2
-"""How long to wait for the tasks of a service after their cancellation, in seconds."""
+"""Time limit for the tasks of a service to end after their cancellation, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def tls_context(ca_file: Path | None, *, verify: bool) -> ssl.SSLContext | bool:
 
 
 def describe_tls_error(error: ssl.SSLError, host: str) -> str:
-    """Return what is wrong with the certificate or the connection, and how to fix it."""
+    """Return the problem of the certificate or the connection, and a fix."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"):
             return "the server does not use TLS on this port; set url in [home_assistant] to an address with http://"

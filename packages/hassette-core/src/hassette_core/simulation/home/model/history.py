@@ -61,7 +61,7 @@ class HomeHistory:
 
         Args:
             entity_id: The entity.
-            start: The begin of the period.
+            start: The start of the period.
             end: The end of the period.
             with_first: Whether the result begins with the state at ``start``.
             significant: Whether the result leaves out changes of attributes only.
