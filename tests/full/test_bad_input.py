@@ -120,8 +120,7 @@ def test_broken_app_leaves_the_others_running(start: Start, tmp_path: Path, apps
         '[apps.broken]\nmodule = "broken"\nclass = "Broken"\n[apps.good]\nmodule = "good"\nclass = "Good"\n',
     )
     process = start("demo", "--config", "hassette.toml", "--data-dir", "data", "--port", 0)
-    process.wait_for("cannot import")
-    process.wait_for("the good app runs")
+    process.wait_for_all("cannot import", "the good app runs")
     process.signal(signal.SIGTERM)
     assert process.end() == 0
 
@@ -136,8 +135,7 @@ def test_secret_that_an_app_raises_is_neither_in_the_log_nor_in_the_history(
         '[apps.good]\nmodule = "good"\nclass = "Good"\n',
     )
     process = start("demo", "--config", "hassette.toml", "--data-dir", history.file.parent, "--port", 0, "--speed", 0)
-    process.wait_for("cannot log in with •••")
-    process.wait_for("the good app runs")
+    process.wait_for_all("cannot log in with •••", "the good app runs")
     process.signal(signal.SIGTERM)
     assert process.end() == 0
     assert "hunter2hunter2" not in process.output

@@ -66,8 +66,7 @@ def test_second_signal_ends_the_process_before_the_apps_have_shut_down(
         encoding="utf-8",
     )
     process = start("demo", "--config", config_file, "--data-dir", tmp_path / "data", "--port", 0, "--speed", 0)
-    process.wait_for("Page: ")
-    process.wait_for("Home Assistant connected")
+    process.wait_for_all("Page: ", "Home Assistant connected")
     process.signal(signal.SIGTERM)
     process.wait_for("it lingers")
     process.signal(signal.SIGTERM)

@@ -135,8 +135,8 @@ async def test_link_reconnects_after_home_assistant_was_killed_and_restarted(
     linked.events.clear()
 
     await asyncio.to_thread(real.bring_back)
-    await eventually(lambda: len(linked.reports) == 2, within_s=60)
-    assert linked.reports[1][0] == "connection_restored"
+    await eventually(lambda: len(linked.reports) >= 2, within_s=60)
+    assert [kind for kind, *_ in linked.reports] == ["connection_lost", "connection_restored"]
     assert linked.link.ready.is_set()
     # The link passes on new entities that appear after the startup. Home Assistant adds its backup sensors at that time
     # if it was killed before it had saved them. So check only the events from before the end of the startup.
@@ -167,9 +167,10 @@ async def test_hanging_home_assistant_is_detected_within_20_s_and_reconnected(
         assert not linked.link.ready.is_set()
     finally:
         real.wake()
-    await eventually(lambda: len(linked.reports) == 2, within_s=90)
+    await eventually(lambda: len(linked.reports) >= 2, within_s=90)
+    assert [kind for kind, *_ in linked.reports] == ["connection_lost", "connection_restored"]
     await linked.api.fire_event("back")
-    await eventually(lambda: linked.events[-1].event_type == "back")
+    await eventually(lambda: any(event.event_type == "back" for event in linked.events))
 
 
 async def test_error_for_a_wrong_token_does_not_contain_it(

@@ -52,17 +52,22 @@ class Process:
 
     def wait_for(self, text: str, within_s: float = LIMIT_S) -> str:
         """Return the first new line that contains the text."""
+        return self.wait_for_all(text, within_s=within_s)[0]
+
+    def wait_for_all(self, *texts: str, within_s: float = LIMIT_S) -> list[str]:
+        """Return the first new line that contains each text. The lines may come in any order."""
         deadline = time.monotonic() + patience(within_s)
-        while True:
+        found: dict[str, str] = {}
+        while missing := [text for text in texts if text not in found]:
             try:
                 line = self._lines.get(timeout=max(0.01, deadline - time.monotonic()))
             except queue.Empty:
-                pytest.fail(f"no line with {text!r} within {patience(within_s):g} s, only:\n{self.output}")
+                pytest.fail(f"no line with {missing} within {patience(within_s):g} s, only:\n{self.output}")
             if line is None:
-                pytest.fail(f"the process ended without a line with {text!r}:\n{self.output}")
+                pytest.fail(f"the process ended without a line with {missing}:\n{self.output}")
             self.output += line
-            if text in line:
-                return line.rstrip("\n")
+            found.update({text: line.rstrip("\n") for text in missing if text in line})
+        return [found[text] for text in texts]
 
     def end(self, within_s: float = LIMIT_S) -> int:
         """Wait for the end of the process and return its exit code."""

@@ -339,11 +339,10 @@ async def test_clean_session_has_no_warnings_and_records_the_stop_of_each_servic
 async def test_sink_that_cannot_start_is_degraded_until_it_starts(make_config: Callable[..., HassetteConfig]) -> None:
     class SinkService(MemorySink):
         name = "flaky sink"
-        failures = 1
+        disk_is_full = True
 
         async def start(self) -> None:
-            if self.failures:
-                self.failures -= 1
+            if self.disk_is_full:
                 raise OSError("the disk is full")
 
         async def serve(self) -> None:
@@ -355,6 +354,7 @@ async def test_sink_that_cannot_start_is_degraded_until_it_starts(make_config: C
     sink = SinkService()
     async with SimulatedHome(speed=0) as home, Hassette(make_config(home.url), sinks=[sink], plugins=False) as hassette:
         assert hassette.statuses[0].status is ServiceStatus.DEGRADED
+        sink.disk_is_full = False
         await eventually(lambda: hassette.statuses[0].status is ServiceStatus.RUNNING)
     events = [event for batch in sink.batches for event in batch.lifecycle if event.subject == sink.name]
     kinds = [(event.kind, event.detail) for event in events]
