@@ -4,6 +4,7 @@ import os
 import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,15 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture(scope="session")
 def home_assistant_process() -> Iterator[RealHomeAssistant]:
     real = RealHomeAssistant(home_assistant_folder())
+    yield real
+    real.close()
+
+
+@pytest.fixture(scope="session")
+def recording_home_assistant() -> Iterator[RealHomeAssistant]:
+    """Start another Home Assistant, which records its history and has the helpers of the recipes."""
+    helpers = Path(__file__).with_name("recipes.yaml")
+    real = RealHomeAssistant(home_assistant_folder(), "--recorder", "--package", helpers)
     yield real
     real.close()
 

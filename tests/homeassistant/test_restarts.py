@@ -141,7 +141,11 @@ class Observed:
         """The job has run at each of its times, once."""
         due = [record.trigger.due_us for record in self._sink.records if isinstance(record, JobExecution)]
         assert len(due) > 4
-        assert {round((after - before) / 1000) for before, after in pairwise(due)} == {500}  # milliseconds
+        # The planned time is a time of the wall clock. It moves by milliseconds if the process is interrupted between
+        # the reading of this clock and the reading of the monotonic clock, which decides when the job runs.
+        pauses_s = [(after - before) / 1_000_000 for before, after in pairwise(due)]
+        assert all(0.25 < pause_s < 0.75 for pause_s in pauses_s), pauses_s
+        assert abs(due[-1] - due[0] - 500_000 * len(pauses_s)) < 250_000, "the job does not drift"
 
 
 @pytest.fixture

@@ -60,11 +60,16 @@ REAL_NAMES = Names(
 
 
 class RealHomeAssistant:
-    """A temporary Home Assistant on loopback, controlled by its ``start`` script."""
+    """A temporary Home Assistant on loopback, controlled by its ``start`` script.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: The directory of the script.
+        options: Further options of the script.
+    """
+
+    def __init__(self, folder: Path, *options: str | Path) -> None:
         self._process = subprocess.Popen(
-            [folder / "start", "--exit-with-stdin", "--stop-timeout", "0"],
+            [folder / "start", "--exit-with-stdin", "--stop-timeout", "0", *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

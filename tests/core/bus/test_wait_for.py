@@ -10,6 +10,7 @@ from hassette_core.bus import AppBus
 from hassette_core.conditions import above, between, state_is
 from hassette_core.errors import RegistrationError, WaitTimeoutError
 from hassette_core.events import Event, StateChanged
+from hassette_executor import Status
 from support.home import Home
 from support.records import nothing
 
@@ -115,8 +116,24 @@ async def test_end_of_the_app_cancels_its_waits(home: Home) -> None:
     home.bus.end()
     await asyncio.wait([task])
     assert task.cancelled()
-    with pytest.raises(RegistrationError, match="has ended, so it cannot wait"):
+    with pytest.raises(asyncio.CancelledError, match=r"app\.one has ended"):
         await home.bus.wait_for("button")
+
+
+async def test_run_that_begins_to_wait_while_its_app_ends_is_cancelled_and_not_failed(home: Home) -> None:
+    go = asyncio.Event()
+
+    async def confirm() -> None:
+        await go.wait()
+        await home.bus.wait_for("answer")
+
+    home.bus.on_event(confirm, "button")
+    home.fire("button")
+    await home.until(home.executor.running)
+    home.bus.end()
+    go.set()
+    (record,) = await home.records(1)
+    assert record.status is Status.CANCELLED
 
 
 async def test_handler_may_wait_and_its_cancellation_ends_the_wait(home: Home) -> None:

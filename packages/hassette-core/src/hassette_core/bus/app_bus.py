@@ -1,5 +1,6 @@
 """`AppBus`: the bus of one app instance, ``self.bus``."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Unpack
 
@@ -235,11 +236,13 @@ class AppBus(FrameworkEvents):
 
         Raises:
             WaitTimeoutError: The timeout has passed. It is also a `TimeoutError`.
-            RegistrationError: An argument cannot work, or the app instance has ended.
-            asyncio.CancelledError: The app instance has ended meanwhile.
+            RegistrationError: An argument cannot work.
+            asyncio.CancelledError: The app instance has ended before or during the wait.
             Exception: The exception that a condition has raised.
         """
-        self._check_not_ended("wait")
+        if self._ended:
+            # A running handler gets a grace period at the end. If its wait failed, each stop would record an error.
+            raise asyncio.CancelledError(f"{self._app}.{self._instance} has ended")
         timeout_s = optional_seconds("timeout", timeout)
         if isinstance(what, Condition):
             if where is not None:
