@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hassette_core.apps import load_apps
-from hassette_core.apps.imports import PACKAGE
+from hassette_core.apps.imports import PACKAGE, forget_modules, loaded_modules
 from support.app_runner import AppDirectory, entry
 
 APP = "\nclass Good(App[AppConfig]): ...\n"
@@ -21,6 +21,7 @@ APP = "\nclass Good(App[AppConfig]): ...\n"
 def restore_modules() -> Iterator[None]:
     before = dict(sys.modules)
     yield
+    forget_modules(loaded_modules())
     for name in sys.modules.keys() - before.keys():
         del sys.modules[name]
 
@@ -59,6 +60,30 @@ def test_import_gives_the_module_of_the_running_app(
     alarm = module("alarm")
     found = alarm.RUNNING if hasattr(alarm, "RUNNING") else alarm.notifier.RUNNING
     assert found is module("notifier").RUNNING
+
+
+@pytest.mark.parametrize("before", ["", "import notifier", "import alarm"])
+def test_import_gives_the_running_module_also_if_the_folder_of_the_apps_is_in_the_path(
+    app_dir: AppDirectory, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    app_dir.write("notifier", "RUNNING = {}" + APP)
+    app_dir.write("alarm", "from notifier import RUNNING" + APP)
+    monkeypatch.syspath_prepend(app_dir.path)  # as pytest does with `pythonpath = ["apps"]`
+    exec(before)
+    assert load(app_dir, "alarm", "notifier") == []
+    assert module("alarm").RUNNING is module("notifier").RUNNING
+    assert importlib.import_module("notifier") is module("notifier")
+
+
+@pytest.mark.parametrize("name", ["calendar", "time"])
+def test_app_in_the_path_does_not_hide_a_module_of_python(
+    app_dir: AppDirectory, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    app_dir.write(name, "RUNNING = {}" + APP)
+    app_dir.write("alarm", f"import {name} as found" + APP)
+    monkeypatch.syspath_prepend(app_dir.path)
+    assert load(app_dir, "alarm", name) == []
+    assert not hasattr(module("alarm").found, "RUNNING")
 
 
 @pytest.mark.parametrize(

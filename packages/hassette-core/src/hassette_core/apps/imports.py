@@ -3,7 +3,8 @@
 The module ``app_dir/notifier.py`` is ``hassette_apps.notifier``. Apps may also import it by its plain name. Then
 ``sys.modules["notifier"]`` is the same module, so ``from notifier import RUNNING`` gives the variable of the running
 app and not that of a second copy. A plain name is looked up last. So an app ``calendar.py`` hides neither Python's
-module nor an installed package.
+module nor an installed package. This also holds if ``app_dir`` is in `sys.path`, as in the tests of a user whose pytest
+has the option ``pythonpath = ["apps"]``.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ PACKAGE = "hassette_apps"
 def open_package(app_dir: Path) -> None:
     """Make ``app_dir`` importable. Remove the modules of an earlier load, so that Python reads them again."""
     forget_modules([name for name in sys.modules if name.startswith(f"{PACKAGE}.")])
+    _forget_copies(app_dir)
     package = ModuleType(PACKAGE, "The apps in app_dir.")
     package.__path__ = [str(app_dir)]
     sys.modules[PACKAGE] = package
@@ -30,6 +32,20 @@ def open_package(app_dir: Path) -> None:
             sys.meta_path.remove(finder)
     sys.meta_path.insert(0, _MODULES)
     sys.meta_path.append(_PLAIN_NAMES)
+
+
+def _forget_copies(app_dir: Path) -> None:
+    """Remove modules that were imported from ``app_dir`` through `sys.path`, because they are not those of the apps.
+
+    A module of tests is no module of an app, and keeps its place.
+    """
+    for name, module in list(sys.modules.items()):
+        if "." in name or name.startswith(("__", "test_", "conftest")):
+            continue
+        file = getattr(module, "__file__", None)
+        if file in (str(app_dir / f"{name}.py"), str(app_dir / name / "__init__.py")):
+            for copy in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
+                del sys.modules[copy]
 
 
 def loaded_modules() -> dict[str, ModuleType]:
@@ -122,12 +138,24 @@ class _ModuleFinder:
             return spec
         # `folder` is the module `hassette_apps.folder`, and has its path. Without this step, Python would import
         # `folder.notifier` from that path as a second module.
-        if fullname.partition(".")[0] in self.plain_names:
+        if fullname.partition(".")[0] in self.plain_names or (path is None and _is_app_in_path(fullname)):
             return ModuleSpec(fullname, _PlainNameLoader(fullname))
         return None
 
     def invalidate_caches(self) -> None:
         """Do nothing, because `PathFinder` has the caches."""
+
+
+def _is_app_in_path(name: str) -> bool:
+    """Return whether the plain name leads to a module of an app, because ``app_dir`` is in `sys.path`."""
+    package = sys.modules.get(PACKAGE)
+    if package is None or name in sys.builtin_module_names:
+        return False
+    app = PathFinder.find_spec(f"{PACKAGE}.{name}", package.__path__)
+    if app is None or app.origin is None:
+        return False
+    found = PathFinder.find_spec(name)
+    return found is not None and found.origin == app.origin
 
 
 class _PlainNameFinder:
