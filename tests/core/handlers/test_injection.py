@@ -83,7 +83,8 @@ def needs_new_in_a_thread(new: NewState) -> None: ...
         (needs_new, ["on", None], "sensor.t was removed, so the parameter 'new' has no value"),
         (needs_new_in_a_thread, ["on", None], "sensor.t was removed"),
         (needs_number, ["on", None], "sensor.t was removed"),
-        (needs_number, ["1", "unavailable"], "'unavailable' does not fit the parameter 'celsius'"),
+        (needs_number, ["1", "unavailable"], "sensor.t is unavailable, so the parameter 'celsius' has no value"),
+        (needs_number, ["1", "many"], "'many' does not fit the parameter 'celsius'"),
         (needs_text, ["on", "off"], "no attribute 'unit'"),
         (needs_text, ["on", None], "sensor.t was removed"),
         (needs_old, [None, "on"], "sensor.t was added"),
@@ -108,6 +109,28 @@ async def test_none_is_passed_where_the_annotation_allows_it(home: Home) -> None
     home.change("sensor.t", "on")
     home.change("sensor.t", None)
     assert [record.status for record in await home.records(2)] == [Status.SUCCESS] * 2
+
+
+async def test_number_of_an_entity_without_a_value_is_none_or_the_default(home: Home, calls: list[Any]) -> None:
+    async def handler(new: Annotated[float | None, NewValue()], old: Annotated[float, OldValue()] = -1.0) -> None:
+        calls.append((old, new))
+
+    home.set_state("sensor.t", "1")
+    home.bus.on_state_change(handler, "sensor.t")
+    for state in ("unavailable", "unknown", "2"):
+        home.change("sensor.t", state)
+    await home.records(3)
+    assert calls == [(1.0, None), (-1.0, None), (-1.0, 2.0)]
+
+
+async def test_text_of_an_entity_without_a_value_is_passed_on(home: Home, calls: list[Any]) -> None:
+    async def handler(new: Annotated[str | None, NewValue()]) -> None:
+        calls.append(new)
+
+    home.bus.on_state_change(handler, "sensor.t")
+    home.change("sensor.t", "unavailable")
+    await home.records(1)
+    assert calls == ["unavailable"]
 
 
 async def number_or_none(value: Annotated[int | float | None, Attr("nope")]) -> None: ...

@@ -12,13 +12,15 @@ from hassette_core.errors import RegistrationError, describe_error
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers.annotations import read_parameters, takes_any_name
 from hassette_core.handlers.callables import Handler, name_of
-from hassette_core.handlers.parameters import Attr, Data, Missing, ParameterMarker, WholeEvent
+from hassette_core.handlers.parameters import Attr, Data, Missing, NewValue, OldValue, ParameterMarker, WholeEvent
 from hassette_core.suggestions import did_you_mean
 from hassette_executor import DependencyError
 
 Provides = Literal["change", "event", "nothing"]
 """The kind of trigger: a state change, another event, or a due job. A due job provides no values."""
 
+_NO_VALUE = ("unavailable", "unknown")
+"""The states of an entity that has no value at the moment."""
 _KNOWN = (
     "name it event, or annotate it with Event, StateChanged, EntityId, NewState, OldState or Annotated[type, marker],"
     " where marker is NewValue(), OldValue(), Attr(name) or Data(key)"
@@ -212,20 +214,32 @@ def _converter(
 def _value(handler: Handler, slot: _Slot, event: Event) -> object:
     value = slot.marker.provide(event)
     if isinstance(value, Missing):
-        if slot.default is not inspect.Parameter.empty:
-            return slot.default
-        if slot.optional:
-            return None
-        raise DependencyError(
-            f"handler {name_of(handler)} was not called: {value.reason}, so the parameter {slot.name!r} has no value;"
-            " annotate it with | None to get None instead"
-        )
+        return _value_in_place(handler, slot, value.reason)
     if slot.convert is None:
         return value
     try:
         return slot.convert(value)
     except ValidationError as error:
+        # Most sensors are unavailable for a moment when Home Assistant starts, which is not an error of the app.
+        if isinstance(event, StateChanged) and isinstance(slot.marker, NewValue | OldValue) and value in _NO_VALUE:
+            return _value_in_place(handler, slot, f"{event.entity_id} is {value}")
         problem = error.errors(include_url=False)[0]["msg"]
     raise DependencyError(
         f"handler {name_of(handler)} was not called: {value!r} does not fit the parameter {slot.name!r}: {problem}"
+    )
+
+
+def _value_in_place(handler: Handler, slot: _Slot, reason: str) -> object:
+    """Return the default or None for a value that the event does not have.
+
+    Raises:
+        DependencyError: The parameter has no default, and its annotation does not allow None.
+    """
+    if slot.default is not inspect.Parameter.empty:
+        return slot.default
+    if slot.optional:
+        return None
+    raise DependencyError(
+        f"handler {name_of(handler)} was not called: {reason}, so the parameter {slot.name!r} has no value;"
+        " annotate it with | None to get None instead"
     )

@@ -88,7 +88,10 @@ class _Entity(ParameterMarker):
 
 @dataclass(frozen=True, slots=True)
 class NewValue(ParameterMarker):
-    """The new state's string, converted to the annotated type: ``Annotated[float, NewValue()]``."""
+    """The new state's string, converted to the annotated type: ``Annotated[float, NewValue()]``.
+
+    With ``float | None``, the value of a state that is ``unavailable`` or ``unknown`` is None.
+    """
 
     def provide(self, event: StateChanged) -> object:
         return event.new_state.state if event.new_state else Missing(f"{event.entity_id} was removed")
