@@ -107,6 +107,18 @@ def test_check_starts_the_apps_also_without_a_token_or_a_connection(
     assert "token is missing" in sentence or "cannot connect" in sentence
 
 
+def test_wrong_setting_of_one_of_two_instances_is_reported_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "hassette.toml").write_text(
+        '[apps.good]\nmodule = "good"\nclass = "Good"\n'
+        'instances = [{ name = "hall", light = "light.hall" }, { name = "bath", light = 7 }]\n'
+    )
+    assert execute(["check"]) == 2
+    (problem,) = capsys.readouterr().err.splitlines()
+    assert "good.bath" in problem
+
+
 async def check_online(url: str, token: str, monkeypatch: pytest.MonkeyPatch, timeout_s: float = 20) -> int:
     monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__URL", url)
     monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", token)

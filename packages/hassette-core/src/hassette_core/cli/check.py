@@ -93,7 +93,12 @@ def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None, *
     in_code = [finding for source in sources.values() for finding in source.findings]
     # If the start of an app reaches a fault that is known from the code, it fails at the same line. Report it once.
     known = {(finding.file, finding.line) for finding in in_code}
-    at_start = [finding for finding in trial.findings if (finding.file, finding.line) not in known]
+    subjects_of_load = {finding.subject for finding in load_failures}
+    at_start = [
+        finding
+        for finding in trial.findings
+        if (finding.file, finding.line) not in known and finding.subject not in subjects_of_load
+    ]
     compared = [] if home is None else compare(home, loaded, sources, trial)
     report.show_apps(loaded, [*load_failures, *address, *in_code, *at_start, *compared])
     report.show_home(home)
