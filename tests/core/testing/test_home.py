@@ -129,6 +129,10 @@ def test_time_moves_to_the_next_occurrence_of_a_moment(
         (lambda home: home.state("light.hal"), "got 'light.hal'; did you mean 'light.hall'?"),
         (lambda home: home.calls("light.trun_on"), "got 'light.trun_on'; did you mean 'light.turn_on'?"),
         (lambda home: home.calls(entity="light.hal"), "got 'light.hal'; did you mean 'light.hall'?"),
+        (
+            lambda home: home.calls("notify.mobile_app_alex"),
+            r"notify.persistent_notification, notify.send_message. Add it with home.add_service\(",
+        ),
         (lambda home: home.runs("turn_onn"), "handler must be known, got 'turn_onn'; did you mean 'turn_on'?"),
         (lambda home: home.not_runs(Jobs.note), "handler must be known, got 'Jobs.note'"),
         (lambda home: home.at("2026-01-01"), r"home.at\(\) must be called before the first app is added"),

@@ -78,7 +78,7 @@ class Findings(VirtualTime):
     def _check_service(self, service: str) -> None:
         names = self._read(lambda: service_names(self._system.simulated))
         if service not in names:
-            raise unknown("service", service, names)
+            raise unknown("service", service, names, f'Add it with home.add_service("{service}")')
 
     def runs(self, handler: HandlerOrName | None = None) -> list[SeenRun]:
         """Return the finished runs, oldest first. The test has then looked at the failures among them.

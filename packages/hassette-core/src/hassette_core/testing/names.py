@@ -7,7 +7,7 @@ from hassette_core.testing.errors import HomeTestError
 
 
 def unknown(what: str, name: str, known: Iterable[str], instead: str = "") -> HomeTestError:
-    """Return the error about an unknown name, with the most similar known names.
+    """Return the error about an unknown name, with the most similar known names, or those of its domain.
 
     Args:
         what: The kind of the name, such as ``entity_id``.
@@ -18,7 +18,9 @@ def unknown(what: str, name: str, known: Iterable[str], instead: str = "") -> Ho
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    listed = "" if close or not known else f"; known: {', '.join(known[:10])}{', …' if len(known) > 10 else ''}"
+    domain = name.partition(".")[0]
+    similar = [each for each in known if each.startswith(f"{domain}.")] or known
+    listed = "" if close or not known else f"; known: {', '.join(similar[:10])}{', …' if len(similar) > 10 else ''}"
     return HomeTestError(f"{what} must be known, got {name!r}{hint}{listed}{f'. {instead}' if instead else ''}")
 
 
