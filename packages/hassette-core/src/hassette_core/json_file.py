@@ -2,9 +2,10 @@
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
+
+from hassette_core.file_writing import replace_file
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class JsonFile:
         except (OSError, ValueError) as error:
             aside = self._path.with_suffix(".damaged")
             logger.warning(
-                "File cannot be read; it is renamed, and a new one is begun",
+                "File cannot be read; it is renamed, and a new file is written",
                 extra={"path": str(self._path), "renamed_to": str(aside), "error": str(error)},
             )
             try:
@@ -50,9 +51,4 @@ class JsonFile:
         """
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        new = self._path.with_suffix(".new")
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._path)
+        replace_file(self._path, text.encode())

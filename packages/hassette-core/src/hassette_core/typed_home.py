@@ -1,15 +1,14 @@
 """Write a module with the names of a home, so that a type checker and an editor find a misspelt one."""
 
 import keyword
-import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from hassette_core.__about__ import __version__
 from hassette_core.checks import HomeSnapshot
+from hassette_core.file_writing import replace_file
 
 FILE_NAME = "home.py"
 """Name of the file in the directory of the apps."""
@@ -79,22 +78,14 @@ def write_typed_home(home: HomeSnapshot, file: Path) -> bool:
         OSError: The file cannot be written.
     """
     text = typed_home(home)
-    compile(text, str(file), "exec")  # never replace a good file by an unreadable file
+    compile(text, str(file), "exec")  # never replace a good file by a broken one
     try:
         if file.read_text(encoding="utf-8") == text:
             return False
     except (FileNotFoundError, UnicodeDecodeError):
         pass  # there is no such file yet, or it is damaged
     file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        temporary.chmod(0o644)
-        temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(file, text.encode(), mode=0o644)
     return True
 
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, cast
 from hassette_core.apps.stored_values import Changes, StoredDict, from_json, to_json
 from hassette_core.containment import RecordEvent
 from hassette_core.errors import StorageError
+from hassette_core.file_writing import replace_file
 from hassette_executor import RepeatedLog
 
 logger = logging.getLogger(__name__)
@@ -105,7 +105,8 @@ class AppStorage(MutableMapping[str, Any]):
             data = _encode(values)
             if data == self._written or not (values or self._written):
                 return True
-            _replace(self._path, data)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            replace_file(self._path, data)
         except (OSError, ValueError, RecursionError) as error:
             self._write_failed(error)
             return False
@@ -178,27 +179,3 @@ def _decode(data: bytes) -> dict[str, Any]:
     if not isinstance(table.get("version"), int) or not isinstance(table.get("values"), dict):
         raise TypeError("it has no version, or no table of values")
     return table
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Replace a file. After a crash at any moment, it has the old content or the new content."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    try:
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(descriptor, "wb") as file:  # noqa: PTH123  a descriptor is no path
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
-    if os.name != "posix":
-        return
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
