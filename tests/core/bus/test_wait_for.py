@@ -72,8 +72,12 @@ async def test_condition_on_the_time_is_checked_without_an_event(home: Home) -> 
 @pytest.mark.parametrize(
     ("what", "timeout", "text"),
     [
-        ("button", 5, "waited 5 s in vain for: an event button"),
-        (above("sensor.a", 5), timedelta(seconds=90), "waited 1 min 30 s in vain for: sensor.a is above 5: it was 3"),
+        ("button", 5, "timed out after 5 s while waiting for: an event button"),
+        (
+            above("sensor.a", 5),
+            timedelta(seconds=90),
+            "timed out after 1 min 30 s while waiting for: sensor.a is above 5: it was 3",
+        ),
     ],
 )
 async def test_timeout_raises_an_error_that_names_what_was_missing(

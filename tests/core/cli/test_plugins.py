@@ -91,7 +91,7 @@ def test_plugin_that_cannot_be_imported_is_degraded_and_the_others_are_created(
     assert (status.name, status.status) == ("broken", ServiceStatus.DEGRADED)
     assert str(error) in status.detail
     assert [record.message for record in caplog.records] == [
-        "Plugin could not be loaded; everything else runs without it"
+        "Plugin could not be loaded; all other services keep running"
     ]
 
 

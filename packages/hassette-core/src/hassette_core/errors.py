@@ -175,7 +175,7 @@ class WaitTimeoutError(CoreError, TimeoutError):
     """`AppBus.wait_for` waited for an event or a condition for too long."""
 
     def __init__(self, what: str, waited: str) -> None:
-        super().__init__(f"waited {waited} in vain for: {what}")
+        super().__init__(f"timed out after {waited} while waiting for: {what}")
 
 
 class UnknownEntityError(CoreError, KeyError):

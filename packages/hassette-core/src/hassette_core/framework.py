@@ -280,7 +280,7 @@ class Hassette:
             await self._supervisor.run()
 
     async def wait_stopping(self) -> None:
-        """Wait until the stop begins, for whatever reason."""
+        """Wait until the stop begins."""
         await self._supervisor.wait_stopping()
 
     async def wait_started(self) -> None:

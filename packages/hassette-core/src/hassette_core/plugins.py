@@ -123,7 +123,7 @@ def _report_broken(point: EntryPoint, error: BaseException, board: StatusBoard) 
     problem = describe_error(error)
     distribution = point.dist.name if point.dist is not None else point.value
     logger.warning(
-        "Plugin could not be loaded; everything else runs without it",
+        "Plugin could not be loaded; all other services keep running",
         extra={"plugin": point.name, "package": distribution, "problem": problem},
     )
     board.add_broken(StatusReport(point.name, ServiceStatus.DEGRADED, "service_degraded", problem))

@@ -1,4 +1,4 @@
-"""`run_contained`: run a coroutine to its end, whatever the code of apps does to the event loop.
+"""`run_contained`: run a coroutine to its end, even if code of apps tries to end or stop the event loop.
 
 asyncio raises a `SystemExit` or a `KeyboardInterrupt` of any task or callback through the event loop, so that
 `asyncio.run` cancels all tasks and ends. `ContainedTasks` prevents this for the tasks of apps. `run_contained`

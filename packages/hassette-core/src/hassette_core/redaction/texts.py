@@ -74,7 +74,7 @@ def _forms_of(secret: str) -> Iterator[str]:
 
 
 def _base64_forms_of(secret: bytes) -> Iterator[str]:
-    """Yield the characters of base64 that only depend on the secret, whatever comes before and after it.
+    """Yield the characters of base64 that only depend on the secret and not on the text before and after it.
 
     For example, the header of HTTP's basic authentication contains the user name and the password in base64.
     """

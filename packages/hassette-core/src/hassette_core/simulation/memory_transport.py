@@ -12,7 +12,7 @@ from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.home.api import RestRequest
 
 UNREAD = 256
-"""How many texts may wait for each side. The sender then waits, as it does when the buffers of a socket are full."""
+"""Maximum number of unread texts in each direction. Then the sender waits, as if the buffers of a socket were full."""
 CLOSE_TIMEOUT_S = 1.0
 
 

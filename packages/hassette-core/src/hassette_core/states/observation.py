@@ -1,4 +1,4 @@
-"""`Observation`: whether every change up to now has been received, and how old a time of Home Assistant is."""
+"""`Observation`: the check that all changes so far have been received, and the age of a time of Home Assistant."""
 
 import asyncio
 import time
@@ -77,7 +77,7 @@ class Observation:
         return min(self.delay_s(moment, now_ns), (now_ns - self._ended_ns) / 1e9)
 
     def elapsed_s(self, moment: datetime, now: datetime) -> float:
-        """Return how many seconds ago a time of Home Assistant's clock was, however long ago. It is never negative.
+        """Return the age of a time of Home Assistant's clock, in seconds, without a limit. It is never negative.
 
         Args:
             moment: The time, by Home Assistant's clock.
@@ -88,7 +88,7 @@ class Observation:
         return max(0.0, (now - moment).total_seconds())
 
     def delay_s(self, time_fired: datetime, received_ns: int) -> float:
-        """Return how late an event was received, compared with the quickest of the last events.
+        """Return the delay of an event, in seconds, compared with the quickest of the last events.
 
         Args:
             time_fired: When Home Assistant sent the event, by its clock.

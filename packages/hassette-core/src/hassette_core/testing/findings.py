@@ -1,4 +1,4 @@
-"""`Findings`: what the test finds out about the home."""
+"""`Findings`: the states, calls, runs and failures of the home that a test reads."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -124,7 +124,7 @@ class Findings(VirtualTime):
         return found
 
     def timeline(self) -> HomeTimeline:
-        """Return everything that has happened. ``print(home.timeline())`` shows it."""
+        """Return all events of the home so far. ``print(home.timeline())`` shows them."""
         return self._read_flushed(lambda: make_timeline(self._system.recorder, self._system.zone))
 
     def assert_called(

@@ -42,7 +42,7 @@ class HomeUnderTest(Findings):
         data_dir: Directory for files of the apps.
         seed: The same seed leads to the same timeline. The module `random` is seeded until the home is closed.
         patience_s: Longest real time without progress, in seconds, before a method raises `NotSettledError`.
-        kept: How many runs, events and log lines the home keeps. The oldest are dropped first.
+        kept: Maximum number of kept runs, events and log lines each. The oldest are dropped first.
     """
 
     def add_app(

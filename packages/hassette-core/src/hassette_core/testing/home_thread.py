@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 POLL_S = 0.25
 FRAMES = 6
-"""How many frames of a thread the error message shows."""
+"""Maximum number of frames of a thread in the error message."""
 MOST_US = 24 * 3_600 * 1_000_000
 """Longest virtual time for which the home waits for a coroutine, in microseconds."""
 
@@ -30,7 +30,7 @@ class HomeRequest:
     Args:
         work: The function to call in the home. It may return an awaitable: the time then moves until the result is
             known.
-        moved_us: How far the time moves after the call, in microseconds.
+        moved_us: Microseconds by which the time moves after the call.
 
     Attributes:
         future: The result. It is set when the home has settled.
@@ -58,7 +58,7 @@ class HomeRequest:
             self._fail(error)
 
     def remaining_us(self, loop: VirtualLoop) -> int:
-        """Return how far the time must still move; 0 if the command has ended. The loop has nothing to do now."""
+        """Return the microseconds by which the time must still move; 0 if the command has ended. The loop is idle."""
         if self._task is not None and not self._task.done():
             if self._until_us <= loop.now_us:
                 self._fail(NotSettledError("it still waits after 24 h of the home's time"))
@@ -217,7 +217,7 @@ class HomeThread:
         return self._finished, self.loop.now_us
 
     def _stacks(self) -> str:
-        """Return where the threads of the home are now."""
+        """Return the stacks of the home's threads."""
         frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  documented, in spite of its name
         text = ""
         for thread in threading.enumerate():

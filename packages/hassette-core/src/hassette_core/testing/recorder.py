@@ -1,4 +1,4 @@
-"""`Recorder`: collect what happens in the home under test, in order."""
+"""`Recorder`: collect the runs, events and log lines of the home under test, in order."""
 
 import json
 import logging
@@ -76,7 +76,7 @@ class Recorder(logging.Handler):
         simulated: The simulated home.
         clock: The home's clock.
         thread: The thread of the home's event loop.
-        kept: How many items of each kind are kept. The oldest are dropped first.
+        kept: Maximum number of items of each kind. The oldest are dropped first.
 
     Attributes:
         records: The runs, in the order of their ends.
@@ -157,7 +157,7 @@ class Recorder(logging.Handler):
             )
 
     def note(self, text: str) -> None:
-        """Keep something that the test did."""
+        """Keep an action of the test."""
         with self._lines_lock:
             self._order += 1
             self.notes.append(SeenLine(self._order, self._clock.wall_ns() // 1_000, "", text, None))

@@ -27,7 +27,7 @@ class HomeSession:
     """Base class of `HomeUnderTest`: the thread of the home, and the requests to it.
 
     In a test with a running event loop, requests return at once, and the test awaits them. In all other tests, requests
-    return when the home has settled. Questions such as `HomeUnderTest.calls` always wait.
+    return when the home has settled. Methods that read, such as `HomeUnderTest.calls`, always wait.
     """
 
     def __init__(self, data_dir: Path, *, seed: int = 1, patience_s: float = PATIENCE_S, kept: int = KEPT) -> None:

@@ -35,11 +35,11 @@ class SystemUnderTest:
         zone: The home's time zone.
         data_dir: Directory of the files of apps.
         seed: Seed of all random numbers of the home, and of Python's module `random`.
-        kept: How many runs, events and log lines are kept.
+        kept: Maximum number of kept runs, events and log lines each.
 
     Attributes:
         simulated: The simulated home. It has no entities at first.
-        recorder: Collects what happens.
+        recorder: Collects the runs, events and log lines.
         hassette: The framework; None before its start.
         zone: The home's time zone.
     """

@@ -1,4 +1,4 @@
-"""`HomeTimeline`: what happened in the home under test, as a text for a person."""
+"""`HomeTimeline`: the events in the home under test, as a text for a person."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from hassette_executor import DueTrigger, EventTrigger, NotRun, Record, Registra
 LAST = 1 << 40
 MAX_DEPTH = 20
 SHOWN = 200
-"""How many entries the text shows. For older entries, it only shows their number."""
+"""Maximum number of entries in the text. For older entries, the text only shows their number."""
 QUIET_KINDS = ("service_", "app_started", "app_stopped")
 """Lifecycle events of these kinds are left out. Each start would add a dozen of them, and the test itself adds apps."""
 
@@ -31,10 +31,10 @@ class TimelineEntry:
     """One event in the home, of any kind.
 
     Attributes:
-        time: When it happened, in the home's time zone.
+        time: The time, in the home's time zone.
         kind: ``change``, ``event``, ``call``, ``run``, ``not run``, ``log`` or ``framework``.
         text: The description.
-        depth: How many causes of the same moment it has: a change that leads to a run that leads to a call.
+        depth: Number of its causes at the same moment. A call may have two: a change led to the run that made it.
     """
 
     time: datetime
@@ -101,7 +101,7 @@ class _Item:
 
 
 def make_timeline(recorder: Recorder, zone: tzinfo) -> HomeTimeline:
-    """Return the timeline of everything that was recorded."""
+    """Return the timeline of all recorded events."""
     items = _Builder(recorder, zone).items()
     keys = {id(item): item.key for item in items}
     items.sort(key=lambda item: keys[id(item)])

@@ -72,7 +72,7 @@ class Turns:
         gate.set()
 
     def after_function(self, call: ThreadCall, created: Sequence["asyncio.Future[Any]"]) -> None:
-        """Decide after the function of a thread who has the turn, and wait if it is the thread.
+        """Pass the turn on after the function of a thread. If the thread gets the turn, wait until it ends.
 
         Args:
             call: The call of the thread.

@@ -30,7 +30,7 @@ class DemoOptions:
 
     Attributes:
         data_dir: The directory of the history.
-        seconds: How long the demo runs, in seconds. None runs it until `Demo.request_stop`.
+        seconds: Duration of the demo, in seconds. None runs it until `Demo.request_stop`.
         port: The port of the page. None uses the default of hassette-sync; 0 chooses a free port.
         seed: The same seed leads to the same activity in the home.
         speed: Simulated seconds per second.

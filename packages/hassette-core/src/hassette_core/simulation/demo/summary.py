@@ -34,7 +34,7 @@ def summarise(
 
     Args:
         result: The result of the demo.
-        lasted_s: How long the demo ran, in seconds.
+        lasted_s: Duration of the demo, in seconds.
         telemetry: Runs ``hassette telemetry`` and returns its exit code.
         program: The path of this program; None for ``sys.argv[0]``.
         find_program: Returns the path of a program in the search path.

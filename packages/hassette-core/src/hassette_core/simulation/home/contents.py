@@ -1,4 +1,4 @@
-"""`HomeContents`: what a test adds to the simulated home and does in it, without its process and connections."""
+"""`HomeContents`: the contents of the simulated home that a test can change, without its process and connections."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping

@@ -78,7 +78,7 @@ class HomeCore:
     """The entities, their states and the event bus. States and events have the same form as in the APIs.
 
     As in Home Assistant, an entity is not the same as its state. A client can write or remove any state (`write_state`,
-    `remove_state`), but the entity does not change, and a state that a client has made up has no entity.
+    `remove_state`), but the entity does not change, and a state that only a client has written has no entity.
 
     Args:
         random: Source of the random part of context ids.
@@ -253,7 +253,7 @@ class HomeCore:
             KeyError: There is neither such an entity nor such a state.
         """
         old = self.entities.get(entity_id)
-        if old is None:  # a client has made up the state; from now on it has an entity
+        if old is None:  # only a client has written the state; from now on, it has an entity
             old = HomeEntity(self.states[entity_id]["state"], self.states[entity_id]["attributes"])
         self.set(entity_id, old.state if state is None else state, {**old.attributes, **attributes}, context)
 

@@ -41,7 +41,7 @@ def add_rooms(registries: Registries) -> None:
 
 
 def area_of(entity_id: str) -> str | None:
-    """Return the name of the initial area of an entity, judged by its name; None if it has no area."""
+    """Return the name of the initial area of an entity, which its entity id shows; None if it has no area."""
     name = entity_id.partition(".")[2]
     return next((room for room in ROOMS if name == room or name.startswith(f"{room}_")), None)
 

@@ -1,4 +1,4 @@
-"""`HomeModel`: everything behind the APIs of the simulated home but the services."""
+"""`HomeModel`: all parts of the simulated home behind its APIs, except the services."""
 
 from collections import deque
 from collections.abc import Callable, Mapping

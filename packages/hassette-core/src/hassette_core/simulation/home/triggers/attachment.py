@@ -1,4 +1,4 @@
-"""`Attachment`: what a trigger needs to listen to the simulated home, and the checks of its configuration."""
+"""`Attachment`: a trigger's access to the simulated home, and the checks of its configuration."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast

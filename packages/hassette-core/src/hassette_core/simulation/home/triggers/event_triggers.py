@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, time, timedelta
 from typing import Any, cast
@@ -39,10 +40,14 @@ def _list(value: Any) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else [value]
 
 
+NextMoment = Callable[[datetime], tuple[datetime, Json] | None]
+"""Returns the next moment after a time, with the variables of the trigger; None if there is none."""
+
+
 class _Repeating:
     """Fires at each moment that a function returns, until stopped."""
 
-    def __init__(self, attachment: Attachment, next_moment: "NextMoment") -> None:
+    def __init__(self, attachment: Attachment, next_moment: NextMoment) -> None:
         self._attachment = attachment
         self._next_moment = next_moment
         self._timer: Timer | None = None
@@ -71,15 +76,7 @@ class _Repeating:
         self._plan()
 
 
-class NextMoment:
-    """Returns the next moment after a time, with the variables of the trigger; None if there is none."""
-
-    def __call__(self, after: datetime) -> tuple[datetime, Json] | None:
-        """Return the next moment and the variables."""
-        raise NotImplementedError
-
-
-class _Pattern(NextMoment):
+class _Pattern:
     def __init__(self, attachment: Attachment) -> None:
         self._zone = ZoneInfo(attachment.model.time_zone)
         config = attachment.config
@@ -125,7 +122,7 @@ def attach_time_pattern(attachment: Attachment) -> Detach:
     return _Repeating(attachment, _Pattern(attachment)).stop
 
 
-class _Daily(NextMoment):
+class _Daily:
     def __init__(self, attachment: Attachment) -> None:
         self._attachment = attachment
         self._zone = ZoneInfo(attachment.model.time_zone)
@@ -172,7 +169,7 @@ def attach_time(attachment: Attachment) -> Detach:
     return _Repeating(attachment, _Daily(attachment)).stop
 
 
-class _CalendarMoments(NextMoment):
+class _CalendarMoments:
     def __init__(self, attachment: Attachment, entity_id: str, kind: str, offset: timedelta) -> None:
         self._attachment = attachment
         self._of = (entity_id, kind, offset)
