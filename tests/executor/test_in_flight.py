@@ -3,6 +3,7 @@
 import asyncio
 
 from hassette_executor import CommandExecutor, Execution, execution_in
+from support.cancellation import ignore_cancellation
 from support.records import MovableClock, invoke
 from support.waiting import eventually
 
@@ -10,17 +11,10 @@ from support.waiting import eventually
 async def test_run_that_ignores_its_cancellation_is_reported_once_and_recorded_as_timed_out():
     go, reports = asyncio.Event(), []
 
-    async def stubborn() -> None:
-        while not go.is_set():
-            try:
-                await go.wait()
-            except asyncio.CancelledError:
-                continue
-
     moved = MovableClock()
     async with CommandExecutor(clock=moved.clock()) as executor:
         executor.in_flight.report_ignored_cancellations(lambda execution, seconds: reports.append((execution, seconds)))
-        run = asyncio.ensure_future(executor.execute(invoke(stubborn, timeout_s=60)))
+        run = asyncio.ensure_future(executor.execute(invoke(lambda: ignore_cancellation(go), timeout_s=60)))
         await asyncio.sleep(0)
         await moved.let_deadlines_pass(executor)
         assert reports == []
@@ -38,16 +32,9 @@ async def test_run_that_ignores_its_cancellation_is_reported_once_and_recorded_a
 async def test_ignored_cancellation_without_a_receiver_is_only_a_line_of_the_run():
     go = asyncio.Event()
 
-    async def stubborn() -> None:
-        while not go.is_set():
-            try:
-                await go.wait()
-            except asyncio.CancelledError:
-                continue
-
     moved = MovableClock()
     async with CommandExecutor(clock=moved.clock()) as executor:
-        run = asyncio.ensure_future(executor.execute(invoke(stubborn, timeout_s=60)))
+        run = asyncio.ensure_future(executor.execute(invoke(lambda: ignore_cancellation(go), timeout_s=60)))
         await asyncio.sleep(0)
         for _ in range(2):
             await moved.let_deadlines_pass(executor)

@@ -161,9 +161,15 @@ async def test_log_level_of_an_app_and_an_instance(apps: AppRunner, app_dir: App
 
 async def test_watch_notices_a_folder_that_is_removed_and_created_again(tmp_path: Path) -> None:
     folder, file = tmp_path / "apps", tmp_path / "hassette.toml"
-    notices: list[int] = []
     loop = asyncio.get_running_loop()
-    watch = FileWatch(folder, [file], lambda: loop.call_soon_threadsafe(notices.append, 1) and None, step_s=0.02)
+
+    def contents() -> dict[str, object]:
+        return {str(path): path.is_dir() or (path.read_text(), path.stat().st_mtime) for path in tmp_path.rglob("*")}
+
+    seen: list[dict[str, object]] = []
+    watch = FileWatch(
+        folder, [file], lambda: loop.call_soon_threadsafe(lambda: seen.append(contents())) and None, step_s=0.02
+    )
     watch.start()
     try:
         for change in (
@@ -175,9 +181,8 @@ async def test_watch_notices_a_folder_that_is_removed_and_created_again(tmp_path
             lambda: (folder / "deep").mkdir(parents=True),
             lambda: (folder / "deep/b.py").write_text("2"),
         ):
-            await asyncio.sleep(0.1)
-            notices.clear()
             change()
-            await eventually(lambda: notices)
+            changed = contents()
+            await eventually(lambda changed=changed: changed in seen)
     finally:
         watch.stop()

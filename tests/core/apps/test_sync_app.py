@@ -144,7 +144,9 @@ REFUSED = """
 """
 
 
-async def test_what_cannot_work_is_refused_with_a_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_async_handler_and_wrong_option_are_refused_with_an_explanation(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with whole_home(tmp_path, REFUSED) as place:
         first, second, third = place.app().problems
         assert first == second

@@ -109,7 +109,7 @@ async def test_cancelled_listener_leaves_no_entity_behind(home: Home) -> None:
     assert await home.retired() == ["nothing"]
 
 
-async def test_once_means_once_for_all_entities(home: Home, note: Callable[..., Any], seen: list[str]) -> None:
+async def test_once_ends_the_listener_of_all_entities(home: Home, note: Callable[..., Any], seen: list[str]) -> None:
     home.bus.on_state_change(note, ["light.a", "light.b"], once=True)
     home.change("light.b", "on")
     home.change("light.a", "on")
@@ -164,7 +164,7 @@ async def test_duration_is_timed_for_each_entity(home: Home, note: Callable[...,
     assert seen == ["binary_sensor.b"]
 
 
-async def test_attribute_of_several_entities(home: Home, note: Callable[..., Any], seen: list[str]) -> None:
+async def test_attribute_listener_takes_several_entities(home: Home, note: Callable[..., Any], seen: list[str]) -> None:
     subscription = home.bus.on_attribute_change(note, ["light.b", "light.a"], "brightness")
     home.change("light.a", "on", brightness=1)
     home.change("light.b", "on")

@@ -140,7 +140,7 @@ def test_command_that_the_help_names_prints_the_completion_script(shell: str) ->
     assert f"_HASSETTE_COMPLETE={shell}_complete" in script.stdout
 
 
-def test_version_lists_what_is_installed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_lists_the_installed_packages(capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(["--version"]) == 0
     output = capsys.readouterr().out
     assert "hassette-core 0." in output

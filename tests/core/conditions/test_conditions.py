@@ -128,7 +128,7 @@ def test_condition_holds_for_the_states_that_it_names(condition: Condition, expe
         ),
     ],
 )
-def test_explanation_names_what_decided(condition: Condition, text: str) -> None:
+def test_explanation_names_the_deciding_entities(condition: Condition, text: str) -> None:
     assert not condition.holds(HOME)
     assert condition.explain(HOME) == text
 

@@ -129,9 +129,7 @@ async def allowed(home: Home, where: Condition, hours: list[float]) -> list[bool
         (sun_is_down() | between("12:00", "13:00"), [True, True, False]),
     ],
 )
-async def test_condition_at_noon_in_the_night_and_in_the_morning(
-    home: Home, where: Condition, expected: list[bool]
-) -> None:
+async def test_condition_on_the_time_allows_or_skips_a_job(home: Home, where: Condition, expected: list[bool]) -> None:
     home.scheduler_service.set_place(latitude=52.5, longitude=13.4)
     assert await allowed(home, where, [0.5, 11, 19]) == expected
     assert await home.skipped() == {"condition": expected.count(False)}

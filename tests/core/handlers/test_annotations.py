@@ -134,7 +134,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-async def test_annotation_that_cannot_be_evaluated_is_rejected_with_handler_parameter_and_cure(
+async def test_annotation_that_cannot_be_evaluated_is_rejected_with_handler_parameter_and_fix(
     home: Home, load: Load, case: str
 ) -> None:
     annotation, text = BROKEN[case]

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from tests.support.waiting import eventually
 
 from hassette_core.lifecycle import CancellableWork, first_set, wait_while_running
+from support.waiting import eventually
 
 
 async def test_first_set_event_is_returned_even_if_it_is_cleared_at_once() -> None:

@@ -51,7 +51,7 @@ def interruption(end: ConnectionEnd, late_s: float, blocked_s: float = 12) -> In
         (BROKEN, 0.5, KEPT, None),
     ],
 )
-def test_loss_of_an_interruption(
+def test_loss_depends_on_the_end_the_delay_and_the_missed_changes(
     end: ConnectionEnd, late_s: float, missed: MissedChanges, at_least: int | None
 ) -> None:
     loss = interruption(end, late_s).loss(missed, CLOCK)

@@ -1,10 +1,9 @@
 """If a part of a message is malformed, the link ignores at most that message, logs the part, and continues."""
 
 import asyncio
-import copy
 import json
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,14 +13,13 @@ from hassette_core.link import HomeAssistantLink, HomeConfiguration
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.states import StateCache
 from support.linked_home import short_sleep
+from support.message_parts import REMOVED, PartPath, paths, with_part
 from support.message_proxy import Message, MessageProxy, message_proxy, unchanged
 from support.waiting import eventually, patience
 
 pytestmark = pytest.mark.timeout(300)
 
-REMOVED = object()
 WRONG_VALUES = (REMOVED, None, True, 5, "x", [], {"x": 1}, "2026-11-23T01:14:10")
-Path = tuple[str | int, ...]
 READ = HomeConfiguration._fields
 """The fields of Home Assistant's configuration that Hassette reads."""
 
@@ -74,31 +72,6 @@ async def proxied() -> AsyncIterator[ProxiedLink]:
         yield ProxiedLink(home, proxy)
 
 
-def paths(value: Any, before: Path = ()) -> Iterator[Path]:
-    """Yield the path of each part of a message, and only the first item of each list."""
-    yield before
-    if isinstance(value, dict):
-        for key in value:
-            yield from paths(value[key], (*before, key))
-    elif isinstance(value, list) and value:
-        yield from paths(value[0], (*before, 0))
-
-
-def with_part(message: Message, path: Path, value: Any) -> Any:
-    """Return a copy of a message in which one part is replaced or removed."""
-    if not path:
-        return {} if value is REMOVED else value
-    changed = copy.deepcopy(message)
-    part: Any = changed
-    for key in path[:-1]:
-        part = part[key]
-    if value is REMOVED:
-        del part[path[-1]]
-    else:
-        part[path[-1]] = value
-    return changed
-
-
 def kind_of(message: Message, proxy: MessageProxy) -> str:
     """Return the type of a message; for an answer, the type of the command."""
     return proxy.sent.get(message.get("id", 0), "") if message["type"] == "result" else message["type"]
@@ -107,7 +80,7 @@ def kind_of(message: Message, proxy: MessageProxy) -> str:
 class ChangeOnce:
     """Replaces one part of the first message of a kind, and forwards all other messages."""
 
-    def __init__(self, proxy: MessageProxy, kind: str, path: Path, value: Any) -> None:
+    def __init__(self, proxy: MessageProxy, kind: str, path: PartPath, value: Any) -> None:
         self.done = False
         self._proxy = proxy
         self._kind = kind

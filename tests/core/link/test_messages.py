@@ -1,6 +1,5 @@
 """A state change that is decoded straight into values is the same as one whose fields are checked one by one."""
 
-import copy
 import json
 from typing import Any, cast
 
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 
 from hassette_core.events import State, StateChanged, parse_event
 from hassette_core.link.messages import ReceivedChange, UnparsedData, UnreadableMessageError, parse_frame, parse_json
+from support.message_parts import REMOVED, PartPath, paths, with_part
 
 TIME = "2026-11-23T01:14:10.301321+00:00"
 CONTEXT = {"id": "C1", "parent_id": None, "user_id": "U1"}
@@ -32,14 +32,6 @@ MESSAGE: dict[str, Any] = {
 }
 
 
-def paths(value: Any, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Return the path of each field of a message."""
-    found = [before] if before else []
-    for key in value if isinstance(value, dict) else ():
-        found += paths(value[key], (*before, key))
-    return found
-
-
 JSON = st.recursive(
     st.sampled_from([None, True, False, 0, 5, -1, 1.0, 2**70, "", "x", "on", "light.hall", "event", "state_changed"])
     | st.sampled_from(
@@ -50,19 +42,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
     max_leaves=4,
 )
-REMOVED = object()
-
-
-def with_part(path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    message = copy.deepcopy(MESSAGE)
-    part = message
-    for key in path[:-1]:
-        part = part[key]
-    if value is REMOVED:
-        del part[path[-1]]
-    else:
-        part[path[-1]] = value
-    return message
 
 
 def text_of(message: object) -> str:
@@ -73,9 +52,13 @@ def same(one: object, other: object) -> bool:
     return repr(one) == repr(other)  # NaN differs from NaN
 
 
-@given(path=st.sampled_from(paths(MESSAGE)), value=JSON | st.just(REMOVED), ascii_only=st.booleans())
-def test_decoded_change_is_the_same_as_the_checked_one(path: tuple[str, ...], value: Any, ascii_only: bool) -> None:
-    message = with_part(path, value)
+@given(
+    path=st.sampled_from([path for path in paths(MESSAGE) if path]),
+    value=JSON | st.just(REMOVED),
+    ascii_only=st.booleans(),
+)
+def test_decoded_change_is_the_same_as_the_checked_one(path: PartPath, value: Any, ascii_only: bool) -> None:
+    message = with_part(MESSAGE, path, value)
     text = json.dumps(message, ensure_ascii=ascii_only)
     (received,) = parse_frame(text, 7)
     if not isinstance(received, ReceivedChange):
@@ -95,8 +78,8 @@ def test_decoded_change_is_the_same_as_the_checked_one(path: tuple[str, ...], va
 
 
 @given(value=JSON, path=st.sampled_from([path for path in paths(MESSAGE) if len(path) > 1]))
-def test_message_with_odd_content_affects_no_other_message_of_its_frame(path: tuple[str, ...], value: Any) -> None:
-    texts = [text_of(MESSAGE), text_of(with_part(path, value)), text_of(MESSAGE)]
+def test_message_with_odd_content_affects_no_other_message_of_its_frame(path: PartPath, value: Any) -> None:
+    texts = [text_of(MESSAGE), text_of(with_part(MESSAGE, path, value)), text_of(MESSAGE)]
     first, odd, last = parse_frame(f"[{','.join(texts)}]", 0)
     (expected,) = parse_frame(text_of(MESSAGE), 0)
     for received in (first, last):
@@ -165,7 +148,9 @@ def test_frame_keeps_no_reference_to_the_frame_in_its_changes() -> None:
 
 def test_numbers_and_texts_that_msgspec_refuses_are_parsed() -> None:
     assert parse_json('{"a": 1e999, "b": NaN, "c": "\\ud800", "d": ' + "9" * 5_000 + "}").keys() == {"a", "b", "c", "d"}
-    message = text_of(with_part(("event", "data", "new_state", "attributes"), {"big": "@"})).replace('"@"', "9" * 5_000)
+    message = text_of(with_part(MESSAGE, ("event", "data", "new_state", "attributes"), {"big": "@"})).replace(
+        '"@"', "9" * 5_000
+    )
     (received,) = parse_frame(message, 0)
     assert isinstance(received, dict)
     event = parse_event(received["event"], 0)

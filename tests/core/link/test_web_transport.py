@@ -73,7 +73,7 @@ async def refusal(transport: WebTransport) -> str:
     return str(raised.value)
 
 
-async def test_certificate_signed_by_itself_is_refused_with_the_way_out(tmp_path: Path) -> None:
+async def test_certificate_signed_by_itself_is_refused_with_a_fix(tmp_path: Path) -> None:
     _, tls = make_certificate(tmp_path, "DNS:localhost")
     async with serving(tls) as server:
         url = f"https://localhost:{server.port}"

@@ -46,13 +46,13 @@ def test_time_follows_the_clock_of_the_framework_and_a_new_zone() -> None:
         ("input_datetime.wake_up + 00:05", "2026-06-01T06:35:00+02:00", "2026-06-02T06:35:00+02:00"),
     ],
 )
-def test_moment_today_and_next(moment: str | time | datetime, today: str, following: str) -> None:
+def test_moment_has_a_time_today_and_a_next_time(moment: str | time | datetime, today: str, following: str) -> None:
     home = home_time(states=state_of("input_datetime.wake_up", "06:30:00"))
     assert home.parse(moment).isoformat() == today
     assert home.next(moment).isoformat() == following
 
 
-def test_sun_of_the_home() -> None:
+def test_sun_is_computed_for_the_place_of_the_home() -> None:
     home = home_time()
     assert home.sun.is_up
     assert abs(home.sun.next_sunset - datetime(2026, 6, 1, 19, 19, tzinfo=UTC)) < timedelta(minutes=1)
@@ -74,7 +74,7 @@ def test_sun_goes_down_at_sunset() -> None:
     assert not home_time(now=sunset + second).sun.is_up
 
 
-def test_is_between_over_midnight() -> None:
+def test_is_between_goes_over_midnight() -> None:
     assert not home_time().is_between("22:00", "sunrise")
     assert home_time(now=NOON + timedelta(hours=11)).is_between("22:00", "sunrise")
 

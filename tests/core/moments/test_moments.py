@@ -59,7 +59,7 @@ def test_next_times_are_the_times_of_the_days_in_order(moment: Moment, instant: 
         ("Africa/Cairo", date(2026, 4, 24), "00:30", "2026-04-23 22:00"),
     ],
 )
-def test_time_of_day_when_the_clock_changes(zone: str, day: date, text: str, at: str) -> None:
+def test_skipped_time_of_day_is_moved_and_a_repeated_one_is_the_first(zone: str, day: date, text: str, at: str) -> None:
     assert parse_moment(text).on_day(day, Place(zone=ZoneInfo(zone)), {}) == utc(at)
 
 
@@ -124,7 +124,7 @@ def test_times_of_solar_days_are_the_events_of_the_sun(
         ("9999-12-31 23:59:59", None),
     ],
 )
-def test_time_of_an_entity(value: str, next_one: str | None) -> None:
+def test_entity_with_a_time_or_a_date_has_a_next_time(value: str, next_one: str | None) -> None:
     entity_id = "input_datetime.wake_up"
     found = parse_moment(entity_id).next_after(utc("2026-06-01 10:00"), BERLIN, state_of(entity_id, value))
     assert found == (None if next_one is None else utc(next_one))

@@ -39,7 +39,9 @@ def holds(start: str, end: str, at: str, place: Place = BERLIN, **options: str) 
         ("05:00", "sunrise", [], ["04:59", "05:00", "12:00", "22:00"]),
     ],
 )
-def test_window_on_the_first_of_june(start: str, end: str, inside: list[str], outside: list[str]) -> None:
+def test_window_contains_exactly_the_times_between_its_moments(
+    start: str, end: str, inside: list[str], outside: list[str]
+) -> None:
     for at in inside:
         assert holds(start, end, f"2026-06-01 {at}"), at
     for at in outside:

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 import pytest
 
 from hassette_core.roster.owned_tasks import OwnedTasks
+from support.cancellation import ignore_cancellation
 from support.waiting import patience
 
 
@@ -61,14 +62,7 @@ async def test_task_that_ignores_its_cancellation_is_logged_and_left(
 ) -> None:
     tasks, go = OwnedTasks(cancel_s=0.01), asyncio.Event()
 
-    async def stubborn() -> None:
-        while not go.is_set():
-            try:
-                await go.wait()
-            except asyncio.CancelledError:
-                continue
-
-    task = tasks.start(stubborn(), tasks.prepare(ignore))
+    task = tasks.start(ignore_cancellation(go), tasks.prepare(ignore))
     assert await tasks.stop(0.01) == 1
     assert "ignores its cancellation" in caplog.text
     go.set()

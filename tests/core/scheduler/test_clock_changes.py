@@ -166,7 +166,7 @@ EVERY_QUARTER = ["10:45", "11:00", "11:15", "11:30", "11:45", "12:00", "12:15", 
     ],
 )
 @pytest.mark.parametrize("options", [{}, {"jitter": 0.9}])
-async def test_cron_job_after_the_clock_was_set(
+async def test_cron_job_runs_at_its_times_after_the_clock_was_set(
     home: Home, expression: str, step_s: float, hours: float, due: list[str], options: dict[str, float]
 ) -> None:
     home.clock.step(-60)  # so that the job also runs at noon

@@ -154,7 +154,7 @@ async def test_service_finds_a_job_by_its_name(home: Home) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["interval", "calendar"])
-async def test_late_run_of_a_recurring_job(
+async def test_late_recurring_job_runs_or_is_skipped_by_its_misfire_rule(
     home: Home, options: Any, late_s: float, runs: int, misfires: int, kind: str
 ) -> None:
     if kind == "interval":
@@ -171,7 +171,7 @@ async def test_late_run_of_a_recurring_job(
 
 
 @pytest.mark.parametrize(("misfire", "runs"), [("once", 1), ("run_late", 0), ("skip", 0)])
-async def test_late_run_of_a_timer(home: Home, misfire: Any, runs: int) -> None:
+async def test_late_timer_runs_or_is_skipped_by_its_misfire_rule(home: Home, misfire: Any, runs: int) -> None:
     job = home.scheduler.run_in(nothing, 60, misfire=misfire)
     once = home.scheduler.run_once(nothing, "13:00", misfire=misfire, name="at a moment")
     home.clock.stall(5 * HOUR)

@@ -50,7 +50,7 @@ def at(text: str) -> datetime:
         ("midnight", ["02 00:00", "03 00:00"]),
     ],
 )
-async def test_daily_job_at_a_moment(home: Home, moment: str, expected: list[str]) -> None:
+async def test_daily_job_runs_each_time_that_its_moment_comes(home: Home, moment: str, expected: list[str]) -> None:
     home.scheduler_service.set_place(latitude=52.5, longitude=13.4)
     home.scheduler.run_daily(nothing, moment)
     await home.pass_time(42 * HOUR, step=HOUR / 2)
@@ -228,7 +228,7 @@ async def test_interval_starts_at_a_moment_and_then_ignores_the_clock(home: Home
 
 
 @pytest.mark.parametrize("start", [time(12, 30), "12:30", NOON + timedelta(minutes=30), "2026-06-01 12:30"])
-async def test_every_form_of_a_start(home: Home, start: Any) -> None:
+async def test_interval_takes_every_form_of_a_start(home: Home, start: Any) -> None:
     assert home.scheduler.run_every(nothing, 600, start=start).next_run == at("01 12:30")
 
 

@@ -6,16 +6,9 @@ from functools import partial
 from hassette_core.roster import CommandRunner, RunLane
 from hassette_core.watchdogs import report_ignored_cancellations
 from hassette_executor import CommandExecutor, MemorySink
+from support.cancellation import ignore_cancellation
 from support.records import MovableClock, invoke
 from support.waiting import eventually
-
-
-async def stubborn(go: asyncio.Event) -> None:
-    while not go.is_set():
-        try:
-            await go.wait()
-        except asyncio.CancelledError:
-            continue
 
 
 async def events(executor: CommandExecutor, sink: MemorySink) -> list[tuple[str, str, str]]:
@@ -27,7 +20,7 @@ async def test_run_that_ignores_its_deadline_is_recorded() -> None:
     moved, go = MovableClock(), asyncio.Event()
     async with CommandExecutor(sink := MemorySink(), clock=moved.clock()) as executor:
         report_ignored_cancellations(executor)
-        command = invoke(partial(stubborn, go), timeout_s=60)
+        command = invoke(partial(ignore_cancellation, go), timeout_s=60)
         run = asyncio.ensure_future(executor.execute(command))
         await asyncio.sleep(0)
         for _ in range(2):
@@ -47,7 +40,7 @@ async def test_replaced_run_that_ignores_its_cancellation_is_recorded_and_an_obe
     go, obedient = asyncio.Event(), asyncio.Event()
     async with CommandExecutor(sink := MemorySink()) as executor:
         runner = CommandRunner(executor, ignored_s=0.01)
-        command = invoke(partial(stubborn, go))
+        command = invoke(partial(ignore_cancellation, go))
         lane = RunLane(command.registration, "restart", runner)
         other = invoke(obedient.wait, name="other")
         other_lane = RunLane(other.registration, "restart", runner)

@@ -334,7 +334,9 @@ async def test_refusal_delay_and_deafness_last_for_their_number_of_calls(
     assert state_of(home, "light.hall") == "off"
 
 
-async def test_unanswered_command_and_unavailable_entity(home: SimulatedHome, client: MemoryClient) -> None:
+async def test_unanswered_command_gets_no_answer_and_an_unavailable_entity_ignores_calls(
+    home: SimulatedHome, client: MemoryClient
+) -> None:
     home.failures.unanswered("get_states", times=1)
     home.failures.unanswered("light.turn_on", times=1)
     unanswered = client.send_command("get_states")
@@ -519,7 +521,8 @@ async def test_service_of_a_restart_restarts_the_home(home: SimulatedHome, clock
 
 async def test_examples_of_the_page_work() -> None:
     page = (Path(__file__).parents[4] / "docs" / "apps" / "simulated-home.md").read_text(encoding="utf-8")
-    (script,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    # `tests/core/apps/test_documents.py` runs the other script, which runs apps in the home.
+    script, _ = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     # In a thread, because the script calls asyncio.run, which fails while this thread runs an event loop.
     await asyncio.to_thread(exec, compile(script, "simulated-home.md", "exec"), {"__name__": "__main__"})
     (fragment,) = re.findall(r"^```\n(floor = .*?)^```$", page, re.MULTILINE | re.DOTALL)
