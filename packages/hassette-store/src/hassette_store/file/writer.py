@@ -14,9 +14,9 @@ from hassette_store.settings import Synchronous
 
 Result = TypeVar("Result")
 
-# Size of the statement cache: enough for all statements of a batch (19 insertions, each in a variant for 1, 8, 64 and
-# 512 rows), so that SQLite compiles each one only once.
-_CACHED_STATEMENTS: Final = 128
+# Size of the statement cache: enough for all statements of a batch (19 insertions in 10 sizes), so that SQLite compiles
+# each one only once.
+_CACHED_STATEMENTS: Final = 256
 # `_run_in_thread` passes this statement to aiosqlite's executemany, which accepts only statements that write. SQLite
 # never runs the statement.
 _NEVER_RUN: Final = "DELETE FROM sessions WHERE false"

@@ -1,6 +1,6 @@
 """The statements that store one batch in one transaction.
 
-A statement inserts many rows at once: its ``VALUES`` have places for 1, 8, 64 or 512 rows. ``executemany`` would cost
+A statement inserts many rows at once: its ``VALUES`` have places for 1, 2, 4 … 512 rows. ``executemany`` would cost
 more, because it runs a statement once per row. Each time a statement runs, Python releases the interpreter lock. While
 the event loop is busy, the writer's thread waits up to 5 ms each time until it gets the lock back
 (docs/adr/0010-many-rows-per-statement.md).
@@ -31,8 +31,9 @@ ROW_ERRORS: Final = (
 )
 """Errors for a row that SQLite never accepts: a large number, a text without UTF-8 form, a wrong type, a known key."""
 
-SIZES: Final = (1, 8, 64, 512)
-"""Rows per statement. 512 rows of the widest table use about a quarter of the parameters that SQLite allows."""
+SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+"""Rows per statement. At most half of the places are unused: an unused place costs nearly as much as a row.
+512 rows of the widest table use about a quarter of the parameters that SQLite allows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
