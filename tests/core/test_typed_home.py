@@ -1,5 +1,6 @@
 """The generated module of a home: Python can import it, and its text is stable."""
 
+import asyncio
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -102,6 +103,23 @@ async def test_commands_write_the_names_of_a_simulated_home(tmp_path: Path) -> N
 @pytest.mark.parametrize("command", [generate, check])
 def test_commands_explain_themselves(command: Any) -> None:
     assert "home.py" in CliRunner().invoke(command, ["--help"]).output
+
+
+async def test_check_writes_the_names_before_it_loads_the_apps_that_import_them(tmp_path: Path) -> None:
+    (tmp_path / "apps").mkdir()
+    (tmp_path / "apps" / "hall.py").write_text(
+        "from hassette_core import App, AppConfig\nfrom home import light\n"
+        "class Hall(App[AppConfig]):\n    ENTITY = light.hall\n"
+    )
+    file = tmp_path / "hassette.toml"
+    async with SimulatedHome(speed=0) as home:
+        file.write_text(
+            f'[home_assistant]\nurl = "{home.url}"\ntoken = "{home.token}"\n'
+            '[apps.hall]\nmodule = "hall"\nclass = "Hall"\n'
+        )
+        arguments = ["--config", str(file), "--online", "--write"]
+        result = await asyncio.to_thread(CliRunner().invoke, check, arguments, standalone_mode=False)
+    assert (result.return_value, "failed" in result.output) == (0, False), result.output
 
 
 def test_check_writes_only_with_online(tmp_path: Path) -> None:

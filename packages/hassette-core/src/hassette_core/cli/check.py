@@ -65,14 +65,6 @@ def check(file: Path, online: bool, timeout_s: float, write: bool, as_json: bool
 
 
 def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None, *, write: bool) -> None:
-    with report.output_of_apps():
-        loaded, failed = load_apps(config.apps, config.app_dir)
-    subjects = [f"{app.app_key}.{app.instance}" if app.instance else app.app_key for app in failed]
-    load_failures = [
-        Finding(Level.FAILED, subject, str(app.error)) for subject, app in zip(subjects, failed, strict=True)
-    ]
-    classes = {app.app_key: app.app_class for app in loaded}
-    sources = {key: check_source(key, app_class, config.app_dir) for key, app_class in classes.items()}
     home: HomeSnapshot | None = None
     problem: CoreError | None = None
     try:
@@ -81,12 +73,21 @@ def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None, *
         home = None if timeout_s is None else asyncio.run(read_home(config, timeout_s))
     except (FatalError, LinkError) as error:
         problem = error  # the apps can be checked all the same, and an unchecked app must not be shown as ok
-    report.add([Finding(Level.WARNING, "hassette.secrets_file", warning) for warning in config.warnings])
     if home is not None and write:
+        # The apps import the module, so it must be current before they are loaded.
         try:
             write_typed_home(home, config.app_dir / FILE_NAME)
         except OSError as error:
             report.add([Finding(Level.FAILED, FILE_NAME, f"cannot be written: {error.strerror}")])
+    with report.output_of_apps():
+        loaded, failed = load_apps(config.apps, config.app_dir)
+    subjects = [f"{app.app_key}.{app.instance}" if app.instance else app.app_key for app in failed]
+    load_failures = [
+        Finding(Level.FAILED, subject, str(app.error)) for subject, app in zip(subjects, failed, strict=True)
+    ]
+    classes = {app.app_key: app.app_class for app in loaded}
+    sources = {key: check_source(key, app_class, config.app_dir) for key, app_class in classes.items()}
+    report.add([Finding(Level.WARNING, "hassette.secrets_file", warning) for warning in config.warnings])
     address = check_address(config.home_assistant.url) if home is None and problem is None else []
     with report.output_of_apps():
         trial = start_apps(config, sources, home) if loaded else Trial()
