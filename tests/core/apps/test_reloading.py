@@ -345,6 +345,38 @@ class Lamp(App[AppConfig]):
     assert len(module("lamp").Lamp.runs) == 6
 
 
+async def test_timer_that_continues_after_a_reload_keeps_its_error_hook(
+    home: Home, apps: AppRunner, app_dir: AppDirectory
+) -> None:
+    text = """
+from functools import partial
+class Lamp(App[AppConfig]):
+    VERSION = 1
+    failures = []
+    async def on_initialize(self):
+        self.bus.on_state_change(self.on, "light.a", changed_to="on")
+    async def on(self):
+        self.scheduler.run_in(self.off, 300, on_error=self.failed)
+        self.scheduler.run_in(self.off, 300, on_error=partial(self.failed), name="second")
+    async def off(self):
+        raise ValueError("no")
+    async def failed(self, context):
+        self.failures.append((self.VERSION, str(context.exception)))
+    async def on_error(self, context):
+        self.failures.append("hook of the app")
+"""
+    app_dir.write("lamp", text)
+    service = await apps.start({"lamp": entry("lamp", "Lamp")})
+    home.change("light.a", "on")
+    await home.records(1)
+    write(app_dir, "lamp", text, 2)
+    await service.reload_changed()
+    await home.pass_time(300)
+    await home.records(3)
+    await home.until(lambda: len(module("lamp").Lamp.failures) == 2)
+    assert module("lamp").Lamp.failures == [(2, "no")] * 2
+
+
 async def test_timer_of_the_older_version_ends_when_the_app_sets_it_again(
     home: Home, apps: AppRunner, app_dir: AppDirectory
 ) -> None:

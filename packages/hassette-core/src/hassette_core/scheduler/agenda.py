@@ -4,20 +4,18 @@ import heapq
 
 from hassette_core.scheduler.planned_job import PlannedJob
 
+SLACK = 64
+"""The heap is rebuilt when it has more entries than this number plus twice the entries after the last rebuild."""
+
 
 class Agenda:
     """A heap of jobs, ordered by the time of their next run.
 
     Entries are never removed from the middle of the heap. When a job is planned again or ends, its entry becomes void.
     Void entries are removed when they reach the top, or all at once when there are too many of them.
-
-    Args:
-        slack: The heap is rebuilt when the number of its entries exceeds twice the number after the last rebuild, plus
-            ``slack``.
     """
 
-    def __init__(self, *, slack: int = 64) -> None:
-        self._slack = slack
+    def __init__(self) -> None:
         self._heap: list[tuple[int, int, PlannedJob]] = []
         self._tickets = 0
         self._swept = 0
@@ -35,7 +33,7 @@ class Agenda:
         job.ticket = self._tickets
         if job.plan is not None:
             heapq.heappush(self._heap, (job.plan.due_ns, job.ticket, job))
-        if len(self._heap) > 2 * self._swept + self._slack:
+        if len(self._heap) > 2 * self._swept + SLACK:
             self._heap = [entry for entry in self._heap if _valid(entry)]
             heapq.heapify(self._heap)
             self._swept = len(self._heap)

@@ -123,7 +123,7 @@ class AppScheduler:
         Args:
             handler: The callable to run, as in `run_in`.
             interval: Seconds (or a timedelta) from one run to the next, at least 0.001.
-            start: When the first run is due: seconds (or a timedelta) from now, or a moment, as in `run_once`. 0 means
+            start: The time of the first run: seconds (or a timedelta) from now, or a moment, as in `run_once`. 0 means
                 at once. None means after one interval.
             **options: The options of every job, `JobOptions`.
 

@@ -11,7 +11,7 @@ from hassette_core.roster import RunLane
 from hassette_core.scheduler.job_condition import JobCondition
 from hassette_core.scheduler.options import NO_JITTER, RUN_LATE, Jitter, Misfires
 from hassette_core.scheduler.schedules import AtMoment, Calendar, Interval, Schedule, StartAt
-from hassette_executor import DueTrigger, ExecuteJob, JobRegistration
+from hassette_executor import DueTrigger, ErrorHook, ExecuteJob, JobRegistration
 
 MAX_COUNTED = 1_000
 """Maximum number of missed runs that are counted for a calendar job. Without this limit, the count would take too long
@@ -87,6 +87,7 @@ class PlannedJob:
         misfires: The rule for late runs.
         condition: Decides whether a due run starts; None starts every run.
         group: The name of the group; None for a job without a group.
+        on_error: Called when a run of the job fails; None uses the error hook of the app.
 
     Attributes:
         active: False once the job is cancelled, or once its only run has started.
@@ -108,10 +109,12 @@ class PlannedJob:
         misfires: Misfires = RUN_LATE,
         condition: JobCondition | None = None,
         group: str | None = None,
+        on_error: ErrorHook | None = None,
     ) -> None:
         self.registration = registration
         self.schedule = schedule
         self.group = group
+        self.on_error = on_error
         self.active = True
         self.paused = False
         self.timer: str | None = None

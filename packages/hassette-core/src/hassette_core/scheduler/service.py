@@ -16,7 +16,7 @@ from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.moments import Place
 from hassette_core.roster import Roster, registration_fields
-from hassette_core.scheduler.carried_jobs import CarriedJobs, SuspendedJob, carry_over
+from hassette_core.scheduler.carried_jobs import CarriedJobs, SuspendedJob
 from hassette_core.scheduler.job_condition import JobCondition
 from hassette_core.scheduler.kept_jobs import KeptJobs, PausedKind
 from hassette_core.scheduler.options import DEFAULT_MODE, JobOptions, jitter_of, misfires_of, settings_of
@@ -74,7 +74,7 @@ class SchedulerService(AsyncWithService):
         self._timetable = Timetable(
             self.roster, self.clock, Place(zone=time_zone), watch=watch, on_last_run=self._forget
         )
-        self._carried = CarriedJobs(lambda job: self._timetable.cancel(job))
+        self._carried = CarriedJobs(self.roster, self._timetable)
         self._conditions = conditions or ConditionContext({}, self.clock)
         self._conditions.place = self.place
         self._log = RepeatedLog(logger, monotonic_ns=self.clock.monotonic_ns)
@@ -147,12 +147,13 @@ class SchedulerService(AsyncWithService):
             misfires=misfires_of(options),
             condition=None if where is None else JobCondition(cast("Condition", where), self._conditions, self._log),
             group=options.get("group"),
+            on_error=options.get("on_error"),
         )
         self._timetable.plan_first(job)
         if persist:
             job.timer = self._kept.add_timer(kept_timer(handler, job, options))
         job.paused = self._kept.is_paused(app, instance, registration.name, job.group)
-        self.roster.add(job, options.get("on_error"), shared=shared)
+        self.roster.add(job, job.on_error, shared=shared)
         self._timetable.add(job)
         return job
 
@@ -236,7 +237,7 @@ class SchedulerService(AsyncWithService):
             jobs: The result of `take_plans`.
             rebind: Returns the method of the newer version for a handler of the older version; None if there is none.
         """
-        carry_over(self.roster, self._timetable, self._carried, jobs, rebind)
+        self._carried.carry_over(jobs, rebind)
 
     def run_now(self, job: PlannedJob) -> None:
         """Run a job once, now. Its schedule does not change. May be called in a thread."""
