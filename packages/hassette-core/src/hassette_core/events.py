@@ -62,8 +62,8 @@ class State(msgspec.Struct, frozen=True, gc=False):
         entity_id: For example ``light.hall``.
         state: For example ``on``, ``21.5`` or ``unavailable``.
         attributes: Further values, for example ``brightness``. Read-only, because all handlers share them.
-        last_changed: When `state` last changed (timezone-aware, UTC).
-        last_updated: When `state` or `attributes` last changed (timezone-aware, UTC).
+        last_changed: The time of the last change of `state` (timezone-aware, UTC).
+        last_updated: The time of the last change of `state` or `attributes` (timezone-aware, UTC).
         context: The cause of the last change.
     """
 
@@ -100,8 +100,8 @@ class Event(msgspec.Struct, frozen=True):
         event_type: For example ``call_service``, ``automation_triggered``, or the type that an integration chose.
         data: The event's data, by key. Read-only, because all handlers share one object.
         context: The cause of the event.
-        time_fired: When Home Assistant fired the event, by its clock (timezone-aware, UTC).
-        received_ns: When the event arrived, in nanoseconds of `time.monotonic_ns`.
+        time_fired: The time of the event, by Home Assistant's clock (timezone-aware, UTC).
+        received_ns: The time of its arrival, in nanoseconds of `time.monotonic_ns`.
     """
 
     event_type: str
@@ -159,7 +159,7 @@ def parse_event(raw: Mapping[str, Any], received_ns: int) -> Event:
 
     Args:
         raw: The ``event`` of a message: ``event_type``, ``data``, ``time_fired``, ``context``.
-        received_ns: When the event arrived, in nanoseconds of `time.monotonic_ns`.
+        received_ns: The time of its arrival, in nanoseconds of `time.monotonic_ns`.
 
     Raises:
         UnreadableEventError: A field is missing or has an unexpected type.
@@ -203,7 +203,7 @@ def missed_change(before: State | None, after: State | None, time_fired: datetim
         before: The last known state. None if the entity was not known.
         after: The state after the reconnect. None if the entity is gone.
         time_fired: The time of a removal. Every other change has the time and the context of the new state.
-        received_ns: When the new state was fetched, in nanoseconds of `time.monotonic_ns`.
+        received_ns: The time at which the new state was fetched, in nanoseconds of `time.monotonic_ns`.
     """
     known = after or before
     assert known is not None  # a change has at least one state

@@ -387,7 +387,7 @@ class CommandExecutor:
         return self._threads.at_work + self._hook_threads.at_work
 
     def accounting(self, sink: int = 0) -> Accounting:
-        """Return how many runs of a sink, by its position in the arguments, are stored, lost or waiting."""
+        """Return the numbers of stored, lost and waiting runs of a sink, by its position in the arguments."""
         return self._dispatcher.accounting(sink)
 
     async def force_flush(self, timeout_s: float = 5.0) -> bool:

@@ -20,9 +20,9 @@ class PastState(NamedTuple):
         entity_id: For example ``sensor.hall_temperature``.
         state: For example ``21.5``.
         attributes: The attributes that the recorder keeps. Empty if they were not requested.
-        last_changed: When `state` last changed (timezone-aware, UTC).
-        last_updated: When `state` or `attributes` last changed (timezone-aware, UTC). For the first state of an answer,
-            this is the start of the range.
+        last_changed: The time of the last change of `state` (timezone-aware, UTC).
+        last_updated: The time of the last change of `state` or `attributes` (timezone-aware, UTC). For the first state
+            of an answer, this is the start of the range.
     """
 
     entity_id: str

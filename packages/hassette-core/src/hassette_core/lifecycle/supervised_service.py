@@ -40,7 +40,7 @@ class SupervisedService:
 
     Args:
         spec: The service and its rules.
-        policy: When to restart the service, and when to stop retrying.
+        policy: The rules for restarts of the service.
         on_change: Called with every new status.
         on_fatal: Called with the cause when the process must end.
         monotonic: Returns the time of a crash, in seconds.

@@ -36,7 +36,7 @@ class Supervisor:
 
     Args:
         specs: The services, in any order.
-        policy: When to restart a service, and when to stop retrying; None for the default.
+        policy: The rules for restarts of services; None for the default.
         stop_budget_s: Seconds for stopping all services. By default, Docker kills a process 10 s after it has requested
             the stop.
         board: Receives the status of each service; None for a new board.

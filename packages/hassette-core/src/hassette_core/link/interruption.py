@@ -51,7 +51,7 @@ class Interruption(NamedTuple):
         cause: The cause in one sentence.
         may_be_cut: Whether Home Assistant may have disconnected a slow client, and has been reachable since then.
         min_discarded: If Home Assistant disconnected a slow client, it discarded at least this number of messages.
-        began_ns: When Home Assistant sent the last event that was received, in nanoseconds of the monotonic clock.
+        began_ns: The time at which Home Assistant sent the last received event, in nanoseconds of the monotonic clock.
         rate: Number of events per second that Home Assistant sent before the interruption.
     """
 

@@ -131,7 +131,7 @@ def parse_frame(text: str, received_ns: int) -> "Sequence[ReceivedChange | Messa
 
     Args:
         text: The frame.
-        received_ns: When the frame arrived, in nanoseconds of `time.monotonic_ns`.
+        received_ns: The time of the frame's arrival, in nanoseconds of `time.monotonic_ns`.
 
     Returns:
         Each message, in order: a state change, an object whose ``type`` is a string and whose other fields are not

@@ -91,8 +91,8 @@ class Observation:
         """Return the delay of an event, in seconds, compared with the quickest of the last events.
 
         Args:
-            time_fired: When Home Assistant sent the event, by its clock.
-            received_ns: When the event was received, by the monotonic clock.
+            time_fired: The time of the event, by Home Assistant's clock.
+            received_ns: The time of its arrival, by the monotonic clock.
         """
         if not self._offsets_s:
             return 0.0

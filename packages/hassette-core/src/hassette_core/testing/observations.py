@@ -56,7 +56,7 @@ class NotRunSample:
     """One trigger of a handler or job that led to no run.
 
     Attributes:
-        time: When it was decided that the trigger leads to no run, in the home's time zone.
+        time: The time of the decision that the trigger leads to no run, in the home's time zone.
         detail: One sentence, for example which condition did not hold; may be empty.
         trigger: The event or the due time, such as ``binary_sensor.hall_motion: off → on``; empty if it is not known.
     """
@@ -107,7 +107,7 @@ class SeenCall:
         context_id: The context of the changes that the call causes; empty for a call that was not sent.
         outcome: ``accepted``; ``refused`` if the home refused the call or the service failed; ``rehearsed`` if the app
             rehearses, so that the call was not sent.
-        error: Why the call failed; None if it did not.
+        error: The cause of the failure; None if the call did not fail.
     """
 
     service: str

@@ -59,9 +59,9 @@ class SeenSkips(NamedTuple):
     """Triggers without a run, for one reason, that the framework counted together.
 
     Attributes:
-        at_us: When the framework wrote the count.
+        at_us: The time at which the framework wrote the count.
         skip: The registration, the hour, the reason and the count.
-        sampled: How many of them are in `Recorder.samples`.
+        sampled: The number of them in `Recorder.samples`.
     """
 
     at_us: int

@@ -19,7 +19,7 @@ class LoopLag:
         measured: Called with each delay, in seconds.
 
     Attributes:
-        due_s: When the timer is due, by `time.monotonic`. None while there is no measurement. Any thread may read it.
+        due_s: The due time of the timer, by `time.monotonic`; None without a measurement. Any thread may read it.
     """
 
     def __init__(self, measured: Callable[[float], None] | None = None) -> None:

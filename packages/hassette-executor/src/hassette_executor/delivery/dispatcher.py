@@ -200,7 +200,7 @@ class RecordDispatcher:
         await asyncio.gather(*(queue.flush() for queue in self._queues))
 
     def accounting(self, sink: int) -> Accounting:
-        """Return how many runs are stored, lost or waiting, for one sink."""
+        """Return the numbers of stored, lost and waiting runs of one sink."""
         queue = self._queues[sink]
         buffered = len(self.buffer)
         return Accounting(

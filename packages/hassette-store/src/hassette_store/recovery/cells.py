@@ -111,7 +111,7 @@ class TableFormat:
         return TABLE_INTERIOR if self.has_row_ids else INDEX_INTERIOR
 
     def plan(self, header: bytes) -> _Plan | None:
-        """Return how to decode a record with this header, or None if it cannot be a row of this table."""
+        """Return the plan to decode a record with this header, or None if it cannot be a row of this table."""
         try:
             return self._plans[header]
         except KeyError:

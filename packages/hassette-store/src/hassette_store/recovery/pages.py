@@ -89,7 +89,7 @@ class LogFrames:
 
 
 def frames_of(log: BinaryIO) -> LogFrames:
-    """Return where the pages in a log are. Only complete transactions count.
+    """Return the positions of the pages in a log. Only complete transactions count.
 
     SQLite stops reading a log at the first frame with a wrong checksum, but the frames after it may be undamaged. So
     this function checks each frame alone.

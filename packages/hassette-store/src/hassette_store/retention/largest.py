@@ -121,7 +121,7 @@ def _bytes_of_sample(db: sqlite3.Connection, size: RegistrationSize) -> float:
 
 
 def runs_to_delete(sizes: Iterable[RegistrationSize], kept_share: float) -> list[tuple[RegistrationSize, int]]:
-    """Return how many runs each of the largest registrations should lose, the largest registration first.
+    """Return the number of runs that each of the largest registrations should lose, the largest registration first.
 
     The result is empty if the space is not mostly used by a few registrations.
 

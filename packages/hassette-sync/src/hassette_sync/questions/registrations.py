@@ -252,7 +252,7 @@ def _band(bucket: int) -> int:
 async def skip_reasons(
     transaction: ReadTransaction, time_range: TimeRange | None = None, *, limit: int = 100
 ) -> tuple[SkipReason, ...]:
-    """Return how many triggers did not lead to a run, by registration and reason, most frequent first."""
+    """Return the numbers of triggers without a run, by registration and reason, most frequent first."""
     periods = await periods_of(transaction, time_range)
     within: Parameters = {"first": periods.first, "last": periods.last, "limit": limit}
     return tuple(

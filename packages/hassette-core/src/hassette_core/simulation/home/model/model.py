@@ -41,7 +41,7 @@ class HomeCall:
         context: The context of the call. Its ``user_id`` names the user.
         time: The time of the call.
         return_response: Whether the caller requests a response.
-        error: Why the call failed; None for a call that the home has accepted.
+        error: The cause of the failure; None for a call that the home has accepted.
     """
 
     domain: str
