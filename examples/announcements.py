@@ -1,4 +1,4 @@
-"""Speak messages one after the other, and nothing but urgent ones at night.
+"""Speak messages one after the other, and only urgent messages at night.
 
 Other apps write ``self.bus.emit("announce", {"message": "Dinner is ready"})``. An automation of Home Assistant fires
 the event ``announce``. With ``urgent: true``, the message is also spoken at night.

@@ -1,4 +1,4 @@
-"""Send a picture to the phone when a camera sees a person, at most one per camera in a while.
+"""Send a picture to the phone when a camera sees a person, at most one per camera in five minutes.
 
 The events are those of Frigate. Frigate publishes them over MQTT, and an automation of Home Assistant passes them on::
 
@@ -24,7 +24,7 @@ from hassette_core import App, AppConfig, Data, Event
 
 
 class CameraAlertConfig(AppConfig):
-    """The cameras and what they look for, and the phone: its notify service without ``notify.``."""
+    """The cameras, the labels that they look for, and the phone: its notify service without ``notify.``."""
 
     cameras: Annotated[list[str], Field(min_length=1)]
     phone: str
