@@ -19,7 +19,7 @@ from hassette_core.conditions import Condition, Expected, Where
 from hassette_core.entities import EntityArgument
 from hassette_core.events import Event, State
 from hassette_core.handlers import Duration, Handler
-from hassette_core.home.registries import Area, Device, EntityEntry, Floor, Label, User
+from hassette_core.home.entries import Area, Device, EntityEntry, Floor, Label, User
 from hassette_core.home.registry import HomeRegistry
 from hassette_core.home.selection import HomeSelection
 from hassette_core.moments.app_time import AppSun, AppTime

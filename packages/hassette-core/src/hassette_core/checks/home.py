@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from hassette_core.config import HassetteConfig
 from hassette_core.errors import LinkError
-from hassette_core.home.registries import parse_areas
+from hassette_core.home.entries import parse_areas
 from hassette_core.link import HomeAssistantLink, WebTransport
 from hassette_core.states import StateCache
 

@@ -5,7 +5,7 @@ At registration, `keyword_options` and `check_options` check the options of the 
 handler's parameters (`injection`).
 
 For each event, the bus calls `InjectionPlan.bind`, which returns a callable for the executor. When the executor calls
-it, the callable reads the values of the parameters from the event (`parameters`) and calls the handler.
+it, the callable reads the values of the parameters from the event (`parameter_markers`) and calls the handler.
 """
 
 from hassette_core.handlers.annotations import signature_of
@@ -30,7 +30,7 @@ from hassette_core.handlers.options import (
     checked_flag,
     keyword_options,
 )
-from hassette_core.handlers.parameters import Attr, Data, EntityId, NewState, NewValue, OldState, OldValue
+from hassette_core.handlers.parameter_markers import Attr, Data, EntityId, NewState, NewValue, OldState, OldValue
 
 __all__ = [
     "LONGEST_DURATION_S",

@@ -15,7 +15,7 @@ from typing import Any, get_type_hints
 
 from hassette_core import events
 from hassette_core.errors import RegistrationError, describe_error
-from hassette_core.handlers import parameters
+from hassette_core.handlers import parameter_markers
 from hassette_core.handlers.callables import Handler, function_of, name_of
 
 if sys.version_info >= (3, 14):
@@ -54,7 +54,7 @@ _OWN_NAMES = (
 )
 _TYPING_NAMES = ("Annotated", "Any", "Optional", "Union")
 _KNOWN: Mapping[str, Any] = {
-    **{name: getattr(events, name, None) or getattr(parameters, name) for name in _OWN_NAMES},
+    **{name: getattr(events, name, None) or getattr(parameter_markers, name) for name in _OWN_NAMES},
     **{name: getattr(typing, name) for name in _TYPING_NAMES},
 }
 """Names that an annotation may contain even if the handler's module imports them only for a type checker."""

@@ -12,7 +12,15 @@ from hassette_core.errors import RegistrationError, describe_error
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.handlers.annotations import read_parameters, takes_any_name
 from hassette_core.handlers.callables import Handler, name_of
-from hassette_core.handlers.parameters import Attr, Data, Missing, NewValue, OldValue, ParameterMarker, WholeEvent
+from hassette_core.handlers.parameter_markers import (
+    Attr,
+    Data,
+    Missing,
+    NewValue,
+    OldValue,
+    ParameterMarker,
+    WholeEvent,
+)
 from hassette_core.suggestions import did_you_mean
 from hassette_executor import DependencyError
 

@@ -4,7 +4,7 @@
 """
 
 from hassette_core.home.data import HomeData
-from hassette_core.home.registries import Area, Device, EntityEntry, Floor, Label, User
+from hassette_core.home.entries import Area, Device, EntityEntry, Floor, Label, User
 from hassette_core.home.registry import HomeRegistry
 from hassette_core.home.selection import HomeSelection
 from hassette_core.home.service import HomeService

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from hassette_core.errors import HomeUnknownError
 from hassette_core.events import State
+from hassette_core.home.entries import HomeEntries, NamedEntry
 from hassette_core.home.membership import HomePart, Membership
-from hassette_core.home.registries import HomeEntries, NamedEntry
 from hassette_core.home.selection import Scope
 
 logger = logging.getLogger(__name__)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from hassette_core.home.registries import EntityEntry, HomeEntries
+from hassette_core.home.entries import EntityEntry, HomeEntries
 
 HomePart = Literal["area", "floor", "label", "device"]
 

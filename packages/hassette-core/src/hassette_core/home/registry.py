@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from hassette_core.errors import UnknownNameError
 from hassette_core.home.data import HomeData, plain_name
+from hassette_core.home.entries import Area, Device, EntityEntry, Floor, Label, NamedEntry, User
 from hassette_core.home.membership import HomePart
-from hassette_core.home.registries import Area, Device, EntityEntry, Floor, Label, NamedEntry, User
 from hassette_core.home.selection import HomeSelection, Scope
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from hassette_core.clock import TimerClock
 from hassette_core.errors import CallFailedError, LinkError, UnexpectedAnswerError
 from hassette_core.home.data import HomeData
-from hassette_core.home.registries import (
+from hassette_core.home.entries import (
     HomeEntries,
     parse_areas,
     parse_devices,
