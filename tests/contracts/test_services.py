@@ -81,7 +81,7 @@ SERVICES: dict[str, Make] = {
     "scheduler": lambda _: SchedulerService(CommandExecutor(MemorySink())),
     "apps": make_apps,
     "link": make_link,
-    "home facts": make_home_facts,
+    "home settings": make_home_facts,
     "simulated home": lambda _: SimulatedHome(speed=0),
     "database": lambda folder: DatabaseService(folder / "hassette.db"),
     "opentelemetry": lambda _: OpenTelemetrySink(OpenTelemetrySettings(endpoint="http://127.0.0.1:9")),

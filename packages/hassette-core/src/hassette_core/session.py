@@ -113,7 +113,7 @@ class HomeFacts(AsyncWithService):
         find_zone: Finds a time zone by its name.
     """
 
-    name = "home facts"
+    name = "home settings"
 
     def __init__(
         self,
