@@ -91,7 +91,7 @@ async def on_motion(self):
     ),
     "method_of_appdaemon": (
         f"{REGISTER}def on_motion(self):\n    self.turn_on('light.hall')  # here",
-        "self.turn_on does not exist; use self.api.call_service",
+        "self.turn_on does not exist; use self.api.turn_on",
     ),
     "call_that_is_not_awaited": (
         f"{REGISTER}async def on_motion(self):\n    self.api.call_service('light', 'turn_on')  # here",

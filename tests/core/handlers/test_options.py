@@ -74,6 +74,22 @@ WRONG_CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda home: home.scheduler.run_in(handler=on_motion, delay=3),
         r"run_in must get the handler as its first argument",
     ),
+    "AppDaemon's value": (
+        lambda home: home.bus.on_state_change(on_motion, "light.hall", new="on"),
+        r"on_state_change has no option 'new'; use changed_to",
+    ),
+    "AppDaemon's attribute": (
+        lambda home: home.bus.on_state_change(on_motion, "light.hall", attribute="brightness"),
+        r"on_state_change has no option 'attribute'; use on_attribute_change",
+    ),
+    "AppDaemon's constraint": (
+        lambda home: home.scheduler.run_daily(on_motion, "07:00", constrain_input_boolean="input_boolean.holiday"),
+        r"run_daily has no option 'constrain_input_boolean'; use where",
+    ),
+    "AppDaemon's option of another method": (
+        lambda home: home.scheduler.run_daily(on_motion, "07:00", new="on"),
+        r"run_daily has no option 'new'; its options are ",
+    ),
     "not callable": (lambda home: home.scheduler.run_in(3, 3), "handler must be callable, got 3"),
 }
 

@@ -28,6 +28,15 @@ _DOC_WIDTH = 110
 _PLACEHOLDER = "    **options:"
 """The documentation of the options replaces the docstring line that starts with this text."""
 
+_RENAMED = {
+    "new": "changed_to",
+    "old": "changed_from",
+    "oneshot": "once",
+    "random_start": "jitter",
+    "random_end": "jitter",
+}
+"""Options of AppDaemon, and the options with the same purpose."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -196,7 +205,13 @@ def _check_call(
         )
     for name in kwargs.keys() - parameters.keys():
         keywords = [p.name for p in parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY]
-        hint = did_you_mean(name, parameters, f"; its options are {', '.join(keywords)}")
+        renamed = "where" if name.startswith("constrain_") else _RENAMED.get(name, "")
+        if name == "attribute" and method == "on_state_change":
+            hint = "; use on_attribute_change"
+        elif renamed in keywords:
+            hint = f"; use {renamed}"
+        else:
+            hint = did_you_mean(name, parameters, f"; its options are {', '.join(keywords)}")
         raise RegistrationError(f"{method} has no option {name!r}{hint}")
 
 
