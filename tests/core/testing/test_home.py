@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from hassette_core import App, AppConfig
+from hassette_core import App, AppConfig, NewState
 from hassette_core.errors import AppLoadError
 from hassette_core.testing import HomeUnderTest
 from hassette_core.testing.errors import HomeTestError, UnexpectedFailureError
@@ -241,6 +241,23 @@ def test_code_runs_in_the_home_and_time_passes_meanwhile(home: HomeUnderTest) ->
     assert home.run(lambda: 42).result == 42
     with pytest.raises(ZeroDivisionError):
         home.run(lambda: 1 // 0)
+
+
+class Logs(App[AppConfig]):
+    async def on_initialize(self) -> None:
+        self.bus.on_state_change(self.log, LIGHT)
+
+    async def log(self, new: NewState) -> None:
+        self.logger.info("Light is %s", new.state)
+
+
+def test_timeline_shows_the_log_line_of_each_run_of_one_moment_behind_its_run(home: HomeUnderTest) -> None:
+    home.set(LIGHT, "off")
+    home.add_app(Logs)
+    home.set(LIGHT, "on")
+    home.set(LIGHT, "off")
+    texts = [entry.text for entry in home.timeline() if entry.kind in ("run", "log")]
+    assert texts == ["logs.log: success", "info Light is on", "logs.log: success", "info Light is off"]
 
 
 def test_timeline_shows_each_effect_behind_its_cause(home: HomeUnderTest) -> None:

@@ -41,18 +41,32 @@ class SeenEvent(NamedTuple):
     event: Mapping[str, Any]
 
 
+class RunKey(NamedTuple):
+    """Identifies a run before it has a record.
+
+    Attributes:
+        registration: Key of the registration.
+        started_us: Start of the run. Several runs of a handler may have the same start, if the test moves no time.
+        trigger: The trigger of the run.
+    """
+
+    registration: tuple[str, ...]
+    started_us: int
+    trigger: EventTrigger | DueTrigger
+
+
 class SeenLine(NamedTuple):
     """A log line, with its place in the order.
 
     Attributes:
-        run: Key of the registration and start of the run that logged the line; None outside a run.
+        run: The run that logged the line; None outside a run.
     """
 
     order: int
     at_us: int
     level: str
     text: str
-    run: tuple[tuple[str, ...], int] | None
+    run: RunKey | None
 
 
 class SeenSkips(NamedTuple):
@@ -146,7 +160,9 @@ class Recorder(logging.Handler):
         run = None
         if execution is not None:
             offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
-            run = execution.command.registration.key, (execution.started_ns + offset_ns) // 1_000
+            command = execution.command
+            started_us = (execution.started_ns + offset_ns) // 1_000
+            run = RunKey(command.registration.key, started_us, command.trigger)
         text = record.getMessage()
         if problem := vars(record).get("problem"):
             text += f": {problem}"

@@ -8,6 +8,7 @@ from typing import Any, cast, overload
 from hassette_core.testing.observations import qualified
 from hassette_core.testing.recorder import (
     Recorder,
+    RunKey,
     SeenEvent,
     SeenLine,
     compact,
@@ -119,7 +120,7 @@ class _Builder:
     def __init__(self, recorder: Recorder, zone: tzinfo) -> None:
         self._recorder = recorder
         self._zone = zone
-        self._runs: dict[tuple[tuple[str, ...], int], _Item] = {}
+        self._runs: dict[RunKey, _Item] = {}
         self._caller: dict[str, _Item] = {}
         self._calls: dict[str, _Item] = {}
         self._triggers: dict[tuple[str | None, str | None], list[_Item]] = {}
@@ -153,7 +154,7 @@ class _Builder:
         if isinstance(record.trigger, DueTrigger):
             text += f" ({describe_trigger(record.trigger, self._zone)})"
         item = _Item(record.started_us, order, "run", text)
-        self._runs[registration.key, record.started_us] = item
+        self._runs[RunKey(registration.key, record.started_us, record.trigger)] = item
         for call in record.effects.service_calls if record.effects is not None else ():
             if call.context_id is not None:
                 self._caller[call.context_id] = item
