@@ -1,15 +1,17 @@
-"""Our framework with one app, which has one listener for each entity. The arguments are options, in any order.
+"""Our framework with one app, which has one listener for each entity, in a process like that of ``hassette run``.
+
+The arguments are options, in any order.
 
 ``core`` leaves out the history and the pages. By default, both are active.
 """
 
-import asyncio
 import os
 import sys
 import tempfile
 from pathlib import Path
 
 from hassette_core import Hassette, HassetteConfig
+from hassette_core.cli.process import run_to_the_end
 
 APP = """
 import os
@@ -30,7 +32,7 @@ class Bench(App[AppConfig]):
 """
 
 
-async def main() -> None:
+async def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "apps").mkdir()
@@ -44,7 +46,8 @@ async def main() -> None:
             }
         )
         await Hassette(config, plugins="core" not in sys.argv).run()
+    return 0
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    run_to_the_end(main)

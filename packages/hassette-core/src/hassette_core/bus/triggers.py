@@ -10,19 +10,25 @@ def trigger_of(event: Event, redact: Callable[[str], str] = str) -> EventTrigger
     """Return the trigger that is recorded for an event."""
     context = event.context
     if isinstance(event, StateChanged):
-        entity_id: object = event.entity_id
-        old = None if event.old_state is None else redact(event.old_state.state)
-        new = None if event.new_state is None else redact(event.new_state.state)
-    else:
-        entity_id, old, new = event.data.get("entity_id"), None, None
+        old, new = event.old_state, event.new_state
+        return EventTrigger(
+            event.event_type,
+            event.entity_id,
+            None if old is None else redact(old.state),
+            None if new is None else redact(new.state),
+            context.id or None,
+            context.parent_id,
+            context.user_id,
+            event.missed,
+            event.immediate,
+        )
+    entity_id = event.data.get("entity_id")
     return EventTrigger(
         event.event_type,
         entity_id if isinstance(entity_id, str) else None,
-        old,
-        new,
+        None,
+        None,
         context.id or None,
         context.parent_id,
         context.user_id,
-        missed=isinstance(event, StateChanged) and event.missed,
-        immediate=isinstance(event, StateChanged) and event.immediate,
     )
