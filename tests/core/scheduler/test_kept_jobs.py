@@ -104,6 +104,34 @@ async def test_timer_survives_a_restart(file: Path, clock: ManualClock) -> None:
     assert json.loads(file.read_text())["timers"] == []
 
 
+@pytest.mark.parametrize("moment", ["during on_shutdown", "after on_shutdown", "after the scheduler"])
+async def test_timer_that_a_running_handler_adds_during_a_stop_survives_it(
+    file: Path, clock: ManualClock, moment: str
+) -> None:
+    first = Process(file, clock)
+
+    def add() -> None:
+        first.scheduler.run_in(first.app.off, 300, kwargs={"light": moment}, persist=True)
+
+    async with first.executor:
+        async with first.service:
+            first.scheduler.suspend()
+            if moment == "during on_shutdown":
+                add()
+            first.scheduler.end()
+            if moment == "after on_shutdown":
+                add()
+            with pytest.raises(RegistrationError, match="has ended, so it cannot register a job"):
+                first.scheduler.run_in(first.app.off, 300)
+        if moment == "after the scheduler":
+            add()
+            await eventually(lambda: moment in (file.read_text() if file.exists() else ""))
+        assert first.scheduler.jobs() == ()
+    async with process(file, clock) as second:
+        clock.advance(300)
+        assert await second.calls() == [moment]
+
+
 @pytest.mark.parametrize(
     ("options", "calls", "skipped"),
     [

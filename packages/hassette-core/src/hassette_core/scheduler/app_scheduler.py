@@ -47,7 +47,7 @@ class AppScheduler:
         self._service = service
         self._app = app
         self._instance = instance
-        self._ended = False
+        self._ended = self._suspended = False
 
     @keyword_options
     def run_in(self, handler: Handler, /, delay: Duration, **options: Unpack[JobOptions]) -> Job:
@@ -351,20 +351,27 @@ class AppScheduler:
 
     def suspend(self) -> None:
         """End every job, but keep the persistent timers for the next start. The framework calls this at a stop."""
+        self._suspended = True
         self._service.cancel_all(self._app, self._instance, keep_timers=True)
 
     def end(self) -> None:
-        """Cancel every job, and refuse further jobs. The framework calls this when the app instance has ended."""
+        """Cancel every job, and refuse further jobs. The framework calls this when the app instance has ended.
+
+        After `suspend`, persistent timers are still accepted and kept for the next start, because a running handler has
+        a grace period at a stop.
+        """
         self._ended = True
-        self.cancel_all()
+        self._service.cancel_all(self._app, self._instance, keep_timers=self._suspended)
 
     def _add(self, handler: Handler, schedule: Schedule, options: JobOptions) -> Job:
-        if self._ended:
+        if self._ended and not (self._suspended and options.get("persist")):
             raise RegistrationError(
                 f"{self._app}.{self._instance} has ended, so it cannot register a job; end the tasks of the app in"
                 " on_shutdown"
             )
         job = self._service.add(self._app, self._instance, handler, schedule, options)
+        if self._ended:
+            self._service.keep_for_next_start(job)
         return Job(job, self._service)
 
 

@@ -71,6 +71,7 @@ class SchedulerService(AsyncWithService):
         self._grace_s = grace_s
         self.roster: Roster[PlannedJob] = Roster("job", executor)
         self._kept = KeptJobs(kept_in)
+        self._saving: asyncio.Future[None] | None = None
         self._timetable = Timetable(
             self.roster, self.clock, Place(zone=time_zone), watch=watch, on_last_run=self._forget
         )
@@ -270,6 +271,13 @@ class SchedulerService(AsyncWithService):
             self._timetable.cancel(job)
 
         self.roster.call_each(app, instance, end)
+
+    def keep_for_next_start(self, job: PlannedJob) -> None:
+        """End a job with a persistent timer, which `restore` registers again at the next start of its app instance."""
+        self._timetable.cancel(job)
+        if self._timetable.ended.is_set():
+            # `stop` has written the file, and handlers that are still running in their grace period add timers.
+            self._saving = asyncio.ensure_future(self._kept.save())
 
     def _forget(self, job: PlannedJob) -> None:
         self._kept.remove_timer(job.timer)
