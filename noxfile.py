@@ -222,6 +222,15 @@ def torture(session: nox.Session) -> None:
 
 
 @nox.session(python=USUAL, allow_parallel=False)
+def soak(session: nox.Session) -> None:
+    """Reload an app 500 times under load, then watch the memory for hours: ``nox -s soak -- --minutes 60``."""
+    install(session, "full", "test")
+    for options in ([], ["--history"]):
+        session.run("python", "scripts/reload_soak.py", *options)
+    session.run("python", "scripts/soak.py", *session.posargs)
+
+
+@nox.session(python=USUAL, allow_parallel=False)
 def bench(session: nox.Session) -> None:
     """Run the benchmarks one after the other; ``-- --quick`` runs fewer rounds."""
     install(session, "full", "test")

@@ -147,8 +147,14 @@ class AppInstance:
             grace_s: Time limit for runs in progress, in seconds. The remaining runs are cancelled.
             timeout_s: Time limit of ``on_shutdown``, in seconds.
         """
+        await self._drain(grace_s)
+        return await self._end(timeout_s)
+
+    async def _drain(self, grace_s: float) -> None:
         for roster in (self._environment.bus.roster, self._environment.scheduler.roster):
             await roster.drain(*self._actor, grace_s)
+
+    async def _end(self, timeout_s: float) -> str:
         detail = await self.stop(timeout_s)
         await cancel_tasks_of(self._actor)
         return detail
@@ -173,8 +179,11 @@ class AppInstance:
                 for listener in bus.roster.entries_of(*self._actor)
                 for event in listener.take_held()
             ]
+            scheduler.take_plans(*self._actor)
+            await old._drain(grace_s)
+            # Again, because the last runs may have set timers, or cancelled some.
             jobs = scheduler.take_plans(*self._actor)
-            await old.retire(grace_s, timeout_s)
+            await old._end(timeout_s)
             problem = await self.start()
             runs = self
             if problem is not None:

@@ -17,7 +17,7 @@ class EventReceiver(Protocol):
         """App and instance."""
         ...
 
-    def offer(self, event: Event, trigger: EventTrigger) -> None:
+    def offer(self, event: Event, trigger: EventTrigger) -> object:
         """Receive an event of the topic."""
         ...
 

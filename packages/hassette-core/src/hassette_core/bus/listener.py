@@ -10,6 +10,7 @@ from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.entity_index import EntityIndex
 from hassette_core.bus.event_filter import EventFilter
 from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, HeldDelivery, Hold, HomeObservation, Throttle
+from hassette_core.bus.kept_events import KeptEvents
 from hassette_core.bus.options import DEFAULT_MISSED, ListenerOptions
 from hassette_core.bus.topics import TopicIndex
 from hassette_core.bus.triggers import trigger_of
@@ -62,6 +63,7 @@ class ListenerContext(NamedTuple):
         conditions: Provides the view of conditions.
         failures: Reports failed conditions.
         redact: Masks secrets in triggers and explanations.
+        kept: The kept events of each app instance that a newer version replaces, by app and instance.
     """
 
     roster: "Roster[Listener]"
@@ -71,6 +73,7 @@ class ListenerContext(NamedTuple):
     conditions: ConditionContext
     failures: ConditionFailures
     redact: Callable[[str], str]
+    kept: dict[tuple[str, ...], KeptEvents]
 
 
 class LoopPause(NamedTuple):
@@ -161,24 +164,25 @@ class Listener:
         """The condition of the option ``where``."""
         return self._where
 
-    def offer(self, event: Event, trigger: EventTrigger) -> None:
-        """Check an event of the topic. If it meets the conditions, pass it on.
+    def offer(self, event: Event, trigger: EventTrigger) -> bool:
+        """Check an event of the topic. If it meets the conditions, pass it on. Return whether it does.
 
         It goes to the first gate. If the listener has no gate, it goes to the lane.
         """
         if not self.active:
-            return
+            return False
         token = ACTOR.set(self._actor)
         try:
             matches = self._matches(event)
         except BaseException as error:  # noqa: BLE001  A condition is code of the app. Its exception, even a
             # SystemExit, concerns this listener only.
             self.fail(error, trigger)
-            return
+            return False
         finally:
             ACTOR.reset(token)
         if matches:
             self._pass_on(Delivery(event, trigger, event.received_ns))
+        return matches
 
     def fail(self, error: BaseException, trigger: EventTrigger | None = None) -> None:
         """Count an event as ``predicate_failed``, because code of the app that checks the event raised an exception."""
@@ -195,7 +199,22 @@ class Listener:
                 self._release(delivery)
 
     def run_with_current_states(self) -> None:
-        """Check the current state of each entity, and pass on each state that meets the options."""
+        """Check the current state of each entity, and pass on each state that meets the options.
+
+        While a newer version replaces the app, this happens after the kept events.
+        """
+        kept = self._context.kept.get(self.owner)
+        if kept is not None:
+            kept.immediate.append(self)
+        else:
+            self.catch_up({})
+
+    def catch_up(self, passed_on: Mapping[str, State]) -> None:
+        """Pass on the current state of each entity that meets the options.
+
+        Args:
+            passed_on: The newest state of each entity that this listener has passed on already, from an event.
+        """
         assert self._change is not None  # only a listener to changes has the option
         states = self._context.states
         token = ACTOR.set(self._actor)
@@ -208,7 +227,9 @@ class Listener:
             ACTOR.reset(token)
         for entity_id in entities:
             if self.active and (state := states.get(entity_id)) is not None:
-                self._offer_current(self._change, state)
+                known = passed_on.get(entity_id)
+                if known is None or self._change.began(known) != self._change.began(state):
+                    self._offer_current(self._change, state)
 
     def _offer_current(self, change: ChangeFilter, state: State) -> None:
         token = ACTOR.set(self._actor)

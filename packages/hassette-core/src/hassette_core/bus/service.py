@@ -77,9 +77,10 @@ class BusService(AsyncWithService):
             conditions or ConditionContext(states, clock),
             ConditionFailures(clock, redact),
             redact,
+            {},
         )
         self._watchers: dict[str, list[Callable[[], None]]] = {}
-        self._kept: dict[tuple[str, str], KeptEvents] = {}
+        self._kept = self._context.kept
         self._open = False
         self._stopped = asyncio.Event()
 
@@ -126,7 +127,7 @@ class BusService(AsyncWithService):
     def keep_events(self, app: str, instance: str) -> None:
         """Keep the events for an app instance from now on, because a newer version replaces it.
 
-        Until `pass_kept_events`, its listeners receive no event.
+        Until `pass_kept_events`, its listeners receive no event, and listeners with ``immediate`` do not run.
         """
         self._kept[app, instance] = KeptEvents()
 
@@ -134,10 +135,15 @@ class BusService(AsyncWithService):
         """Pass the kept events to the listeners that the app instance has now, in order."""
         kept = self._kept.pop((app, instance))
         kept.log_dropped(app, instance)
+        passed_on: dict[object, dict[str, State]] = {listener: {} for listener in kept.immediate}
         for event in kept.events:
             for listener in self._find(event):
                 if listener.owner == (app, instance):
-                    listener.offer(event, trigger_of(event, self._redact))
+                    matched = listener.offer(event, trigger_of(event, self._redact))
+                    if matched and listener in passed_on and isinstance(event, StateChanged) and event.new_state:
+                        passed_on[listener][event.entity_id] = event.new_state
+        for waiting in kept.immediate:
+            waiting.catch_up(passed_on[waiting])
 
     def _find(self, event: Event) -> tuple[EventReceiver, ...]:
         listeners: tuple[EventReceiver, ...] = ()

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import cast
+from typing import Any, cast
 
 from hassette_core.conditions.functions import EventParameter, check_condition, event_parameter
 from hassette_core.conditions.view import ConditionView
@@ -86,7 +86,10 @@ class Condition(ABC):
         return f"<{type(self).__name__}: {self.describe()}>"
 
 
-Where = Condition | Callable[..., object] | Iterable[Condition | Callable[..., object]]
+Check = Callable[[Any], object] | Callable[[], object]
+"""A function that returns a true value. It receives the event, or takes no argument. With ``...`` in place of the
+arguments, pyright would not accept a lambda in strict mode."""
+Where = Condition | Check | Iterable[Condition | Check]
 """A condition, a function that returns a true value, or several of these, which must all hold."""
 
 

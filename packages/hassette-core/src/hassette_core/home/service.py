@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 from hassette_core.clock import TimerClock
@@ -64,7 +65,8 @@ class HomeService(AsyncWithService):
         self._extracted: set[tuple[str, str]] = set()
         self._repeated = RepeatedLog(logger, monotonic_ns=clock.monotonic_ns)
         self.reads = 0
-        data.on_use(self._wake.set)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        data.on_use(self._wake_up)
 
     async def start(self) -> None:
         """Do nothing. The registries are read in `serve`, so that no app waits for them."""
@@ -98,6 +100,7 @@ class HomeService(AsyncWithService):
 
     async def _follow(self, connection: Connection) -> None:
         """Read the registries, and read them again when they change."""
+        self._loop = asyncio.get_running_loop()
         self._extracts = True
         for event_type in EVENTS:
             try:
@@ -140,6 +143,13 @@ class HomeService(AsyncWithService):
             await over.wait()
         finally:
             timer.cancel()
+
+    def _wake_up(self) -> None:
+        """Let `serve` look for new parts of the home. A thread of an app may call this."""
+        if self._loop is None:
+            return  # all parts that apps use are looked for after the connection
+        with suppress(RuntimeError):  # the framework has ended before the thread, and has closed the loop
+            self._loop.call_soon_threadsafe(self._wake.set)
 
     def _changed(self, event: Any) -> None:
         self._stale = True
