@@ -48,8 +48,8 @@ class Api(ServiceApi, StateApi, HistoryApi, CommandApi):
 
     Attributes:
         rehearsal_responses: The responses of services to apps that rehearse, by service, such as
-            ``calendar.get_events``.
-            A call with ``return_response`` whose response is not here raises a `RehearsalError`.
+            ``calendar.get_events``. A response may be a function: it receives the fields of the call, and returns the
+            response. A call with ``return_response`` whose response is not here raises a `RehearsalError`.
     """
 
     def __init__(

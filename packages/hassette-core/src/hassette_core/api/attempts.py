@@ -111,6 +111,8 @@ class Attempts:
                     reason = "the app rehearses, and Api.rehearsal_responses has no response of this service"
                     raise RehearsalError(self._action, reason)  # noqa: TRY301  the call is recorded in `finally`
                 response = responses[self._service]
+                if callable(response):
+                    response = response(self._message.get("service_data", {}))
             return ServiceResult(new_context_id(), response)
         except RehearsalError as error:
             outcome = outcome._replace(error=str(error))

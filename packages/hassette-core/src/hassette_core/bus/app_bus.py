@@ -13,6 +13,7 @@ from hassette_core.bus.subscription import Subscription
 from hassette_core.bus.topics import check_event_type
 from hassette_core.bus.waiters import Waits
 from hassette_core.conditions import Condition, Expected, Where, as_condition, attribute_condition, state_condition
+from hassette_core.containment import check_own_registration
 from hassette_core.entities import EntityArgument, is_glob, parse_entities
 from hassette_core.errors import RegistrationError
 from hassette_core.events import Event
@@ -271,6 +272,7 @@ class AppBus(FrameworkEvents):
 
     def _listen(self, handler: Handler, source: EventFilter | ChangeFilter, options: ListenerOptions) -> Subscription:
         self._check_not_ended("register a listener")
+        check_own_registration((self._app, self._instance))
         listener = self._service.listen(self._app, self._instance, handler, source, options)
         return Subscription(listener, self._service)
 

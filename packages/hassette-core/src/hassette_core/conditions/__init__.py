@@ -8,7 +8,7 @@ the trigger is counted as not run, with the reason ``condition``; if it raises, 
 from hassette_core.conditions.condition import Condition, Where, as_condition
 from hassette_core.conditions.functions import check_condition
 from hassette_core.conditions.state_conditions import above, below, state_is
-from hassette_core.conditions.time_conditions import between, sun_is_down, sun_is_up
+from hassette_core.conditions.time_conditions import between, on_days, sun_is_down, sun_is_up
 from hassette_core.conditions.values import (
     Expected,
     ValueCondition,
@@ -30,6 +30,7 @@ __all__ = [
     "below",
     "between",
     "check_condition",
+    "on_days",
     "state_condition",
     "state_is",
     "sun_is_down",

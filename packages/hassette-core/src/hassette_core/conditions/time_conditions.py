@@ -1,12 +1,12 @@
-"""Conditions on the time and the sun: `between`, `sun_is_up`, `sun_is_down`."""
+"""Conditions on the time and the sun: `between`, `on_days`, `sun_is_up`, `sun_is_down`."""
 
 from collections.abc import Collection
 from datetime import datetime, time
 
 from hassette_core.conditions.condition import Condition
 from hassette_core.conditions.view import ConditionView
-from hassette_core.errors import MomentUnknownError
-from hassette_core.moments import Window, is_sun_up, parse_window
+from hassette_core.errors import MomentUnknownError, RegistrationError
+from hassette_core.moments import Days, Window, is_sun_up, parse_days, parse_window
 
 NO_PLACE = "the location of the home is unknown"
 
@@ -43,6 +43,26 @@ class WindowCondition(Condition):
     def reads(self) -> tuple[str, ...]:
         """The entities that hold the times of the window."""
         return self._window.entities()
+
+
+class DaysCondition(Condition):
+    """The condition that the local day is one of several days of the week.
+
+    Args:
+        days: The days; None for every day.
+    """
+
+    def __init__(self, days: Days | None) -> None:
+        self._days = days
+
+    def holds(self, view: ConditionView) -> bool:
+        return view.place is not None and (self._days is None or view.place.day_of(view.now) in self._days)
+
+    def describe(self) -> str:
+        return f"it is {'any day' if self._days is None else self._days.describe()}"
+
+    def observe(self, view: ConditionView) -> str:
+        return NO_PLACE if view.place is None else f"it was {view.now.astimezone(view.place.zone):%A}"
 
 
 class SunCondition(Condition):
@@ -95,6 +115,26 @@ def between(
         RegistrationError: A moment cannot be read, or both moments are the same. The message explains how to fix it.
     """
     return WindowCondition(parse_window(start, end, days=days))
+
+
+def on_days(days: str | Collection[str]) -> Condition:
+    """Return the condition that the local day is one of several days of the week.
+
+    Example:
+        ::
+
+            on_days("mon-fri")
+            ~on_days("weekend") & between("06:00", "08:00")
+
+    Args:
+        days: Days of the week, such as ``"mon-fri"``, ``"sat,sun"``, ``"weekend"`` or ``["monday", "friday"]``.
+
+    Raises:
+        RegistrationError: The days cannot be read. The message names a form that works.
+    """
+    if not days:
+        raise RegistrationError(f"days must be days of the week, such as 'mon-fri' or 'sat,sun', got {days!r}")
+    return DaysCondition(parse_days(days))
 
 
 def sun_is_up() -> Condition:

@@ -14,6 +14,7 @@ from hassette_core.containment.event_loop import run_contained
 from hassette_core.containment.log_handlers import contained_log_handlers
 from hassette_core.containment.rehearsal import (
     ContextThreads,
+    check_own_registration,
     is_rehearsing,
     may_change_the_home,
     rehearsals,
@@ -35,6 +36,7 @@ __all__ = [
     "GuardedTask",
     "RecordEvent",
     "acting_for",
+    "check_own_registration",
     "contained_log_handlers",
     "containing_tasks",
     "current_app",

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from hassette_core.containment.actor import ACTOR, Actor, acting_for, current_app, subject_of
+from hassette_core.errors import RehearsalError
 
 _rehearsing: set[Actor] = set()
 """The app key and the instance of each rehearsing app instance of this process. As the actor, it is a fact of the whole
@@ -51,6 +52,25 @@ def may_change_the_home() -> bool:
     app has created with an empty context.
     """
     return not _rehearsing or not (ACTOR.get() is None or is_rehearsing())
+
+
+def check_own_registration(owner: Actor) -> None:
+    """Check that an app that rehearses registers no handler with the bus or the scheduler of another app.
+
+    The handler would run as code of the other app, which may not rehearse.
+
+    Args:
+        owner: The app instance to which the bus or the scheduler belongs.
+
+    Raises:
+        RehearsalError: The code that runs belongs to another app instance, which rehearses.
+    """
+    if is_rehearsing() and (actor := current_app()) is not None and actor[:2] != owner:
+        raise RehearsalError(
+            f"register a handler of {subject_of(actor)} for {subject_of(owner)}",
+            f"the app {subject_of(actor)} rehearses, and the handler would run as code of the other app;"
+            " use the bus and the scheduler of the app itself",
+        )
 
 
 def why_refused() -> str:

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime, time, timedelta
 from typing import Unpack
 
+from hassette_core.containment import check_own_registration
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import Duration, Handler, keyword_options, seconds
 from hassette_core.moments import SunEvent, SunTime, parse_days
@@ -369,6 +370,7 @@ class AppScheduler:
                 f"{self._app}.{self._instance} has ended, so it cannot register a job; end the tasks of the app in"
                 " on_shutdown"
             )
+        check_own_registration((self._app, self._instance))
         job = self._service.add(self._app, self._instance, handler, schedule, options)
         if self._ended:
             self._service.keep_for_next_start(job)

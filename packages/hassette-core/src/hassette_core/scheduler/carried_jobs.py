@@ -51,7 +51,7 @@ class CarriedJobs:
             kwargs: Its arguments, if several jobs may share its name. Then only a job with equal arguments ends.
         """
         for job in self._jobs.pop(registration.key, []):
-            if job.active and (kwargs is None or _arguments(job.handler) == kwargs):
+            if job.active and (kwargs is None or arguments_of(job.handler) == kwargs):
                 self._timetable.cancel(job)
             elif job.active:
                 self._keep(job)
@@ -83,7 +83,7 @@ class CarriedJobs:
                 extra={"registration": registration.key, "handler": registration.handler},
             )
             return
-        shared = _arguments(old.handler) is not None
+        shared = arguments_of(old.handler) is not None
         job = old.carried_over(self._roster.prepare(registration, "parallel", shared=shared), handler)
         job.active = True
         job.plan = plan
@@ -99,10 +99,11 @@ class CarriedJobs:
 def _same(new: PlannedJob, old: PlannedJob) -> bool:
     if new.registration.key != old.registration.key:
         return False
-    return old.schedule.recurring or _arguments(new.handler) == _arguments(old.handler)
+    return old.schedule.recurring or arguments_of(new.handler) == arguments_of(old.handler)
 
 
-def _arguments(handler: Handler) -> Mapping[str, object] | None:
+def arguments_of(handler: Handler) -> Mapping[str, object] | None:
+    """Return the ``kwargs`` of a job; None if it has none."""
     return handler.keywords if isinstance(handler, functools.partial) else None
 
 

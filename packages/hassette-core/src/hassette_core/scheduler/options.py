@@ -176,6 +176,15 @@ class JobOptions(RunOptions, total=False):
             False,
         ),
     ]
+    replace: Annotated[
+        bool,
+        Option(
+            "End the job of the same name first, so that a timer starts again. Without this option, a taken name is an"
+            " error. With ``kwargs``, only a waiting job with equal arguments ends.",
+            check_flag,
+            False,
+        ),
+    ]
 
 
 def settings_of(options: JobOptions, schedule: Schedule) -> tuple[tuple[str, str], ...]:

@@ -16,7 +16,7 @@ from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.moments import Place
 from hassette_core.roster import Roster, registration_fields
-from hassette_core.scheduler.carried_jobs import CarriedJobs, SuspendedJob
+from hassette_core.scheduler.carried_jobs import CarriedJobs, SuspendedJob, arguments_of
 from hassette_core.scheduler.job_condition import JobCondition
 from hassette_core.scheduler.kept_jobs import KeptJobs, PausedKind
 from hassette_core.scheduler.options import DEFAULT_MODE, JobOptions, jitter_of, misfires_of, settings_of
@@ -136,6 +136,10 @@ class SchedulerService(AsyncWithService):
         shared = kwargs is not None and not schedule.recurring
         if self._carried:
             self._carried.end_replaced(registration, kwargs if shared else None)
+        if options.get("replace", False):
+            for other in self.jobs(app, instance, name=registration.name):
+                if not shared or arguments_of(other.handler) == kwargs:
+                    self.cancel(other)
         lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE), shared=shared)
         job = PlannedJob(
             registration,

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
 
 MAX_ROWS = 20_000
-"""The history keeps this many newest states, and this many newest causes."""
+"""The history keeps this many newest states."""
+MAX_CAUSES = 2_000
+"""The history keeps this many newest causes, for the logbook. With more of them, a demo would grow for hours."""
 PERIODS = {
     "5minute": timedelta(minutes=5),
     "hour": timedelta(hours=1),
@@ -160,7 +162,7 @@ class HomeHistory:
                 "context_entity_id": data["entity_id"],
             }
         self._causes.setdefault(context_id, cause)
-        while len(self._causes) > MAX_ROWS:
+        while len(self._causes) > MAX_CAUSES:
             del self._causes[next(iter(self._causes))]
 
     def _same(self, before: RecordedState | None, row: RecordedState) -> bool:
