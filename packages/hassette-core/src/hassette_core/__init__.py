@@ -81,7 +81,7 @@ if typing.TYPE_CHECKING:
         UrlError,
         WaitTimeoutError,
     )
-    from hassette_core.events import Context, Event, State, StateChanged
+    from hassette_core.events import Context, Event, State, StateChanged, TriggerFired
     from hassette_core.framework import Hassette
     from hassette_core.handlers import (
         Attr,
@@ -198,6 +198,7 @@ __all__ = [
     "SyncScheduler",
     "SyncTime",
     "Target",
+    "TriggerFired",
     "UnexpectedAnswerError",
     "UnknownEntityError",
     "UnknownNameError",
@@ -306,6 +307,7 @@ __getattr__, __dir__ = lazy_names.lazy_attributes(
             "Event",
             "State",
             "StateChanged",
+            "TriggerFired",
         ),
         "hassette_core.framework": ("Hassette",),
         "hassette_core.handlers": (

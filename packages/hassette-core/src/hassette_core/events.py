@@ -154,6 +154,76 @@ class StateChanged(Event, frozen=True, gc=False):
         return old.state != new.state or old.attributes != new.attributes
 
 
+class TriggerFired(Event, frozen=True):
+    """A trigger of `AppBus.on_trigger` has fired in Home Assistant.
+
+    It has all attributes of an `Event`. Its `data` are the values that Home Assistant's templates call ``trigger``.
+    Home Assistant's documentation lists them for each kind of trigger, such as ``payload_json`` for MQTT. So a
+    parameter ``Annotated[str, Data("payload")]`` receives the payload of an MQTT message.
+
+    Example:
+        ::
+
+            async def on_message(self, event: TriggerFired) -> None:
+                self.logger.info("Message received", extra={"topic": event.data["topic"]})
+
+    Attributes:
+        event_type: ``trigger`` and the kind of the trigger, such as ``trigger.mqtt``.
+        data: The values of the trigger, by key. Read-only.
+        context: The cause. Its id is empty if Home Assistant does not name one, for example for a web hook.
+        time_fired: When the firing arrived (timezone-aware, UTC). Home Assistant does not send a time.
+        variables: All variables of the firing. ``variables["trigger"]`` is the same as `data`.
+        config: The configuration of the listener's triggers, as JSON.
+    """
+
+    variables: Mapping[str, Any]
+    config: str
+
+    @property
+    def platform(self) -> str:
+        """The kind of the trigger that has fired, such as ``mqtt`` or ``light.turned_on``."""
+        return str(self.data.get("platform", ""))
+
+    @property
+    def id(self) -> str:
+        """The ``id`` of the trigger that has fired: from the configuration, or its position in the list: ``"0"``."""
+        return str(self.data.get("id", ""))
+
+    @property
+    def description(self) -> str:
+        """One line of Home Assistant about the cause, such as ``state of light.hall``."""
+        return str(self.data.get("description") or "")
+
+
+def parse_trigger(raw: Any, config: str, now: datetime, received_ns: int) -> TriggerFired:
+    """Parse the firing of a trigger as ``subscribe_trigger`` sends it.
+
+    Args:
+        raw: The ``event`` of a message: ``variables`` and ``context``. The context may be None.
+        config: The configuration of the triggers, as JSON.
+        now: The present time (aware, UTC).
+        received_ns: The present time, in nanoseconds of `time.monotonic_ns`.
+
+    Raises:
+        UnreadableEventError: A field is missing or has an unexpected type.
+    """
+    try:
+        variables = _view(raw["variables"])
+        data = _view(variables["trigger"])
+        context = raw.get("context")
+        return TriggerFired(
+            f"trigger.{_text(data['platform'])}",
+            data,
+            Context("") if context is None else _context(context),
+            now,
+            received_ns,
+            variables,
+            config,
+        )
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UnreadableEventError(repr(error)) from None
+
+
 def parse_event(raw: Mapping[str, Any], received_ns: int) -> Event:
     """Parse an event as the WebSocket API sends it.
 

@@ -34,6 +34,7 @@ from hassette_core.redaction import Redaction, redacted_logging
 from hassette_core.scheduler import SchedulerService
 from hassette_core.session import HomeFacts, SessionReporter, session_facts
 from hassette_core.states import Observation, StateCache
+from hassette_core.triggers import TriggerService
 from hassette_core.watchdogs import CauseChains, LoopWatch, report_ignored_cancellations
 from hassette_executor import Clock, CommandExecutor, MakeThreads, RecordSink, SinkWithStopLimit, ThreadPool
 
@@ -140,6 +141,7 @@ class Hassette:
         home_data = HomeData(self.states)
         self.home = HomeRegistry(home_data)
         self._home_service = HomeService(self.link, home_data, clock)
+        self._trigger_service = TriggerService(self.link, self.bus.triggers, self.bus.dispatch, clock)
         causes = CauseChains(
             config.watchdogs.loop_turns,
             pause=partial(self.bus.pause_loop, pause_s=config.watchdogs.loop_pause_s),
@@ -171,7 +173,13 @@ class Hassette:
             make_threads=make_threads,
         )
         self.live = LiveView(
-            self.executor, self.scheduler, self.link, board, apps_started=self.apps.started, redact=redact
+            self.executor,
+            self.scheduler,
+            self.bus.triggers,
+            self.link,
+            board,
+            apps_started=self.apps.started,
+            redact=redact,
         )
         services = load_services(config, self.live, board) if plugins else ()
 
@@ -211,6 +219,7 @@ class Hassette:
             ServiceSpec(self.link, after=(self.executor.name,), required=True),
             ServiceSpec(self.bus, after=(self.link.name,), required=True),
             ServiceSpec(self._home_service, after=(self.link.name,)),
+            ServiceSpec(self._trigger_service, after=(self.bus.name,)),
             ServiceSpec(self.scheduler, after=(self.bus.name,), required=True),
             ServiceSpec(home_facts, after=(self.scheduler.name,)),
             ServiceSpec(self.apps, after=(home_facts.name,), required=True),

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hassette_core.bus import HomeTriggers, TriggerReport
 from hassette_core.errors import MAX_DESCRIPTION
 from hassette_core.lifecycle import StatusBoard, StatusReport
 from hassette_core.link import HomeAssistantLink
@@ -25,6 +26,7 @@ class LiveSnapshot:
         services: Status of every service of the framework.
         running: Runs in progress.
         upcoming: Next run of each job.
+        triggers: Status of the triggers of each listener to triggers of Home Assistant.
         accounting: Number of the executed runs of this process, and numbers of their records that are stored, shed and
             waiting.
     """
@@ -34,6 +36,7 @@ class LiveSnapshot:
     services: Sequence[StatusReport]
     running: Sequence[RunningExecution]
     upcoming: Sequence[UpcomingJob]
+    triggers: Sequence[TriggerReport]
     accounting: Accounting
 
 
@@ -43,6 +46,7 @@ class LiveView:
     Args:
         executor: Provides the runs in progress, the new records and the accounting.
         scheduler: Provides the next run of each job.
+        triggers: Provides the status of triggers.
         link: Provides the state of the connection.
         board: Provides the status of every service.
         apps_started: Set when every app is running or has failed to start.
@@ -53,6 +57,7 @@ class LiveView:
         self,
         executor: CommandExecutor,
         scheduler: SchedulerService,
+        triggers: HomeTriggers,
         link: HomeAssistantLink,
         board: StatusBoard,
         *,
@@ -61,6 +66,7 @@ class LiveView:
     ) -> None:
         self._executor = executor
         self._scheduler = scheduler
+        self._triggers = triggers
         self._link = link
         self._board = board
         self._apps_started = apps_started
@@ -88,5 +94,11 @@ class LiveView:
             services=services,
             running=self._executor.running(),
             upcoming=tuple(self._scheduler.upcoming()),
+            triggers=tuple(
+                [
+                    one._replace(detail=redact_and_cut(one.detail, MAX_DESCRIPTION, self._redact))
+                    for one in self._triggers.reports()
+                ]
+            ),
             accounting=self._executor.accounting(),
         )

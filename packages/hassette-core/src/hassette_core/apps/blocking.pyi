@@ -13,8 +13,9 @@ from hassette_core.api.history_api import Period
 from hassette_core.api.targets import Target
 from hassette_core.bus.app_bus import AppBus
 from hassette_core.bus.framework_events import Names
-from hassette_core.bus.options import ListenerOptions
+from hassette_core.bus.options import ListenerOptions, TriggerOptions
 from hassette_core.bus.subscription import Subscription
+from hassette_core.bus.trigger_config import TriggerArgument
 from hassette_core.conditions import Condition, Expected, Where
 from hassette_core.entities import EntityArgument
 from hassette_core.events import Event, State
@@ -226,6 +227,11 @@ class SyncBus:
         **options: Unpack[ListenerOptions],
     ) -> Subscription:
         """Run a handler when the state of an entity changes."""
+
+    def on_trigger(
+        self, handler: Handler, /, config: TriggerArgument, **options: Unpack[TriggerOptions]
+    ) -> Subscription:
+        """Run a handler when a trigger of Home Assistant fires, such as a web hook or an MQTT message."""
 
     def wait_for(
         self, what: str | Condition, *, where: Where | None = None, timeout: Duration | None = None

@@ -10,13 +10,28 @@ An event takes this path. All steps run on the event loop, except plain ``def`` 
 5. The listener binds the parameters of the handler (`hassette_core.handlers`) and offers a command to its run lane
    (`hassette_core.roster`). The lane starts, queues or skips the run. The executor calls the handler.
 
+For `AppBus.on_trigger`, `hassette_core.triggers` subscribes in Home Assistant to each configuration in `HomeTriggers`.
+It dispatches each firing as a `TriggerFired`, which the bus passes to the listeners of that configuration.
+
 Apps register listeners with an `AppBus`, which returns a `Subscription` for each.
 """
 
 from hassette_core.bus.app_bus import AppBus
+from hassette_core.bus.home_triggers import HomeTriggers, TriggerReport, TriggerStatus
 from hassette_core.bus.options import ListenerOptions
 from hassette_core.bus.own_events import OwnEvents
 from hassette_core.bus.service import BusService
 from hassette_core.bus.subscription import Subscription
+from hassette_core.bus.trigger_config import TriggerConfig
 
-__all__ = ["AppBus", "BusService", "ListenerOptions", "OwnEvents", "Subscription"]
+__all__ = [
+    "AppBus",
+    "BusService",
+    "HomeTriggers",
+    "ListenerOptions",
+    "OwnEvents",
+    "Subscription",
+    "TriggerConfig",
+    "TriggerReport",
+    "TriggerStatus",
+]

@@ -7,10 +7,11 @@ from typing import Any, Unpack
 from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.event_filter import EventFilter
 from hassette_core.bus.framework_events import FrameworkEvents
-from hassette_core.bus.options import ListenerOptions
+from hassette_core.bus.options import ListenerOptions, TriggerOptions
 from hassette_core.bus.service import BusService
 from hassette_core.bus.subscription import Subscription
 from hassette_core.bus.topics import check_event_type
+from hassette_core.bus.trigger_config import TriggerArgument, parse_trigger_config
 from hassette_core.bus.waiters import Waits
 from hassette_core.conditions import Condition, Expected, Where, as_condition, attribute_condition, state_condition
 from hassette_core.containment import check_own_registration
@@ -188,6 +189,50 @@ class AppBus(FrameworkEvents):
                 explains how to fix it.
         """
         return self._listen(handler, EventFilter(event_type=check_event_type(event_type)), options)
+
+    @keyword_options
+    async def on_trigger(
+        self, handler: Handler, /, config: TriggerArgument, **options: Unpack[TriggerOptions]
+    ) -> Subscription:
+        """Run a handler when a trigger of Home Assistant fires, such as a web hook or an MQTT message.
+
+        Home Assistant checks the configuration, so ``await`` the call; in a `SyncApp`, the call blocks. If there is no
+        connection, the method returns at once, and Home Assistant checks the configuration after the reconnect. The
+        registration then shows whether Home Assistant has accepted it. After each reconnect, the bus subscribes
+        again. Firings during an interruption are lost.
+
+        If an integration of the triggers is not loaded in Home Assistant, such as ``mqtt``, a warning is logged, and
+        the triggers can fire once the integration is loaded.
+
+        Example:
+            ::
+
+                await self.bus.on_trigger(self.on_message, {"trigger": "mqtt", "topic": "zigbee2mqtt/button"})
+                await self.bus.on_trigger(self.on_call, {"trigger": "webhook", "webhook_id": self.config.webhook_id})
+
+        Args:
+            handler: The callable to run, as in `on_state_change`. A parameter ``event: TriggerFired`` receives the
+                firing, and ``Annotated[str, Data("payload")]`` one of its values.
+            config: The configuration of a trigger, as in Home Assistant's automations, or a list of these. It is
+                copied. Templates are texts.
+            **options: The options of the listener, `TriggerOptions`.
+
+        Returns:
+            The subscription. `Subscription.cancel` ends the listener.
+
+        Raises:
+            RegistrationError: The listener cannot work, its name is taken, or Home Assistant refuses the configuration.
+                The message explains how to fix it.
+        """
+        source = parse_trigger_config(config)
+        self._check_not_ended("register a listener")
+        listener = self._service.listen(self._app, self._instance, handler, source, {**options})
+        try:
+            await self._service.triggers.confirm(listener, source)
+        except BaseException:  # also if the app is cancelled meanwhile
+            self._service.cancel(listener)
+            raise
+        return Subscription(listener, self._service)
 
     def emit(self, event_type: str, data: Mapping[str, Any] | None = None) -> None:
         """Pass an event to the listeners of all apps, without Home Assistant. May be called in a thread.

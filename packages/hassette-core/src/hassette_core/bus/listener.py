@@ -2,17 +2,15 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
 from hassette_core.bus.change_filter import ChangeFilter
-from hassette_core.bus.entity_index import EntityIndex
 from hassette_core.bus.event_filter import EventFilter
 from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, HeldDelivery, Hold, HomeObservation, Throttle
 from hassette_core.bus.kept_events import KeptEvents
 from hassette_core.bus.options import DEFAULT_MISSED, ListenerOptions
-from hassette_core.bus.topics import TopicIndex
 from hassette_core.bus.triggers import trigger_of
 from hassette_core.clock import TimerClock
 from hassette_core.conditions import Condition, ConditionContext, as_condition
@@ -88,6 +86,18 @@ class LoopPause(NamedTuple):
     caused: Callable[[EventTrigger], bool]
 
 
+class ListenerIndex(Protocol):
+    """Finds the listeners of an event."""
+
+    def add(self, key: Any, listener: Any, /) -> None:
+        """Add a listener with a key."""
+        ...
+
+    def remove(self, key: Any, listener: Any, /) -> None:
+        """Remove a listener that was added with this key."""
+        ...
+
+
 class Listener:
     """A handler that listens to a topic.
 
@@ -99,8 +109,9 @@ class Listener:
         plan: Binds the handler's parameters to an event.
         change: Selects the changes that lead to a run. None for a listener to all events of its topic.
         options: The options, already checked.
-        events: Selects the events that lead to a run; None for a listener to changes.
+        events: Selects the events that lead to a run; None for a listener to changes or to triggers.
         index: The index in which the bus finds this listener.
+        index_key: The key of this listener in the index.
         context: The objects that all listeners share.
 
     Attributes:
@@ -117,7 +128,8 @@ class Listener:
         options: ListenerOptions,
         *,
         events: EventFilter | None,
-        index: "TopicIndex[Any] | EntityIndex[Any]",
+        index: ListenerIndex,
+        index_key: object,
         context: ListenerContext,
     ) -> None:
         self.registration = registration
@@ -133,6 +145,7 @@ class Listener:
         self._pause: LoopPause | None = None
         self._events = events
         self._index = index
+        self._index_key = index_key
         self._context = context
         self._admit = self._run
         self._gates: list[DeliveryGate] = []
@@ -380,7 +393,6 @@ class Listener:
 
     def _end(self) -> None:
         self.active = False
-        key: Any = self._events.event_type if self._change is None and self._events is not None else self.entities
-        self._index.remove(key, self)
+        self._index.remove(self._index_key, self)
         self._context.roster.remove(self)
         self.drop_waiting()

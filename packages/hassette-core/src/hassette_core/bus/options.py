@@ -34,8 +34,8 @@ def check_where(option: str, where: object) -> str:
     return as_condition(option, where).describe()
 
 
-class ListenerOptions(RunOptions, total=False):
-    """The keyword options of the `AppBus` methods that register a listener."""
+class TriggerOptions(RunOptions, total=False):
+    """The keyword options of `AppBus.on_trigger`. All other listeners also have the option ``missed``."""
 
     where: Annotated[
         Where | None,
@@ -80,6 +80,11 @@ class ListenerOptions(RunOptions, total=False):
             DEFAULT_MODE,
         ),
     ]
+
+
+class ListenerOptions(TriggerOptions, total=False):
+    """The keyword options of the other `AppBus` methods that register a listener."""
+
     missed: Annotated[
         Missed,
         Option(

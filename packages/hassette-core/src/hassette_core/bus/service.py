@@ -9,17 +9,19 @@ from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.entity_index import EntityIndex, EventReceiver
 from hassette_core.bus.event_filter import EventFilter
 from hassette_core.bus.gates import HomeObservation, LocalObservation
+from hassette_core.bus.home_triggers import HomeTriggers
 from hassette_core.bus.kept_events import KeptEvents
-from hassette_core.bus.listener import ConditionFailures, Listener, ListenerContext, LoopPause
+from hassette_core.bus.listener import ConditionFailures, Listener, ListenerContext, ListenerIndex, LoopPause
 from hassette_core.bus.options import DEFAULT_MODE, ListenerOptions, settings_of
 from hassette_core.bus.topics import TopicIndex, any_group
+from hassette_core.bus.trigger_config import TriggerConfig
 from hassette_core.bus.triggers import trigger_of
 from hassette_core.bus.waiters import Waiter, Waits
 from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.conditions import Condition, ConditionContext, as_condition
 from hassette_core.entities import parse_entities
-from hassette_core.events import Event, State, StateChanged, own_event
-from hassette_core.handlers import Handler, InjectionPlan
+from hassette_core.events import Event, State, StateChanged, TriggerFired, own_event
+from hassette_core.handlers import Handler, InjectionPlan, Provides
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.roster import Roster, registration_fields
 from hassette_core.watchdogs import CauseLoop
@@ -47,6 +49,7 @@ class BusService(AsyncWithService):
     Attributes:
         name: ``"bus"``.
         roster: The registered listeners.
+        triggers: The triggers of Home Assistant to which apps listen.
     """
 
     name = "bus"
@@ -68,6 +71,7 @@ class BusService(AsyncWithService):
         self._changes: EntityIndex[EventReceiver] = EntityIndex()
         self._events: TopicIndex[EventReceiver] = TopicIndex(any_group)
         self.roster: Roster[Listener] = Roster("listener", executor)
+        self.triggers = HomeTriggers(executor.report)
         clock = clock or SystemClock()
         self._context = ListenerContext(
             self.roster,
@@ -130,9 +134,11 @@ class BusService(AsyncWithService):
         Until `pass_kept_events`, its listeners receive no event, and listeners with ``immediate`` do not run.
         """
         self._kept[app, instance] = KeptEvents()
+        self.triggers.keep((app, instance))
 
     def pass_kept_events(self, app: str, instance: str) -> None:
         """Pass the kept events to the listeners that the app instance has now, in order."""
+        self.triggers.release((app, instance))
         kept = self._kept.pop((app, instance))
         kept.log_dropped(app, instance)
         passed_on: dict[object, dict[str, State]] = {listener: {} for listener in kept.immediate}
@@ -147,6 +153,8 @@ class BusService(AsyncWithService):
 
     def _find(self, event: Event) -> tuple[EventReceiver, ...]:
         listeners: tuple[EventReceiver, ...] = ()
+        if type(event) is TriggerFired:
+            return self.triggers.find(event.config)
         if not isinstance(event, StateChanged) or not event.missed or event.differs:
             listeners = self._events.find(event.event_type)
         if isinstance(event, StateChanged):
@@ -179,7 +187,7 @@ class BusService(AsyncWithService):
         app: str,
         instance: str,
         handler: Handler,
-        source: EventFilter | ChangeFilter,
+        source: EventFilter | ChangeFilter | TriggerConfig,
         options: ListenerOptions,
     ) -> Listener:
         """Register a listener. Apps use their `AppBus`.
@@ -188,7 +196,7 @@ class BusService(AsyncWithService):
             app: The app's key.
             instance: The app's instance.
             handler: The callable to run.
-            source: The events or the state changes that lead to a run.
+            source: The events, the state changes or the triggers that lead to a run.
             options: The listener's options.
 
         Raises:
@@ -197,34 +205,42 @@ class BusService(AsyncWithService):
         if (where := options.get("where")) is not None:
             options = {**options, "where": as_condition("where", where)}  # once, because a generator is read once
         settings = settings_of(options)
-        change: ChangeFilter | None = None
         topic = source.topic
+        provides: Provides = "change" if topic == STATE_CHANGED else "event"
         if isinstance(source, ChangeFilter):
-            change, topic = source, f"{STATE_CHANGED}.{topic}"
+            topic, provides = f"{STATE_CHANGED}.{topic}", "change"
+        elif isinstance(source, TriggerConfig):
+            topic, provides = self._redact(topic), "trigger"
+        if not isinstance(source, EventFilter):
             settings = source.settings() + settings
+        index, index_key = self._place_of(source)
         fields = registration_fields(app, instance, handler, options, settings, self._redact)
         registration = ListenerRegistration(topic=topic, **fields)
         lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE))
-        provides = "change" if change is not None or topic == STATE_CHANGED else "event"
-        plan = InjectionPlan(handler, provides, options.get("kwargs"))
         listener = Listener(
             registration,
             lane,
-            plan,
-            change,
+            InjectionPlan(handler, provides, options.get("kwargs")),
+            source if isinstance(source, ChangeFilter) else None,
             options,
-            events=None if isinstance(source, ChangeFilter) else source,
-            index=self._changes if isinstance(source, ChangeFilter) else self._events,
+            events=source if isinstance(source, EventFilter) else None,
+            index=index,
+            index_key=index_key,
             context=self._context,
         )
         self.roster.add(listener, options.get("on_error"))
-        if isinstance(source, EventFilter):
-            self._events.add(source.event_type, listener)
-        else:
-            self._changes.add(source.entities, listener)
-            if source.immediate and self._open:
-                listener.run_with_current_states()
+        index.add(index_key, listener)
+        if isinstance(source, ChangeFilter) and source.immediate and self._open:
+            listener.run_with_current_states()
         return listener
+
+    def _place_of(self, source: EventFilter | ChangeFilter | TriggerConfig) -> tuple[ListenerIndex, object]:
+        """Return the index for a listener, and its key there."""
+        if isinstance(source, ChangeFilter):
+            return self._changes, source.entities
+        if isinstance(source, TriggerConfig):
+            return self.triggers, source
+        return self._events, source.event_type
 
     def emit(self, event_type: str, data: Mapping[str, Any]) -> None:
         """Pass an event of this process to its listeners. May be called in a thread."""

@@ -1,8 +1,9 @@
 """`trigger_of`: the recorded form of an event."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
-from hassette_core.events import Event, StateChanged
+from hassette_core.events import Event, StateChanged, TriggerFired
 from hassette_executor import EventTrigger
 
 
@@ -23,12 +24,19 @@ def trigger_of(event: Event, redact: Callable[[str], str] = str) -> EventTrigger
             event.immediate,
         )
     entity_id = event.data.get("entity_id")
+    is_trigger = isinstance(event, TriggerFired)
     return EventTrigger(
         event.event_type,
         entity_id if isinstance(entity_id, str) else None,
-        None,
-        None,
+        _state_in(event.data.get("from_state"), redact) if is_trigger else None,
+        _state_in(event.data.get("to_state"), redact) if is_trigger else None,
         context.id or None,
         context.parent_id,
         context.user_id,
     )
+
+
+def _state_in(value: object, redact: Callable[[str], str]) -> str | None:
+    """Return the state in a value of a trigger, such as ``to_state``; None if there is none."""
+    state = cast("Mapping[str, Any]", value).get("state") if isinstance(value, Mapping) else None
+    return redact(state) if isinstance(state, str) else None

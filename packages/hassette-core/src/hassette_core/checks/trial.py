@@ -155,6 +155,7 @@ async def _start(config: HassetteConfig, sources: Mapping[str, AppSource], home:
             # model_copy does not read the environment, which could contain the address of the real home.
             trial_config = _copy_storages(config, folder)
             async with SimulatedHome(speed=0, make_services=lambda model: _AcceptingServices(model, services)) as place:
+                place.model.accepts_all_triggers = True  # the real home may have other integrations and devices
                 place.core.states.clear()
                 if home is not None:
                     place.core.states.update({entity_id: dict(state) for entity_id, state in home.states.items()})

@@ -19,7 +19,7 @@ from hassette_core.handlers.callables import (
     name_of,
 )
 from hassette_core.handlers.durations import LONGEST_DURATION_S, Duration, describe_duration, optional_seconds, seconds
-from hassette_core.handlers.injection import InjectionPlan
+from hassette_core.handlers.injection import InjectionPlan, Provides
 from hassette_core.handlers.options import (
     Option,
     RunOptions,
@@ -46,6 +46,7 @@ __all__ = [
     "OldState",
     "OldValue",
     "Option",
+    "Provides",
     "RunOptions",
     "check_body",
     "check_flag",

@@ -43,6 +43,7 @@ _IGNORED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _OWN_NAMES = (
     "Event",
     "StateChanged",
+    "TriggerFired",
     "State",
     "NewState",
     "OldState",

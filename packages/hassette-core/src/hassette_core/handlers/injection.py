@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from hassette_core.errors import RegistrationError, describe_error
-from hassette_core.events import Event, State, StateChanged
+from hassette_core.events import Event, State, StateChanged, TriggerFired
 from hassette_core.handlers.annotations import read_parameters, takes_any_name
 from hassette_core.handlers.callables import Handler, name_of
 from hassette_core.handlers.parameter_markers import (
@@ -24,14 +24,21 @@ from hassette_core.handlers.parameter_markers import (
 from hassette_core.suggestions import did_you_mean
 from hassette_executor import DependencyError
 
-Provides = Literal["change", "event", "nothing"]
-"""The kind of trigger: a state change, another event, or a due job. A due job provides no values."""
+Provides = Literal["change", "trigger", "event", "nothing"]
+"""The cause of a run: a state change, a trigger of Home Assistant, another event, or a due job. A due job provides no
+values."""
 
 _NO_VALUE = ("unavailable", "unknown")
 """The states of an entity that has no value at the moment."""
+_EVENTS: Mapping[type[Event], frozenset[Provides]] = {
+    Event: frozenset(("change", "trigger", "event")),
+    StateChanged: frozenset(("change",)),
+    TriggerFired: frozenset(("trigger",)),
+}
+"""The causes of a run that fill in a parameter with such an annotation."""
 _KNOWN = (
-    "name it event, or annotate it with Event, StateChanged, EntityId, NewState, OldState or Annotated[type, marker],"
-    " where marker is NewValue(), OldValue(), Attr(name) or Data(key)"
+    "name it event, or annotate it with Event, StateChanged, TriggerFired, EntityId, NewState, OldState or"
+    " Annotated[type, marker], where marker is NewValue(), OldValue(), Attr(name) or Data(key)"
 )
 
 
@@ -165,10 +172,13 @@ def _slot(handler: Handler, parameter: inspect.Parameter, provides: Provides) ->
         raise RegistrationError(
             f"handler {name_of(handler)} has the parameter {str(parameter)!r}, which cannot be filled in; {advice}"
         )
-    if provides == "event" and (marker.needs_change or annotation is StateChanged):
+    accepted = frozenset[Provides]().union(*(_EVENTS[each] for each in _events_of(annotation)))
+    if (marker.needs_change and provides != "change") or (accepted and provides not in accepted):
+        needs_trigger = accepted == _EVENTS[TriggerFired]
+        cause, method = ("trigger", "on_trigger") if needs_trigger else ("state change", "on_state_change")
         raise RegistrationError(
-            f"handler {name_of(handler)} has the parameter {str(parameter)!r}, which only a state change can fill in;"
-            " register it with on_state_change, or use event: Event or Annotated[type, Data(key)]"
+            f"handler {name_of(handler)} has the parameter {str(parameter)!r}, which only a {cause} can fill in;"
+            f" register it with {method}, or use event: Event or Annotated[type, Data(key)]"
         )
     convert, admits_none = _converter(handler, parameter, annotation, marker)
     by_name = parameter.kind is inspect.Parameter.KEYWORD_ONLY
@@ -178,12 +188,18 @@ def _slot(handler: Handler, parameter: inspect.Parameter, provides: Provides) ->
 def _marker(parameter: inspect.Parameter, annotation: Any) -> ParameterMarker | None:
     if get_origin(annotation) is Annotated:
         return next((extra for extra in annotation.__metadata__ if isinstance(extra, ParameterMarker)), None)
-    # Event, StateChanged or their union, or a parameter called "event" without an annotation.
-    if annotation in (Event, StateChanged, Event | StateChanged):
+    # A class of events, a union of these, or a parameter called "event" without an annotation.
+    if _events_of(annotation):
         return WholeEvent()
     if parameter.name == "event" and annotation in (inspect.Parameter.empty, Any):
         return WholeEvent()
     return None
+
+
+def _events_of(annotation: Any) -> tuple[type[Event], ...]:
+    """Return the classes of events in an annotation. Empty if the annotation contains another type."""
+    arms = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return arms if all(isinstance(arm, type) and arm in _EVENTS for arm in arms) else ()
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

@@ -139,7 +139,7 @@ class RunOptions(TypedDict, total=False):
     ]
 
 
-@functools.cache  # there are only two definitions, and reading them takes half a millisecond
+@functools.cache  # there are only few definitions, and reading them takes half a millisecond
 def options_of(definition: type) -> Mapping[str, Option]:
     """Return the options of a TypedDict by name. The options of `RunOptions` come last."""
     hints = get_type_hints(definition, include_extras=True)
@@ -180,11 +180,22 @@ def keyword_options(method: Callable[P, R]) -> Callable[P, R]:
             name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=hints[name]
         )
 
-    @functools.wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        _check_call(method.__name__, parameters, args[1:], kwargs)
-        return method(*args, **kwargs)
+    if inspect.iscoroutinefunction(method):  # the decorated method must be an `async def`, too
 
+        @functools.wraps(method)
+        async def call_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+            _check_call(method.__name__, parameters, args[1:], kwargs)
+            return await method(*args, **kwargs)
+
+        call = cast("Callable[P, R]", call_async)
+    else:
+
+        @functools.wraps(method)
+        def call_plain(*args: P.args, **kwargs: P.kwargs) -> R:
+            _check_call(method.__name__, parameters, args[1:], kwargs)
+            return method(*args, **kwargs)
+
+        call = call_plain
     call.__doc__ = _with_options(inspect.getdoc(method) or "", options)
     call.__dict__["__signature__"] = signature.replace(parameters=list(parameters.values()))
     return call

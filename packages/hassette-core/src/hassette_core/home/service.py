@@ -18,8 +18,7 @@ from hassette_core.home.entries import (
     parse_persons,
     parse_users,
 )
-from hassette_core.lifecycle import AsyncWithService, CancellableWork
-from hassette_core.link import Connection, HomeAssistantLink
+from hassette_core.link import Connection, ConnectionService, HomeAssistantLink
 from hassette_executor import RepeatedLog
 
 logger = logging.getLogger(__name__)
@@ -28,8 +27,6 @@ DEBOUNCE_S = 0.5
 """Wait after a change of a registry, in seconds. A new device changes several registries many times."""
 RETRY_S = 30.0
 """Wait before the registries are read again after a failure, in seconds."""
-POLL_S = 0.05
-"""Wait while the link closes a lost connection, in seconds."""
 EVENTS = (
     *("area_registry_updated", "device_registry_updated", "entity_registry_updated", "floor_registry_updated"),
     *("label_registry_updated", "user_added", "user_removed", "user_updated"),
@@ -37,8 +34,8 @@ EVENTS = (
 _ACTION = "read the registries"
 
 
-class HomeService(AsyncWithService):
-    """Keeps `HomeData` current. It is a service (`start`, `serve`, `stop`) and an async context manager.
+class HomeService(ConnectionService):
+    """Keeps `HomeData` current.
 
     If the registries cannot be read, the last known ones remain, and the service tries again.
 
@@ -55,10 +52,9 @@ class HomeService(AsyncWithService):
     name = "home registries"
 
     def __init__(self, link: HomeAssistantLink, data: HomeData, clock: TimerClock) -> None:
-        self._link = link
+        super().__init__(link)
         self._data = data
         self._clock = clock
-        self._work = CancellableWork()
         self._wake = asyncio.Event()
         self._stale = False
         self._extracts = True
@@ -67,36 +63,6 @@ class HomeService(AsyncWithService):
         self.reads = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         data.on_use(self._wake_up)
-
-    async def start(self) -> None:
-        """Do nothing. The registries are read in `serve`, so that no app waits for them."""
-
-    async def serve(self) -> None:
-        """Keep the registries current until `stop`."""
-        await self._work.run(self._follow_connections(), self.name)
-
-    async def stop(self) -> None:
-        """Make `serve` end. May be called twice."""
-        await self._work.cancel()
-
-    async def _follow_connections(self) -> None:
-        while True:
-            await self._link.ready.wait()
-            try:
-                connection = self._link.require_connection(_ACTION)
-            except LinkError:  # the link has not noticed yet that its connection is lost
-                await asyncio.sleep(POLL_S)
-                continue
-            following = asyncio.create_task(self._follow(connection))
-            lost = asyncio.create_task(connection.wait_until_lost())
-            try:
-                await asyncio.wait((following, lost), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in (following, lost):
-                    task.cancel()
-                await asyncio.wait((following, lost))
-            if not following.cancelled() and (error := following.exception()) is not None:
-                raise error
 
     async def _follow(self, connection: Connection) -> None:
         """Read the registries, and read them again when they change."""

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from itertools import count
 from types import TracebackType
 from typing import Any, NamedTuple, Self, cast
@@ -26,7 +26,7 @@ from hassette_core.link.messages import (
     parse_json,
 )
 from hassette_core.link.reads import check_command, check_request
-from hassette_core.link.subscriptions import ReceiveEvent, Subscriptions
+from hassette_core.link.subscriptions import Receive, ReceiveEvent, Subscriptions
 from hassette_core.link.transport import Channel, ConnectionEnd, Transport
 from hassette_core.link.web_transport import REST_TIMEOUT_S, first_line
 from hassette_executor import RepeatedLog
@@ -203,10 +203,11 @@ class Connection:
         """
         number = next(self._ids)
         self._subscriptions.add_all_events(number, receive)
-        await self._subscribe(number, "subscribe to events", "subscribe_events", {})
+        sending = self._send(number, "subscribe to events", "subscribe_events", {}, COMMAND_TIMEOUT_S)
+        await self._subscribe(number, sending)
 
     async def subscribe_command(
-        self, action: str, receive: Callable[[Any], None], command: str, /, **fields: Any
+        self, action: str, receive: Receive, command: str, /, timeout_s: float | None = COMMAND_TIMEOUT_S, **fields: Any
     ) -> int:
         """Send a command that subscribes to something, such as ``subscribe_trigger`` or ``render_template``.
 
@@ -217,6 +218,7 @@ class Connection:
             receive: Called on the event loop with the ``event`` of each message, in order, from the answer on or
                 earlier. It must return at once. An exception that it raises is logged.
             command: The ``type`` of the message.
+            timeout_s: As in `command`.
             fields: The other fields of the message.
 
         Returns:
@@ -228,7 +230,7 @@ class Connection:
         """
         number = next(self._ids)
         self._subscriptions.add(number, receive, command)
-        await self._subscribe(number, action, command, fields)
+        await self._subscribe(number, self._send(number, action, command, fields, timeout_s))
         return number
 
     async def unsubscribe(self, number: int) -> None:
@@ -241,10 +243,10 @@ class Connection:
         if self._subscriptions.end(number):
             await self.command("end a subscription", "unsubscribe_events", subscription=number)
 
-    async def _subscribe(self, number: int, action: str, command: str, fields: dict[str, Any]) -> None:
+    async def _subscribe(self, number: int, sending: Coroutine[Any, Any, Any]) -> None:
         # The receiver is added before the command is sent: the first event may arrive together with the answer.
         try:
-            await self._send(number, action, command, fields, COMMAND_TIMEOUT_S)
+            await sending
         except BaseException:
             self._subscriptions.end(number)
             raise

@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 ENDED = 100
 """Number of ended subscriptions whose late messages are ignored without a warning."""
 
+Receive = Callable[[Any], None]
+"""Receives the ``event`` of each message of a subscription."""
 ReceiveEvent = Callable[[Message | StateChanged], None]
 
 
@@ -36,7 +38,7 @@ class Subscriptions:
         self._all_events = (number, receive)
         self._receivers[number] = receive
 
-    def add(self, number: int, receive: Callable[[Any], None], command: str) -> None:
+    def add(self, number: int, receive: Receive, command: str) -> None:
         """Add another subscription. ``receive`` gets the ``event`` of each message; an exception of it is logged."""
 
         def pass_on(message: Message) -> None:

@@ -190,6 +190,25 @@ class HomeUnderTest(Findings):
         """Fire an event of Home Assistant, such as ``home.fire("zha_event", command="on")``."""
         return self._do(lambda: self._system.simulated.core.fire(event_type, data) and None)
 
+    def fire_trigger(self, platform: str, /, **values: Any) -> Done[None]:
+        """Fire the triggers of `AppBus.on_trigger` of one kind whose configuration agrees with the values.
+
+        Example:
+            ::
+
+                await home.fire_trigger("mqtt", topic="zigbee2mqtt/button", payload="double")
+                await home.fire_trigger("webhook", webhook_id="doorbell", json={"pressed": True})
+                await home.fire_trigger("conversation", sentence="good night")
+
+        Args:
+            platform: The kind, such as ``mqtt``. Triggers for states, events and times also fire by themselves.
+            **values: The values of the firing.
+
+        Raises:
+            HomeTestError: No trigger agrees with the values.
+        """
+        return self._do(lambda: _checked(lambda: self._system.simulated.fire_trigger(platform, **values)))
+
     def call(
         self, service: str, target: str | Sequence[str] | None = None, /, *, user: str | None = None, **data: Any
     ) -> Done[Any]:
@@ -262,7 +281,7 @@ class HomeUnderTest(Findings):
         Example:
             ::
 
-                await home.run(lambda: home.simulated.webhook("doorbell", {"pressed": True}))
+                await home.run(lambda: home.simulated.unload("mqtt"))
         """
         return self._system.simulated
 

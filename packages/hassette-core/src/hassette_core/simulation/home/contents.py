@@ -16,6 +16,7 @@ from hassette_core.simulation.home.services.added import ServiceHandler, Service
 from hassette_core.simulation.home.services.fields import ServiceField, entity_ids
 from hassette_core.simulation.home.services.messages import NOTIFY_TARGET
 from hassette_core.simulation.home.services.scripts import parse_scene, run_script, trigger_automation
+from hassette_core.simulation.home.triggers import fire_trigger
 
 
 class HomeContents:
@@ -145,6 +146,28 @@ class HomeContents:
     def unload(self, integration: str) -> None:
         """Remove an integration with all its services, such as ``mqtt``. Its entities stay."""
         self.services.remove_domain(integration)
+
+    def load(self, integration: str) -> None:
+        """Load an integration, without services. Home Assistant's event ``component_loaded`` reports it."""
+        self.model.integrations.add(integration)
+        self.core.fire("component_loaded", {"component": integration})
+
+    def add_trigger(self, platform: str) -> None:
+        """Accept triggers of a kind that the home does not have, such as ``knx.telegram``, for `fire_trigger`."""
+        self.model.added_triggers.add(platform)
+        self.model.integrations.add(platform.partition(".")[0])
+
+    def fire_trigger(self, platform: str, /, **values: Any) -> None:
+        """Fire each trigger of a kind whose configuration agrees with the values.
+
+        Args:
+            platform: The kind, such as ``mqtt``, ``webhook``, ``conversation`` or ``device``.
+            **values: The values of the firing, such as ``topic`` and ``payload``, or ``webhook_id`` and ``json``.
+
+        Raises:
+            ValueError: No trigger agrees.
+        """
+        fire_trigger(self.model, platform, values)
 
     def add_service(
         self,

@@ -179,7 +179,7 @@ def _list_manifests(client: CommandClient, message: Json) -> None:
 
 def _get_manifest(client: CommandClient, message: Json) -> None:
     check(client.model.core, message, integration=(str, True))
-    if message["integration"] not in client.model.integrations:
+    if message["integration"] not in client.model.integrations | client.model.unloaded:
         raise RefusedError("not_found", "Integration not found")
     client.answer(message, _manifest(message["integration"]))
 

@@ -75,12 +75,16 @@ class HomeModel:
         refused_calls: The newest service calls that were refused or failed, oldest first.
         notifications: The persistent notifications by id.
         integrations: The loaded integrations. Services add their domain.
+        unloaded: The integrations that the home knows, but that are no longer loaded.
         scenes: The states of each scene: entity id to state and attributes.
         webhooks: The callbacks of triggers by webhook id.
         time_zone: The time zone.
         latitude: In degrees, north positive.
         longitude: In degrees, east positive.
         elevation: In metres above sea level.
+        attached_triggers: The configuration of each attached trigger, and the function that fires it.
+        added_triggers: The kinds of triggers that only `fire_trigger` fires, such as ``knx.telegram``.
+        accepts_all_triggers: Whether the home also accepts triggers that Home Assistant would refuse.
         state: ``RUNNING``; during the startup ``NOT_RUNNING`` or ``STARTING``.
         template: Renders templates. None renders the subset of `render_template`.
         knows_targets: Whether the home knows ``extract_from_target``. By default it depends on the version.
@@ -100,8 +104,12 @@ class HomeModel:
         self.refused_calls: deque[HomeCall] = deque(maxlen=MAX_CALLS)
         self.notifications: dict[str, Json] = {}
         self.integrations = set(_INTEGRATIONS)
+        self.unloaded: set[str] = set()
         self.scenes: dict[str, dict[str, tuple[str, Json]]] = {}
         self.webhooks: dict[str, Callable[[Json], None]] = {}
+        self.attached_triggers: list[tuple[Json, Callable[[Json, HomeContext | None], None]]] = []
+        self.added_triggers: set[str] = set()
+        self.accepts_all_triggers = False
         self.state = "RUNNING"
         self.time_zone = TIME_ZONE
         self.latitude, self.longitude, self.elevation = LOCATION

@@ -157,7 +157,9 @@ class ServiceRegistry:
         """Remove an integration with all its services. If it is not loaded, do nothing."""
         for name in tuple(self._table.get(domain, {})):
             self.remove(domain, name)
-        self.model.integrations.discard(domain)
+        if domain in self.model.integrations:
+            self.model.integrations.remove(domain)
+            self.model.unloaded.add(domain)
 
     def find(self, domain: str, name: str) -> SimulatedService | None:
         """Return a service; None if the home does not have it."""

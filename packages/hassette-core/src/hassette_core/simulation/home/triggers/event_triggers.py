@@ -51,11 +51,18 @@ class _Repeating:
         self._attachment = attachment
         self._next_moment = next_moment
         self._timer: Timer | None = None
+        self._due: datetime | None = None
         self._plan()
 
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+
+    def plan_again(self) -> None:
+        """Find the next moment again, unless it is now."""
+        if self._due is None or self._due > self._attachment.core.clock.now():
+            self.stop()
+            self._plan()
 
     def _plan(self) -> None:
         now = self._attachment.core.clock.now()
@@ -63,6 +70,7 @@ class _Repeating:
         if found is None:
             return
         due, variables = found
+        self._due = due
         self._timer = self._attachment.core.clock.call_later(
             (due - now).total_seconds(), lambda: self._fire(due, variables)
         )
@@ -194,10 +202,8 @@ def attach_calendar(attachment: Attachment) -> Detach:
     repeating = _Repeating(attachment, _CalendarMoments(attachment, entity_id, kind, offset))
 
     def plan_again(changed: str, _old: Json | None, _new: Json | None, _context: HomeContext) -> None:
-        nonlocal repeating
         if changed == entity_id:  # an event may have been added
-            repeating.stop()
-            repeating = _Repeating(attachment, _CalendarMoments(attachment, entity_id, kind, offset))
+            repeating.plan_again()
 
     stop_listening = attachment.core.listen_to_changes(plan_again)
 

@@ -8,7 +8,8 @@ from hassette_core.simulation.home.core import HomeContext, Json
 from hassette_core.simulation.home.model import HomeModel
 from hassette_core.simulation.home.services.refusals import NEW_WORDS
 from hassette_core.simulation.home.triggers import event_triggers, state_triggers
-from hassette_core.simulation.home.triggers.attachment import Attachment, Detach
+from hassette_core.simulation.home.triggers.attachment import Attachment, Detach, nothing
+from hassette_core.simulation.home.triggers.firing import platform_of
 
 PLATFORMS: Mapping[str, Callable[[Attachment], Detach]] = {
     "calendar": event_triggers.attach_calendar,
@@ -29,6 +30,18 @@ PLATFORMS: Mapping[str, Callable[[Attachment], Detach]] = {
 }
 
 
+def attach_other(attachment: Attachment) -> Detach:
+    """Attach a purpose-specific trigger, such as ``light.turned_on``.
+
+    Raises:
+        RefusedError: There is no such trigger.
+    """
+    platform = str(platform_of(attachment.config))
+    if "." in platform:
+        return state_triggers.attach_purpose(attachment)
+    raise RefusedError("invalid_format", f"Invalid trigger '{platform}' specified")
+
+
 def attach_triggers(model: HomeModel, config: Any, send: Callable[[Json], None]) -> Detach:
     """Attach one trigger or a list of triggers.
 
@@ -43,7 +56,7 @@ def attach_triggers(model: HomeModel, config: Any, send: Callable[[Json], None])
     Raises:
         RefusedError: A trigger is not valid. None is attached then.
     """
-    triggers = cast("list[Any]", config) if isinstance(config, list) else [config]
+    triggers = _flat(config)
     attached: list[Detach] = []
 
     def detach() -> None:
@@ -59,11 +72,20 @@ def attach_triggers(model: HomeModel, config: Any, send: Callable[[Json], None])
     return detach
 
 
+def _flat(config: Any) -> list[Any]:
+    """Return each trigger. As in Home Assistant, a list may contain ``{"triggers": [...]}``."""
+    if isinstance(config, list):
+        return [each for part in cast("list[Any]", config) for each in _flat(part)]
+    if isinstance(config, dict) and "triggers" in config:
+        return _flat(cast("Json", config)["triggers"])
+    return [config]
+
+
 def _attach(model: HomeModel, trigger: Any, index: int, send: Callable[[Json], None]) -> Detach:
     if not isinstance(trigger, dict):
         raise RefusedError("invalid_format", f"expected a dictionary. Got {trigger!r}")
     config = cast("Json", trigger)
-    platform = config.get("trigger", config.get("platform"))
+    platform = platform_of(config)
     if platform is None:
         newer = f"required key not provided at 'trigger[{index}].trigger'. Got None"
         older = f"required key not provided @ data['trigger'][{index}]['trigger']. Got None"
@@ -79,9 +101,25 @@ def _attach(model: HomeModel, trigger: Any, index: int, send: Callable[[Json], N
         shown = None if context is None else context.as_json()
         send({"variables": {"trigger": {**common, **variables}}, "context": shown})
 
-    attachment = Attachment(model, config, emit)
-    if platform in PLATFORMS:
-        return PLATFORMS[platform](attachment)
-    if "." in str(platform):
-        return state_triggers.attach_purpose(attachment)
-    raise RefusedError("invalid_format", f"Invalid trigger '{platform}' specified")
+    detach_from_home = _attach_to_home(Attachment(model, config, emit), str(platform))
+    entry = (config, emit)
+    model.attached_triggers.append(entry)
+
+    def detach() -> None:
+        detach_from_home()
+        if entry in model.attached_triggers:
+            model.attached_triggers.remove(entry)
+
+    return detach
+
+
+def _attach_to_home(attachment: Attachment, platform: str) -> Detach:
+    model = attachment.model
+    if platform in model.added_triggers:
+        return nothing
+    try:
+        return PLATFORMS.get(platform, attach_other)(attachment)
+    except RefusedError:
+        if model.accepts_all_triggers:
+            return nothing
+        raise
