@@ -1,26 +1,15 @@
 """Send a picture to the phone when a camera sees a person, at most one per camera in five minutes.
 
-The events are those of Frigate. Frigate publishes them over MQTT, and an automation of Home Assistant passes them on::
-
-    triggers:
-      - {trigger: mqtt, topic: frigate/events}
-    actions:
-      - variables:
-          seen: "{{ trigger.payload_json.after }}"
-      - event: frigate_event
-        event_data:
-          id: "{{ seen.id }}"
-          camera: "{{ seen.camera }}"
-          label: "{{ seen.label }}"
-          score: "{{ seen.top_score }}"
+Frigate publishes its events over MQTT. The app listens to them with an MQTT trigger of Home Assistant, so it needs no
+connection to the broker.
 """
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from hassette_core import App, AppConfig, Data, Event
+from hassette_core import App, AppConfig, TriggerFired
 
 
 class CameraAlertConfig(AppConfig):
@@ -31,6 +20,7 @@ class CameraAlertConfig(AppConfig):
     labels: tuple[str, ...] = ("person",)
     min_score: float = 0.7
     cool_down_s: float = 300
+    topic: str = "frigate/events"
 
 
 class CameraAlert(App[CameraAlertConfig]):
@@ -38,33 +28,38 @@ class CameraAlert(App[CameraAlertConfig]):
 
     async def on_initialize(self) -> None:
         for camera in self.config.cameras:
-            self.bus.on_event(
+            await self.bus.on_trigger(
                 self.send_picture,
-                "frigate_event",
+                {"trigger": "mqtt", "topic": self.config.topic},
                 name=f"send_picture:{camera}",
                 where=self.is_seen_by(camera),
                 throttle=self.config.cool_down_s,
             )
 
-    def is_seen_by(self, camera: str) -> Callable[[Event], bool]:
-        def is_seen(event: Event) -> bool:
-            seen = event.data
+    def is_seen_by(self, camera: str) -> Callable[[TriggerFired], bool]:
+        def is_seen(event: TriggerFired) -> bool:
+            seen = seen_in(event)
             return (
                 seen.get("camera") == camera
                 and seen.get("label") in self.config.labels
-                and (seen.get("score") or 0) >= self.config.min_score
+                and (seen.get("top_score") or 0) >= self.config.min_score
             )
 
         return is_seen
 
-    async def send_picture(
-        self,
-        camera: Annotated[str, Data("camera")],
-        label: Annotated[str, Data("label")],
-        event_id: Annotated[str, Data("id")],
-    ) -> None:
+    async def send_picture(self, event: TriggerFired) -> None:
+        seen = seen_in(event)
         await self.api.notify(
-            f"{label.capitalize()} at {camera}",
+            f"{seen['label'].capitalize()} at {seen['camera']}",
             target=self.config.phone,
-            data={"image": f"/api/frigate/notifications/{event_id}/snapshot.jpg", "tag": camera},
+            data={"image": f"/api/frigate/notifications/{seen['id']}/snapshot.jpg", "tag": seen["camera"]},
         )
+
+
+def seen_in(event: TriggerFired) -> dict[str, Any]:
+    """Return the object in an event of Frigate. It is empty if the message is not an event."""
+    message: Any = event.data.get("payload_json")
+    try:
+        return message["after"] or {}
+    except (TypeError, LookupError):
+        return {}

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from camera_alert import CameraAlert
 
@@ -14,7 +16,8 @@ def cameras(home: HomeUnderTest) -> HomeUnderTest:
 
 
 def see(home: HomeUnderTest, **changed: object) -> None:
-    home.fire("frigate_event", **{"id": "17.5-a", "camera": "porch", "label": "person", "score": 0.9, **changed})
+    seen = {"id": "17.5-a", "camera": "porch", "label": "person", "top_score": 0.9, **changed}
+    home.fire_trigger("mqtt", topic="frigate/events", payload=json.dumps({"type": "update", "after": seen}))
 
 
 def test_a_person_leads_to_a_message_with_the_picture_of_this_event(cameras: HomeUnderTest) -> None:
@@ -41,7 +44,7 @@ def test_cameras_do_not_share_their_pause(cameras: HomeUnderTest) -> None:
     assert [call.data["message"] for call in cameras.calls(PHONE)] == ["Person at porch", "Person at garden"]
 
 
-@pytest.mark.parametrize("changed", [{"label": "cat"}, {"score": 0.5}, {"score": None}, {"camera": "street"}])
+@pytest.mark.parametrize("changed", [{"label": "cat"}, {"top_score": 0.5}, {"top_score": None}, {"camera": "street"}])
 def test_what_is_not_looked_for_leads_to_no_message_and_starts_no_pause(
     cameras: HomeUnderTest, changed: dict[str, object]
 ) -> None:
@@ -52,8 +55,9 @@ def test_what_is_not_looked_for_leads_to_no_message_and_starts_no_pause(
     cameras.assert_called(PHONE, times=1)
 
 
-def test_an_event_without_a_score_leads_to_no_message(cameras: HomeUnderTest) -> None:
-    cameras.fire("frigate_event", id="17.5-a", camera="porch", label="person")
+@pytest.mark.parametrize("payload", ["offline", "[]", "{}", '{"after": {"camera": "porch", "label": "person"}}'])
+def test_a_message_without_a_score_leads_to_no_message(cameras: HomeUnderTest, payload: str) -> None:
+    cameras.fire_trigger("mqtt", topic="frigate/events", payload=payload)
 
     cameras.assert_not_called()
 

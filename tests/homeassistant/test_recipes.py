@@ -43,11 +43,6 @@ module = "alarm_clock"
 class = "AlarmClock"
 config = {{ wake_up = "input_datetime.alarm", days = "mon-sun", light = "light.bed_light", fade_minutes = 1 }}
 
-[apps.camera_alert]
-module = "camera_alert"
-class = "CameraAlert"
-config = {{ cameras = ["porch"], phone = "persistent_notification" }}
-
 [apps.climate_guard]
 module = "climate_guard"
 class = "ClimateGuard"
@@ -345,13 +340,6 @@ async def test_alarm_clock_begins_to_light_the_room_before_the_alarm(resident: R
     await resident.set_time("input_datetime.alarm", timedelta(seconds=63))
     await resident.until("light.bed_light", "on", brightness=3)
     await resident.call("light.turn_off", "light.bed_light")
-
-
-async def test_camera_alert_sends_one_message_about_a_person(resident: Resident) -> None:
-    for label, camera in (("cat", "porch"), ("person", "porch"), ("person", "porch")):
-        await resident.fire("frigate_event", {"id": "1", "camera": camera, "label": label, "score": 0.9})
-    await resident.until_message("Person at porch")
-    assert resident.messages == [": Person at porch"]
 
 
 async def test_climate_guard_pauses_the_climate_while_the_window_is_open(resident: Resident) -> None:

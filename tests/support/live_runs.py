@@ -109,6 +109,18 @@ class Upcoming:
 
 
 @dataclass(frozen=True, slots=True)
+class TriggerState:
+    """Home Assistant's answer to the triggers of a handler."""
+
+    app: str
+    instance: str
+    name: str
+    topic: str
+    status: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceState:
     """Status of one service of the framework."""
 

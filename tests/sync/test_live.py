@@ -22,6 +22,7 @@ from support.live_runs import (
     Listener,
     Running,
     ServiceState,
+    TriggerState,
     Upcoming,
 )
 from support.waiting import patience
@@ -225,13 +226,14 @@ async def test_lone_surrogates_in_live_texts_become_question_marks(plausible: Pa
     feed.state = MemorySnapshot(
         running=[Running(listener, event)],
         upcoming=[Upcoming(lone, lone, 1, instance=lone)],
+        triggers=[TriggerState(lone, lone, lone, lone, "refused", lone)],
         services=[ServiceState("apps", "failed", lone)],
     )
     feed.publish(Invocation(2**62, listener, event, status="error", failure=Failure("OSError", lone)))
     async with DataSyncService(plausible, feed) as data:
         async with aclosing(data.follow()) as batches:
             (run,) = await asyncio.wait_for(anext(batches), patience(10))
-        answers = [run, await data.overview(), await data.running(), *data.upcoming()]
+        answers = [run, await data.overview(), await data.running(), *data.upcoming(), *data.triggers()]
     texts = [answer.model_dump_json() for answer in answers]
     assert run.name == "hall?"
     assert all("hall?" in text for text in texts)

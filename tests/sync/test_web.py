@@ -6,6 +6,7 @@ import html.parser
 import re
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urljoin, urlsplit
@@ -21,6 +22,7 @@ from hassette_sync.live import MemorySnapshot
 from hassette_sync.settings import WebSettings
 from hassette_sync.terminal.render import run_detail
 from support.history import HOUR, NewHistory
+from support.live_runs import TriggerState
 from support.patient_data import patient_data
 from support.waiting import patience
 
@@ -455,3 +457,24 @@ async def test_all_lost_records_can_be_reached(new_history: NewHistory, now_us: 
             following = re.search(r'href="([^"]+)">older lost records', page)
             address = urljoin("/sessions", html.unescape(following[1])) if following else ""
     assert sorted(seen) == list(range(70))
+
+
+@pytest.mark.parametrize(
+    ("status", "detail"),
+    [("accepted", ""), ("not attached", "integration <mqtt> is not loaded"), ("refused", "Invalid trigger")],
+)
+async def test_page_of_a_handler_shows_the_answer_to_its_trigger(plausible: Path, status: str, detail: str) -> None:
+    async with DataSyncService(plausible) as data:
+        shown = (await data.registration(4)).registration
+    feed = MemoryFeed()
+    answer = TriggerState(shown.app, shown.instance, shown.name, shown.listens_to, status, detail)
+    feed.state = MemorySnapshot(triggers=[replace(answer, topic="trigger.other"), answer])
+    async with DataSyncService(plausible, feed) as data, browser(data) as client:
+        page = (await client.get("/registrations/4")).text
+        other = (await client.get("/registrations/6")).text
+        answers = (await client.get("/api/triggers")).json()
+    assert f">{status}</span>" in page
+    assert html.escape(detail) in page
+    assert "last firing" in page
+    assert 'id="trigger"' not in other
+    assert answers[1] == asdict(answer)

@@ -542,6 +542,56 @@ async def test_check_online_names_entities_and_services_that_the_home_does_not_h
     assert "no entity of Home Assistant matches 'lihgt.*'" in texts(report, "warning")
 
 
+TRIGGERS = """
+async def on_initialize(self):
+    for number, config in enumerate((
+        {"trigger": "webhook", "webhook_id": "doorbell"},
+        {"trigger": "mqtt", "topic": "button"},
+        {"trigger": "device", "device_id": "unknown", "domain": "zha", "type": "pressed"},
+        {"target": {"area_id": "kitchen"}, "trigger": "light.turned_on"},
+        {"trigger": "unheard_of.telegram"},
+    )):
+        await self.bus.on_trigger(self.on_fired, config, name=f"trigger_{number}")
+
+async def on_fired(self):
+    pass
+"""
+
+
+def test_check_accepts_triggers_that_only_the_real_home_can_check(
+    folder: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    write_app(folder, TRIGGERS)
+    code, report = check(capsys)
+    assert (code, report["findings"]) == (0, [])
+    assert "not attached" not in caplog.text
+
+
+def test_check_reports_a_trigger_that_no_home_can_have(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_app(folder, TRIGGERS.replace('"unheard_of.telegram"', "5"))
+    code, report = check(capsys)
+    assert code == 2
+    assert "config must be a trigger such as" in texts(report)
+
+
+async def test_check_online_lets_the_home_check_the_triggers(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_app(folder, TRIGGERS)
+    async with SimulatedHome(speed=0) as home:
+        home.unload("mqtt")
+        monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__URL", home.url)
+        monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", home.token)
+        code, report = await asyncio.to_thread(check, capsys, "--online")
+        assert home.model.attached_triggers == []
+    assert code == 2
+    refused = [line.partition("refuses the trigger ")[2] for line in texts(report).splitlines()]
+    assert [line.partition(":")[0] for line in refused] == ["{'target'"]
+    warnings = texts(report, "warning")
+    for name in ("mqtt", "zha", "unheard_of"):
+        assert f"'{name}" in warnings
+
+
 READS_STATES = """
 async def on_initialize(self):
     print(self.states["light.bedroom"].state)

@@ -32,6 +32,23 @@ class LiveUpcoming(Protocol):
     def due_us(self) -> int: ...
 
 
+class LiveTrigger(Protocol):
+    """Home Assistant's answer to the triggers of one handler."""
+
+    @property
+    def app(self) -> str: ...
+    @property
+    def instance(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def topic(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+
+
 class LiveServiceState(Protocol):
     """Status of one service of the framework."""
 
@@ -75,6 +92,8 @@ class LiveSnapshot(Protocol):
     @property
     def upcoming(self) -> Sequence[LiveUpcoming]: ...
     @property
+    def triggers(self) -> Sequence[LiveTrigger]: ...
+    @property
     def accounting(self) -> LiveAccounting: ...
 
 
@@ -113,6 +132,7 @@ class MemorySnapshot:
     services: Sequence[LiveServiceState] = ()
     running: Sequence[RunningRow] = ()
     upcoming: Sequence[LiveUpcoming] = ()
+    triggers: Sequence[LiveTrigger] = ()
     accounting: LiveAccounting = MemoryAccounting()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from hassette_sync.answers.overview import Live, Overview, SystemStatus, Timeline, Upcoming
+from hassette_sync.answers.overview import Live, Overview, SystemStatus, Timeline, TriggerState, Upcoming
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.stream import LiveRun
 from hassette_sync.follow import TooManyRuns, Update, follow_feed, follow_file
@@ -176,6 +176,10 @@ class DataSyncService:
     def upcoming(self) -> tuple[Upcoming, ...]:
         """Return the next runs of the jobs, soonest first. Without the live feed, the tuple is empty."""
         return now.live_upcoming(self.live.snapshot()) if self.is_live else ()
+
+    def triggers(self) -> tuple[TriggerState, ...]:
+        """Return Home Assistant's answers to the triggers of handlers. Without the live feed, the tuple is empty."""
+        return now.live_triggers(self.live.snapshot()) if self.is_live else ()
 
     async def follow(self, after: int = 0) -> AsyncGenerator[tuple[LiveRun, ...]]:
         """Yield the runs as they end: in the order of their ids, unless the wall clock was set back.

@@ -2,7 +2,7 @@
 
 `check_address` checks the configured address. `check_source` reads the code of an app. `start_apps` starts the
 apps in a simulated home, which carries out no service call. `compare` looks up the entities and services of the apps in
-the real home. Each check returns `Finding` objects.
+the real home, and `check_triggers` lets it check their triggers. Each check returns `Finding` objects.
 """
 
 from hassette_core.checks.address import check_address
@@ -11,6 +11,7 @@ from hassette_core.checks.findings import Finding, Level
 from hassette_core.checks.home import HomeSnapshot, read_home
 from hassette_core.checks.source import AppSource, check_source
 from hassette_core.checks.trial import Trial, start_apps
+from hassette_core.checks.triggers import check_triggers
 
 __all__ = [
     "AppSource",
@@ -20,6 +21,7 @@ __all__ = [
     "Trial",
     "check_address",
     "check_source",
+    "check_triggers",
     "compare",
     "read_home",
     "start_apps",

@@ -43,11 +43,14 @@ class Trial(NamedTuple):
     Attributes:
         findings: The failures of the apps, and warnings.
         topics: The entity ids and globs of all listeners and of their conditions, each with its instance.
+        triggers: The triggers of Home Assistant to which the apps listen: the instance, the configuration and its
+            integrations.
         entities: The entities in the simulated home after the start, including the entities that the apps created.
     """
 
     findings: tuple[Finding, ...] = ()
     topics: tuple[tuple[str, str], ...] = ()
+    triggers: tuple[tuple[str, Any, tuple[str, ...]], ...] = ()
     entities: frozenset[str] = frozenset()
 
 
@@ -164,7 +167,7 @@ async def _start(config: HassetteConfig, sources: Mapping[str, AppSource], home:
                 async with Hassette(trial_config, plugins=False) as hassette:
                     await hassette.wait_ready()
                     findings = _failures(hassette, config, sources, collector, known_home=home is not None)
-                    topics = _topics(hassette)
+                    topics, triggers = _topics(hassette), _triggers(hassette)
                     entities = frozenset(place.core.states)
             gc.collect()  # asyncio reports the unread exception of a task only when Python deletes the task
             for app, error in collector.unnoticed:
@@ -177,7 +180,7 @@ async def _start(config: HassetteConfig, sources: Mapping[str, AppSource], home:
             ]
     finally:
         root.removeHandler(collector)
-    return Trial(tuple(findings), topics, entities)
+    return Trial(tuple(findings), topics, triggers, entities)
 
 
 def _failures(
@@ -225,6 +228,14 @@ def _topics(hassette: Hassette) -> tuple[tuple[str, str], ...]:
             topics += tuple(listener.where.reads)
         found += [(f"{registration.app}.{registration.instance}", topic) for topic in topics]
     return tuple(dict.fromkeys(found))
+
+
+def _triggers(hassette: Hassette) -> tuple[tuple[str, Any, tuple[str, ...]], ...]:
+    return tuple(
+        (".".join(listener.owner), trigger.config.value, trigger.config.integrations)
+        for trigger in hassette.bus.triggers.wanted.values()
+        for listener in trigger.listeners
+    )
 
 
 def _may_need_states(cause: BaseException | None, source: AppSource) -> bool:

@@ -18,6 +18,7 @@ from hassette_core.checks import (
     Trial,
     check_address,
     check_source,
+    check_triggers,
     compare,
     read_home,
     start_apps,
@@ -101,6 +102,8 @@ def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None, *
         if (finding.file, finding.line) not in known and finding.subject not in subjects_of_load
     ]
     compared = [] if home is None else compare(home, loaded, sources, trial)
+    if timeout_s is not None:
+        compared += asyncio.run(check_triggers(config, trial.triggers, timeout_s))
     report.show_apps(loaded, [*load_failures, *address, *in_code, *at_start, *compared])
     report.show_home(home)
     if problem is not None:

@@ -96,6 +96,23 @@ class Upcoming(Answer):
     due_us: int
 
 
+class TriggerState(Answer):
+    """Home Assistant's answer to the triggers of one handler.
+
+    Attributes:
+        topic: Topic of the handler, such as ``trigger.mqtt.door``.
+        status: ``accepted``, ``not attached``, ``refused``, or ``waiting`` for an answer.
+        detail: Reason if the triggers cannot fire; otherwise empty.
+    """
+
+    app: str
+    instance: str
+    name: str
+    topic: str
+    status: str
+    detail: str
+
+
 class TimelinePoint(Answer):
     """Figures of one point in a chart: one or more whole hours or days."""
 

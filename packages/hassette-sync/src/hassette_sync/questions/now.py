@@ -9,7 +9,7 @@ from typing import cast
 from hassette_store.kinds import kind_of
 from hassette_store.rows import RegistrationRow, RunningRow
 from hassette_sync.answers.kinds import TRIGGERS, Kind, Trigger
-from hassette_sync.answers.overview import Accounting, Live, ServiceState, Upcoming
+from hassette_sync.answers.overview import Accounting, Live, ServiceState, TriggerState, Upcoming
 from hassette_sync.answers.runs import FailureBrief, Running, RunningNow
 from hassette_sync.answers.stream import LiveRun
 from hassette_sync.formatting import replace_surrogates
@@ -103,6 +103,21 @@ def live_upcoming(snapshot: LiveSnapshot) -> tuple[Upcoming, ...]:
         for run in snapshot.upcoming
     ]
     return tuple(sorted(upcoming, key=lambda run: run.due_us))
+
+
+def live_triggers(snapshot: LiveSnapshot) -> tuple[TriggerState, ...]:
+    """Return Home Assistant's answers to the triggers of the handlers."""
+    return tuple(
+        TriggerState(
+            app=replace_surrogates(trigger.app),
+            instance=replace_surrogates(trigger.instance),
+            name=replace_surrogates(trigger.name),
+            topic=replace_surrogates(trigger.topic),
+            status=trigger.status,
+            detail=replace_surrogates(trigger.detail),
+        )
+        for trigger in snapshot.triggers
+    )
 
 
 async def running_at_heartbeat(transaction: ReadTransaction) -> RunningNow:

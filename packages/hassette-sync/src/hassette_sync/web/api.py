@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from hassette_sync.answers.errors import ErrorGroupDetail, ErrorGroupsPage
-from hassette_sync.answers.overview import Overview, SystemStatus, Timeline, Upcoming
+from hassette_sync.answers.overview import Overview, SystemStatus, Timeline, TriggerState, Upcoming
 from hassette_sync.answers.registrations import AppSummary, RegistrationDetail, Registrations, SkipReason
 from hassette_sync.answers.runs import RunDetail, RunFacets, RunningNow, RunsPage
 from hassette_sync.answers.sessions import LifecyclePage, LossesPage, Session, SessionsPage, Uptime
@@ -98,6 +98,12 @@ async def running(data: History) -> RunningNow:
 async def upcoming(data: History) -> tuple[Upcoming, ...]:
     """Next runs of jobs; empty outside the framework's process."""
     return data.upcoming()
+
+
+@api.get("/triggers")
+async def triggers(data: History) -> tuple[TriggerState, ...]:
+    """Home Assistant's answers to the triggers of handlers; empty outside the framework's process."""
+    return data.triggers()
 
 
 @api.get("/errors")

@@ -6,6 +6,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from hassette_sync.answers.kinds import LABELS
+from hassette_sync.answers.overview import TriggerState
+from hassette_sync.answers.registrations import Registration
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.time_range import TimeRange
 from hassette_sync.verdict import verdict_of
@@ -63,6 +65,14 @@ for _kind in LABELS.values():
     pages.add_api_route(f"/{_kind.plural}", registrations, name=_kind.name)
 
 
+def trigger_of(registration: Registration, triggers: tuple[TriggerState, ...]) -> TriggerState | None:
+    """Return Home Assistant's answer to the triggers of a handler; None for other handlers and for jobs."""
+    if registration.kind != "handler" or registration.retired_us is not None:
+        return None
+    key = (registration.app, registration.instance, registration.name, registration.listens_to)
+    return next((one for one in triggers if (one.app, one.instance, one.name, one.topic) == key), None)
+
+
 @pages.get("/registrations/{id}")
 async def registration(request: Request, data: History, time_range: Range, id_: PathId) -> Response:
     """One handler or job: settings, source, figures, heat map, and why triggers led to no run."""
@@ -71,12 +81,14 @@ async def registration(request: Request, data: History, time_range: Range, id_: 
     follow_from = await data.newest_id()
     recent = await data.runs(RunFilter(registration_id=id_), until_now, limit=20)
     failures = await data.runs(RunFilter(registration_id=id_, status="failed"), until_now, limit=5)
+    answer = await data.registration(id_, time_range)
     return await page(
         request,
         "registration.html",
         time_range=time_range,
         follow_from=follow_from,
-        answer=await data.registration(id_, time_range),
+        answer=answer,
+        trigger=trigger_of(answer.registration, data.triggers()),
         over_time=await data.timeline(time_range, id_),
         recent=recent.runs,
         failures=failures.runs,

@@ -16,6 +16,18 @@ def _subscribe_trigger(client: CommandClient, message: Json) -> None:
     client.answer(message)
 
 
+def _validate_config(client: CommandClient, message: Json) -> None:
+    """Check triggers. The simulated home checks no conditions and no actions."""
+    check(client.model.core, message, triggers=((dict, list), True))
+    try:
+        attach_triggers(client.model, message["triggers"], lambda _event: None)()
+    except RefusedError as error:
+        if error.code != "unknown_error":  # a web hook that is in use is valid
+            client.answer(message, {"triggers": {"valid": False, "error": error.message}})
+            return
+    client.answer(message, {"triggers": {"valid": True, "error": None}})
+
+
 def _test_condition(client: CommandClient, message: Json) -> None:
     """Answer whether a condition holds. As in Home Assistant 2025.4, a failed test gets no answer there."""
     check(client.model.core, message, condition=((dict, list, str), True), variables=(dict, False))
@@ -46,4 +58,5 @@ TRIGGER_COMMANDS: dict[str, WebSocketCommand] = {
     "mqtt/subscribe": WebSocketCommand(_subscribe_mqtt, _has_mqtt),
     "subscribe_trigger": WebSocketCommand(_subscribe_trigger),
     "test_condition": WebSocketCommand(_test_condition),
+    "validate_config": WebSocketCommand(_validate_config),
 }

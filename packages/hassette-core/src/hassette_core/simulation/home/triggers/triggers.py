@@ -113,8 +113,16 @@ def _attach(model: HomeModel, trigger: Any, index: int, send: Callable[[Json], N
     return detach
 
 
+def _load_integration(model: HomeModel, integration: str) -> None:
+    if integration not in model.integrations:
+        model.integrations.add(integration)
+        model.core.fire("component_loaded", {"component": integration})
+
+
 def _attach_to_home(attachment: Attachment, platform: str) -> Detach:
     model = attachment.model
+    if model.accepts_all_triggers:
+        _load_integration(model, str(attachment.config.get("domain", platform)).partition(".")[0])
     if platform in model.added_triggers:
         return nothing
     try:
