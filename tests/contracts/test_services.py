@@ -22,6 +22,7 @@ from hassette_core.scheduler import SchedulerService
 from hassette_core.session import HomeFacts
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.states import StateCache
+from hassette_core.triggers import TriggerService
 from hassette_executor import CommandExecutor, MemorySink, Record
 from hassette_executor.otel.settings import OpenTelemetrySettings
 from hassette_executor.otel.sink import OpenTelemetrySink
@@ -74,8 +75,14 @@ def make_home_service(folder: Path) -> HomeService:
     return HomeService(link, HomeData(link.cache.states), ManualClock())
 
 
+def make_trigger_service(folder: Path) -> TriggerService:
+    link, bus = make_link(folder), make_bus(folder)
+    return TriggerService(link, bus.triggers, bus.dispatch, ManualClock())
+
+
 SERVICES: dict[str, Make] = {
     "home registries": make_home_service,
+    "triggers": make_trigger_service,
     "executor": lambda _: CommandExecutor(MemorySink()),
     "bus": make_bus,
     "scheduler": lambda _: SchedulerService(CommandExecutor(MemorySink())),

@@ -458,6 +458,22 @@ async def test_cancelled_registration_leaves_nothing_behind(home: HomeUnderTest)
     assert (len(home.runs()), attached(home)) == (1, 1)
 
 
+class Calling(App[Config]):
+    async def on_initialize(self) -> None:
+        await self.bus.on_trigger(self.on_fired, self.config.trigger)
+
+    async def on_fired(self) -> None:
+        await self.api.call_service("light", "turn_on", target="light.hall")
+
+
+async def test_rehearsing_app_listens_and_its_calls_are_not_sent(home: HomeUnderTest) -> None:
+    await home.set("light.hall", "off")
+    await home.add_app(Calling, rehearse=True)
+    await press(home)
+    assert len(home.calls(outcome="rehearsed")) == 1
+    assert home.state("light.hall") == "off"
+
+
 class Blocking(SyncApp[Config]):
     def on_initialize(self) -> None:
         self.bus.on_trigger(self.on_fired, self.config.trigger)

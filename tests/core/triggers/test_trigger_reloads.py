@@ -20,7 +20,15 @@ class App1(App[AppConfig]):
 MQTT_APP = """
 class App1(App[AppConfig]):
     async def on_initialize(self):
+        self.heard = []
+        self.bus.on_event(self.on_problem, "hassette_trigger_not_attached")
+        self.bus.on_event(self.register, "begin")
+
+    async def register(self):
         await self.bus.on_trigger(self.on_message, {"trigger": "mqtt", "topic": "door"}, name="door")
+
+    async def on_problem(self, event: Event):
+        self.heard.append(event.data)
 
     def on_message(self): ...
 """
@@ -98,17 +106,16 @@ async def test_end_of_an_app_ends_its_subscriptions(tmp_path: Path) -> None:
 
 async def test_trigger_without_its_integration_is_recorded_once_and_shown(tmp_path: Path) -> None:
     async with whole_home(tmp_path, MQTT_APP) as place:
-        await place.hassette.apps.stop_app("app1")
         place.home.unload("mqtt")
-        place.home.drop_connections()  # the loaded integrations are read once for each connection
-        await eventually(lambda: not place.hassette.link.connected)
-        await eventually(place.hassette.link.ready.is_set)
-        await place.hassette.apps.start_app("app1")
+        place.home.core.fire("begin", {})
+        await eventually(lambda: place.app().heard)
         (shown,) = place.hassette.live.snapshot().triggers
         assert (shown.app, shown.name, shown.topic) == ("app1", "door", "trigger.mqtt.door")
         assert (shown.status, shown.detail) == ("not attached", "integration mqtt is not loaded")
         place.home.load("mqtt")
         await eventually(lambda: place.hassette.live.snapshot().triggers[0].status == "accepted")
+        (heard,) = place.app().heard
+        assert (heard["app"], heard["instance"], heard["subject"]) == ("app1", "app1", "app1.app1")
         (absent,) = await place.lifecycle("trigger_not_attached")
         assert absent == (
             "app1.app1",

@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 APP_ERROR = "hassette_app_error"
 _SUBJECT_IS_SERVICE = "service_"
-_SUBJECT_IS_APP = "app_"
+_SUBJECT_IS_APP = ("app_", "trigger_")
 
 
 class OwnEvents:
