@@ -15,10 +15,11 @@ EXIT_LIMIT_S = 3.0
 SWITCH_INTERVAL_S = 0.0005
 """Seconds that a thread may keep the interpreter lock while another thread waits for it
 (docs/adr/0014-switch-interval.md)."""
-COLLECTION_THRESHOLDS = (10_000, 20, 10)
+COLLECTION_THRESHOLDS = (10_000, 5, 5)
 """Arguments of `gc.set_threshold`. With Python's (700, 10, 10), the collector takes 12 % of the CPU time of a process
 that handles as many events as possible, and each collection of all objects stops the apps for 60 ms. With these values,
-it takes 1 %. A collection of new objects takes 3 ms."""
+it takes 2 %, and a collection of new objects takes 3 ms. The two small numbers limit the memory: with larger ones,
+many old versions of a reloaded app would wait for their collection."""
 
 
 def run_to_the_end(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
