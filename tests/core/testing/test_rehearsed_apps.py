@@ -43,6 +43,10 @@ class Guest(App[AppConfig]):
                 attempt()
             except RehearsalError as error:
                 self.refused.append(f"{name} {type(error).__name__}")
+        try:
+            await host.bus.on_trigger(self.act, {"trigger": "event", "event_type": "go"}, name="trigger")
+        except RehearsalError as error:
+            self.refused.append(f"trigger {type(error).__name__}")
         host.handlers.append(self.act)
         self.bus.on_event(self.act, "go")
 
@@ -57,7 +61,7 @@ def test_handler_of_a_rehearsing_app_never_runs_as_code_of_another_app(
     home.set(LIGHT, "off")
     home.add_app(Host, rehearse=host_rehearses)
     home.add_app(Guest, rehearse=True)
-    assert home.app(Guest).refused == [f"{name} RehearsalError" for name in ("bus", "method", "scheduler")]
+    assert home.app(Guest).refused == [f"{name} RehearsalError" for name in ("bus", "method", "scheduler", "trigger")]
     home.fire("go")
     home.advance(seconds=2)
     assert home.calls() == []
@@ -75,7 +79,7 @@ def test_handler_of_an_acting_app_on_the_bus_of_a_rehearsing_app_rehearses(home:
     home.fire("go")
     home.advance(seconds=2)
     assert len(home.calls()) == 1  # the listener on its own bus
-    assert len(home.calls(outcome="rehearsed")) == 3
+    assert len(home.calls(outcome="rehearsed")) == 4
 
 
 class Agenda(SyncApp[AppConfig]):

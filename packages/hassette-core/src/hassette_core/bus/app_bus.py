@@ -7,11 +7,12 @@ from typing import Any, Unpack
 from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.event_filter import EventFilter
 from hassette_core.bus.framework_events import FrameworkEvents
+from hassette_core.bus.listener import Listener
 from hassette_core.bus.options import ListenerOptions, TriggerOptions
 from hassette_core.bus.service import BusService
 from hassette_core.bus.subscription import Subscription
 from hassette_core.bus.topics import check_event_type
-from hassette_core.bus.trigger_config import TriggerArgument, parse_trigger_config
+from hassette_core.bus.trigger_config import TriggerArgument, TriggerConfig, parse_trigger_config
 from hassette_core.bus.waiters import Waits
 from hassette_core.conditions import Condition, Expected, Where, as_condition, attribute_condition, state_condition
 from hassette_core.containment import check_own_registration
@@ -225,8 +226,7 @@ class AppBus(FrameworkEvents):
                 The message explains how to fix it.
         """
         source = parse_trigger_config(config)
-        self._check_not_ended("register a listener")
-        listener = self._service.listen(self._app, self._instance, handler, source, {**options})
+        listener = self._register(handler, source, {**options})
         try:
             await self._service.triggers.confirm(listener, source)
         except BaseException:  # also if the app is cancelled meanwhile
@@ -316,10 +316,14 @@ class AppBus(FrameworkEvents):
         self._waits.cancel_all()
 
     def _listen(self, handler: Handler, source: EventFilter | ChangeFilter, options: ListenerOptions) -> Subscription:
+        return Subscription(self._register(handler, source, options), self._service)
+
+    def _register(
+        self, handler: Handler, source: EventFilter | ChangeFilter | TriggerConfig, options: ListenerOptions
+    ) -> Listener:
         self._check_not_ended("register a listener")
         check_own_registration((self._app, self._instance))
-        listener = self._service.listen(self._app, self._instance, handler, source, options)
-        return Subscription(listener, self._service)
+        return self._service.listen(self._app, self._instance, handler, source, options)
 
     def _check_not_ended(self, purpose: str) -> None:
         if self._ended:
