@@ -133,6 +133,25 @@ async def test_configuration_changes_apply_to_their_apps_only(
     assert lines == ["[executor], [store]"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "tables"),
+    [
+        ("[home_assistant]", '[hassette]\nlog_level = "debug"\n[home_assistant]', "[hassette]"),
+        ("token =", "verify_ssl = false\ntoken =", "[home_assistant]"),
+        ("[home_assistant]", "[executor]\nthreads = 7\n[home_assistant]", "[executor]"),
+        ("[home_assistant]", "[watchdogs]\nblocked_s = 7\n[home_assistant]", "[watchdogs]"),
+        ("[home_assistant]", "[store]\nx = 1\n[home_assistant]", "[store]"),
+    ],
+)
+async def test_change_of_any_table_but_apps_is_logged_because_it_needs_a_restart(
+    running: Running, caplog: pytest.LogCaptureFixture, before: str, after: str, tables: str
+) -> None:
+    (running.folder / "hassette.toml").write_text(running.config.replace(before, after))
+    await running.reload()
+    lines = [vars(line)["tables"] for line in caplog.records if line.message.startswith("A change of the conf")]
+    assert lines == [tables]
+
+
 async def test_changed_secret_restarts_the_app_that_uses_it_and_is_masked(
     running: Running,
 ) -> None:

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from hassette_core.apps.file_watch import STEP_S, FileWatch
 from hassette_core.apps.service import AppService
 from hassette_core.config import HassetteConfig
+from hassette_core.config.loading import TABLES
 from hassette_core.containment import RecordEvent
 from hassette_core.errors import ConfigError
 from hassette_core.lifecycle import AsyncWithService, first_set
 
 logger = logging.getLogger(__name__)
 
-_OTHER_TABLES = ("hassette", "home_assistant", "executor")
+_OTHER_TABLES = tuple(table for table in TABLES if table != "apps")
 
 
 class HotReload(AsyncWithService):
