@@ -1,4 +1,4 @@
-"""`scripts/check_commits.py` accepts good commit messages and explains what is wrong with others."""
+"""`scripts/check_commits.py` accepts good commit messages and explains the problems of others."""
 
 import subprocess
 from pathlib import Path

@@ -130,7 +130,7 @@ def test_facts_of_a_session_unfold_and_stay_open(
         new = history.session(int(time.time() * 1_000_000))
         history.run(5, int(time.time() * 1_000_000), session_id=3)
     page.locator(f"#session-{new}").wait_for(timeout=LIMIT_MS)
-    assert rows.nth(6).locator("dl").is_visible(), "a live update leaves what is unfolded as it is"
+    assert rows.nth(6).locator("dl").is_visible(), "a live update leaves unfolded rows unfolded"
 
 
 def test_axis_labels_do_not_overlap(open_page: Callable[..., Any], address: str) -> None:

@@ -217,7 +217,7 @@ def test_each_kind_is_logged_once_per_interval_with_the_number_of_omitted_lines(
         happened[kind] = happened.get(kind, 0) + 1
     for kind, lines in list(written.items()):
         assert all(later - earlier >= 10 for (earlier, _), (later, _) in pairwise(lines))
-        now += 10  # the next line of a kind reports what was left out before
+        now += 10  # the next line of a kind reports the number of lines left out before
         log.log(kind, logging.WARNING, "again", extra={"kind": kind})
         assert len(lines) + sum(left_out for _, left_out in lines) == happened[kind] + 1
 

@@ -143,7 +143,7 @@ def truncate_the_log(round_: Round) -> bool:
 
 
 def flip(round_: Round, file: Path, at: int, start: int) -> None:
-    """Flip one bit, and note what it changes.
+    """Flip one bit, and note the rows that it may change.
 
     Args:
         round_: The round.

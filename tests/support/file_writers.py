@@ -156,8 +156,8 @@ class Writers:
             path: The history.
             app: Name of the app of all runs.
             size: Number of runs of a batch.
-            offset_s: By how much the clock of the writer is wrong at its start.
-            step_s: By how much its clock steps with the signal SIGUSR2.
+            offset_s: Error of the writer's clock at its start, in seconds.
+            step_s: Step of its clock at the signal SIGUSR2, in seconds.
         """
         assert self._process.stdin is not None
         self._process.stdin.write(f"{path} {self._ledger.file} {app} {size} {offset_s} {step_s}\n".encode())

@@ -117,7 +117,7 @@ async def integrations(client: HomeClient) -> Any:
 
 
 async def triggers(client: HomeClient) -> Any:
-    """Attach triggers, cause each of them to fire, and return what they send."""
+    """Attach triggers, cause each of them to fire, and return their messages."""
     boolean, light = client.names.boolean, client.names.light
     connection = client.link.require_connection("attach triggers")
     call = client.api.call_service

@@ -154,7 +154,7 @@ class Flip(NamedTuple):
 
 
 def flip_at(page: bytes, at: int) -> Flip:
-    """Return what a flip changes.
+    """Return the rows that a flip may change.
 
     Args:
         page: The page before the flip.

@@ -158,7 +158,7 @@ def errors_of_each(folder: Path, *commands: list[str], **environment: str) -> It
         environment: Additional environment variables.
 
     Yields:
-        Each command and what it wrote to standard error. The last line is ``EXIT CODE`` and the code.
+        Each command and its standard error. The last line is ``EXIT CODE`` and the code.
     """
     ended = subprocess.run(
         [sys.executable, "-c", SEVERAL, json.dumps(commands)],
