@@ -72,6 +72,22 @@ async def act(self):
         f"{REGISTER}async def on_motion(self):\n    print(self.time.sun, self.time.is_betwen('7:00', 'dusk'))  # here",
         "self.time.is_betwen does not exist; did you mean 'self.time.is_between'?",
     ),
+    "misspelt_part_of_the_home": (
+        f"{REGISTER}async def on_motion(self):\n    print(self.home.areas, self.home.floor_off('light.hall'))  # here",
+        "self.home.floor_off does not exist; did you mean 'self.home.floor_of'?",
+    ),
+    "misspelt_method_of_the_storage": (
+        f"{REGISTER}async def on_motion(self):\n    print(self.storage.items(), self.storage.setdefult('x'))  # here",
+        "self.storage.setdefult does not exist; did you mean 'self.storage.setdefault'?",
+    ),
+    "misspelt_method_of_the_apps": (
+        f"{REGISTER}async def on_motion(self):\n    print(self.apps.get('x'), self.apps.instance('x'))  # here",
+        "self.apps.instance does not exist; did you mean 'self.apps.instances'?",
+    ),
+    "home_is_not_awaited": (
+        f"{REGISTER}async def on_motion(self):\n    self.home.wait_known()  # here",
+        "self.home.wait_known(…) has no effect, because it is not awaited",
+    ),
     "misspelt_call_in_a_handler": (
         f"{REGISTER}async def on_motion(self):\n    await self.api.call_servce('light', 'turn_on')  # here",
         "did you mean 'self.api.call_service'?",
@@ -661,8 +677,13 @@ class Hall(SyncApp[AppConfig]):
     def check(self):
         self.api.call_service("light", "turn_off", target="light.kitchen")
         self.time.sleep(2)
+        self.api.rehearsal_responses["calendar.get_events"] = {}
+        if self.time.sun.is_up and self.home.known:
+            self.logger.info("Areas", extra={"areas": self.home.areas, "zone": self.time.zone})
 """
     (folder / "apps" / "hall.py").write_text(source)
     assert texts(check(capsys)[1]) == ""
     (folder / "apps" / "hall.py").write_text(source.replace("turn_on", "trun_on"))
     assert "self.api.trun_on does not exist; did you mean 'self.api.turn_on'?" in texts(check(capsys)[1])
+    (folder / "apps" / "hall.py").write_text(source.replace("home.areas", "home.aeras"))
+    assert "self.home.aeras does not exist; did you mean 'self.home.areas'?" in texts(check(capsys)[1])

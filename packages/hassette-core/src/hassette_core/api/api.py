@@ -45,11 +45,6 @@ class Api(ServiceApi, StateApi, HistoryApi, CommandApi):
         record: Called with each service call, even if the call failed. The default adds the service call to the record
             of the run that makes it.
         redact: Masks secrets in the recorded service calls.
-
-    Attributes:
-        rehearsal_responses: The responses of services to apps that rehearse, by service, such as
-            ``calendar.get_events``. A response may be a function: it receives the fields of the call, and returns the
-            response. A call with ``return_response`` whose response is not here raises a `RehearsalError`.
     """
 
     def __init__(
@@ -62,4 +57,12 @@ class Api(ServiceApi, StateApi, HistoryApi, CommandApi):
     ) -> None:
         requests = Requests(link, clock=clock or SystemClock(), record=record, redact=redact)
         super().__init__(requests, link.cache)
-        self.rehearsal_responses: dict[str, Any] = requests.rehearsal_responses
+
+    @property
+    def rehearsal_responses(self) -> dict[str, Any]:
+        """The responses of services to apps that rehearse, by service, such as ``calendar.get_events``.
+
+        A response may be a function: it receives the fields of the call, and returns the response. A call with
+        ``return_response`` whose response is not here raises a `RehearsalError`.
+        """
+        return self._requests.rehearsal_responses

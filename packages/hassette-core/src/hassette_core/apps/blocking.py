@@ -29,7 +29,7 @@ thread that the app has started. On the event loop, for example in a function fo
 
 
 class Blocking:
-    """Base class of the blocking classes. Attributes that are not methods are read without waiting.
+    """Base class of the blocking classes. Properties are read without waiting.
 
     Args:
         target: The object whose methods run on the event loop.
@@ -42,9 +42,6 @@ class Blocking:
     def __init__(self, target: object, calls: LoopCalls) -> None:
         self._target = target
         self._calls = calls
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._target, name)
 
 
 def blocking_class(source: type, name: str, attribute: str, *, handlers: bool = False, direct: bool = False) -> Any:
@@ -68,6 +65,8 @@ def blocking_class(source: type, name: str, attribute: str, *, handlers: bool = 
             members[method_name] = _direct_method(method)
         else:
             members[method_name] = _blocking_method(method, f"self.{attribute}.{method_name}", handlers)
+    for property_name, member in inspect.getmembers(source, lambda found: isinstance(found, property)):
+        members[property_name] = _property(property_name, member.__doc__)
     return type(name, (Blocking,), members)
 
 
@@ -98,6 +97,10 @@ def _direct_method(method: Callable[..., Any]) -> Callable[..., Any]:
         return method(self._target, *args, **kwargs)  # pyright: ignore[reportPrivateUsage]  as above
 
     return call
+
+
+def _property(name: str, documentation: str | None) -> property:
+    return property(lambda self: getattr(self._target, name), doc=documentation)
 
 
 SyncApi = blocking_class(Api, "SyncApi", "api")

@@ -98,6 +98,10 @@ class SyncApi:
     ) -> None:
         """Send a notification."""
 
+    @property
+    def rehearsal_responses(self) -> dict[str, Any]:
+        """The responses of services to apps that rehearse, by service, such as ``calendar.get_events``."""
+
     def remove_state(self, entity_id: str) -> bool:
         """Remove a state that `set_state` created."""
 
@@ -120,9 +124,6 @@ class SyncApi:
 
     def turn_on(self, target: Target, /, **fields: Any) -> ServiceResult:
         """Turn entities on."""
-
-    @property
-    def rehearsal_responses(self) -> dict[str, Any]: ...
 
 class SyncBus:
     """Blocking form of `AppBus`."""

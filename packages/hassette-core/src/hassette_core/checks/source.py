@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from hassette_core.api import Api
-from hassette_core.apps import AnyApp, App, AppContext, SyncApi, SyncApp, SyncBus, SyncScheduler, SyncTime
+from hassette_core.apps import AnyApp, App, AppContext, AppStorage, RunningApps, SyncApp
+from hassette_core.apps.blocking import SyncApi, SyncBus, SyncHome, SyncScheduler, SyncTime
 from hassette_core.bus import AppBus
 from hassette_core.checks.attributes import (
     assigned_attributes,
@@ -24,10 +25,12 @@ from hassette_core.checks.attributes import (
     without_aliases,
 )
 from hassette_core.checks.findings import Finding, Level
+from hassette_core.checks.replacements import ATTRIBUTES, HOOKS
 from hassette_core.conditions import above, below, state_is
 from hassette_core.entities import is_glob
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import is_async
+from hassette_core.home import HomeRegistry
 from hassette_core.moments import AppTime, parse_moment
 from hassette_core.scheduler import AppScheduler
 from hassette_core.states import States
@@ -38,10 +41,20 @@ _COMPONENTS: dict[str, type] = {
     "bus": AppBus,
     "scheduler": AppScheduler,
     "states": States,
+    "home": HomeRegistry,
     "time": AppTime,
+    "apps": RunningApps,
+    "storage": AppStorage,
     "logger": logging.Logger,
 }
-_BLOCKING_COMPONENTS = {**_COMPONENTS, "api": SyncApi, "bus": SyncBus, "scheduler": SyncScheduler, "time": SyncTime}
+_BLOCKING_COMPONENTS: dict[str, type] = {
+    **_COMPONENTS,
+    "api": SyncApi,
+    "bus": SyncBus,
+    "scheduler": SyncScheduler,
+    "home": SyncHome,
+    "time": SyncTime,
+}
 """The components of a `SyncApp`. Their methods are not coroutine functions."""
 _INSTANCE_ATTRIBUTES = frozenset({"config", "logger", *(field.name for field in dataclasses.fields(AppContext))})
 _TAKES_MOMENTS = {
@@ -51,43 +64,6 @@ _TAKES_MOMENTS = {
 """The methods whose arguments may be moments, such as ``"input_datetime.wake_up"``."""
 _HOOKS = ("on_initialize", "on_shutdown", "on_error")
 _FRAMEWORK_CLASSES = (AnyApp, App, SyncApp)
-_OTHER_FRAMEWORKS = {"initialize": "on_initialize", "terminate": "on_shutdown"}
-"""Methods that AppDaemon calls, and the methods of an `App` with the same purpose."""
-_APPDAEMON = {
-    "anyone_home": 'self.states.domain("person")',
-    "args": "self.config",
-    "call_service": "self.api.call_service",
-    "date": "self.time.today",
-    "datetime": "self.time.now",
-    "entity_exists": "… in self.states",
-    "error": "self.logger.error",
-    "fire_event": "self.api.fire_event",
-    "friendly_name": "self.states[…].attributes",
-    "get_app": "self.apps.get",
-    "get_history": "self.api.get_history",
-    "get_state": "self.states[…]",
-    "get_now": "self.time.now",
-    "listen_event": "self.bus.on_event",
-    "listen_state": "self.bus.on_state_change",
-    "log": "self.logger.info",
-    "name": "self.instance",
-    "notify": "self.api.notify",
-    "now_is_between": "self.time.is_between",
-    "parse_time": "self.time.parse",
-    "render_template": "self.api.render_template",
-    "run_in_executor": "asyncio.to_thread",
-    "select_option": "self.api.call_service",
-    "set_state": "self.api.set_state",
-    "set_value": "self.api.call_service",
-    "sleep": "self.time.sleep",
-    "sun_down": "self.time.sun.is_up",
-    "sun_up": "self.time.sun.is_up",
-    "toggle": "self.api.toggle",
-    "turn_off": "self.api.turn_off",
-    "turn_on": "self.api.turn_on",
-}
-"""Attributes of an app in AppDaemon, and their replacements. For a method that `AppScheduler` also has,
-such as ``run_in``, the check suggests the method of `AppScheduler`."""
 _STATE_CONDITIONS = (state_is, above, below)
 _CLOSE = 0.85
 """A method counts as a misspelt hook if its name has at least this similarity (0 to 1) to the name of a hook."""
@@ -256,7 +232,7 @@ class _Reader:
         name = function.name
         if name in used or hasattr(AnyApp, name):
             return
-        hook = _OTHER_FRAMEWORKS.get(name)
+        hook = HOOKS.get(name)
         if hook is None:
             close = difflib.get_close_matches(name, _HOOKS, n=1, cutoff=_CLOSE)
             hook = close[0] if close else None
@@ -311,8 +287,8 @@ class _Reader:
             self._add(f"self.{part}.{name} does not exist{suggestion}", file, line)
 
     def _replacement(self, name: str, known: set[str]) -> str:
-        if name in _APPDAEMON:
-            return f"; use {_APPDAEMON[name]}"
+        if name in ATTRIBUTES:
+            return f"; use {ATTRIBUTES[name]}"
         if hasattr(AppScheduler, name):
             return f"; use self.scheduler.{name}"
         return did_you_mean(name, (each for each in known if not each.startswith("__")), form="self.{}")
