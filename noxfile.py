@@ -27,6 +27,9 @@ nox.options.download_python = "never"  # test the user's Python, not a downloade
 nox.options.allow_parallel = True  # ``nox -j 2``; the session `bench` measures time and forbids this
 nox.options.sessions = ["test"]
 os.environ["UV_PYTHON_DOWNLOADS"] = "never"
+# Without bytecode, Python compiles all packages again in each of the many processes that the tests start, which takes
+# more than a second each time. The environments contain no bytecode at first, because uv does not compile.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if any(ssl.get_default_verify_paths()[:2]):
     # A proxy may have certificates that only the system trusts. Without system certificates uv uses its bundled ones.
     os.environ.setdefault("UV_SYSTEM_CERTS", "1")

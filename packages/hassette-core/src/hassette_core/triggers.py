@@ -71,7 +71,7 @@ class TriggerService(ConnectionService):
 
 
 class _Attachment:
-    """The subscription to one configuration of triggers. Empty status: Home Assistant has not answered yet."""
+    """The subscription to one configuration of triggers, with Home Assistant's answer."""
 
     def __init__(self, config: TriggerConfig) -> None:
         self.config = config
