@@ -75,6 +75,23 @@ def test_import_gives_the_running_module_also_if_the_folder_of_the_apps_is_in_th
     assert importlib.import_module("notifier") is module("notifier")
 
 
+def test_module_of_a_test_stays_imported_when_apps_of_its_folder_are_loaded(
+    app_dir: AppDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app_dir.write("notifier", "RUNNING = {}" + APP)
+    app_dir.write("alarm", "RUNNING = {}" + APP)
+    monkeypatch.syspath_prepend(app_dir.path)
+    classes = [importlib.import_module(name).Good for name in ("notifier", "alarm")]
+    for _ in range(2):
+        assert load(app_dir, "alarm") == []
+        assert [inspect.getfile(each) for each in classes] == [
+            str(app_dir.path / "notifier.py"),
+            str(app_dir.path / "alarm.py"),
+        ]
+        assert sys.modules["notifier"].Good is classes[0]
+        assert sys.modules["alarm"] is module("alarm")
+
+
 @pytest.mark.parametrize("name", ["calendar", "time"])
 def test_app_in_the_path_does_not_hide_a_module_of_python(
     app_dir: AppDirectory, monkeypatch: pytest.MonkeyPatch, name: str

@@ -37,15 +37,30 @@ def open_package(app_dir: Path) -> None:
 def _forget_copies(app_dir: Path) -> None:
     """Remove modules that were imported from ``app_dir`` through `sys.path`, because they are not those of the apps.
 
-    A module of tests is no module of an app, and keeps its place.
+    `restore_copies` puts them back. A module of tests is no module of an app, and keeps its place.
     """
+    restore_copies()
+    _MODULES.copies.clear()
     for name, module in list(sys.modules.items()):
         if "." in name or name.startswith(("__", "test_", "conftest")):
             continue
         file = getattr(module, "__file__", None)
         if file in (str(app_dir / f"{name}.py"), str(app_dir / name / "__init__.py")):
             for copy in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
-                del sys.modules[copy]
+                _MODULES.copies[copy] = sys.modules.pop(copy)
+
+
+def restore_copies() -> None:
+    """Put modules that `open_package` removed back into `sys.modules`, except those whose name an app has taken.
+
+    A class finds its file through `sys.modules`. So a test that imported an app by its plain name needs the module also
+    after another test has loaded all apps.
+    """
+    for name, module in _MODULES.copies.items():
+        if f"{PACKAGE}.{name}" in sys.modules:
+            importlib.import_module(name)  # the module of the running app
+        else:
+            sys.modules.setdefault(name, module)
 
 
 def loaded_modules() -> dict[str, ModuleType]:
@@ -123,10 +138,12 @@ class _ModuleFinder:
 
     Attributes:
         plain_names: The plain names in `sys.modules`.
+        copies: The modules that `open_package` has removed, by their names.
     """
 
     def __init__(self) -> None:
         self.plain_names: set[str] = set()
+        self.copies: dict[str, ModuleType] = {}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None

@@ -17,7 +17,7 @@ from pydantic.errors import PydanticErrorMixin
 
 from hassette_core.apps.app import AnyApp, App, AppConfig
 from hassette_core.apps.dependencies import dependency_problems
-from hassette_core.apps.imports import PACKAGE, open_package
+from hassette_core.apps.imports import PACKAGE, open_package, restore_copies
 from hassette_core.apps.sync_app import SyncApp
 from hassette_core.config import AppEntry
 from hassette_core.config.model import LogLevel
@@ -78,7 +78,10 @@ def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[Load
         The instances that can be started, and the failures.
     """
     open_package(app_dir)
-    return load_entries(entries, entries, app_dir)
+    try:
+        return load_entries(entries, entries, app_dir)
+    finally:
+        restore_copies()
 
 
 def load_entries(
