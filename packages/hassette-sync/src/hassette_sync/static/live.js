@@ -220,7 +220,13 @@ function replace(part, fresh) {
 }
 
 // On a narrow screen the navigation scrolls; make the entry of this page visible.
-document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+// Not with scrollIntoView: it also moves the place at which the Tab key begins, and the link to the content comes first.
+const currentLink = document.querySelector(".top nav [aria-current]");
+if (currentLink) {
+  const menu = currentLink.parentElement;
+  const [seen, link] = [menu.getBoundingClientRect(), currentLink.getBoundingClientRect()];
+  menu.scrollLeft += Math.max(0, link.right - seen.right) - Math.max(0, seen.left - link.left);
+}
 
 if ("follow" in document.body.dataset) {
   connect();
