@@ -45,7 +45,9 @@ class LockQuestion(App[LockQuestionConfig]):
             raise
 
     async def ask_later(self) -> None:
-        self.scheduler.run_in(self.ask, self.config.ask_again_s, name="later", group="later", persist=True)
+        self.scheduler.run_in(
+            self.ask, self.config.ask_again_s, name="later", group="later", persist=True, replace=True
+        )
 
     async def withdraw(self) -> None:
         self.scheduler.group("later").cancel()

@@ -86,6 +86,14 @@ def test_file_is_only_replaced_by_a_whole_and_different_one(tmp_path: Path) -> N
     assert [each.name for each in file.parent.iterdir()] == ["home.py"]
 
 
+def test_file_of_the_owner_is_never_replaced(tmp_path: Path) -> None:
+    file = tmp_path / "home.py"
+    file.write_text("class Home: ...\n", encoding="utf-8")
+    with pytest.raises(FileExistsError, match="hassette generate has not written it"):
+        write_typed_home(snapshot("light.a"), file)
+    assert file.read_text(encoding="utf-8") == "class Home: ...\n"
+
+
 def test_empty_home_is_a_valid_module(tmp_path: Path) -> None:
     module = load(HomeSnapshot("http://home", "1", {}, {}), tmp_path)
     assert not hasattr(module, "light")

@@ -82,6 +82,37 @@ def test_handler_of_an_acting_app_on_the_bus_of_a_rehearsing_app_rehearses(home:
     assert len(home.calls(outcome="rehearsed")) == 4
 
 
+class Bell(App[AppConfig]):
+    """Rings for other apps."""
+
+    async def on_initialize(self) -> None:
+        self.bus.on_event(self.ring, "ring")
+
+    async def ring(self) -> None:
+        self.bus.emit("rang")
+
+
+class Porch(App[AppConfig]):
+    """Turns the light on when the bell rings."""
+
+    async def on_initialize(self) -> None:
+        self.bus.on_event(self.rang, "rang")
+
+    async def rang(self) -> None:
+        await self.api.turn_on(LIGHT)
+
+
+def test_event_of_a_rehearsing_app_reaches_only_apps_that_rehearse(home: HomeUnderTest) -> None:
+    home.set(LIGHT, "off")
+    home.add_app(Bell, rehearse=True)
+    home.add_app(Porch)
+    home.add_app(Porch, app_key="rehearsing", rehearse=True)
+    home.fire("ring")
+    assert home.calls() == []
+    assert [run.app for run in home.runs(Porch.rang)] == ["rehearsing"]
+    assert len(home.calls(outcome="rehearsed")) == 1
+
+
 class Agenda(SyncApp[AppConfig]):
     """A `SyncApp` that calls services with a response, also through generated functions."""
 

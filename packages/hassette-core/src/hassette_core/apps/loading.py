@@ -122,6 +122,8 @@ def _load_entry(app_key: str, entry: AppEntry, app_dir: Path) -> tuple[list[Load
     failed: list[LoadFailure] = []
     try:
         with _containing(app_key, app_key, "cannot load it", app_dir):
+            if REHEARSE in entry.config:
+                raise _error(app_key, f"rehearse must be in [apps.{app_key}] or in one instance, not in its config")
             app_class = _load_class(app_key, entry, app_dir)
             config_class = _config_class(app_key, app_class)
             depends_on = _depends_on(app_key, entry.depends_on, app_class)

@@ -19,6 +19,7 @@ from hassette_core.bus.triggers import trigger_of
 from hassette_core.bus.waiters import Waiter, Waits
 from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.conditions import Condition, ConditionContext, as_condition
+from hassette_core.containment import is_rehearsing
 from hassette_core.entities import parse_entities
 from hassette_core.events import Event, State, StateChanged, TriggerFired, own_event
 from hassette_core.handlers import Handler, InjectionPlan, Provides
@@ -108,10 +109,14 @@ class BusService(AsyncWithService):
             await self.roster.stop(self._grace_s)
         self._stopped.set()
 
-    def dispatch(self, event: Event) -> None:
+    def dispatch(self, event: Event, *, rehearsed: bool = False) -> None:
         """Pass an event to the listeners that match it. The link calls this on the event loop.
 
         This method does not wait for the handlers.
+
+        Args:
+            event: The event.
+            rehearsed: Whether only listeners of apps that rehearse receive it.
         """
         if not self._open:
             return
@@ -119,9 +124,12 @@ class BusService(AsyncWithService):
             for watcher in tuple(self._watchers.get(event.entity_id, ())):
                 watcher()
         listeners = self._find(event)
+        if rehearsed:
+            listeners = tuple([each for each in listeners if is_rehearsing(each.owner)])
         if self._kept:
-            for kept in self._kept.values():
-                kept.add(event)
+            for owner, kept in self._kept.items():
+                if not rehearsed or is_rehearsing(owner):
+                    kept.add(event)
             listeners = tuple([each for each in listeners if each.owner not in self._kept])
         if listeners:
             trigger = trigger_of(event, self._redact)
@@ -243,10 +251,14 @@ class BusService(AsyncWithService):
         return self._events, source.event_type
 
     def emit(self, event_type: str, data: Mapping[str, Any]) -> None:
-        """Pass an event of this process to its listeners. May be called in a thread."""
+        """Pass an event of this process to its listeners. May be called in a thread.
+
+        An event of an app that rehearses reaches only apps that rehearse, because the others would act on it.
+        """
         clock = self._context.clock
         event = own_event(event_type, data, clock.now(), clock.monotonic_ns())
-        self.roster.call(lambda: self.dispatch(event))
+        rehearsed = is_rehearsing()
+        self.roster.call(lambda: self.dispatch(event, rehearsed=rehearsed))
 
     def has_listeners(self, event_type: str) -> bool:
         """Return whether an event of a type has a listener."""

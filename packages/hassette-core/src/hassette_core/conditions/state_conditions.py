@@ -249,6 +249,10 @@ def _comparison(
 def _limit(limit: object) -> Callable[[ConditionView], float | None]:
     """Return a function that returns the limit, or None if the entity of the limit has no number."""
     if isinstance(limit, str):
+        if number_of(limit) is not None:  # "21.5" has the form of an entity id
+            raise RegistrationError(
+                f"limit must be a number or an entity id, got {limit!r}; write {limit} without quotes"
+            )
         entity_id = check_entity_id("limit", limit)
 
         def current(view: ConditionView) -> float | None:

@@ -219,7 +219,8 @@ class Roster(Generic[EntryT]):
         while (app, instance, f"{name}_{number}", *topics) in self._entries:
             number += 1
         where = "".join(f" on {topic}" for topic in topics)
+        replace = ", pass replace=True" if self._kind == "job" else ""
         raise RegistrationError(
             f"{app}.{instance} already has a {self._kind} named {name!r}{where}. The history needs unique names: cancel"
-            f' that {self._kind} first, or choose another name, such as name="{name}_{number}"'
+            f' that {self._kind} first{replace}, or choose another name, such as name="{name}_{number}"'
         )

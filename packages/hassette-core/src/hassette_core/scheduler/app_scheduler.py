@@ -9,7 +9,7 @@ from hassette_core.errors import RegistrationError
 from hassette_core.handlers import Duration, Handler, keyword_options, seconds
 from hassette_core.moments import SunEvent, SunTime, parse_days
 from hassette_core.scheduler.job import Job, JobGroup
-from hassette_core.scheduler.options import JobOptions
+from hassette_core.scheduler.options import JobOptions, check_group
 from hassette_core.scheduler.parsing import hourly, minutely
 from hassette_core.scheduler.schedules import AtMoment, Cron, Interval, Schedule
 from hassette_core.scheduler.service import SchedulerService
@@ -335,8 +335,11 @@ class AppScheduler:
             ::
 
                 self.scheduler.group("holiday").pause()
+
+        Raises:
+            RegistrationError: The name is not a non-blank string.
         """
-        return JobGroup(name, self._app, self._instance, self._service)
+        return JobGroup(check_group("name", name), self._app, self._instance, self._service)
 
     def cancel_all(self) -> None:
         """Cancel every job of this app instance. Runs that have started continue. May be called in a thread."""

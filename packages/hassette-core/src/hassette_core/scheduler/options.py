@@ -100,7 +100,8 @@ def _check_where(option: str, where: object) -> str:
     return as_condition(option, where, has_event=False).describe()
 
 
-def _check_group(option: str, group: object) -> str:
+def check_group(option: str, group: object) -> str:
+    """Return the name of a group. Raise `RegistrationError` if it is not a non-blank string."""
     if not isinstance(group, str) or not group.strip():
         raise RegistrationError(f"{option} must be a non-blank string, got {group!r}")
     return group
@@ -163,7 +164,7 @@ class JobOptions(RunOptions, total=False):
         Option(
             'The name of a group of jobs of this app instance. ``self.scheduler.group("holiday").pause()`` pauses all'
             " jobs of a group.",
-            _check_group,
+            check_group,
         ),
     ]
     persist: Annotated[
