@@ -142,7 +142,7 @@ class Ledger:
         return self._last_id
 
     def problems(self, changes: int) -> list[str]:
-        """Return what was lost or doubled, after ``changes`` changes."""
+        """Return the lost and doubled runs and timers after ``changes`` changes."""
         found = [f"failed run: {each}" for each in self.failed[:5]]
         wanted = {
             **{f"runs of {name}": (counts, range(changes)) for name, counts in self.changes.items()},

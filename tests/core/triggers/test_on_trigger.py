@@ -298,10 +298,12 @@ async def test_two_apps_share_a_web_hook(home: HomeUnderTest) -> None:
     assert attached(home) == 0
 
 
-async def test_other_trigger_of_a_used_web_hook_is_refused(home: HomeUnderTest) -> None:
+async def test_other_trigger_of_a_used_web_hook_is_refused_without_its_id_in_the_error(home: HomeUnderTest) -> None:
     await home.add_app(Listening)
-    with pytest.raises(HomeTestError, match="Handler is already defined"):
+    with pytest.raises(HomeTestError, match="Handler is already defined") as caught:
         await home.add_app(Listening, app_key="other", trigger={**DOORBELL, "local_only": False})
+    assert '"local_only": false' in str(caught.value)
+    assert '"doorbell"' not in str(caught.value)
     home.expect_failures()
     await press(home)
     assert len(home.app(Listening).seen) == 1

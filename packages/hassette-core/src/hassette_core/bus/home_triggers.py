@@ -167,8 +167,9 @@ class HomeTriggers:
         finally:
             trigger.confirming -= 1
         if trigger.status == "refused":
+            shown = dict(config.settings())["config"]  # the id of a web hook is a secret
             raise RegistrationError(
-                f"config must be a trigger that Home Assistant accepts, got {config.text}: {trigger.detail}"
+                f"config must be a trigger that Home Assistant accepts, got {shown}: {trigger.detail}"
             )
         self._report_problem(trigger)
 
