@@ -435,6 +435,22 @@ async def test_room_climate_follows_the_window_and_the_persons(resident: Residen
     await resident.until("climate.heatpump", "heat", temperature=16)
 
 
+async def test_room_light_goes_on_in_the_dark_and_off_after_the_shower(resident: Resident) -> None:
+    await resident.call("input_boolean.turn_off", "input_boolean.night_mode")  # other tests may have turned it on
+    await resident.call("light.turn_off", "light.living_room_rgbww_lights")
+    await resident.set("sensor.bathroom_lux", "10")
+    await resident.set("sensor.bathroom_humidity", "90")
+    await resident.set("binary_sensor.bathroom_motion", "on")
+    await resident.until("light.living_room_rgbww_lights", "on", brightness=153)
+    await resident.call("input_boolean.turn_on", "input_boolean.night_mode")
+    await resident.set("binary_sensor.bathroom_motion", "off")
+    await resident.set("binary_sensor.bathroom_motion", "on")
+    await resident.until("light.living_room_rgbww_lights", "on", brightness=13)
+    await resident.set("binary_sensor.bathroom_motion", "off")
+    await resident.set("sensor.bathroom_humidity", "60")
+    await resident.until("light.living_room_rgbww_lights", "off")
+
+
 async def test_watering_opens_each_valve_for_a_while_unless_it_has_rained(resident: Resident, recipes: Recipes) -> None:
     await resident.call("valve.close_valve", "valve.front_garden", expect="closed", within=WITHIN_S)
     await resident.set_time("input_datetime.watering", timedelta(seconds=3))
