@@ -253,11 +253,34 @@ async def test_cancelled_wait_is_recorded_and_leaves_nothing_behind(home: Script
     await eventually(lambda: home.states["light.hall"].state == "on")
 
 
-async def test_exception_of_an_expecting_function_reaches_the_caller_and_is_recorded(home: ScriptedApi) -> None:
-    async with calling(home, expect=lambda value: 1 / 0) as task:
-        with pytest.raises(ZeroDivisionError):
+async def test_expecting_function_that_raises_has_not_seen_its_state(home: ScriptedApi) -> None:
+    async with calling(home, expect=lambda value: float(value) > 20, within=2, retries=1) as task:
+        home.home.change("light.hall", "unavailable")
+        await home.pass_time(1)
+        home.home.change("light.hall", "21.5")
+        result = await task
+    assert (result.attempts, result.confirmed_after_s) == (1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("expect", "what"),
+    [
+        (lambda value: 1 / 0, "light.hall must satisfy <lambda>"),
+        (["up", lambda value: 1 / 0], "light.hall must be one of 'up', must satisfy <lambda>"),
+        ({"light.hall": {"brightness": lambda value: 1 / 0}}, "light.hall brightness must satisfy <lambda>"),
+    ],
+)
+async def test_error_of_an_unconfirmed_call_contains_the_exception_of_an_expecting_function(
+    home: ScriptedApi, expect: Any, what: str
+) -> None:
+    async with calling(home, expect=expect, within=2, retries=1) as task:
+        await home.pass_time(2)
+        await home.pass_time(2)
+        with pytest.raises(NotConfirmedError) as failed:
             await task
-    assert attempts(home) == [(1, None, "cannot call light.turn_on: ZeroDivisionError: division by zero")]
+    assert f": {what}, but raised ZeroDivisionError: division by zero" in str(failed.value)
+    assert isinstance(failed.value.__cause__, ZeroDivisionError)
+    assert [number for number, _, error in attempts(home) if "division by zero" in str(error)] == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -317,3 +340,85 @@ async def test_answer_that_never_comes_is_an_error_without_expect(home: Scripted
     with pytest.raises((NoAnswerError, NotConnectedError)):
         await task
     assert home.recorded[0].error is not None
+
+
+async def test_function_that_returns_a_coroutine_confirms_nothing(home: ScriptedApi) -> None:
+    async def wrong(value: str) -> bool:
+        return True
+
+    async with calling(home, expect=lambda value: wrong(value), within=1) as task:
+        await home.pass_time(1)
+        with pytest.raises(NotConfirmedError, match="it returned a coroutine, which would always count as true"):
+            await task
+
+
+async def test_time_limit_also_ends_the_wait_for_the_answer(home: ScriptedApi) -> None:
+    home.home.answers["call_service"] = _unanswered
+    async with calling(home, expect="on", within=2, retries=1) as task:
+        await home.pass_time(2)
+        assert len(home.home.sent("call_service")) == 2
+        await home.pass_time(2)
+        with pytest.raises(NotConfirmedError, match="got 'off'; Home Assistant has not answered yet"):
+            await task
+    assert [call.duration_us for call in home.recorded] == [2_000_000, 2_000_000]
+
+
+async def test_effect_before_a_late_answer_is_dated_by_the_effect(home: ScriptedApi) -> None:
+    answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    home.home.answers["call_service"] = lambda message: answer
+    async with calling(home, expect="on", within=5) as task:
+        await home.pass_time(0.5)
+        home.home.change("light.hall", "on")
+        await home.pass_time(2.5)
+        assert not task.done()  # the context id is still unknown
+        number = home.home.sent("call_service")[0]["id"]
+        home.home.send({"id": number, "type": "result", "success": True, "result": {"context": {"id": "LATE"}}})
+        result = await task
+    assert (result.context_id, result.confirmed_after_s) == ("LATE", 0.5)
+    assert (home.recorded[0].duration_us, home.recorded[0].confirmed_us) == (3_000_000, 500_000)
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_effect_without_an_answer_confirms_the_call_at_the_time_limit(home: ScriptedApi, before: bool) -> None:
+    home.home.answers["call_service"] = _unanswered
+    if before:
+        home.home.change("light.hall", "on")
+        await home.settle()
+    async with calling(home, expect="on", within=2) as task:
+        await home.pass_time(1)
+        if not before:
+            home.home.change("light.hall", "on")
+        await home.pass_time(1)
+        result = await task
+    assert (result.context_id, result.confirmed_after_s) == ("", 0.0 if before else 1.0)
+
+
+async def test_call_that_is_refused_after_its_effect_fails(home: ScriptedApi) -> None:
+    def refuse(message: dict[str, Any]) -> Any:
+        home.home.change("light.hall", "on")
+        raise RefusedCommandError("service_validation_error", "no")
+
+    home.home.answers["call_service"] = refuse
+    async with calling(home, expect="on", retries=1) as task:
+        with pytest.raises(CallFailedError, match="no"):
+            await task
+
+
+async def test_confirmed_call_without_its_response_fails(home: ScriptedApi) -> None:
+    home.home.answers["call_service"] = _unanswered
+    async with calling(home, expect="on", within=2, return_response=True) as task:
+        home.home.change("light.hall", "on")
+        await home.pass_time(2)
+        with pytest.raises(NoAnswerError, match="did not answer within 2 s"):
+            await task
+
+
+async def test_cancelled_call_without_an_answer_leaves_nothing_behind(home: ScriptedApi) -> None:
+    home.home.answers["call_service"] = _unanswered
+    before = len(asyncio.all_tasks())
+    async with calling(home, expect="on") as task:
+        task.cancel()
+        await home.settle()
+        assert len(asyncio.all_tasks()) == before
+    assert attempts(home) == [(1, None, "cancelled before the answer")]
+    assert home.clock.waiting == 0

@@ -322,19 +322,29 @@ class NotConfirmedError(CoreError):
         seen: The last values in their place, with the same keys. None if there is no such entity or attribute.
         attempts: Number of times that the call was sent.
         within_s: Time for which each attempt waited for the effect, in seconds.
+        answered: Whether Home Assistant has answered the last attempt.
     """
 
     def __init__(
-        self, service: str, expected: Mapping[str, str], seen: Mapping[str, Any], attempts: int, within_s: float
+        self,
+        service: str,
+        expected: Mapping[str, str],
+        seen: Mapping[str, Any],
+        attempts: int,
+        within_s: float,
+        *,
+        answered: bool = True,
     ) -> None:
         tried = "" if attempts == 1 else f", in {attempts} attempts,"
         unmet = "; ".join(f"{name} {text}, got {seen[name]!r}" for name, text in expected.items())
-        super().__init__(f"{service} was not confirmed{tried} within {within_s:g} s: {unmet}")
+        silent = "" if answered else "; Home Assistant has not answered yet"
+        super().__init__(f"{service} was not confirmed{tried} within {within_s:g} s: {unmet}{silent}")
         self.service = service
         self.expected = expected
         self.seen = seen
         self.attempts = attempts
         self.within_s = within_s
+        self.answered = answered
 
 
 class UnexpectedAnswerError(LinkError):

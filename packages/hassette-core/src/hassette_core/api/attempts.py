@@ -1,6 +1,7 @@
 """`Attempts`: send a service call, wait for its effect, and repeat it if the effect does not follow."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
 from hassette_core.api.expectations import Expectation
@@ -12,7 +13,6 @@ from hassette_core.errors import (
     NotConfirmedError,
     NotConnectedError,
     RehearsalError,
-    describe_error,
 )
 from hassette_core.states import StateCache, StateWatch
 
@@ -28,7 +28,7 @@ class ServiceResult(NamedTuple):
 
     Attributes:
         context_id: The id of the call's context. When the call causes an event, the event's context has this id, or is
-            a child of the context with this id. Empty if the effect was confirmed although the answer was lost.
+            a child of the context with this id. Empty if the effect was confirmed without an answer.
         response: The response of the service if the call has ``return_response=True``, else None.
         attempts: Number of times that the call was sent.
         confirmed_after_s: Time from sending to the expected states, in seconds. None without ``expect``, and in a
@@ -59,6 +59,59 @@ class _Unconfirmed(NamedTuple):
     """An attempt whose effect did not follow."""
 
     error: LinkError | NotConfirmedError
+
+
+class _Sending:
+    """The task that sends a call, so that the wait for the effect does not depend on the answer.
+
+    Args:
+        work: Sends the call, and returns the answer.
+        monotonic_ns: The clock.
+        ended: Called when the answer has arrived, or when the task has failed.
+
+    Attributes:
+        result: The answer. None before the answer, and after a failure.
+        failure: The failure of a call that Home Assistant may still carry out.
+        ended_ns: The time of the answer or of the failure, by the monotonic clock. None before.
+    """
+
+    def __init__(
+        self, work: Coroutine[Any, Any, ServiceResult], monotonic_ns: Callable[[], int], ended: Callable[[], None]
+    ) -> None:
+        self.result: ServiceResult | None = None
+        self.failure: LinkError | None = None
+        self.ended_ns: int | None = None
+        self._monotonic_ns = monotonic_ns
+        self._ended = ended
+        self._task = asyncio.ensure_future(work)
+        self._task.add_done_callback(self._note_end)
+
+    def check(self) -> None:
+        """Read the answer, if there is one.
+
+        Raises:
+            LinkError, TypeError, ValueError: The call itself is wrong, or was not sent.
+        """
+        if not self._task.done() or self.result is not None or self.failure is not None:
+            return
+        try:
+            self.result = self._task.result()
+        except LinkError as error:
+            if not _may_still_be_carried_out(error):
+                raise
+            self.failure = error
+
+    async def end(self) -> None:
+        """Wait no longer for the answer."""
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.exception()  # `check` may not have read it, and asyncio would log that it was never read
+
+    def _note_end(self, task: asyncio.Future[ServiceResult]) -> None:
+        self.ended_ns = self._monotonic_ns()
+        self._ended()
 
 
 class Attempts:
@@ -141,42 +194,45 @@ class Attempts:
 
     async def _attempt(self, confirmation: Confirmation, attempt: int) -> ServiceResult | _Unconfirmed:
         timing = self._requests.begin()
-        answered_ns: int | None = None
         outcome = CallOutcome(error="cancelled before the answer", attempt=attempt)
-        try:
-            # The change may arrive before the answer, so the watch begins before the call is sent.
-            with self._cache.watch(confirmation.expectation.entity_ids) as watch:
-                failure: LinkError | None = None
-                result = ServiceResult("")
-                try:
-                    result = await self._send()
-                except LinkError as error:
-                    if not _may_still_be_carried_out(error):
-                        raise
-                    failure = error
-                answered_ns = self._requests.clock.monotonic_ns()
-                outcome = outcome._replace(
-                    context_id=result.context_id or None, error="cancelled before the confirmation"
-                )
-                confirmed_ns = await self._wait_for_effect(watch, confirmation, timing)
-                if confirmed_ns is not None:
+        # The change may arrive before the answer, so the watch begins before the call is sent.
+        with self._cache.watch(confirmation.expectation.entity_ids) as watch:
+            sending = _Sending(self._send(), self._requests.clock.monotonic_ns, watch.wake)
+            try:
+                confirmed_ns = await self._wait_for_effect(watch, confirmation, timing, sending)
+                result = sending.result or ServiceResult("")
+                if confirmed_ns is not None and (sending.result or not self._message.get("return_response")):
                     after_ns = confirmed_ns - timing.sent_ns
                     outcome = outcome._replace(error=None, confirmed_us=after_ns // 1_000)
                     return result._replace(attempts=attempt, confirmed_after_s=after_ns / 1e9)
-                error = failure or self._not_confirmed(watch, confirmation, attempt)
+                error = sending.failure
+                if error is None and confirmed_ns is not None:
+                    error = NoAnswerError(self._action, confirmation.within_s)
+                error = error or self._not_confirmed(watch, confirmation, attempt, answered=sending.result is not None)
                 outcome = outcome._replace(error=str(error))
                 return _Unconfirmed(error)
-        except LinkError as error:
-            outcome = outcome._replace(error=str(error))
-            raise
-        except Exception as error:  # the function of an app that checks a state may raise any exception
-            outcome = outcome._replace(error=f"cannot {self._action}: {describe_error(error)}")
-            raise
-        finally:
-            self._record(timing, outcome, answered_ns)
+            except (LinkError, TypeError, ValueError) as error:
+                cannot = isinstance(error, TypeError | ValueError)
+                outcome = outcome._replace(error=f"cannot {self._action}: {error}" if cannot else str(error))
+                raise
+            finally:
+                if sending.result is not None:
+                    outcome = outcome._replace(context_id=sending.result.context_id)
+                    if outcome.error == "cancelled before the answer":
+                        outcome = outcome._replace(error="cancelled before the confirmation")
+                self._record(timing, outcome, sending.ended_ns)
+                await sending.end()
 
-    async def _wait_for_effect(self, watch: StateWatch, confirmation: Confirmation, timing: Timing) -> int | None:
-        """Return the time at which the expected states were seen, by the monotonic clock; None if they were not."""
+    async def _wait_for_effect(
+        self, watch: StateWatch, confirmation: Confirmation, timing: Timing, sending: "_Sending"
+    ) -> int | None:
+        """Wait for the expected states and for the answer, and return the time of the expected states.
+
+        The time is that of the monotonic clock. None if the states were not seen within the time limit.
+
+        Raises:
+            LinkError, TypeError, ValueError: The call itself is wrong, or was not sent.
+        """
         clock, expectation = self._requests.clock, confirmation.expectation
         ends_ns = timing.sent_ns + round(confirmation.within_s * 1e9)
         over = False
@@ -187,22 +243,29 @@ class Attempts:
             watch.wake()
 
         timer = clock.call_later((ends_ns - clock.monotonic_ns()) / 1e9, end)
+        confirmed_ns: int | None = None
         try:
             while True:
-                while watch.take():
+                while confirmed_ns is None and watch.take():
                     if expectation.holds(watch.current):
-                        return clock.monotonic_ns()
-                if expectation.holds(watch.current):  # the states were as expected before the call
-                    return clock.monotonic_ns()
-                if over:
-                    return None
+                        confirmed_ns = clock.monotonic_ns()
+                sending.check()
+                if confirmed_ns is None and (over or sending.ended_ns) and expectation.holds(watch.current):
+                    # No change made them so: the states were as expected before the call, and still are.
+                    confirmed_ns = timing.sent_ns
+                if over or (confirmed_ns is not None and sending.ended_ns):
+                    return confirmed_ns
                 await watch.wait()
         finally:
             timer.cancel()
 
-    def _not_confirmed(self, watch: StateWatch, confirmation: Confirmation, attempt: int) -> NotConfirmedError:
-        expected, seen = confirmation.expectation.unmet(watch.current)
-        return NotConfirmedError(self._service, expected, seen, attempt, confirmation.within_s)
+    def _not_confirmed(
+        self, watch: StateWatch, confirmation: Confirmation, attempt: int, *, answered: bool
+    ) -> NotConfirmedError:
+        expected, seen, cause = confirmation.expectation.unmet(watch.current)
+        error = NotConfirmedError(self._service, expected, seen, attempt, confirmation.within_s, answered=answered)
+        error.__cause__ = cause
+        return error
 
     async def _send(self) -> ServiceResult:
         # A script ends when its last action ends, which may take hours.

@@ -1,9 +1,11 @@
 """`Expectation`: the states that a service call must lead to."""
 
+import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
+from hassette_core.errors import describe_error
 from hassette_core.events import State
 from hassette_core.handlers import is_async
 
@@ -48,20 +50,43 @@ class Expectation:
         self.entity_ids = tuple(dict.fromkeys(check.entity_id for check in checks))
 
     def holds(self, states: Mapping[str, State | None]) -> bool:
-        """Return whether the states have all expected values at once. A function of an app may raise any exception."""
-        return all(self._holds(check, states) for check in self._checks)
+        """Return whether the states have all expected values at once."""
+        return all(self._holds(check, states) is True for check in self._checks)
 
-    def unmet(self, states: Mapping[str, State | None]) -> tuple[dict[str, str], dict[str, Any]]:
-        """Return the expected values that the states do not have, and the actual values; see `NotConfirmedError`."""
-        unmet = [check for check in self._checks if not self._holds(check, states)]
-        return {check.name: check.text for check in unmet}, {
-            check.name: check.value_in(states[check.entity_id]) for check in unmet
-        }
+    def unmet(self, states: Mapping[str, State | None]) -> tuple[dict[str, str], dict[str, Any], Exception | None]:
+        """Return the expected values that the states do not have, and the actual values; see `NotConfirmedError`.
+
+        The third value is the first exception that a function of the app has raised.
+        """
+        expected: dict[str, str] = {}
+        seen: dict[str, Any] = {}
+        cause: Exception | None = None
+        for check in self._checks:
+            holds = self._holds(check, states)
+            if holds is True:
+                continue
+            seen[check.name] = check.value_in(states[check.entity_id])
+            expected[check.name] = check.text
+            if isinstance(holds, Exception):
+                expected[check.name] += f", but raised {describe_error(holds)}"
+                cause = cause or holds
+        return expected, seen, cause
 
     @staticmethod
-    def _holds(check: _Check, states: Mapping[str, State | None]) -> bool:
+    def _holds(check: _Check, states: Mapping[str, State | None]) -> bool | Exception:
+        """Return whether a value is as expected. If the function of the app raises an exception, return this."""
         state = states[check.entity_id]
-        return state is not None and bool(check.accepts(check.value_in(state)))
+        if state is None:
+            return False
+        try:
+            result = check.accepts(check.value_in(state))
+            if inspect.iscoroutine(result):
+                result.close()
+                return TypeError("it returned a coroutine, which would always count as true")
+            return bool(result)
+        except Exception as error:  # noqa: BLE001  The state may be `unavailable`, which the function cannot read. The
+            # next state may be as expected. If none is, the error of the call contains this exception.
+            return error
 
 
 def parse_expectation(expect: ExpectedStates, targets: Sequence[str]) -> Expectation | None:

@@ -96,8 +96,10 @@ class ServiceApi(ApiMethods):
             return_response: True requests a response. Only some services have one, and some require this option.
             expect: The expected states by entity id, or one state for all entities of the target. The states may
                 already be as expected before the call. A number is compared with a state as a number. A function
-                receives the state as a string, or the value of the attribute.
-            within: Time limit for the expected states in each attempt, in seconds from sending, 5 by default.
+                receives the state as a string, or the value of the attribute. If it raises an exception, its value has
+                not been seen yet.
+            within: Time limit for the expected states in each attempt, in seconds from sending, 5 by default. It also
+                ends the wait for Home Assistant's answer.
             retries: Maximum number of repetitions if the expected states are not seen. A call that failed is only
                 repeated if the service itself failed (the error codes ``home_assistant_error``, ``timeout`` and
                 ``unknown_error``) or if the answer was lost.
