@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from hassette_core.config import HassetteConfig, load_config
 from hassette_core.errors import ConfigError
@@ -133,3 +134,113 @@ def test_file_that_everybody_can_read_is_a_warning(folder: Path, mode: int, warn
     (folder / "secrets.toml").chmod(mode)
     config = load(folder, "[home_assistant]\ntoken = '!secret token'")
     assert [str(folder / "secrets.toml") in warning for warning in config.warnings] == [True] * warns
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("secret(token)", "secret()", 'secret("")', 'secret("token"', "secret 'token'", 'Secret("token")'),
+        *('Bearer secret("token")', "!secret", "!secret two words", "!SECRET token", "Bearer !secret token"),
+    ],
+)
+def test_text_that_is_meant_as_a_reference_and_is_none_is_an_error(folder: Path, value: str) -> None:
+    for text, key in (
+        (f"[plug]\nx = '''{value}'''", "plug.x"),
+        (f"[plug]\nx = [{{y = ['''{value}''']}}]", "plug.x[0].y[0]"),
+    ):
+        assert problem(folder, text) == (
+            f"DIR/hassette.toml, line 2: {key} must be a whole reference, such as 'secret(\"name\")' or '!secret name',"
+            " and no other text"
+        )
+
+
+@pytest.mark.parametrize("value", ["Secret garden", "the secret (token)", "secrets", "a secret", "it is no !secret"])
+def test_text_about_secrets_is_a_text(folder: Path, value: str) -> None:
+    assert load(folder, f"[plug]\nx = '{value}'").plugins["plug"]["x"] == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'secret("token")',
+        "secret('token')",
+        '"secret("token")"',
+        "!secret token",
+        '[\nsecret("token")]',
+        '{y = secret("token")}',
+    ],
+)
+def test_reference_without_quotes_is_an_error_with_the_correction(folder: Path, value: str) -> None:
+    text = problem(folder, f"[plug]\nx = {value}\n")
+    assert text.startswith("DIR/hassette.toml is not valid TOML: ")
+    assert text.endswith("""A reference to a secret must be a text in quotes: write 'secret("token")'.""")
+
+
+def test_key_or_path_of_the_secrets_file_is_no_reference(folder: Path) -> None:
+    assert problem(folder, "[plug]\n'!secret token' = 1") == (
+        "DIR/hassette.toml, line 2: plug.!secret token must be a plain key, because only a value may refer to a secret"
+    )
+    assert problem(folder, "[hassette]\nsecrets_file = '!secret token'") == (
+        "DIR/hassette.toml, line 2: hassette.secrets_file must be the path of the file with the secrets, got"
+        " '!secret token'"
+    )
+
+
+def test_each_item_of_a_list_of_secrets_is_masked(folder: Path) -> None:
+    (folder / "secrets.toml").write_text(
+        "codes = ['first-code', ['second-code', {more = 'third-code'}], 2026-03-01, true]"
+    )
+    config = load(folder, "[plug]\nx = '!secret codes'\ny = '!secret codes'")
+    assert {"first-code", "second-code", "third-code", "2026-03-01"} <= config.secrets
+    config.plugins["plug"]["x"].append("mine")
+    assert "mine" not in config.plugins["plug"]["y"], "each reference has its own copy"
+
+
+@pytest.mark.parametrize(
+    ("secrets", "name", "expected"),
+    [
+        (SECRETS, "cameras", "which is a table in DIR/secrets.toml; name one of its values, such as 'cameras.front'"),
+        ("a = '!secret b'", "a", "which must be a value in DIR/secrets.toml and not another reference"),
+        ("a = ['x', 'secret(b)']", "a", "which must be a value in DIR/secrets.toml and not another reference"),
+        (
+            "'a.b' = 1\n[a]\nb = 2",
+            "a.b",
+            "but DIR/secrets.toml contains 'a.b' twice: in a table, and as a key in quotes",
+        ),
+    ],
+)
+def test_secret_without_a_value_is_an_error(folder: Path, secrets: str, name: str, expected: str) -> None:
+    (folder / "secrets.toml").write_text(secrets)
+    assert problem(folder, f"[plug]\nx = '!secret {name}'") == (
+        f"DIR/hassette.toml, line 2: plug.x needs the secret {name!r}, {expected}"
+    )
+
+
+@pytest.mark.parametrize("secret", ["", " ", "a", "22", "on!", "    "])
+def test_secret_that_is_too_short_is_not_masked_and_leads_to_a_warning(folder: Path, secret: str) -> None:
+    (folder / "secrets.toml").write_text(f"short = '{secret}'\nlong = 'long-enough'")
+    (folder / "secrets.toml").chmod(0o600)
+    config = load(folder, "[plug]\nx = '!secret short'\ny = '!secret long'")
+    assert config.secrets == {"long-enough"}
+    assert [warning.replace(str(folder), "DIR") for warning in config.warnings] == (
+        ["DIR/secrets.toml: logs and records may show short; only a secret with at least 4 characters can be masked"]
+    )
+
+
+def test_wrong_value_of_a_reference_is_not_shown_however_short_it_is(folder: Path) -> None:
+    (folder / "secrets.toml").write_text("short = 'ab'\nlist = ['cd']")
+    text = problem(folder, "[hassette]\nlog_level = '!secret short'\nreload = '!secret list'")
+    assert "hassette.log_level must be one of" in text
+    assert "hassette.reload must be true or false" in text
+    assert "'ab'" not in text
+    assert "cd" not in text
+
+
+def test_repr_and_errors_of_the_configuration_show_no_secret(folder: Path) -> None:
+    (folder / "secrets.toml").write_text("url = 'http://user:hunter22@home:8123'")
+    config = load(folder, "[home_assistant]\nurl = '!secret url'")
+    assert config.home_assistant.url == "http://user:hunter22@home:8123"
+    assert "hunter22" not in f"{config!r} {config}"
+    with pytest.raises(ValidationError) as caught:
+        HassetteConfig(hassette={"log_level": "hunter22"})  # pyright: ignore[reportArgumentType]  the wrong value
+    assert "hunter22" not in str(caught.value)

@@ -189,7 +189,7 @@ class Hassette:
         self.hot_reload = (
             None
             if reload is None
-            else HotReload(self.apps, config, reload, self.executor.report, lambda newer: self._mask(newer.secrets))
+            else HotReload(self.apps, config, reload, self.executor.report, lambda newer: self.mask(newer.secrets))
         )
         self._reporter = SessionReporter(self.executor, board, services, self._redact)
         self._supervisor = Supervisor(
@@ -231,7 +231,8 @@ class Hassette:
         """Mask the secrets of reloaded configurations also in the texts that another object masks."""
         self._redactions.append(redact)
 
-    def _mask(self, secrets: Collection[str]) -> None:
+    def mask(self, secrets: Collection[str]) -> None:
+        """Mask more secrets from now on, in logs, records and pages."""
         for redact in self._redactions:
             redact.add(secrets)
 

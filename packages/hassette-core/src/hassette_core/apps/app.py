@@ -28,7 +28,8 @@ class AppConfig(BaseModel):
                 off_after_s: float = 120
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # The text of an error of pydantic shows the input, which may be a secret.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 ConfigT = TypeVar("ConfigT", bound=AppConfig)

@@ -1,5 +1,6 @@
 """`load_config`: load ``hassette.toml`` and the environment, and report problems in them."""
 
+import re
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
@@ -8,13 +9,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from hassette_core.config.environment import EnvironmentTables
-from hassette_core.config.lines import Lines
+from hassette_core.config.lines import KeyPath, Lines
 from hassette_core.config.model import HassetteConfig
 from hassette_core.config.problems import Problems
-from hassette_core.config.secrets_file import SECRETS_FILE, read_secrets
+from hassette_core.config.secrets_file import (
+    SECRETS_FILE,
+    read_secrets,
+    reference_paths,
+    secret_texts,
+    unquoted_reference,
+)
 from hassette_core.config.text_file import read_text_file
 from hassette_core.errors import ConfigError
-from hassette_core.redaction import Redaction
+from hassette_core.redaction import SHORTEST_MASKED, Redaction
 
 DEFAULT_FILE = Path("hassette.toml")
 TABLES = ("hassette", "home_assistant", "executor", "watchdogs", "apps")
@@ -38,8 +45,8 @@ def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = (
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file} is not valid TOML: {error}.") from None
-    problems = Problems(file, Lines(text))
+        raise ConfigError(f"{file} is not valid TOML: {error}{_hint(text, error)}.") from None
+    problems = Problems(file, Lines(text), _reference_paths(tables))
     plugins = {*OUR_PLUGINS, *plugin_tables}
     for name in [name for name in tables if name not in TABLES and name not in plugins]:
         problems.add_unknown_key((name,), [*TABLES, *plugins])
@@ -56,6 +63,19 @@ def load_config(file: Path = DEFAULT_FILE, *, plugin_tables: Collection[str] = (
     return config
 
 
+def _hint(text: str, error: tomllib.TOMLDecodeError) -> str:
+    """Return the correction if the line of the error has a reference to a secret without quotes."""
+    found = re.search(r"at line (\d+)", str(error))
+    return unquoted_reference(text.split("\n")[int(found[1]) - 1]) if found else ""
+
+
+def _reference_paths(tables: dict[str, Any]) -> frozenset[KeyPath]:
+    """Return the paths of the values that refer to a secret, in the file and in the environment."""
+    of_environment = EnvironmentTables(HassetteConfig)()
+    plugins = of_environment.pop("plugins", {})
+    return reference_paths(tables) | reference_paths({**of_environment, **plugins})
+
+
 def _redaction(tables: dict[str, Any], file: Path) -> Redaction:
     """Return a redaction that masks all secrets of the secrets file in the problems of a configuration."""
     sources = (EnvironmentTables(HassetteConfig)().get("hassette", {}), tables.get("hassette", {}))
@@ -64,7 +84,7 @@ def _redaction(tables: dict[str, Any], file: Path) -> Redaction:
         secrets = read_secrets(file.absolute().parent / Path(str(named)).expanduser())
     except (ValueError, RuntimeError):  # without the file, no secret is known
         return Redaction(())
-    return Redaction.for_records([str(value) for value in secrets.values()])
+    return Redaction([text for text in secret_texts(secrets) if len(text.strip()) >= SHORTEST_MASKED])
 
 
 def _read(file: Path) -> str:

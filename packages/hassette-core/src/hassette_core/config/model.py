@@ -14,7 +14,7 @@ from hassette_core.config.environment import TOKEN_KEYS, EnvironmentTables, set_
 from hassette_core.config.problems import missing_token
 from hassette_core.config.secrets_file import SECRETS_FILE, readable_by_all, resolve_secrets
 from hassette_core.config.text_file import read_text_file
-from hassette_core.redaction import find_secrets
+from hassette_core.redaction import SHORTEST_MASKED, Redaction, find_secrets
 from hassette_executor import ExecutorSettings
 
 EXECUTOR_SHARE = 0.5
@@ -43,7 +43,8 @@ def _known_time_zone(name: str) -> str:
 class Table(BaseModel):
     """A table of the file. An unknown key is an error. Values cannot be changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    # The text of an error of pydantic shows the input, which may be a secret. `Problems` shows inputs that are none.
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
 
 
 class FrameworkSettings(Table):
@@ -188,9 +189,10 @@ class HassetteConfig(BaseSettings):
         plugins: The tables of plugins (``[store]``, ``[sync]``), which the plugins validate.
         file: The configuration file, if there is one.
         used_secrets: The texts of the secrets that the configuration refers to.
+        unmasked_secrets: The names of the secrets among these that are too short to be masked.
     """
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     hassette: FrameworkSettings = FrameworkSettings()
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()
@@ -200,6 +202,7 @@ class HassetteConfig(BaseSettings):
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]], repr=False)
     file: Path | None = None
     used_secrets: frozenset[str] = Field(default=frozenset(), repr=False, exclude=True)
+    unmasked_secrets: tuple[str, ...] = Field(default=(), exclude=True)
 
     @classmethod
     def settings_customise_sources(
@@ -259,8 +262,8 @@ class HassetteConfig(BaseSettings):
             cast("dict[str, Any]", hassette).get("secrets_file", SECRETS_FILE) if isinstance(hassette, dict) else None
         )
         path = Path(named) if isinstance(named, str | Path) else SECRETS_FILE
-        resolved, used = resolve_secrets(tables, _relative_to(file if isinstance(file, Path) else None, path))
-        return {**resolved, "used_secrets": used} if used else resolved
+        found = resolve_secrets(tables, _relative_to(file if isinstance(file, Path) else None, path))
+        return {**found.tables, "used_secrets": found.used, "unmasked_secrets": found.unmasked}
 
     @property
     def secrets_file(self) -> Path:
@@ -270,9 +273,15 @@ class HassetteConfig(BaseSettings):
     @property
     def warnings(self) -> tuple[str, ...]:
         """Problems that do not prevent the start."""
+        found: list[str] = []
         if self.used_secrets and readable_by_all(self.secrets_file):
-            return (f"every user of this machine can read {self.secrets_file}; run chmod 600 {self.secrets_file}",)
-        return ()
+            found.append(f"every user of this machine can read {self.secrets_file}; run chmod 600 {self.secrets_file}")
+        if self.unmasked_secrets:
+            found.append(
+                f"{self.secrets_file}: logs and records may show {', '.join(self.unmasked_secrets)}; only a secret with"
+                f" at least {SHORTEST_MASKED} characters can be masked"
+            )
+        return tuple(found)
 
     @property
     def data_dir(self) -> Path:
@@ -286,15 +295,26 @@ class HassetteConfig(BaseSettings):
 
     @property
     def secrets(self) -> frozenset[str]:
-        """Tokens, and the values of secret keys in the settings of plugins and apps. No log may contain these texts."""
+        """Tokens, and the values of secret keys in the settings of plugins and apps. No log may contain these texts.
+
+        Secrets of the secrets file with fewer than `SHORTEST_MASKED` characters are left out.
+        """
         token = self.home_assistant.token
         found = [table.get(key) for table in self.plugins.values() for key in TOKEN_KEYS]
         found += [token.get_secret_value() if token is not None else None, os.environ.get(SUPERVISOR_TOKEN)]
-        found += self.used_secrets
+        found += [text for text in self.used_secrets if len(text.strip()) >= SHORTEST_MASKED]
         found += find_secrets([self.home_assistant.url, self.plugins])
         for app in self.apps.values():
             found += [*find_secrets(app.config), *find_secrets(app.instances)]
         return frozenset(secret for secret in found if isinstance(secret, str) and secret)
+
+    def __repr__(self) -> str:
+        """Return the repr without secrets. For example, an address may contain a password."""
+        return Redaction(self.secrets)(super().__repr__())
+
+    def __str__(self) -> str:
+        """Return the text without secrets."""
+        return Redaction(self.secrets)(super().__str__())
 
     @property
     def executor_settings(self) -> ExecutorSettings:

@@ -1,6 +1,6 @@
 """`Problems`: turn validation errors into messages that name the file, the line, the key and the expected value."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from hassette_core.config.environment import set_by, variable_for
-from hassette_core.config.lines import Lines
+from hassette_core.config.lines import KeyPath, Lines
 from hassette_core.config.secrets_file import SecretsError
 from hassette_core.errors import ConfigError
 from hassette_core.redaction import is_secret_key, mask_secret_values
@@ -41,11 +41,13 @@ class Problems:
     Args:
         file: The configuration file, or a name for a configuration without a file.
         lines: Finds the line of a key in the file.
+        secret_paths: The paths of values that refer to a secret. A problem does not show these values.
     """
 
-    def __init__(self, file: Path | str, lines: Lines) -> None:
+    def __init__(self, file: Path | str, lines: Lines, secret_paths: Collection[KeyPath] = ()) -> None:
         self._file = file
         self._lines = lines
+        self._secret_paths = secret_paths
         self._texts: list[str] = []
 
     def add_unknown_key(self, path: tuple[str | int, ...], known: list[str]) -> None:
@@ -54,7 +56,7 @@ class Problems:
 
     def add_not_a_table(self, path: tuple[str, ...], value: object) -> None:
         """Add the problem that the file has a value in place of a table."""
-        self._add_line(path, _must_be(path, "a table", value))
+        self._add_line(path, self._must_be(path, "a table", value))
 
     def add_validation_error(self, details: ErrorDetails, model: type[BaseModel]) -> None:
         """Add the problem that a validation error of pydantic describes."""
@@ -73,11 +75,13 @@ class Problems:
             key = str(error).partition(" ")[0]
             self._add((*path, key), f"{dotted(path)}.{error}")
         elif kind == "value_error":
-            self._add(path, _must_be(path, str(error), details["input"]))  # raised by the validator of one key
+            self._add(path, self._must_be(path, str(error), details["input"]))  # raised by the validator of one key
         else:
             expected = expected_of(details)
             text = (
-                f"{dotted(path)}: {details['msg']}" if expected is None else _must_be(path, expected, details["input"])
+                f"{dotted(path)}: {details['msg']}"
+                if expected is None
+                else self._must_be(path, expected, details["input"])
             )
             self._add(path, text)
 
@@ -112,6 +116,17 @@ class Problems:
             self._texts.append(f"{variable} in the environment: {text}")
         else:
             self._add_line(path, text)
+
+    def _must_be(self, path: KeyPath, expected: str, value: Any) -> str:
+        """Return the text of a problem in the form that all packages use. It shows no secrets and no whole tables."""
+        text = f"{dotted(path)} must be {expected}"
+        if any(is_secret_key(part) for part in path) or isinstance(value, dict):
+            return text
+        if any(secret[: len(path)] == path for secret in self._secret_paths):
+            return text
+        value = mask_secret_values(value)
+        found = "true" if value is True else "false" if value is False else repr(value)
+        return f"{text}, got {found if len(found) <= 80 else found[:79] + '…'}"
 
     def _add_line(self, path: tuple[str | int, ...], text: str) -> None:
         line = self._lines.find(path)
@@ -183,13 +198,3 @@ def _described(model: type[BaseModel], path: tuple[str | int, ...]) -> str:
 def dotted(path: tuple[str | int, ...]) -> str:
     """Return a path as it is written in TOML: ``apps.hall.instances[0].light``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
-
-
-def _must_be(path: tuple[str | int, ...], expected: str, value: Any) -> str:
-    """Return the text of a problem in the form that all packages use. The text shows no secrets and no whole tables."""
-    text = f"{dotted(path)} must be {expected}"
-    if any(is_secret_key(part) for part in path) or isinstance(value, dict):
-        return text
-    value = mask_secret_values(value)
-    found = "true" if value is True else "false" if value is False else repr(value)
-    return f"{text}, got {found if len(found) <= 80 else found[:79] + '…'}"

@@ -8,7 +8,14 @@ service call, the api also masks the value of each secret key (`mask_secret_valu
 that the process prints.
 """
 
-from hassette_core.redaction.keys import MASK, MIN_LENGTH, find_secrets, is_secret_key, mask_secret_values
+from hassette_core.redaction.keys import (
+    MASK,
+    MIN_LENGTH,
+    SHORTEST_MASKED,
+    find_secrets,
+    is_secret_key,
+    mask_secret_values,
+)
 from hassette_core.redaction.log_records import redacted_logging
 from hassette_core.redaction.output import log_stray_exceptions, redact_output
 from hassette_core.redaction.texts import Redaction
@@ -16,6 +23,7 @@ from hassette_core.redaction.texts import Redaction
 __all__ = [
     "MASK",
     "MIN_LENGTH",
+    "SHORTEST_MASKED",
     "Redaction",
     "find_secrets",
     "is_secret_key",

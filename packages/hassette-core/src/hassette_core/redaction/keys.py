@@ -9,6 +9,9 @@ MASK = "•••"
 MIN_LENGTH = 6
 """Minimum length of secrets that are masked in records. A shorter secret, such as the alarm code ``1234``, is part of
 many numbers that are not secret."""
+SHORTEST_MASKED = 4
+"""Minimum length of secrets that are masked at all. A shorter text, such as ``on``, is part of so many other texts that
+its mask would make logs unreadable, and would not hide it."""
 _SECRET_KEYS = (
     "code",
     "passcode",

@@ -125,7 +125,7 @@ class Findings(VirtualTime):
 
     def timeline(self) -> HomeTimeline:
         """Return all events of the home so far. ``print(home.timeline())`` shows them."""
-        return self._read_flushed(lambda: make_timeline(self._system.recorder, self._system.zone))
+        return self._read_flushed(lambda: make_timeline(self._system.recorder, self._system.zone, self._system.redact))
 
     def assert_called(
         self, service: str, entity: str | None = None, /, *, times: int | None = None, **data: Any

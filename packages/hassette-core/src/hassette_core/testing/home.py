@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast, overload
 
 from hassette_core.apps import AnyApp, load_instance
+from hassette_core.redaction import find_secrets
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.home.model import HomeCall
 from hassette_core.testing.errors import HomeTestError
@@ -72,7 +73,8 @@ class HomeUnderTest(Findings):
         """
         key = app_key or app_key_of(app_class)
         loaded = load_instance(app_class, key, instance or key, settings)._replace(rehearse=rehearse)
-        return self._do(lambda: self._system.add_app(loaded))
+        secrets = list(find_secrets(settings))
+        return self._do(lambda: self._system.add_app(loaded, secrets))
 
     def add_apps(self, file: str | Path, /, *app_keys: str) -> Done[None]:
         """Start apps of a configuration file, with the settings of this file.

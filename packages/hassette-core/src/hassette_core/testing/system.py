@@ -13,6 +13,7 @@ from hassette_core.apps import LoadedInstance, RunningApps, load_apps
 from hassette_core.config import HassetteConfig, load_config
 from hassette_core.config.model import FrameworkSettings, HomeAssistantSettings
 from hassette_core.framework import Hassette
+from hassette_core.redaction import Redaction
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.memory_transport import MemoryTransport
 from hassette_core.testing.errors import HomeTestError
@@ -42,6 +43,7 @@ class SystemUnderTest:
         recorder: Collects the runs, events and log lines.
         hassette: The framework; None before its start.
         zone: The home's time zone.
+        redact: Masks the secrets of the apps in texts for a person.
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class SystemUnderTest:
         self.recorder = Recorder(self.simulated, clock, threading.current_thread(), kept)
         self.hassette: Hassette | None = None
         self.zone = zone
+        self.redact = Redaction(())
+        self._secrets: set[str] = set()
         self._loop = loop
         self._seed = seed
         self._random_state = random.getstate()
@@ -116,6 +120,7 @@ class SystemUnderTest:
                 make_threads=self._make_threads,
                 transport=self._transport,
             )
+            self.hassette.mask(self._secrets)
             await self.hassette.__aenter__()
             await self.hassette.wait_ready()
         return self.hassette
@@ -149,22 +154,28 @@ class SystemUnderTest:
             HomeTestError: There is no such app, or an app cannot be loaded or failed to start.
         """
         config = load_config(file)
+        self._mask(config.secrets)
         for key in app_keys:
             if key not in config.apps:
                 raise unknown("app_key", key, config.apps)
         entries = {key: entry for key, entry in config.apps.items() if not app_keys or key in app_keys}
         loaded, failed = load_apps(entries, config.app_dir)
         if failed:
-            raise HomeTestError("; ".join(str(failure.error) for failure in failed)) from failed[0].error
+            raise HomeTestError(self.redact("; ".join(str(failure.error) for failure in failed))) from failed[0].error
         for app in loaded:
             await self.add_app(app)
 
-    async def add_app(self, app: LoadedInstance) -> None:
+    async def add_app(self, app: LoadedInstance, secrets: Collection[str] = ()) -> None:
         """Start an app.
+
+        Args:
+            app: The app.
+            secrets: The secrets in its settings.
 
         Raises:
             HomeTestError: The app failed to start.
         """
+        self._mask(secrets)
         await self.start()
         if any((app.app_key, app.instance) == (each.app_key, each.instance) for each in self._apps):
             raise HomeTestError(
@@ -182,6 +193,12 @@ class SystemUnderTest:
         """Pass all finished runs to the recorder."""
         if self.hassette is not None:
             await self.hassette.executor.force_flush()
+
+    def _mask(self, secrets: Collection[str]) -> None:
+        self._secrets.update(secrets)
+        self.redact.add(secrets)
+        if self.hassette is not None:
+            self.hassette.mask(secrets)
 
     async def _start_app(self, app: LoadedInstance) -> None:
         assert self.hassette is not None  # the caller has started it

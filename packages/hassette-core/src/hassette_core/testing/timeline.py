@@ -1,6 +1,6 @@
 """`HomeTimeline`: the events in the home under test, as a text for a person."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, cast, overload
@@ -101,14 +101,22 @@ class _Item:
         return (self.at_us, *reversed(chain))
 
 
-def make_timeline(recorder: Recorder, zone: tzinfo) -> HomeTimeline:
-    """Return the timeline of all recorded events."""
+def make_timeline(recorder: Recorder, zone: tzinfo, redact: Callable[[str], str] = str) -> HomeTimeline:
+    """Return the timeline of all recorded events.
+
+    Args:
+        recorder: The recorded events.
+        zone: The home's time zone.
+        redact: Masks secrets. For example, a service call may contain a password.
+    """
     items = _Builder(recorder, zone).items()
     keys = {id(item): item.key for item in items}
     items.sort(key=lambda item: keys[id(item)])
     return HomeTimeline(
         [
-            TimelineEntry(time=local(item.at_us, zone), kind=item.kind, text=item.text, depth=len(keys[id(item)]) - 2)
+            TimelineEntry(
+                time=local(item.at_us, zone), kind=item.kind, text=redact(item.text), depth=len(keys[id(item)]) - 2
+            )
             for item in items
         ]
     )
