@@ -398,6 +398,28 @@ def test_unused_method_of_a_mixin_is_only_a_warning(folder: Path, capsys: pytest
     assert "no code calls the method terminate" in finding["text"]
 
 
+def test_all_faults_of_an_app_of_appdaemon_are_reported_at_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_app(
+        folder,
+        """
+def initialize(self):
+    self.listen_state(self.on_motion, "binary_sensor.hall_motion")
+def on_motion(self, entity, attribute, old, new, **kwargs):
+    self.turn_on(self.args["light"])
+""",
+    )
+    code, report = check(capsys)
+    assert code == 2
+    assert [finding["text"].removeprefix("app hall: ") for finding in report["findings"]] == [
+        "no code calls the method initialize; did you mean 'on_initialize'?",
+        "self.listen_state does not exist; use self.bus.on_state_change",
+        "self.turn_on does not exist; use self.api.turn_on",
+        "self.args does not exist; use self.config",
+    ]
+
+
 def test_output_of_an_app_is_not_part_of_the_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_app(folder, "async def on_initialize(self):\n    print('it starts')\n    self.bus.on_event(print, 'x')")
     file = folder / "apps" / "hall.py"

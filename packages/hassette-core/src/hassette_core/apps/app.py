@@ -4,11 +4,12 @@ import logging
 import sys
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, ForwardRef, Generic, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, ForwardRef, Generic, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 
 from hassette_core.apps.context import AppContext
+from hassette_core.apps.replacements import replacement_of
 from hassette_core.errors import AppLoadError
 from hassette_executor import ErrorContext
 
@@ -75,6 +76,19 @@ class AnyApp(Generic[ConfigT]):
 
     def on_error(self, context: ErrorContext) -> Awaitable[None] | None:
         """Handle a failed run; see `App.on_error`."""
+
+    if not TYPE_CHECKING:  # with this method, a type checker would accept each attribute
+
+        def __getattr__(self, name: str) -> object:
+            """Raise the error about a missing attribute. If another framework has it, the error names the replacement.
+
+            Raises:
+                AttributeError: Always.
+            """
+            replacement = None if hasattr(type(self), name) else replacement_of(name)
+            if replacement is None:
+                return super().__getattribute__(name)  # raises Python's error, or again the error of a property
+            raise AttributeError(f"self.{name} does not exist; use {replacement}", name=name, obj=self)
 
     @classmethod
     def config_class(cls) -> type[AppConfig]:

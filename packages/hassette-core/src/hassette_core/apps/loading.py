@@ -17,7 +17,9 @@ from pydantic.errors import PydanticErrorMixin
 
 from hassette_core.apps.app import AnyApp, App, AppConfig
 from hassette_core.apps.dependencies import dependency_problems
+from hassette_core.apps.hooks import uncalled_hooks
 from hassette_core.apps.imports import PACKAGE, open_package, restore_copies
+from hassette_core.apps.replacements import import_advice
 from hassette_core.apps.sync_app import SyncApp
 from hassette_core.config import AppEntry
 from hassette_core.config.model import LogLevel
@@ -60,11 +62,13 @@ class LoadFailure(NamedTuple):
         app_key: The key of the app in ``hassette.toml``.
         instance: The name of the instance. Empty if the failure concerns all instances.
         error: The cause and a fix.
+        app_class: The class of the app, if it was found and its code is wrong.
     """
 
     app_key: str
     instance: str
     error: AppLoadError
+    app_class: type[AnyApp[Any]] | None = None
 
 
 def load_apps(entries: Mapping[str, AppEntry], app_dir: Path) -> tuple[list[LoadedInstance], list[LoadFailure]]:
@@ -104,6 +108,12 @@ def load_entries(
             instances, failures = _load_entry(app_key, entry, app_dir)
             loaded += instances
             failed += failures
+    for app_key, app_class in {app.app_key: app.app_class for app in loaded}.items():
+        try:  # after all imports, because another app may call the method
+            _check_hooks(app_key, app_class, app_dir)
+        except AppLoadError as error:
+            loaded = [app for app in loaded if app.app_key != app_key]
+            failed.append(LoadFailure(app_key, "", error, app_class))
     depends_on = {
         **{app_key: entry.depends_on for app_key, entry in all_entries.items() if app_key not in entries},
         **{app.app_key: app.depends_on for app in loaded},
@@ -169,6 +179,7 @@ def load_instance(
         raise _error(app_key, f"class must be an App, got {app_class!r}: write class Name(App[YourConfig])")
     directory = Path(inspect.getfile(app_class)).parent
     config_class = _config_class(app_key, app_class)
+    _check_hooks(app_key, app_class, directory)
     config = _configure(f"{app_key}.{instance}", app_key, config_class, settings, directory)
     return LoadedInstance(app_key, instance, app_class, config, _depends_on(app_key, (), app_class))
 
@@ -259,6 +270,17 @@ def _config_class(app_key: str, app_class: type[AnyApp[Any]]) -> type[AppConfig]
         raise _error(app_key, str(error)) from None
 
 
+def _check_hooks(app_key: str, app_class: type[AnyApp[Any]], app_dir: Path) -> None:
+    """Check that code calls each method that looks like a hook.
+
+    Raises:
+        AppLoadError: No code calls such a method. The app would start without its listeners, or not end properly.
+    """
+    hook = next((hook for hook in uncalled_hooks(app_class, app_dir) if hook.in_app), None)
+    if hook is not None:
+        raise _error(app_key, f"{hook} Rename it, or remove it (line {hook.line} of {hook.file})")
+
+
 def _describe(error: BaseException, app_dir: Path) -> str:
     """Return the type and message of an exception, with the line of the app that raised it."""
     # Use `message`, because the str of a pydantic error ends with a web address.
@@ -266,6 +288,8 @@ def _describe(error: BaseException, app_dir: Path) -> str:
     text = describe_error(error) if message is None else f"{type(error).__name__}: {message}"
     if isinstance(error, PydanticErrorMixin) and error.code == "class-not-fully-defined":
         text += " Import that name at runtime, not under TYPE_CHECKING"
+    if (advice := import_advice(error)) is not None:
+        text += f"; {advice}"
     if isinstance(error, SyntaxError):
         return text  # the message names file and line
     file, line = line_in(app_dir, error)

@@ -1,9 +1,11 @@
-"""Find the methods of a class, and the attributes that its code assigns and reads."""
+"""Find the methods of a class, and the attributes that its code assigns."""
 
 import ast
 import copy
 from collections import Counter, deque
 from collections.abc import Collection, Iterator, Set
+
+from hassette_core.apps.source_code import used_attributes
 
 
 def methods(node: ast.ClassDef) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
@@ -84,25 +86,6 @@ class _ReplaceAliases(ast.NodeTransformer):
         return ast.copy_location(ast.Attribute(value.value, value.attr, ast.Load()), node)
 
 
-def attributes_of_others(tree: ast.AST, context: type[ast.Load | ast.Store]) -> Iterator[str]:
-    """Yield the attributes that code reads from objects other than ``self``, or assigns to them (``app.extra = 1``).
-
-    Args:
-        tree: The code.
-        context: `ast.Load` for reading, `ast.Store` for assigning.
-    """
-    for item in ast.walk(tree):
-        match item:
-            case ast.Attribute(value=ast.Name(id="self")):
-                pass
-            case ast.Attribute(attr=name, ctx=found) if isinstance(found, context):
-                yield name
-            case ast.Call(func=ast.Name(id="setattr"), args=[_, ast.Constant(value=str() as name), _]):
-                yield name
-            case _:
-                pass
-
-
 def assigned_attributes(node: ast.ClassDef, classes: Set[str]) -> Iterator[str]:
     """Yield the attributes that a class assigns to its objects or to a class.
 
@@ -147,15 +130,6 @@ def private_names(node: ast.ClassDef) -> set[str]:
     defined = {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
     defined |= {item.name for item in node.body if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)}
     return {name for name in defined if name.startswith("__")}
-
-
-def used_attributes(node: ast.AST) -> Iterator[str]:
-    """Yield the names of the attributes that code reads from any object, and all string constants in the code."""
-    for item in ast.walk(node):
-        if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Load):
-            yield item.attr
-        elif isinstance(item, ast.Constant) and isinstance(item.value, str):
-            yield item.value  # for example getattr(self, "initialize")
 
 
 def _catches_missing_attribute(handler: ast.ExceptHandler) -> bool:

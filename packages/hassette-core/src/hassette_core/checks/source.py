@@ -2,7 +2,6 @@
 
 import ast
 import dataclasses
-import difflib
 import inspect
 import logging
 import sys
@@ -11,21 +10,21 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from hassette_core.api import Api
-from hassette_core.apps import AnyApp, App, AppContext, AppStorage, RunningApps, SyncApp
+from hassette_core.apps import AnyApp, AppContext, AppStorage, RunningApps, SyncApp
 from hassette_core.apps.blocking import SyncApi, SyncBus, SyncHome, SyncScheduler, SyncTime
+from hassette_core.apps.hooks import uncalled_hooks
+from hassette_core.apps.replacements import replacement_of
+from hassette_core.apps.source_code import attributes_of_others, class_node, file_of, imported_trees
 from hassette_core.bus import AppBus
 from hassette_core.checks.attributes import (
     assigned_attributes,
-    attributes_of_others,
     has_dynamic_attributes,
     methods,
     private_names,
-    used_attributes,
     walk_self,
     without_aliases,
 )
 from hassette_core.checks.findings import Finding, Level
-from hassette_core.checks.replacements import ATTRIBUTES, HOOKS
 from hassette_core.conditions import above, below, state_is
 from hassette_core.entities import is_glob
 from hassette_core.errors import RegistrationError
@@ -62,11 +61,7 @@ _TAKES_MOMENTS = {
     *(("time", name) for name in ("parse", "next", "is_between")),
 }
 """The methods whose arguments may be moments, such as ``"input_datetime.wake_up"``."""
-_HOOKS = ("on_initialize", "on_shutdown", "on_error")
-_FRAMEWORK_CLASSES = (AnyApp, App, SyncApp)
 _STATE_CONDITIONS = (state_is, above, below)
-_CLOSE = 0.85
-"""A method counts as a misspelt hook if its name has at least this similarity (0 to 1) to the name of a hook."""
 
 
 class EntityUse(NamedTuple):
@@ -118,48 +113,29 @@ def check_source(app_key: str, app_class: type[AnyApp[Any]], app_dir: Path) -> A
         app_class: The class of the app.
         app_dir: The directory of the apps' modules.
     """
-    reader = _Reader(app_key, app_class, [tree for file in _imported_from(app_dir) if (tree := _tree_of(file))])
+    reader = _Reader(app_key, app_class, imported_trees(app_dir))
     for cls in app_class.__mro__:
         if cls.__module__.startswith("hassette_core") or cls.__module__ in ("builtins", "typing"):
             continue
-        file = _file_of(cls)
-        node = None if file is None or app_dir not in file.parents else _class_node(file, cls)
+        file = file_of(cls)
+        node = None if file is None or app_dir not in file.parents else class_node(file, cls)
         if file is None or node is None:
             reader.complete = False  # a base class of another library, or a class without a file
         else:
             reader.add(cls, file, node)
-    return reader.read()
-
-
-def _file_of(cls: type) -> Path | None:
-    try:
-        name = inspect.getsourcefile(cls)
-    except TypeError:  # a class that was created without a module
-        return None
-    return None if name is None else Path(name)
-
-
-def _imported_from(app_dir: Path) -> Iterator[Path]:
-    """Yield the files of all imported modules in a directory."""
-    for module in list(sys.modules.values()):
-        name = getattr(module, "__file__", None)
-        if isinstance(name, str) and app_dir in Path(name).parents:
-            yield Path(name)
-
-
-def _tree_of(file: Path) -> ast.Module | None:
-    try:
-        return ast.parse(file.read_bytes())
-    except (OSError, SyntaxError, ValueError):  # the file was removed or changed after its import
-        return None
-
-
-def _class_node(file: Path, cls: type) -> ast.ClassDef | None:
-    tree = _tree_of(file)
-    if tree is None:
-        return None
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == cls.__name__]
-    return classes[-1] if classes else None
+    source = reader.read()
+    hooks = [
+        Finding(
+            # Code of another library may call the methods of a mixin.
+            Level.FAILED if hook.in_app else Level.WARNING,
+            app_key,
+            f"app {app_key}: {hook}",
+            hook.file,
+            hook.line,
+        )
+        for hook in uncalled_hooks(app_class, app_dir)
+    ]
+    return source._replace(findings=(*hooks, *source.findings))
 
 
 class _Reader:
@@ -196,20 +172,16 @@ class _Reader:
         classes = {node.name for node in nodes}
         assigned = {name for node in nodes for name in assigned_attributes(node, classes)}
         self._assigned = frozenset(assigned)
-        used = {name for node in nodes for name in used_attributes(node)}
-        used |= {name for module in self._modules for name in attributes_of_others(module, ast.Load)}
         for name in assigned & self._components.keys():
             del self._components[name]  # the app has replaced the component by another object
         self._any_config = self._any_config or "config" in assigned
         outside = {name for module in self._modules for name in attributes_of_others(module, ast.Store)}
         known = {*dir(self._app_class), *_INSTANCE_ATTRIBUTES, *assigned, *outside}
         dynamic = any(has_dynamic_attributes(node) for node in nodes)
-        unknown_allowed = not self.complete or dynamic or hasattr(self._app_class, "__getattr__")
-        for file, cls, node in self._classes:
-            # Code of another library may call the methods of a mixin.
-            level = Level.FAILED if issubclass(cls, AnyApp) else Level.WARNING
+        any_attribute = any("__getattr__" in vars(cls) for cls in self._app_class.__mro__ if cls is not AnyApp)
+        unknown_allowed = not self.complete or dynamic or any_attribute
+        for file, _, node in self._classes:
             for function, self_name in methods(node):
-                self._check_hook(file, function, used, level)
                 private = private_names(node)
                 for item in walk_self(without_aliases(function, self_name, self._components), self_name):
                     self._check_node(file, item, self_name, None if unknown_allowed else known | private)
@@ -223,23 +195,8 @@ class _Reader:
             any(True for node in nodes for _ in methods(node)),
         )
 
-    def _add(self, text: str, file: str, line: int, level: Level = Level.FAILED) -> None:
-        self._findings.append(Finding(level, self._app_key, f"app {self._app_key}: {text}", file, line))
-
-    def _check_hook(
-        self, file: str, function: ast.FunctionDef | ast.AsyncFunctionDef, used: set[str], level: Level
-    ) -> None:
-        name = function.name
-        if name in used or hasattr(AnyApp, name):
-            return
-        hook = HOOKS.get(name)
-        if hook is None:
-            close = difflib.get_close_matches(name, _HOOKS, n=1, cutoff=_CLOSE)
-            hook = close[0] if close else None
-        if hook is not None and not any(
-            hook in vars(cls) for cls in self._app_class.__mro__[:-1] if cls not in _FRAMEWORK_CLASSES
-        ):
-            self._add(f"no code calls the method {name}; did you mean {hook!r}?", file, function.lineno, level)
+    def _add(self, text: str, file: str, line: int) -> None:
+        self._findings.append(Finding(Level.FAILED, self._app_key, f"app {self._app_key}: {text}", file, line))
 
     def _check_node(self, file: str, node: ast.AST, self_name: str, known: set[str] | None) -> None:
         match node:
@@ -287,10 +244,8 @@ class _Reader:
             self._add(f"self.{part}.{name} does not exist{suggestion}", file, line)
 
     def _replacement(self, name: str, known: set[str]) -> str:
-        if name in ATTRIBUTES:
-            return f"; use {ATTRIBUTES[name]}"
-        if hasattr(AppScheduler, name):
-            return f"; use self.scheduler.{name}"
+        if (replacement := replacement_of(name)) is not None:
+            return f"; use {replacement}"
         return did_you_mean(name, (each for each in known if not each.startswith("__")), form="self.{}")
 
     def _coroutine(self, function: ast.expr, self_name: str) -> str | None:

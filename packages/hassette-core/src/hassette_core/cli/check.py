@@ -83,10 +83,13 @@ def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None, *
     with report.output_of_apps():
         loaded, failed = load_apps(config.apps, config.app_dir)
     subjects = [f"{app.app_key}.{app.instance}" if app.instance else app.app_key for app in failed]
+    # If the code of a class is wrong, check_source finds the fault again, with its line and with all other faults.
     load_failures = [
-        Finding(Level.FAILED, subject, str(app.error)) for subject, app in zip(subjects, failed, strict=True)
+        Finding(Level.FAILED, subject, str(app.error))
+        for subject, app in zip(subjects, failed, strict=True)
+        if app.app_class is None
     ]
-    classes = {app.app_key: app.app_class for app in loaded}
+    classes = {app.app_key: app.app_class for app in [*loaded, *failed] if app.app_class is not None}
     sources = {key: check_source(key, app_class, config.app_dir) for key, app_class in classes.items()}
     report.add([Finding(Level.WARNING, "hassette.secrets_file", warning) for warning in config.warnings])
     address = check_address(config.home_assistant.url) if home is None and problem is None else []
@@ -95,11 +98,10 @@ def _check(config: HassetteConfig, report: "_Report", timeout_s: float | None, *
     in_code = [finding for source in sources.values() for finding in source.findings]
     # If the start of an app reaches a fault that is known from the code, it fails at the same line. Report it once.
     known = {(finding.file, finding.line) for finding in in_code}
-    subjects_of_load = {finding.subject for finding in load_failures}
     at_start = [
         finding
         for finding in trial.findings
-        if (finding.file, finding.line) not in known and finding.subject not in subjects_of_load
+        if (finding.file, finding.line) not in known and finding.subject not in subjects
     ]
     compared = [] if home is None else compare(home, loaded, sources, trial)
     if timeout_s is not None:

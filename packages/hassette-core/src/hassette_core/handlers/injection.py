@@ -41,6 +41,20 @@ _KNOWN = (
     " Annotated[type, marker], where marker is NewValue(), OldValue(), Attr(name) or Data(key)"
 )
 
+_OF_APPDAEMON = {
+    "entity": "entity: EntityId",
+    "entity_id": "entity_id: EntityId",
+    "old": "old: OldState",
+    "new": "new: NewState",
+    "old_state": "old_state: OldState",
+    "new_state": "new_state: NewState",
+    "attribute": "no such parameter, because on_attribute_change listens to one attribute",
+    "event_name": "event: Event, for event.event_type",
+    "event_type": "event: Event, for event.event_type",
+    "data": "event: Event, for event.data",
+}
+"""Parameters of callbacks in AppDaemon and similar frameworks, and the parameters with the same value."""
+
 
 class _Slot(NamedTuple):
     """One parameter of a handler.
@@ -168,7 +182,8 @@ def _slot(handler: Handler, parameter: inspect.Parameter, provides: Provides) ->
             return None
         advice = 'pass it in kwargs={"' + parameter.name + '": ...}'
         if provides != "nothing":
-            advice = f"{advice}, or {_KNOWN}"
+            usual = _OF_APPDAEMON.get(parameter.name) if parameter.annotation is inspect.Parameter.empty else None
+            advice = f"{advice}, or {_KNOWN}" if usual is None else f"write {usual}, or {advice}"
         raise RegistrationError(
             f"handler {name_of(handler)} has the parameter {str(parameter)!r}, which cannot be filled in; {advice}"
         )

@@ -1,0 +1,209 @@
+"""Names of AppDaemon, hassette 0.60 and pyscript, and the names of this framework that replace them.
+
+`AnyApp` adds a replacement to the error about a missing attribute, ``hassette check`` adds one to a finding, and the
+import of an app adds one to the error about a missing module or decorator.
+"""
+
+from hassette_core.api import Api
+from hassette_core.bus import AppBus
+from hassette_core.home import HomeRegistry
+from hassette_core.moments import AppTime
+from hassette_core.scheduler import AppScheduler
+
+_START = "on_initialize"
+_STOP = "on_shutdown"
+HOOKS = {
+    # AppDaemon
+    "initialize": _START,
+    "terminate": _STOP,
+    # hassette 0.60
+    **dict.fromkeys(("before_initialize", "after_initialize"), _START),
+    **dict.fromkeys(("before_initialize_sync", "on_initialize_sync", "after_initialize_sync"), _START),
+    **dict.fromkeys(("before_shutdown", "after_shutdown"), _STOP),
+    **dict.fromkeys(("before_shutdown_sync", "on_shutdown_sync", "after_shutdown_sync"), _STOP),
+    # Home Assistant
+    **dict.fromkeys(("async_setup", "async_setup_entry", "async_added_to_hass"), _START),
+    **dict.fromkeys(("async_unload_entry", "async_will_remove_from_hass"), _STOP),
+    # Names that a reader of another framework may expect
+    **dict.fromkeys(("async_initialize", "on_init", "on_load", "on_ready", "on_setup", "on_start"), _START),
+    **dict.fromkeys(("on_started", "on_startup"), _START),
+    **dict.fromkeys(("async_terminate", "on_close", "on_exit", "on_stop", "on_stopped", "on_terminate"), _STOP),
+    **dict.fromkeys(("on_unload",), _STOP),
+    **dict.fromkeys(("on_exception", "on_failure"), "on_error"),
+}
+"""Methods that another framework calls, or that sound as if this framework called them, and the right methods."""
+
+ATTRIBUTES = {
+    "AD": "self.api",
+    "add_entity": "self.api.set_state",
+    "add_namespace": "self.storage",
+    "android_tts": "self.api.notify",
+    "anyone_home": 'state_is("person.*", "home", match="any")',
+    "app_config": "self.config",
+    "app_dir": "app_dir of [hassette]",
+    "area_devices": "self.home.devices",
+    "area_entities": "self.home.area(…).entities",
+    "area_id": "self.home.area_of(…).id",
+    "area_name": "self.home.area_of(…).name",
+    "args": "self.config",
+    "backup_full": "self.api.call_service",
+    "backup_partial": "self.api.call_service",
+    "cache": "self.storage",
+    "call_service_async": "self.api.call_service",
+    "cancel_listen_event": "cancel() of the subscription",
+    "cancel_listen_log": "cancel() of the subscription",
+    "cancel_listen_state": "cancel() of the subscription",
+    "cancel_sequence": "cancel() of the job",
+    "cancel_timer": "cancel() of the job",
+    "check_for_entity": "… in self.states",
+    "config_dir": "self.data_dir",
+    "convert_utc": "datetime.fromisoformat",
+    "create_task": "asyncio.create_task",
+    "date": "self.time.today",
+    "datetime": "self.time.now",
+    "depends_on_module": "import",
+    "deregister_endpoint": "cancel() of the subscription",
+    "deregister_route": "cancel() of the subscription",
+    "device_attr": "self.home.device_of",
+    "device_entities": "self.home.device(…).entities",
+    "device_id": "self.home.device_of(…).id",
+    "entities": "self.states[…]",
+    "entity_exists": "… in self.states",
+    "error": "self.logger.error",
+    "everyone_home": 'state_is("person.*", "home")',
+    "friendly_name": "self.states[…].attributes",
+    "get_ad_api": "self.api",
+    "get_app": "self.apps.get",
+    "get_callback_entries": "the page of the app",
+    "get_calendar_events": "self.api.call_service",
+    "get_entity": "self.states[…]",
+    "get_entity_callbacks": "the page of the app",
+    "get_error_log": "self.logger",
+    "get_main_log": "self.logger",
+    "get_now": "self.time.now",
+    "get_now_ts": "self.time.now().timestamp()",
+    "get_plugin_api": "self.bus.on_trigger",
+    "get_plugin_config": 'self.api.command("get_config")',
+    "get_scheduler_entries": "self.scheduler.jobs",
+    "get_service_info": 'self.api.command("get_services")',
+    "get_state": "self.states[…]",
+    "get_timezone": "self.time.zone",
+    "get_tracker_details": 'self.states.domain("device_tracker")',
+    "get_tracker_state": "self.states[…]",
+    "get_trackers": 'self.states.domain("device_tracker")',
+    "get_tz_offset": "self.time.now().utcoffset()",
+    "get_user_log": "self.logger",
+    "global_vars": "a variable of a shared module",
+    "hass": "self.states and self.api",
+    "hassette": "self.api, self.bus and self.scheduler",
+    "info_listen_event": "the subscription",
+    "info_listen_state": "the subscription",
+    "info_timer": "next_run of the job",
+    "instance_name": "self.instance",
+    "is_client_connected": "self.bus.on_connection_lost",
+    "label_entities": "self.home.label(…).entities",
+    "last_pressed": "self.states[…].state",
+    "list_services": 'self.api.command("get_services")',
+    "listen_event": "self.bus.on_event",
+    "listen_log": "self.bus.on_app_error",
+    "listen_notification_action": "self.bus.on_event",
+    "listen_state": "self.bus.on_state_change",
+    "log": "self.logger.info",
+    "mqtt_publish": "self.api.call_service",
+    "mqtt_subscribe": "self.bus.on_trigger",
+    "mqtt_unsubscribe": "cancel() of the subscription",
+    "name": "self.instance",
+    "noone_home": '~state_is("person.*", "home", match="any")',
+    "notify_android": "self.api.notify",
+    "notify_ios": "self.api.notify",
+    "now_is_between": "self.time.is_between",
+    "parse_datetime": "self.time.parse",
+    "parse_time": "self.time.parse",
+    "parse_utc_string": "datetime.fromisoformat",
+    "persistent_notification": "self.api.notify",
+    "press_button": "self.api.call_service",
+    "process_conversation": "self.api.call_service",
+    "register_constraint": "a function or a Condition in where",
+    "register_endpoint": "self.bus.on_trigger",
+    "register_route": "self.bus.on_trigger",
+    "register_service": "a method, and self.apps.get in the other app",
+    "remove_entity": "self.api.remove_state",
+    "reset_timer": "self.scheduler.run_in with replace=True",
+    "run_at": "self.scheduler.run_once",
+    "run_in_executor": "asyncio.to_thread",
+    "run_in_thread": "asyncio.to_thread",
+    "run_script": "self.api.turn_on",
+    "run_sequence": "a method with await self.time.sleep",
+    "select_first": "self.api.call_service",
+    "select_last": "self.api.call_service",
+    "select_next": "self.api.call_service",
+    "select_option": "self.api.call_service",
+    "select_previous": "self.api.call_service",
+    "set_log_level": "log_level of the app",
+    "set_options": "self.api.call_service",
+    "set_textvalue": "self.api.call_service",
+    "set_value": "self.api.call_service",
+    "sleep": "self.time.sleep",
+    "split_device_list": "str.split",
+    "split_entity": 'str.split(".")',
+    "submit_to_executor": "asyncio.to_thread",
+    "sun_down": "self.time.sun.is_up",
+    "sun_up": "self.time.sun.is_up",
+    "sunrise": "self.time.sun.next_sunrise",
+    "sunset": "self.time.sun.next_sunset",
+    "task_bucket": "asyncio.create_task",
+    "timer_running": "active of the job",
+    "unique_name": "self.app_key and self.instance",
+    **dict.fromkeys(
+        ("media_mute", "media_pause", "media_play", "media_play_pause", "media_seek", "media_set_volume"),
+        "self.api.call_service",
+    ),
+}
+"""Attributes of an app in other frameworks, and their replacements. A missing attribute that a component of an app
+has, such as ``run_in``, has the replacement ``self.scheduler.run_in``."""
+
+_COMPONENTS = {"bus": AppBus, "scheduler": AppScheduler, "api": Api, "time": AppTime, "home": HomeRegistry}
+_DERIVE = "derive the app from App or SyncApp of hassette_core"
+_MODULES = {
+    **dict.fromkeys(("appdaemon", "hassapi", "adapi", "adbase"), f"{_DERIVE}, see the page Moving from AppDaemon"),
+    "mqttapi": f"{_DERIVE}, and listen with self.bus.on_trigger, see the page Moving from AppDaemon",
+    "globals": "AppDaemon's global variables are variables of a module in app_dir here",
+    "hassette": f"{_DERIVE}, see the page Moving from hassette 0.60",
+    "homeassistant": "an app runs outside of Home Assistant: use self.states and self.api",
+}
+"""Modules of other frameworks, and the replacement."""
+_PYSCRIPT = {
+    **dict.fromkeys(("state_trigger", "state"), "self.bus.on_state_change and self.states of an App"),
+    "event_trigger": "self.bus.on_event of an App",
+    "time_trigger": "self.scheduler of an App",
+    **dict.fromkeys(("mqtt_trigger", "webhook_trigger"), "self.bus.on_trigger of an App"),
+    **dict.fromkeys(("state_active", "time_active"), "where=… of a listener or job"),
+    **dict.fromkeys(("service", "pyscript", "pyscript_compile", "pyscript_executor", "task"), "methods of an App"),
+    "event": "self.api.fire_event of an App",
+    "hass": "self.states and self.api of an App",
+    "log": "self.logger of an App",
+}
+"""Names that pyscript defines in each script, and the replacement."""
+
+
+def replacement_of(attribute: str) -> str | None:
+    """Return the replacement of an attribute that an app does not have; None if none is known.
+
+    Example:
+        >>> replacement_of("listen_state")
+        'self.bus.on_state_change'
+    """
+    if attribute in ATTRIBUTES:
+        return ATTRIBUTES[attribute]
+    if attribute.startswith("_"):
+        return None
+    return next((f"self.{part}.{attribute}" for part, cls in _COMPONENTS.items() if hasattr(cls, attribute)), None)
+
+
+def import_advice(error: BaseException) -> str | None:
+    """Return advice for an app that cannot be imported because it uses another framework; None if it does not."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return _MODULES.get(error.name.partition(".")[0])
+    if isinstance(error, NameError) and error.name in _PYSCRIPT:
+        return f"the name belongs to pyscript, use {_PYSCRIPT[error.name]}, see the page Moving from pyscript"
+    return None
