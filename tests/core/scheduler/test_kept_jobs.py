@@ -1,10 +1,7 @@
 """Persistent timers and pauses: they survive a restart of the scheduler, and a crash."""
 # ruff: noqa: ASYNC240  a test may read its small file in the event loop
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,66 +12,11 @@ import pytest
 from hassette_core.clock import ManualClock
 from hassette_core.errors import RegistrationError
 from hassette_core.json_file import JsonFile
-from hassette_core.scheduler import AppScheduler, SchedulerService
-from hassette_executor import CommandExecutor, MemorySink
+from hassette_core.scheduler import AppScheduler
 from support.home import NOON
+from support.kept_timers import Process, process
 from support.records import nothing
 from support.waiting import eventually
-
-
-class Lights:
-    """The handlers of an app. A new object stands for the app after a restart."""
-
-    def __init__(self) -> None:
-        self.calls: list[Any] = []
-
-    async def off(self, light: str = "all") -> None:
-        self.calls.append(light)
-
-    def turn_off(self) -> None:
-        self.calls.append("turn_off")
-
-
-class Process:
-    """One process with a scheduler and one app."""
-
-    def __init__(self, file: Path, clock: ManualClock) -> None:
-        self.sink = MemorySink()
-        self.executor = CommandExecutor(self.sink)
-        self.service = SchedulerService(self.executor, clock=clock, kept_in=file, grace_s=0.05)
-        self.scheduler = AppScheduler(self.service, "app", "one")
-        self.app = Lights()
-
-    async def calls(self) -> list[Any]:
-        for _ in range(20):
-            await asyncio.sleep(0)
-        return self.app.calls
-
-    async def skipped(self) -> dict[str, int]:
-        assert await self.executor.force_flush()
-        return {skip.reason: skip.count for batch in self.sink.batches for skip in batch.skipped}
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "data" / "scheduler.json"
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(NOON)
-
-
-@asynccontextmanager
-async def process(file: Path, clock: ManualClock, *, restore: bool = True) -> AsyncIterator[Process]:
-    """Start a process; at the end, stop its app and its scheduler."""
-    started = Process(file, clock)
-    async with started.executor, started.service:
-        if restore:
-            started.scheduler.restore(started.app)
-        yield started
-        started.scheduler.suspend()
-        started.scheduler.end()
 
 
 async def test_timer_survives_a_restart(file: Path, clock: ManualClock) -> None:
@@ -263,19 +205,6 @@ async def test_pause_of_a_job_and_of_a_group_survives_a_restart(file: Path, cloc
         second.scheduler.group("holiday").resume()
     async with process(file, clock) as third:
         assert not third.scheduler.run_every(third.app.off, 60, name="job").paused
-
-
-@pytest.mark.parametrize("content", ["{", "[1]", '{"timers": [{"app": 1}]}', '{"paused": [["app"]]}', "\ud800"])
-async def test_damaged_file_is_not_used_and_not_destroyed(
-    file: Path, clock: ManualClock, content: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    file.parent.mkdir()
-    file.write_text(content, errors="surrogatepass")
-    async with process(file, clock) as started:
-        assert started.scheduler.jobs() == ()
-        started.scheduler.run_in(started.app.off, 60, persist=True)
-    assert caplog.records
-    assert len(json.loads(file.read_text())["timers"]) == 1
 
 
 async def test_file_that_cannot_be_written_is_logged(clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:

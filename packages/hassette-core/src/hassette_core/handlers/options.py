@@ -89,6 +89,22 @@ def check_name(option: str, name: object) -> None:
     """Check the name of a listener or job. Return None, because the settings do not repeat the name."""
     if not isinstance(name, str) or not name.strip():
         raise RegistrationError(f"{option} must be a non-blank string, got {name!r}")
+    check_plain_text(option, name)
+
+
+def is_plain_text(text: str) -> bool:
+    """Return whether a text can be written in UTF-8. A text with half of a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_plain_text(option: str, text: str) -> None:
+    """Raise `RegistrationError` if a text cannot be written in UTF-8, because files and the history need that."""
+    if not is_plain_text(text):
+        raise RegistrationError(f"{option} must be a text without half of a surrogate pair, got {text!r}")
 
 
 def check_kwargs(option: str, kwargs: object) -> None:

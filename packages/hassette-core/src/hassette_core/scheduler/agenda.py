@@ -9,14 +9,14 @@ SLACK = 64
 
 
 class Agenda:
-    """A heap of jobs, ordered by the time of their next run.
+    """A heap of jobs, ordered by the time of their next run. Jobs with equal times are in the order of registration.
 
     Entries are never removed from the middle of the heap. When a job is planned again or ends, its entry becomes void.
     Void entries are removed when they reach the top, or all at once when there are too many of them.
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, PlannedJob]] = []
+        self._heap: list[tuple[int, int, int, PlannedJob]] = []
         self._tickets = 0
         self._swept = 0
 
@@ -31,8 +31,10 @@ class Agenda:
         """
         self._tickets += 1
         job.ticket = self._tickets
+        if not job.number:
+            job.number = self._tickets
         if job.plan is not None:
-            heapq.heappush(self._heap, (job.plan.due_ns, job.ticket, job))
+            heapq.heappush(self._heap, (job.plan.due_ns, job.number, job.ticket, job))
         if len(self._heap) > 2 * self._swept + SLACK:
             self._heap = [entry for entry in self._heap if _valid(entry)]
             heapq.heapify(self._heap)
@@ -49,9 +51,9 @@ class Agenda:
         first_ns = self.first_ns()
         if first_ns is None or first_ns > now_ns:
             return None
-        return heapq.heappop(self._heap)[2]
+        return heapq.heappop(self._heap)[-1]
 
 
-def _valid(entry: tuple[int, int, PlannedJob]) -> bool:
-    _, ticket, job = entry
+def _valid(entry: tuple[int, int, int, PlannedJob]) -> bool:
+    *_, ticket, job = entry
     return ticket == job.ticket and job.active

@@ -11,6 +11,7 @@ from hassette_core.moments import SunEvent, SunTime, parse_days
 from hassette_core.scheduler.job import Job, JobGroup
 from hassette_core.scheduler.options import JobOptions, check_group
 from hassette_core.scheduler.parsing import hourly, minutely
+from hassette_core.scheduler.planned_job import PlannedJob
 from hassette_core.scheduler.schedules import AtMoment, Cron, Interval, Schedule
 from hassette_core.scheduler.service import SchedulerService
 
@@ -48,7 +49,8 @@ class AppScheduler:
         self._service = service
         self._app = app
         self._instance = instance
-        self._ended = self._suspended = False
+        self._ended = self._suspended = self._restored = False
+        self._registered: list[PlannedJob] = []  # until `restore`
 
     @keyword_options
     def run_in(self, handler: Handler, /, delay: Duration, **options: Unpack[JobOptions]) -> Job:
@@ -351,7 +353,9 @@ class AppScheduler:
         Args:
             owner: The object of the app.
         """
-        self._service.restore(self._app, self._instance, owner)
+        self._restored = True
+        registered, self._registered = self._registered, []
+        self._service.restore(self._app, self._instance, owner, registered)
 
     def suspend(self) -> None:
         """End every job, but keep the persistent timers for the next start. The framework calls this at a stop."""
@@ -375,6 +379,8 @@ class AppScheduler:
             )
         check_own_registration((self._app, self._instance))
         job = self._service.add(self._app, self._instance, handler, schedule, options)
+        if not self._restored:
+            self._registered.append(job)
         if self._ended:
             self._service.keep_for_next_start(job)
         return Job(job, self._service)

@@ -51,7 +51,7 @@ class CarriedJobs:
             kwargs: Its arguments, if several jobs may share its name. Then only a job with equal arguments ends.
         """
         for job in self._jobs.pop(registration.key, []):
-            if job.active and (kwargs is None or arguments_of(job.handler) == kwargs):
+            if job.active and (kwargs is None or equal_arguments(job.arguments, kwargs)):
                 self._timetable.cancel(job)
             elif job.active:
                 self._keep(job)
@@ -83,11 +83,10 @@ class CarriedJobs:
                 extra={"registration": registration.key, "handler": registration.handler},
             )
             return
-        shared = arguments_of(old.handler) is not None
-        job = old.carried_over(self._roster.prepare(registration, "parallel", shared=shared), handler)
+        job = old.carried_over(self._roster.prepare(registration, "parallel", shared=old.shared), handler)
         job.active = True
         job.plan = plan
-        self._roster.add(job, _rebound_hook(old.on_error, rebind), shared=shared)
+        self._roster.add(job, _rebound_hook(old.on_error, rebind), shared=old.shared)
         self._timetable.add(job)
         self._keep(job)
 
@@ -99,12 +98,15 @@ class CarriedJobs:
 def _same(new: PlannedJob, old: PlannedJob) -> bool:
     if new.registration.key != old.registration.key:
         return False
-    return old.schedule.recurring or arguments_of(new.handler) == arguments_of(old.handler)
+    return old.schedule.recurring or equal_arguments(new.arguments, old.arguments)
 
 
-def arguments_of(handler: Handler) -> Mapping[str, object] | None:
-    """Return the ``kwargs`` of a job; None if it has none."""
-    return handler.keywords if isinstance(handler, functools.partial) else None
+def equal_arguments(one: Mapping[str, object] | None, other: Mapping[str, object] | None) -> bool:
+    """Return whether two jobs have equal ``kwargs``."""
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001  a value of the app cannot be compared, such as an array: no other value is equal
+        return False
 
 
 def _rebound(handler: Handler, rebind: Rebind) -> Handler | None:

@@ -5,7 +5,16 @@ from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
 
 from hassette_core.conditions import Where, as_condition
 from hassette_core.errors import RegistrationError
-from hassette_core.handlers import Duration, Option, RunOptions, check_flag, check_options, describe_duration, seconds
+from hassette_core.handlers import (
+    Duration,
+    Option,
+    RunOptions,
+    check_flag,
+    check_options,
+    check_plain_text,
+    describe_duration,
+    seconds,
+)
 from hassette_core.roster import Mode, check_mode
 from hassette_core.scheduler.schedules import Schedule
 
@@ -104,6 +113,7 @@ def check_group(option: str, group: object) -> str:
     """Return the name of a group. Raise `RegistrationError` if it is not a non-blank string."""
     if not isinstance(group, str) or not group.strip():
         raise RegistrationError(f"{option} must be a non-blank string, got {group!r}")
+    check_plain_text(option, group)
     return group
 
 

@@ -1,6 +1,7 @@
 """`PlannedJob`: a job with the plan of its next run."""
 
 import copy
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -86,6 +87,8 @@ class PlannedJob:
         jitter: The random time that is added to each run.
         misfires: The rule for late runs.
         condition: Decides whether a due run starts; None starts every run.
+        arguments: The option ``kwargs``; None without the option.
+        replaces: The option ``replace``.
         group: The name of the group; None for a job without a group.
         on_error: Called when a run of the job fails; None uses the error hook of the app.
 
@@ -93,6 +96,7 @@ class PlannedJob:
         active: False once the job is cancelled, or once its only run has started.
         paused: True while due runs are skipped.
         timer: The id of the job's entry in the file of persistent timers; None if it has none.
+        number: Number of the job in the order of registration; 0 until it is in the agenda.
         ticket: Number of the current entry in the agenda. Entries with other numbers are void.
     """
 
@@ -108,16 +112,21 @@ class PlannedJob:
         jitter: Jitter = NO_JITTER,
         misfires: Misfires = RUN_LATE,
         condition: JobCondition | None = None,
+        arguments: Mapping[str, object] | None = None,
+        replaces: bool = False,
         group: str | None = None,
         on_error: ErrorHook | None = None,
     ) -> None:
         self.registration = registration
+        self.arguments = arguments
+        self.replaces = replaces
         self.schedule = schedule
         self.group = group
         self.on_error = on_error
         self.active = True
         self.paused = False
         self.timer: str | None = None
+        self.number = 0
         self.ticket = 0
         self._plan: Plan | None = None
         self._upcoming: UpcomingJob | None = None
@@ -140,6 +149,11 @@ class PlannedJob:
     def plan(self, plan: Plan | None) -> None:
         self._plan = plan
         self._upcoming = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether other waiting jobs may have the same name: the job runs once, and has arguments."""
+        return self.arguments is not None and not self.schedule.recurring
 
     @property
     def by_calendar(self) -> bool:

@@ -110,9 +110,11 @@ class Once:
 
     Attributes:
         moment: The moment of the run.
+        text: The rule as a string, if it should differ from the moment.
     """
 
     moment: Moment
+    text: str = ""
 
     recurring: ClassVar[bool] = False
 
@@ -122,7 +124,7 @@ class Once:
 
     def describe(self) -> str:
         """Return the rule as a string, for the job's registration."""
-        return f"once, {_at(self.moment)}"
+        return self.text or f"once, {_at(self.moment)}"
 
     def shortest_gap_s(self) -> float | None:
         """Return None, because there is only one run."""

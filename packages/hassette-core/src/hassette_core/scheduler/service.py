@@ -11,19 +11,26 @@ from typing import cast
 
 from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.conditions import Condition, ConditionContext, as_condition
-from hassette_core.errors import RegistrationError
+from hassette_core.errors import describe_error
 from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.moments import Place
 from hassette_core.roster import Roster, registration_fields
-from hassette_core.scheduler.carried_jobs import CarriedJobs, SuspendedJob, arguments_of
+from hassette_core.scheduler.carried_jobs import CarriedJobs, SuspendedJob, equal_arguments
 from hassette_core.scheduler.job_condition import JobCondition
-from hassette_core.scheduler.kept_jobs import KeptJobs, PausedKind
-from hassette_core.scheduler.options import DEFAULT_MODE, JobOptions, jitter_of, misfires_of, settings_of
+from hassette_core.scheduler.kept_file import KeptFile
+from hassette_core.scheduler.kept_jobs import KeptJobs, KeptTimer, PausedKind
+from hassette_core.scheduler.options import DEFAULT_MODE, NO_JITTER, JobOptions, jitter_of, misfires_of, settings_of
 from hassette_core.scheduler.parsing import ScheduleParser
-from hassette_core.scheduler.persistence import check_persistent, kept_timer
-from hassette_core.scheduler.planned_job import PlannedJob, UpcomingJob, microseconds
-from hassette_core.scheduler.schedules import Interval, Schedule
+from hassette_core.scheduler.persistence import (
+    check_persistent,
+    is_replaced,
+    kept_timer,
+    restored_options,
+    restored_schedule,
+)
+from hassette_core.scheduler.planned_job import PlannedJob, UpcomingJob
+from hassette_core.scheduler.schedules import Schedule
 from hassette_core.scheduler.timetable import Timetable, Watch
 from hassette_executor import CommandExecutor, JobRegistration, RepeatedLog
 
@@ -66,15 +73,15 @@ class SchedulerService(AsyncWithService):
         grace_s: float = 5.0,
         redact: Callable[[str], str] = str,
     ) -> None:
+        self._executor = executor
         self._redact = redact
         self.clock = clock or SystemClock()
         self._grace_s = grace_s
         self.roster: Roster[PlannedJob] = Roster("job", executor)
-        self._kept = KeptJobs(kept_in)
+        self._kept = KeptJobs()
+        self._file = None if kept_in is None else KeptFile(kept_in, self._kept, self.clock, executor.report)
         self._saving: asyncio.Future[None] | None = None
-        self._timetable = Timetable(
-            self.roster, self.clock, Place(zone=time_zone), watch=watch, on_last_run=self._forget
-        )
+        self._timetable = Timetable(self.roster, self.clock, Place(zone=time_zone), watch=watch, kept=self._kept)
         self._carried = CarriedJobs(self.roster, self._timetable)
         self._conditions = conditions or ConditionContext({}, self.clock)
         self._conditions.place = self.place
@@ -83,7 +90,8 @@ class SchedulerService(AsyncWithService):
     async def start(self) -> None:
         """Run jobs from now on. Jobs may be registered before the start. A job that is already due runs now, once."""
         self.roster.bind()
-        self._kept.load()
+        if self._file is not None:
+            self._file.load()
         self._timetable.start()
 
     async def serve(self) -> None:
@@ -93,11 +101,12 @@ class SchedulerService(AsyncWithService):
             Exception: A schedule failed because of a defect. A restart of the scheduler puts all jobs with a planned
                 run back into the agenda.
         """
-        saving = asyncio.ensure_future(self._kept.serve())
+        saving = None if self._file is None else asyncio.ensure_future(self._file.serve())
         try:
             await self._timetable.ended.wait()
         finally:
-            saving.cancel()
+            if saving is not None:
+                saving.cancel()
         if self._timetable.failure is not None:
             raise self._timetable.failure
 
@@ -109,9 +118,20 @@ class SchedulerService(AsyncWithService):
         if self._timetable.stop():
             await self.roster.stop(self._grace_s)
         self._timetable.ended.set()
-        await self._kept.save()
+        if self._file is not None:
+            await asyncio.sleep(0)  # timers whose run has begun in this turn of the loop are forgotten in the next turn
+            await self._file.close()
 
-    def add(self, app: str, instance: str, handler: Handler, schedule: Schedule, options: JobOptions) -> PlannedJob:
+    def add(
+        self,
+        app: str,
+        instance: str,
+        handler: Handler,
+        schedule: Schedule,
+        options: JobOptions,
+        *,
+        restored: bool = False,
+    ) -> PlannedJob:
         """Register a job and plan its first run. Apps use their `AppScheduler`.
 
         Args:
@@ -120,6 +140,7 @@ class SchedulerService(AsyncWithService):
             handler: The callable to run, without arguments.
             schedule: The times of its runs.
             options: The job's options.
+            restored: Whether it is the timer of an earlier start, whose time contains the jitter already.
 
         Raises:
             RegistrationError: The job cannot work, or its name is taken. The message explains how to fix it.
@@ -128,9 +149,11 @@ class SchedulerService(AsyncWithService):
             options = {**options, "where": as_condition("where", where, has_event=False)}  # a generator is read once
         settings = settings_of(options, schedule)
         fields = registration_fields(app, instance, handler, options, settings, self._redact)
-        kwargs, persist, where = options.get("kwargs"), options.get("persist", False), options.get("where")
+        persist, where = options.get("persist", False), options.get("where")
         if persist:
-            check_persistent(handler, schedule, options)
+            options = check_persistent(handler, schedule, options)
+            self._kept.check_timer(app, instance)
+        kwargs = options.get("kwargs")
         call = InjectionPlan(handler, "nothing", kwargs).bind(None)
         registration = JobRegistration(schedule=schedule.describe(), **fields)
         shared = kwargs is not None and not schedule.recurring
@@ -138,7 +161,7 @@ class SchedulerService(AsyncWithService):
             self._carried.end_replaced(registration, kwargs if shared else None)
         if options.get("replace", False):
             for other in self.jobs(app, instance, name=registration.name):
-                if not shared or arguments_of(other.handler) == kwargs:
+                if not shared or equal_arguments(other.arguments, kwargs):
                     self.cancel(other)
         lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE), shared=shared)
         job = PlannedJob(
@@ -148,44 +171,53 @@ class SchedulerService(AsyncWithService):
             schedule,
             self.clock,
             self._conditions.view().states,
-            jitter=jitter_of(options),
+            jitter=NO_JITTER if restored else jitter_of(options),
             misfires=misfires_of(options),
             condition=None if where is None else JobCondition(cast("Condition", where), self._conditions, self._log),
+            arguments=None if kwargs is None else dict(kwargs),
+            replaces=options.get("replace", False),
             group=options.get("group"),
             on_error=options.get("on_error"),
         )
         self._timetable.plan_first(job)
         if persist:
-            job.timer = self._kept.add_timer(kept_timer(handler, job, options))
+            job.timer = self._kept.add_timer(kept_timer(handler, job, options, self.place))
         job.paused = self._kept.is_paused(app, instance, registration.name, job.group)
         self.roster.add(job, job.on_error, shared=shared)
         self._timetable.add(job)
         return job
 
-    def restore(self, app: str, instance: str, owner: object) -> None:
+    def restore(self, app: str, instance: str, owner: object, registered: Sequence[PlannedJob] = ()) -> None:
         """Register the persistent timers of an app instance that an earlier start has kept.
 
-        A timer whose name the app has registered again, or whose method is gone, is dropped.
+        A timer that the app has replaced, or whose method is gone, is dropped.
 
         Args:
             app: The app's key.
             instance: The app's instance.
             owner: The object of the app. Its methods are the handlers.
+            registered: The jobs that the app has registered since its start, also those that have ended.
         """
-        registered = {job.timer for job in self.roster.entries_of(app, instance)}
+        new = {job.timer for job in registered} | {job.timer for job in self.roster.entries_of(app, instance)}
         for timer_id, timer in self._kept.timers_of(app, instance):
-            if timer_id in registered:
+            if timer_id in new:
                 continue
             self._kept.remove_timer(timer_id)
-            first_s = (timer.due_us - microseconds(self.clock.now())) / 1e6
-            options = cast("JobOptions", {**timer.options, "persist": True})
+            if is_replaced(timer, self._redact(timer.name), registered):
+                continue
             try:
-                self.add(app, instance, getattr(owner, timer.method), Interval(first_s, text=timer.schedule), options)
-            except (RegistrationError, AttributeError) as error:
-                logger.warning(
-                    "Persistent timer cannot be registered again and is dropped",
-                    extra={"app": f"{app}.{instance}", "method": timer.method, "problem": str(error)},
-                )
+                handler = getattr(owner, timer.method)
+                self.add(app, instance, handler, restored_schedule(timer), restored_options(timer), restored=True)
+            except Exception as error:  # noqa: BLE001  `getattr` may call code of the app. One timer must not end the app
+                self._drop(timer, describe_error(error))
+
+    def _drop(self, timer: KeptTimer, problem: str) -> None:
+        subject = f"{timer.app}.{timer.instance}"
+        detail = f"the timer {timer.name!r} of the method {timer.method} cannot be registered again: {problem}"
+        logger.warning(
+            "Persistent timer cannot be registered again and is dropped", extra={"app": subject, "problem": detail}
+        )
+        self._executor.report("timer_dropped", subject, detail)
 
     def jobs(self, app: str, instance: str, *, name: str | None = None, group: str | None = None) -> list[PlannedJob]:
         """Return the jobs of one app instance. Pages and commands find a job by its name.
@@ -211,7 +243,12 @@ class SchedulerService(AsyncWithService):
             kind: ``job`` or ``group``.
             name: Name of the job or group.
             paused: False resumes it.
+
+        Raises:
+            RegistrationError: The app instance has too many pauses.
         """
+        if paused:
+            self._kept.check_pause(app, instance, kind, name)
 
         def change() -> None:
             self._kept.set_paused(app, instance, kind, name, paused)
@@ -274,14 +311,16 @@ class SchedulerService(AsyncWithService):
                 self._forget(job)
             self._timetable.cancel(job)
 
+        if keep_timers:
+            self._timetable.check_clock()  # the file has the times by the wall clock
         self.roster.call_each(app, instance, end)
 
     def keep_for_next_start(self, job: PlannedJob) -> None:
         """End a job with a persistent timer, which `restore` registers again at the next start of its app instance."""
         self._timetable.cancel(job)
-        if self._timetable.ended.is_set():
+        if self._file is not None and self._timetable.ended.is_set():
             # `stop` has written the file, and handlers that are still running in their grace period add timers.
-            self._saving = asyncio.ensure_future(self._kept.save())
+            self._saving = asyncio.ensure_future(self._file.save())
 
     def _forget(self, job: PlannedJob) -> None:
         self._kept.remove_timer(job.timer)

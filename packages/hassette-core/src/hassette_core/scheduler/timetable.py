@@ -10,6 +10,7 @@ from hassette_core.clock import ClockDrift, Timer, TimerClock
 from hassette_core.moments import Place
 from hassette_core.roster import Roster
 from hassette_core.scheduler.agenda import Agenda
+from hassette_core.scheduler.kept_jobs import KeptJobs
 from hassette_core.scheduler.options import LATE_S
 from hassette_core.scheduler.planned_job import Plan, PlannedJob
 from hassette_core.scheduler.schedules import Interval, Schedule
@@ -17,8 +18,8 @@ from hassette_core.scheduler.schedules import Interval, Schedule
 logger = logging.getLogger(__name__)
 
 WATCH_S = 60.0
-"""While there is a calendar job, the timer fires at least once in this many seconds. Then the timetable checks whether
-the wall clock was set or the machine was suspended, because the operating system reports neither."""
+"""While there is a calendar job or a persistent timer, the timetable wakes at least once in this many seconds. Then it
+checks whether the wall clock was set or the machine was suspended, because the operating system reports neither."""
 Watch = Callable[[str, Callable[[], None]], Callable[[], None]]
 """Calls a function at each change of an entity, until the returned function is called. `BusService.watch` is one."""
 
@@ -31,7 +32,7 @@ class Timetable:
         clock: Wall clock, monotonic clock and timers.
         place: The home's time zone and location.
         watch: Reports changes of entities, for jobs at the time that an entity holds. None for no such reports.
-        on_last_run: Called with a job before its only run starts.
+        kept: The persistent timers. None for a timetable without them.
 
     Attributes:
         place: The home's time zone and location; `set_place` changes it.
@@ -46,7 +47,7 @@ class Timetable:
         place: Place,
         *,
         watch: Watch | None = None,
-        on_last_run: Callable[[PlannedJob], None] = lambda job: None,
+        kept: KeptJobs | None = None,
     ) -> None:
         self.place = place
         self.failure: Exception | None = None
@@ -56,9 +57,9 @@ class Timetable:
         self._drift = ClockDrift(clock)
         self._checked_ns = clock.monotonic_ns()
         self._agenda = Agenda()
-        self._calendar_jobs = 0
+        self._clock_jobs = 0
         self._watch = watch
-        self._on_last_run = on_last_run
+        self._kept = KeptJobs() if kept is None else kept
         self._by_entity: dict[str, dict[int, PlannedJob]] = {}
         self._unwatch: dict[str, Callable[[], None]] = {}
         self._timer: Timer | None = None
@@ -72,7 +73,7 @@ class Timetable:
         self.ended.clear()
         for job in self._roster.entries():
             self._agenda.put(job)
-        self._check_clock()  # the clock may have been set while the timetable was stopped
+        self.check_clock()  # the clock may have been set while the timetable was stopped
         for entity_id in tuple(self._by_entity):  # and entities may have changed
             self._entity_changed(entity_id)
         self._arm()
@@ -123,13 +124,27 @@ class Timetable:
 
     def plan_first(self, job: PlannedJob) -> None:
         """Plan the first run of a job, counted from now."""
-        self._check_clock()
+        self.check_clock()
         job.plan_first(self.place)
+
+    def check_clock(self) -> None:
+        """Plan the jobs again if the wall clock was set, or the machine was suspended, since the last check."""
+        if not self._open:
+            return  # start() will check the clock
+        checked_ns, self._checked_ns = self._checked_ns, self._clock.monotonic_ns()
+        unchecked = timedelta(microseconds=(self._checked_ns - checked_ns) / 1000)
+        jump = self._drift.take_jump()
+        if not jump:
+            return
+        logger.warning("Wall clock was set, or the machine was suspended", extra={"step_s": jump.total_seconds()})
+        # The clock may have been set directly after the previous check. No job has started since then, so the times
+        # that the clock has shown since then are still due.
+        self._replan(self._clock.now() - (unchecked if jump < timedelta() else timedelta()), -jump)
 
     def _wake(self) -> None:
         self._timer = None
         try:
-            self._check_clock()
+            self.check_clock()
             # Read the clock only once. Otherwise a job with a very short interval could keep this loop busy for ever.
             now_ns = self._clock.monotonic_ns()
             while (job := self._agenda.take_due(now_ns)) is not None:
@@ -165,8 +180,8 @@ class Timetable:
             # Free the name before the run, so that the handler may register the job again. The registration is retired
             # after the run, even if the run fails.
             self._remove(job)
-            self._on_last_run(job)
             job.run_due(plan, missed)
+            self._kept.begin(job.timer)
             job.end()
 
     def _remove(self, job: PlannedJob) -> None:
@@ -175,14 +190,14 @@ class Timetable:
 
     def _follow(self, job: PlannedJob) -> None:
         """Watch the clock and the entities for a job."""
-        self._calendar_jobs += job.by_calendar
+        self._clock_jobs += _depends_on_clock(job, job.schedule)
         for entity_id in job.schedule.entities():
             self._by_entity.setdefault(entity_id, {})[id(job)] = job
             if self._watch is not None and entity_id not in self._unwatch:
                 self._unwatch[entity_id] = self._watch(entity_id, partial(self._entity_changed, entity_id))
 
     def _unfollow(self, job: PlannedJob, schedule: Schedule) -> None:
-        self._calendar_jobs -= not isinstance(schedule, Interval)
+        self._clock_jobs -= _depends_on_clock(job, schedule)
         for entity_id in schedule.entities():
             del self._by_entity[entity_id][id(job)]
             if not self._by_entity[entity_id]:
@@ -194,7 +209,7 @@ class Timetable:
         """Set the timer for the earliest job, or for the next check of the wall clock."""
         now_ns = self._clock.monotonic_ns()
         due_ns = self._agenda.first_ns()
-        if self._calendar_jobs:
+        if self._clock_jobs:
             watch_ns = now_ns + round(WATCH_S * 1e9)
             due_ns = watch_ns if due_ns is None else min(due_ns, watch_ns)
         if not self._open or due_ns is None:
@@ -211,25 +226,12 @@ class Timetable:
             self._timer.cancel()
             self._timer = None
 
-    def _check_clock(self) -> None:
-        if not self._open:
-            return  # start() will check the clock
-        checked_ns, self._checked_ns = self._checked_ns, self._clock.monotonic_ns()
-        unchecked = timedelta(microseconds=(self._checked_ns - checked_ns) / 1000)
-        jump = self._drift.take_jump()
-        if not jump:
-            return
-        logger.warning("Wall clock was set, or the machine was suspended", extra={"step_s": jump.total_seconds()})
-        # The clock may have been set directly after the previous check. No job has started since then, so the times
-        # that the clock has shown since then are still due.
-        self._replan(self._clock.now() - (unchecked if jump < timedelta() else timedelta()), -jump)
-
     def _entity_changed(self, entity_id: str) -> None:
         """Plan the jobs again whose time the entity holds."""
         if not self._open:
             return  # start() plans them again
         try:
-            self._check_clock()
+            self.check_clock()
             for job in tuple(self._by_entity.get(entity_id, {}).values()):
                 job.replan(self.place, self._clock.now(), timedelta())
                 self._agenda.put(job)
@@ -248,4 +250,11 @@ class Timetable:
                 self._agenda.put(job)
             else:
                 job.redate()
+            if job.timer is not None and job.plan is not None:
+                self._kept.move_timer(job.timer, job.plan.at)
         self._arm()
+
+
+def _depends_on_clock(job: PlannedJob, schedule: Schedule) -> bool:
+    """Return whether the wall clock decides about a job. The next start plans a persistent timer by the wall clock."""
+    return not isinstance(schedule, Interval) or job.timer is not None
