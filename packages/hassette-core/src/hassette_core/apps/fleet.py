@@ -2,9 +2,11 @@
 
 import asyncio
 import contextvars
+import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from hassette_core.apps.app import AnyApp
 from hassette_core.apps.app_calls import AppProblem
@@ -28,18 +30,25 @@ class AppFleet:
 
     Attributes:
         started: Set once every app is running, has failed to start, or waits for a failed app.
+        outdated: Set when an instance has started and `stale` contains instances that depend on it.
     """
 
     def __init__(
         self, environment: AppEnvironment, objects: dict[str, dict[str, AnyApp[Any]]], first_retry_s: float
     ) -> None:
         self.started = asyncio.Event()
+        self.outdated = asyncio.Event()
         self._environment = environment
         self._objects = objects
         self._first_retry_s = first_retry_s
         self._instances: list[AppInstance] = []
         self._not_loaded: dict[tuple[str, str], AppStatus] = {}
         self._starts: dict[AppInstance, asyncio.Task[Any]] = {}
+        # Each start of an instance has a number. With the numbers of its dependencies, the fleet finds apps that may
+        # still use an object that has been replaced.
+        self._started_number = itertools.count(1)
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._dependencies: WeakKeyDictionary[AppInstance, list[tuple[str, str, int]]] = WeakKeyDictionary()
         # A task that starts an app must not have the context of the handler that has requested it.
         self._context = contextvars.copy_context()
         self._changed = asyncio.Event()
@@ -48,12 +57,13 @@ class AppFleet:
     @property
     def statuses(self) -> list[AppStatus]:
         """The status of each instance. Apps that could not be loaded come last."""
-        return [*(instance.status for instance in self._instances), *self._not_loaded.values()]
+        return [*(instance.status for instance in tuple(self._instances)), *tuple(self._not_loaded.values())]
 
     def open(self) -> None:
         """Forget all instances, and accept new ones."""
         self._instances.clear()
         self._not_loaded.clear()
+        self._numbers.clear()
         self.started.clear()
         self._open = True
 
@@ -73,9 +83,14 @@ class AppFleet:
         if known is None or known.detail != problem.text:
             self._report_failure(status, problem)
 
-    def forget_failures(self, app_key: str) -> None:
-        """Forget the failures to load an app, because it is loaded again or no longer configured."""
-        for key in [key for key in self._not_loaded if key[0] == app_key]:
+    def forget_failures(self, app_key: str, keep: Collection[str] = ()) -> None:
+        """Forget the failures to load an app, because it is loaded again or no longer configured.
+
+        Args:
+            app_key: The key of the app.
+            keep: Names of instances whose failures remain; an empty name for the whole app.
+        """
+        for key in [key for key in self._not_loaded if key[0] == app_key and key[1] not in keep]:
             del self._not_loaded[key]
 
     def instances_of(self, app_key: str) -> dict[str, AppInstance]:
@@ -105,43 +120,57 @@ class AppFleet:
         while self._open and not self._is_settled(instance):
             await self._changed.wait()
 
-    async def replace(self, old: AppInstance, new: AppInstance, grace_s: float, timeout_s: float) -> AppProblem | None:
-        """Replace a running instance by its newer version. If that cannot start, the older version runs again.
+    async def switch(self, old: AppInstance, new: AppInstance, grace_s: float, timeout_s: float) -> AppProblem | None:
+        """Stop a version of an instance, and start another one in its place. Return the problem if that cannot start.
+
+        After a problem, no version runs: call `switch` with another version, or `retry`. Until then, other apps get the
+        object of the stopped version.
 
         Args:
-            old: The older version.
-            new: The newer version.
+            old: The version to stop.
+            new: The version to start.
             grace_s: Time limit of runs in progress, in seconds.
             timeout_s: Time limit of ``on_shutdown``, in seconds.
-
-        Returns:
-            The problem of the newer version; None if it runs.
         """
-        problem = await new.replace(old, grace_s, timeout_s)
-        running = old if problem is not None else new
+        await self._cancel_starts([old])
+        problem = await new.take_over(old, grace_s, timeout_s)
+        self._instances[self._instances.index(old)] = new
         if problem is None:
-            self._instances[self._instances.index(old)] = new
-        if running.app is not None:
-            self._objects.setdefault(running.loaded.app_key, {})[running.loaded.instance] = running.app
-        else:
-            # Not even the older version could start again. Try the newer one, which the next edit may have repaired.
-            self._instances[self._instances.index(old)] = new
-            self._objects.get(new.loaded.app_key, {}).pop(new.loaded.instance, None)
-            assert problem is not None  # the newer version is not running
-            new.status.status, new.status.detail = "retrying", problem.text
-            self._begin(new, problem)
+            self._add_object(new)
         self._notify()
         return problem
+
+    def retry(self, instance: AppInstance, problem: AppProblem) -> None:
+        """Start an instance again after a pause, because no version of it could start."""
+        self._remove_object(instance)
+        instance.release_events()
+        instance.status.status, instance.status.detail = "retrying", problem.text
+        self._begin(instance, problem)
+        self._notify()
+
+    def stale(self) -> list[AppInstance]:
+        """Return the running instances that started with an object of a dependency that has been replaced since."""
+        return [
+            instance
+            for instance in self._instances
+            if instance.app is not None
+            and any(
+                self._numbers.get((app_key, name), number) != number
+                for app_key, name, number in self._dependencies.get(instance, ())
+            )
+        ]
 
     async def remove(self, instance: AppInstance, grace_s: float, timeout_s: float) -> None:
         """Stop an instance, and forget it."""
         await self.halt(instance, grace_s, timeout_s)
         self._instances.remove(instance)
+        self._numbers.pop((instance.loaded.app_key, instance.loaded.instance), None)
         self._notify()
 
     async def halt(self, instance: AppInstance, grace_s: float, timeout_s: float) -> None:
         """Stop an instance. Its status is then ``stopped``."""
         await self._cancel_starts([instance])
+        instance.forget_unfinished()
         if instance.app is not None:
             detail = await instance.retire(grace_s, timeout_s)
             self._stopped(instance, detail)
@@ -166,7 +195,7 @@ class AppFleet:
         self._notify()
 
     def _begin(self, instance: AppInstance, problem: AppProblem | None = None) -> None:
-        """Start an instance in a task, which repeats failed starts. With a problem, begin with a pause."""
+        """Start an instance in a task, which repeats failed starts. A problem is that of a first, failed start."""
         task = GuardedTask(
             self._start(instance, problem),
             loop=asyncio.get_running_loop(),
@@ -178,10 +207,10 @@ class AppFleet:
 
     async def _start(self, instance: AppInstance, problem: AppProblem | None = None) -> None:
         retries = Retries(self._environment.states, self._first_retry_s)
-        if problem is not None:
-            await retries.pause(problem)
-        await self._wait_for_dependencies(instance)
-        while (problem := await instance.start()) is not None:
+        if problem is None:
+            await self._wait_for_dependencies(instance)
+            problem = await instance.start()
+        while problem is not None:
             instance.status.status = "retrying"
             if retries.is_new(problem):
                 self._report_failure(instance.status, problem)
@@ -189,20 +218,22 @@ class AppFleet:
             self._notify()
             await retries.pause(problem)
             await self._wait_for_dependencies(instance)
-        assert instance.app is not None  # its start has succeeded
-        self._objects.setdefault(instance.loaded.app_key, {})[instance.loaded.instance] = instance.app
+            problem = await instance.start()
+        self._add_object(instance)
         detail = f"after {retries.failures} failed attempts" if retries.failures > 1 else ""
         self._environment.executor.report("app_started", instance.status.subject, detail)
+        if self.stale():
+            self.outdated.set()
         self._notify()
 
     async def _wait_for_dependencies(self, instance: AppInstance) -> None:
-        while waiting := self._missing(instance):
+        while waiting := self.missing(instance):
             instance.status.status = "waiting"
             instance.status.detail = f"waits for {', '.join(waiting)}"
             self._notify()
             await self._changed.wait()
 
-    def _missing(self, instance: AppInstance) -> list[str]:
+    def missing(self, instance: AppInstance) -> list[str]:
         """Return the dependencies of an instance that are not running, with their status."""
         missing: list[str] = []
         for app_key in instance.loaded.depends_on:
@@ -249,8 +280,21 @@ class AppFleet:
     async def _stop(self, instance: AppInstance, timeout_s: float) -> None:
         self._stopped(instance, await instance.stop(timeout_s))
 
-    def _stopped(self, instance: AppInstance, detail: str) -> None:
+    def _add_object(self, instance: AppInstance) -> None:
+        """Let other apps get the object of an instance that has started."""
+        app, loaded = instance.app, instance.loaded
+        assert app is not None  # its start has succeeded
+        self._objects.setdefault(loaded.app_key, {})[loaded.instance] = app
+        self._numbers[loaded.app_key, loaded.instance] = next(self._started_number)
+        self._dependencies[instance] = [
+            (*key, number) for key, number in self._numbers.items() if key[0] in loaded.depends_on
+        ]
+
+    def _remove_object(self, instance: AppInstance) -> None:
         self._objects.get(instance.loaded.app_key, {}).pop(instance.loaded.instance, None)
+
+    def _stopped(self, instance: AppInstance, detail: str) -> None:
+        self._remove_object(instance)
         self._environment.executor.report("app_stopped", instance.status.subject, detail)
 
     def _report_failure(self, status: AppStatus, problem: AppProblem) -> None:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hassette_core.api import Api
 from hassette_core.apps.app import AnyApp, App
@@ -18,11 +18,13 @@ from hassette_core.apps.status import AppStatus
 from hassette_core.apps.storage_writer import StorageWriter
 from hassette_core.apps.sync_app import SyncApp
 from hassette_core.bus import AppBus, BusService
+from hassette_core.bus.gates import HeldDelivery
 from hassette_core.containment import Actor, GuardedTask, set_rehearsal, subject_of
 from hassette_core.handlers import Handler, check_hook
 from hassette_core.home import HomeRegistry
 from hassette_core.moments import AppTime
 from hassette_core.scheduler import AppScheduler, SchedulerService
+from hassette_core.scheduler.carried_jobs import SuspendedJob
 from hassette_core.states import States
 from hassette_executor import CommandExecutor, LoopCalls, ThreadPool
 
@@ -60,6 +62,20 @@ class AppEnvironment:
     start_timeout_s: float
 
 
+class _UnfinishedWork(NamedTuple):
+    """The work of a stopped version that the next version continues.
+
+    Attributes:
+        app: The object of the stopped version.
+        held: The events that its listeners held, with the keys of the listeners.
+        jobs: The jobs with a planned run.
+    """
+
+    app: AnyApp[Any]
+    held: list[tuple[tuple[str, str, str, str], HeldDelivery]]
+    jobs: list[SuspendedJob]
+
+
 class AppInstance:
     """One instance of an app.
 
@@ -81,7 +97,13 @@ class AppInstance:
         self._environment = environment
         # The hooks of an `App` run on the event loop.
         self._threads = environment.threads if issubclass(loaded.app_class, SyncApp) else None
+        self._unfinished: _UnfinishedWork | None = None
         self._context: AppContext | None = None  # kept here, because code of the app may replace `app.bus`
+
+    @property
+    def in_service(self) -> bool:
+        """Whether this version runs, or will run again because a newer version could not start."""
+        return self.app is not None or self._unfinished is not None
 
     async def start(self) -> AppProblem | None:
         """Create the object, and call its ``on_initialize``. Return the problem if this fails.
@@ -131,6 +153,7 @@ class AppInstance:
                     context.scheduler.restore(created[0])
                     self.app = created[0]
                     self.status.status = "running"
+                    self._continue(created[0])
                     return None
         except asyncio.CancelledError:
             self._unregister()
@@ -159,45 +182,61 @@ class AppInstance:
         await cancel_tasks_of(self._actor)
         return detail
 
-    async def replace(self, old: "AppInstance", grace_s: float, timeout_s: float) -> AppProblem | None:
-        """Stop the older version of this instance and start this one. Return the problem if that fails.
+    async def take_over(self, old: "AppInstance", grace_s: float, timeout_s: float) -> AppProblem | None:
+        """Stop another version of this instance and start this one. Return the problem if that fails.
 
-        Then the older version runs again, as a new object of its class. No event is lost: the events that arrive
-        meanwhile are passed to the listeners of the version that runs afterwards.
+        No event is lost: the events that arrive meanwhile are passed to the listeners of the version that runs
+        afterwards. After a failure, another version must take over, or `release_events` must be called.
 
         Args:
-            old: The running older version.
+            old: The other version.
             grace_s: As in `retire`.
             timeout_s: As in `retire`.
         """
-        bus, scheduler = self._environment.bus, self._environment.scheduler
-        app = old.app
+        self._unfinished = await old._hand_over(grace_s, timeout_s)
+        return await self.start()
+
+    async def _hand_over(self, grace_s: float, timeout_s: float) -> "_UnfinishedWork | None":
+        """Stop this version if it is running. Return the work that the next version continues."""
+        bus, scheduler, app = self._environment.bus, self._environment.scheduler, self.app
+        if app is None:
+            unfinished, self._unfinished = self._unfinished, None
+            return unfinished
         bus.keep_events(*self._actor)
+        held = [
+            (listener.registration.key, event)
+            for listener in bus.roster.entries_of(*self._actor)
+            for event in listener.take_held()
+        ]
+        scheduler.take_plans(*self._actor)
+        await self._drain(grace_s)
+        # Again, because the last runs may have set timers, or cancelled some.
+        jobs = scheduler.take_plans(*self._actor)
+        await self._end(timeout_s)
+        return _UnfinishedWork(app, held, jobs)
+
+    def _continue(self, app: AnyApp[Any]) -> None:
+        """Continue the work of the previous version."""
+        bus, unfinished = self._environment.bus, self._unfinished
+        self._unfinished = None
         try:
-            held = [
-                (listener.registration.key, event)
-                for listener in bus.roster.entries_of(*self._actor)
-                for event in listener.take_held()
-            ]
-            scheduler.take_plans(*self._actor)
-            await old._drain(grace_s)
-            # Again, because the last runs may have set timers, or cancelled some.
-            jobs = scheduler.take_plans(*self._actor)
-            await old._end(timeout_s)
-            problem = await self.start()
-            runs = self
-            if problem is not None:
-                runs = old
-                if (again := await old.start()) is not None:
-                    return AppProblem(f"{problem.text}; and the previous version: {again.text}", problem.cause)
-            listeners = {listener.registration.key: listener for listener in bus.roster.entries_of(*self._actor)}
-            for key, event in held:
-                if key in listeners:
-                    listeners[key].give_held(event)
-            scheduler.carry_over(jobs, lambda handler: _method_of(runs.app, handler, app))
-            return problem
+            if unfinished is not None:
+                listeners = {listener.registration.key: listener for listener in bus.roster.entries_of(*self._actor)}
+                for key, event in unfinished.held:
+                    if key in listeners:
+                        listeners[key].give_held(event)
+                old = unfinished.app
+                self._environment.scheduler.carry_over(unfinished.jobs, lambda handler: _method_of(app, handler, old))
         finally:
-            bus.pass_kept_events(*self._actor)
+            self.release_events()
+
+    def release_events(self) -> None:
+        """Pass on the events that arrived during a replacement. Without a running version, they are dropped."""
+        self._environment.bus.pass_kept_events(*self._actor)
+
+    def forget_unfinished(self) -> None:
+        """Forget the work of the previous version, because the instance stops."""
+        self._unfinished = None
 
     async def stop(self, timeout_s: float) -> str:
         """End listeners and jobs, and call ``on_shutdown``. Return the problem of ``on_shutdown``, or an empty text.

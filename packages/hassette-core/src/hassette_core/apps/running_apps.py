@@ -16,8 +16,8 @@ AppT = TypeVar("AppT", bound="AnyApp[Any]")
 class RunningApps:
     """The running apps, by app key: ``self.apps``. It can be used in threads.
 
-    Call `get` where you need the other app, and do not keep the object. After a reload of the other app, `get` returns
-    the new object.
+    Call `get` where you need the other app. After a reload of the other app, `get` returns the new object. Keep the
+    object only if the other app is in ``depends_on``: then your app is restarted after the reload.
 
     Example:
         With ``depends_on = ["notifier"]`` in ``[apps.alarm]``, the notifier runs before the alarm starts::

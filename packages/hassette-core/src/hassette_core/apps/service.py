@@ -12,13 +12,15 @@ from hassette_core.apps.app import AnyApp
 from hassette_core.apps.fleet import AppFleet
 from hassette_core.apps.instance import AppEnvironment, AppInstance
 from hassette_core.apps.loading import LoadedInstance, load_apps
-from hassette_core.apps.reloading import GRACE_S, Reloader
+from hassette_core.apps.reload_unit import GRACE_S
+from hassette_core.apps.reloading import Reloader
 from hassette_core.apps.retries import FIRST_PAUSE_S
 from hassette_core.apps.running_apps import RunningApps, unknown_app
 from hassette_core.apps.status import AppStatus
 from hassette_core.apps.storage_writer import StorageWriter
 from hassette_core.bus import BusService
 from hassette_core.config import AppEntry
+from hassette_core.containment import GuardedTask
 from hassette_core.errors import AppLookupError
 from hassette_core.home import HomeRegistry
 from hassette_core.lifecycle import first_set
@@ -108,9 +110,12 @@ class AppService:
         )
         self._environment = environment
         self._fleet = AppFleet(environment, objects, first_retry_s)
-        self._reloader = Reloader(self._fleet, environment, app_dir, stop_timeout_s)
+        self._reloader = Reloader(self._fleet, environment, app_dir, stop_timeout_s, ready)
         self._changing = asyncio.Lock()
         self._halted: set[str] = set()
+        self._restart: set[str] = set()
+        self._deferred = asyncio.Event()
+        self._reloads: set[asyncio.Task[None]] = set()
         self._stopped = asyncio.Event()
 
     @property
@@ -129,9 +134,12 @@ class AppService:
         The failure of an app is logged and recorded. It does not raise an exception.
         """
         self._stopped.clear()
+        self._deferred.clear()
+        self._restart.clear()
         self._threads.open()
         self._fleet.open()
         self._bus.roster.retire_ended = self._scheduler.roster.retire_ended = True
+        self._reloader.open(self._entries)
         loaded, failed = load_apps(self._entries, self._app_dir)
         for app in loaded:
             self._fleet.add(AppInstance(app, self._environment))
@@ -141,10 +149,14 @@ class AppService:
             await self._start_apps()
 
     async def serve(self) -> None:
-        """Start the apps once Home Assistant is ready, then wait for `stop`."""
+        """Start the apps once Home Assistant is ready. Then carry out reloads that had to wait for it, until `stop`."""
         if self._ready is not None and await first_set(self._stopped, self._ready) is self._ready:
             await self._start_apps()
-        await self._stopped.wait()
+        while await first_set(self._stopped, self._deferred, self._fleet.outdated) is not self._stopped:
+            if self._ready is not None and await first_set(self._stopped, self._ready) is self._stopped:
+                return
+            self._deferred.clear()
+            await self.reload_changed()
 
     async def stop(self) -> None:
         """End the listeners and jobs of every app, and call the app's ``on_shutdown``.
@@ -157,6 +169,9 @@ class AppService:
         """
         self._bus.roster.retire_ended = self._scheduler.roster.retire_ended = False
         self._stopped.set()
+        for task in self._reloads:
+            task.cancel()
+        await asyncio.gather(*self._reloads, return_exceptions=True)
         await self._fleet.stop_all(self._stop_timeout_s)
         if not await self._storages.stop(self._stop_timeout_s):
             logger.error("Storages of apps could not be written in time")
@@ -178,12 +193,15 @@ class AppService:
         """Replace the apps whose code or table has changed, one after the other.
 
         A newer version that cannot be loaded or started is logged and recorded, and the older version keeps running.
-        An app that `stop_app` has stopped stays stopped.
+        An app that `stop_app` has stopped stays stopped. While Home Assistant is not connected, all apps keep running
+        as they are, and `serve` reloads them afterwards, because most apps cannot start without it.
 
         Args:
             entries: The tables ``[apps.<key>]`` that apply from now on. None keeps the current tables.
         """
-        await self._apply(self._entries if entries is None else entries)
+        if entries is not None:
+            self._entries = entries
+        await self._apply()
 
     async def reload(self, app_key: str) -> None:
         """Restart an app with its current code and table, even if nothing has changed.
@@ -192,7 +210,8 @@ class AppService:
             AppLookupError: There is no such app.
         """
         self._check(app_key)
-        await self._apply(self._entries, restart=app_key)
+        self._restart.add(app_key)
+        await self._apply()
 
     async def stop_app(self, app_key: str) -> None:
         """Stop all instances of an app until `start_app` or a restart of the framework.
@@ -215,7 +234,8 @@ class AppService:
         self._check(app_key)
         self._halted.discard(app_key)
         if all(each.app is None for each in self._fleet.instances_of(app_key).values()):
-            await self._apply(self._entries, restart=app_key)
+            self._restart.add(app_key)
+            await self._apply()
 
     async def __aenter__(self) -> "AppService":
         await self.start()
@@ -231,15 +251,28 @@ class AppService:
             facts = {name: now[name] for name in ("running", "retrying", "waiting", "failed") if now[name]}
             logger.info("Apps started", extra=facts)
 
-    async def _apply(self, entries: Mapping[str, AppEntry], restart: str | None = None) -> None:
+    async def _apply(self) -> None:
         await first_set(self.started, self._stopped)
+        # A reload that is cancelled halfway, with its caller, would leave an app that does not run.
+        task = GuardedTask(self._reload(), loop=asyncio.get_running_loop(), name="reload apps")
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+        await asyncio.shield(task)
+
+    async def _reload(self) -> None:
         async with self._changing:
             if self._stopped.is_set():
                 return
-            old = {key: entry for key, entry in self._entries.items() if key not in self._halted}
-            new = {key: entry for key, entry in entries.items() if key not in self._halted}
-            self._entries = entries
-            await self._reloader.apply(old, new, entries, restart=() if restart is None else (restart,))
+            if self._ready is not None and not self._ready.is_set():
+                logger.info("Reload of apps waits until Home Assistant is connected")
+                self._deferred.set()
+                return
+            self._fleet.outdated.clear()
+            restart = self._restart.copy()
+            self._restart.clear()
+            await self._reloader.apply(self._entries, halted=self._halted, restart=restart)
+            if self._reloader.interrupted:
+                self._deferred.set()
 
     def _check(self, app_key: str) -> None:
         if app_key not in self._entries:

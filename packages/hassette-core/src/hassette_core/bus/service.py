@@ -145,7 +145,9 @@ class BusService(AsyncWithService):
         self.triggers.keep((app, instance))
 
     def pass_kept_events(self, app: str, instance: str) -> None:
-        """Pass the kept events to the listeners that the app instance has now, in order."""
+        """Pass the kept events, if there are any, to the listeners that the app instance has now, in order."""
+        if (app, instance) not in self._kept:
+            return
         self.triggers.release((app, instance))
         kept = self._kept.pop((app, instance))
         kept.log_dropped(app, instance)
