@@ -89,7 +89,7 @@ async def test_lag_of_a_blocked_event_loop_is_measured_and_forgotten_at_the_next
     time.sleep(1)  # noqa: ASYNC251  the event loop must be blocked
     await eventually(lambda: lag.worst_s)
     lag.stop()
-    assert lag.worst_s >= 0.45, "a timer of half a second was due after half of the time"
+    assert lag.worst_s >= 0.45, "the first check was due after half of the time"
     lag.start()
     assert lag.worst_s == 0
     lag.stop()

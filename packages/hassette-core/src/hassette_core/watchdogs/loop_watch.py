@@ -4,7 +4,6 @@ import asyncio
 import contextvars
 import linecache
 import logging
-import selectors
 import sys
 import sysconfig
 import threading
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 
 from hassette_core.containment import ACTOR, Actor, GuardedTask, subject_of
 from hassette_core.lifecycle import AsyncWithService
-from hassette_core.watchdogs.loop_lag import INTERVAL_S, LoopLag
+from hassette_core.watchdogs.loop_lag import INTERVAL_S, Delay, LoopLag, waits_for_events
 from hassette_executor import CommandExecutor, Execution, execution_in
 
 logger = logging.getLogger(__name__)
@@ -28,7 +27,6 @@ MAX_FRAMES = 8
 """At most this many frames of the blocking code are reported."""
 _OURS = ("hassette_core", "hassette_executor")
 _LIBRARIES = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
-_IDLE = {selectors.__file__}
 
 
 class Block(NamedTuple):
@@ -70,9 +68,9 @@ class Block(NamedTuple):
 class LoopWatch(AsyncWithService):
     """Service that reports code that blocks the event loop. While one app blocks the loop, no app runs.
 
-    The service has a thread. If a timer of the event loop is late, the thread reads the stack of the loop's thread, and
-    finds the app and the run in the context of the running code. It logs a warning at once, and adds a line to the run.
-    When the loop runs again, it records the event ``loop_blocked`` with the duration, and each run that had to wait
+    If the event loop does not answer the thread of `LoopLag`, the thread reads the stack of the loop's thread. It finds
+    the app and the run in the context of the running code, logs a warning at once, and adds a line to the run. When the
+    loop runs again, the service records the event ``loop_blocked`` with the duration, and each run that had to wait
     gets a line.
 
     Args:
@@ -82,7 +80,7 @@ class LoopWatch(AsyncWithService):
 
     Attributes:
         name: ``"loop watch"``.
-        lag: Measures the delay of the loop's timers.
+        lag: Measures the delay of the loop.
     """
 
     name = "loop watch"
@@ -90,61 +88,41 @@ class LoopWatch(AsyncWithService):
     def __init__(self, executor: CommandExecutor, *, blocked_s: float) -> None:
         self._executor = executor
         self._blocked_s = blocked_s
-        self.lag = LoopLag(self._measured)
+        self.lag = LoopLag(blocked_s, self._found, self._measured)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id = 0
-        self._ended = threading.Event()
         self._stopped = asyncio.Event()
-        self._block: Block | None = None
-        self._cpu_s = time.process_time()
+        self._found_block: tuple[float, Block] | None = None
         self._last: tuple[Block, float] | None = None
 
     async def start(self) -> None:
-        """Start the thread and the timer."""
+        """Start the thread, unless the service is disabled."""
         self._stopped.clear()
         if not self._blocked_s:
             return
-        self.lag.start()
-        self._cpu_s = time.process_time()
-        self._ended = threading.Event()
         self._loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
         self._executor.in_flight.explain_waits(self._explain)
         self._executor.in_flight.late_ns = int(SHORT_S * 1e9)
-        threading.Thread(target=self._watch, args=(self._ended,), name="hassette-loop-watch", daemon=True).start()
+        self.lag.start()
 
     async def serve(self) -> None:
         """Wait until the service is stopped."""
         await self._stopped.wait()
 
     async def stop(self) -> None:
-        """End the thread and the timer."""
-        self._ended.set()
+        """End the thread."""
         self.lag.stop()
         self._stopped.set()
 
-    def _watch(self, ended: threading.Event) -> None:
-        pause_s = self._blocked_s
-        seen_due_s: float | None = None
-        while not ended.wait(pause_s):
-            due_s, now_s = self.lag.due_s, time.monotonic()
-            pause_s = self._blocked_s
-            if due_s is None:
-                continue
-            if now_s - due_s < self._blocked_s:
-                pause_s = max(0.02, due_s + self._blocked_s - now_s)
-            elif due_s != seen_due_s:
-                seen_due_s = due_s
-                self._found(due_s)
-
-    def _found(self, due_s: float) -> None:
+    def _found(self, asked_s: float) -> None:
         """Look at the blocked loop. The thread calls this."""
         assert self._loop is not None  # the thread starts after the loop is known
         frame = sys._current_frames().get(self._thread_id)  # pyright: ignore[reportPrivateUsage]  documented
-        block = None if frame is None else _block_of(frame, self._loop, due_s)
+        block = None if frame is None else _block_of(frame, self._loop, asked_s)
         if block is None:
             return  # the loop waits for events, so the machine is slow and not the code
-        self._block = block
+        self._found_block = asked_s, block
         seconds = time.monotonic() - block.began_s
         if block.execution is not None:
             text = f"the run blocks the event loop, and all apps wait: {block.where}"
@@ -154,17 +132,16 @@ class LoopWatch(AsyncWithService):
             extra={**_facts(block), "seconds": round(seconds, 1), "where": block.where},
         )
 
-    def _measured(self, delay_s: float) -> None:
-        """Report the end of a block. The timer calls this after each measurement."""
-        block, self._block = self._block, None
-        now_s, cpu_s = time.monotonic(), time.process_time()
-        used_s, self._cpu_s = cpu_s - self._cpu_s, cpu_s
+    def _measured(self, delay: Delay) -> None:
+        """Report the end of a block. `LoopLag` calls this after each measurement."""
+        block = self._block_at(delay.asked_s)
+        now_s = time.monotonic()
         if block is None:
             # A call that does not release the interpreter lock stops the thread as well. The process then uses the CPU.
             # Otherwise the machine was busy or suspended.
-            if not self._blocked_s or delay_s < self._blocked_s or used_s < delay_s / 2:
+            if delay.seconds < self._blocked_s or delay.cpu_s < delay.seconds / 2:
                 return
-            block = Block(None, "", (), None, now_s - delay_s)
+            block = Block(None, "", (), None, delay.asked_s)
         seconds = now_s - block.began_s
         self._last = (block, now_s)
         self._executor.report(
@@ -181,13 +158,19 @@ class LoopWatch(AsyncWithService):
         assert self._loop is not None  # `start` has set it
         self._loop.call_later(AFTER_S, self._end_after, context=contextvars.Context())
 
+    def _block_at(self, asked_s: float | None) -> Block | None:
+        """Return the block that the thread has found in this measurement, if any."""
+        # The thread may have found a block while the loop answered. That block has ended and must not be used later.
+        found = self._found_block
+        return found[1] if found is not None and found[0] == asked_s else None
+
     def _end_after(self) -> None:
         self._executor.in_flight.late_ns = int(SHORT_S * 1e9)
 
     def _explain(self, execution: Execution) -> str | None:
         """Return the sentence for a run that begins after a block."""
         now_s, waited_s = time.monotonic(), (execution.started_ns - execution.command.ready_ns) / 1e9
-        if (block := self._block) is not None:  # the block has just ended, and is not reported yet
+        if (block := self._block_at(self.lag.unanswered_s)) is not None:  # it has just ended, and is not reported yet
             seconds = now_s - block.began_s
         elif self._last is not None and now_s - self._last[1] <= max(AFTER_S, waited_s):
             block, ended_s = self._last
@@ -218,17 +201,17 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-def _block_of(frame: FrameType, loop: asyncio.AbstractEventLoop, due_s: float) -> Block | None:
+def _block_of(frame: FrameType, loop: asyncio.AbstractEventLoop, asked_s: float) -> Block | None:
     """Return the block whose code is at this frame. None if the loop waits for events."""
-    if frame.f_code.co_filename in _IDLE:
+    if waits_for_events(frame):
         return None
     outermost_first = [*_frames(frame)][::-1]
     context = next((found for each in outermost_first if (found := _context_of(each)) is not None), None)
     actor = None if context is None else context.get(ACTOR) or None
     execution = None if context is None else execution_in(context)
-    began_s = due_s - INTERVAL_S
+    began_s = asked_s - INTERVAL_S
     if execution is not None:
-        began_s = max(began_s, min(execution.started_ns / 1e9, due_s))
+        began_s = max(began_s, min(execution.started_ns / 1e9, asked_s))
     code = _app_frames(outermost_first)
     name = actor[2] if actor is not None and len(actor) > 2 else ""
     if actor is not None and not name:
