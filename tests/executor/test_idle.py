@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from hassette_executor import (
+    Batch,
     Clock,
     CommandExecutor,
     MemorySink,
 )
 from support.loops import manual_loop
-from support.records import failing, forever, invoke, nothing
+from support.records import T0_US, failing, forever, invoke, nothing
 from support.sinks import FaultySink
 from support.waiting import eventually
 
@@ -73,6 +74,44 @@ def test_quick_run_in_a_quiet_home_sets_one_timer_for_all_of_its_steps():
                     assert loop.count_timers() == 0
 
         loop.run_until_complete(scenario())
+
+
+def executions_at(times_s: list[float]) -> list[tuple[float, int]]:
+    """Execute runs at these times. Return when batches were written, and how many runs each of them has."""
+    written: list[tuple[float, int]] = []
+    with manual_loop() as loop:
+
+        class Timed(MemorySink):
+            async def write(self, batch: Batch) -> None:
+                written.append((round(loop.time() - began, 3), batch.run_count))
+
+        async def scenario() -> None:
+            clock = Clock(wall_ns=lambda: T0_US * 1000 + loop.monotonic_ns(), monotonic_ns=loop.monotonic_ns)
+            async with CommandExecutor(Timed(), clock=clock) as executor:
+                nonlocal began
+                began = loop.time()
+                for time_s in times_s:
+                    await asyncio.sleep(began + time_s - loop.time())
+                    await executor.execute(invoke(nothing))
+                await asyncio.sleep(1)
+
+        began = 0.0
+        loop.run_until_complete(scenario())
+    return written
+
+
+def test_last_run_of_the_flush_interval_starts_the_write_without_a_separate_wake_up():
+    assert executions_at([0, 0.2, 0.4, 0.6, 0.8, 1]) == [(0.4, 3), (1, 3)]
+    assert executions_at([0, 0.3, 0.5, 0.8]) == [(0.3, 2), (0.8, 2)]
+
+
+def test_run_before_others_of_the_same_interval_does_not_start_the_write():
+    assert executions_at([0.05 * number for number in range(8)]) == [(0.5, 8)]
+    assert executions_at([0, 0.2, 0.29]) == [(0.5, 3)]
+
+
+def test_run_after_the_flush_interval_begins_a_new_one():
+    assert executions_at([0, 0.6]) == [(0.5, 1), (1.1, 1)]
 
 
 def test_new_subscriber_does_not_wait_for_the_flush_interval():

@@ -239,7 +239,7 @@ class CommandExecutor:
         )
         buffer = self._buffer
         buffer.append(record)
-        if len(buffer) >= self._dispatcher.notify_at:
+        if len(buffer) >= self._dispatcher.notify_at or started_ns >= self._dispatcher.notify_from_ns:
             self._dispatcher.record_added()
         return record
 
@@ -269,7 +269,7 @@ class CommandExecutor:
         self._buffer.append(record)
         if failure is not None or effects is not None:
             self._dispatcher.with_details.append(record)
-        if len(self._buffer) >= self._dispatcher.notify_at:
+        if len(self._buffer) >= self._dispatcher.notify_at or now_ns >= self._dispatcher.notify_from_ns:
             self._dispatcher.record_added()
         if failure is not None:
             self.hooks.observer.run_failed(record)

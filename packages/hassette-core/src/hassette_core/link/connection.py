@@ -40,8 +40,7 @@ OPEN_TIMEOUT_S = 15.0
 COMMAND_TIMEOUT_S = 30.0
 """Default limit for the answer to a command."""
 SLICE_S = 0.005
-"""The reader lets other tasks run after this time. While messages wait, reading them would otherwise never end, and the
-handlers could not start."""
+"""The reader lets other tasks run after this time. Otherwise, handlers could not start while messages wait."""
 
 
 class RestAnswer(NamedTuple):
@@ -296,7 +295,7 @@ class Connection:
     async def _read(self, channel: Channel) -> ConnectionEnd:
         """Read messages until the connection ends, and return the cause."""
         loop = asyncio.get_running_loop()
-        slice_ends = loop.time() + SLICE_S
+        slice_ends = read_s = loop.time()
         count = 0
         try:
             while True:
@@ -305,6 +304,8 @@ class Connection:
                     # The proxy of the Supervisor accepts the token before it is connected to Home Assistant.
                     return received if count else received.right_after_authentication()
                 count += 1
+                if (now_s := loop.time()) - read_s > SLICE_S / 10:  # it has waited, and other tasks have run
+                    slice_ends = now_s + SLICE_S
                 for message in parse_frame(received, self._monotonic_ns()):
                     if type(message) is ReceivedChange:
                         if not self._subscriptions.receive_change(message):
@@ -314,7 +315,7 @@ class Connection:
                     else:
                         self._receive(cast("Message", message))
                 # receive() does not wait while messages are waiting.
-                if loop.time() >= slice_ends:
+                if (read_s := loop.time()) >= slice_ends:
                     await asyncio.sleep(0)
                     slice_ends = loop.time() + SLICE_S
         except UnreadableMessageError as error:

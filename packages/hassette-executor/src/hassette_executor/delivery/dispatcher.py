@@ -19,6 +19,7 @@ from hassette_executor.delivery.write_queue import WriteQueue
 from hassette_executor.records.runs import Record, RunningExecution
 from hassette_executor.records.sizes import total_size
 from hassette_executor.running.effects import LateEffects
+from hassette_executor.running.execution import NEVER_NS
 from hassette_executor.running.threads import MakeThreads, ThreadPool
 from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
@@ -57,7 +58,8 @@ class RecordDispatcher:
 
     A timer starts with the first record in the buffer. No timer runs while the buffer is empty. While the feed has no
     subscriber, the records stay in the buffer for the whole flush interval, and are then written at once. So a quiet
-    home wakes up once for both steps.
+    home wakes up once for both steps. If no further record is expected before the end of the interval, the last record
+    starts both steps, and the timer does not wake up the event loop at all.
 
     Args:
         sinks: Receivers of the records. Each sink has a separate write queue.
@@ -72,6 +74,7 @@ class RecordDispatcher:
         with_details: The records in the buffer with a failure or effects. They are collected when they are made, so
             that no later step has to search for them.
         notify_at: If the buffer has at least this length after a record was added, the executor calls `record_added`.
+        notify_from_ns: It also does so for each record of a run that begins at this monotonic time or later.
         feed: The live feed.
     """
 
@@ -88,11 +91,14 @@ class RecordDispatcher:
         self.buffer: deque[Record] = deque()
         self.with_details: list[Record] = []
         self.notify_at = 1
+        self.notify_from_ns = NEVER_NS
         self.feed = Feed(settings.feed_records, settings.max_bytes // 4, before_subscribe=self._publish_waiting)
         self._settings = settings
         self._late = late
         self._last_id_s = limits.last_id_s
         self._wall_ns = clock.wall_ns
+        self._monotonic_ns = clock.monotonic_ns
+        self._due_ns = NEVER_NS
         self._sinks = sinks
         self._queues = [WriteQueue(sink, settings, limits, clock) for sink in sinks]
         self._writers: list[asyncio.Task[None]] = []
@@ -211,15 +217,31 @@ class RecordDispatcher:
         )
 
     def record_added(self) -> None:
-        """Set the timer after the first record in the buffer; dispatch a full batch at once."""
+        """Set the timer after the first record in the buffer; dispatch a full batch, or the last record, at once."""
         if self._timer is not None:
-            self.dispatch()
+            if len(self.buffer) >= self.notify_at:
+                self.dispatch()
+            elif self._expects_no_record():
+                self._timer.cancel()
+                Context().run(self._tick_and_flush)
             return
         interval_s = self._settings.flush_interval_s
         delay_s = min(DISPATCH_S, interval_s / 5) if self.feed.has_subscribers else interval_s
         tick = self._tick if self.feed.has_subscribers else self._tick_and_flush
         self._timer = asyncio.get_running_loop().call_later(delay_s, tick, context=Context())
         self.notify_at = self._settings.batch_records
+        if not self.feed.has_subscribers:
+            interval_ns = int(interval_s * 1e9)
+            self._due_ns = self._monotonic_ns() + interval_ns
+            self.notify_from_ns = self._due_ns - interval_ns // 2
+
+    def _expects_no_record(self) -> bool:
+        """Return whether the next record comes after the timer, if records come at regular intervals."""
+        if len(self.buffer) < 2:
+            return False
+        before, last = self.buffer[-2], self.buffer[-1]
+        gap_us = last.started_us + last.duration_us - before.started_us - before.duration_us
+        return self._monotonic_ns() + gap_us * 1000 > self._due_ns
 
     def dispatch(self) -> None:
         """Pass the records in the buffer to the feed, the write queues and the log."""
@@ -248,6 +270,7 @@ class RecordDispatcher:
     def _tick(self) -> None:
         self._timer = None
         self.notify_at = 1
+        self.notify_from_ns = NEVER_NS
         self.dispatch()
 
     def _tick_and_flush(self) -> None:
