@@ -6,6 +6,7 @@ import heapq
 import json
 import math
 import pickle
+import re
 import stat
 import subprocess
 import sys
@@ -357,6 +358,42 @@ async def test_change_that_no_method_notes_is_stored_at_the_stop(tmp_path: Path)
     heapq.heappush(storage["heap"], 3)
     assert await writer.stop(5)
     assert StorageWriter(tmp_path, lambda *_: None).storage_of("a", "b")["heap"] == [3]
+
+
+@pytest.mark.parametrize(
+    ("added", "named"),
+    [
+        (object(), r"storage\['queue'\] must be a text, a number, .* got object; store str\(…\) of it"),
+        ((1, {2}), r"storage\['queue'\] must be .* got set; store sorted\(…\)"),
+        (float("nan"), "Out of range float values are not JSON compliant"),
+    ],
+)
+async def test_value_that_a_function_in_c_adds_stops_no_writes_of_other_apps(
+    tmp_path: Path, added: object, named: str
+) -> None:
+    reports: list[tuple[str, ...]] = []
+    writer = StorageWriter(tmp_path, lambda *report: reports.append(report), retry_s=0.01)
+    storage = writer.storage_of("bad", "one")
+    storage["queue"] = []
+    heapq.heappush(storage["queue"], added)
+    storage["count"] = 1
+    await eventually(lambda: any(re.search(named, report[2]) for report in reports))
+    writer.storage_of("other", "one")["x"] = 1
+    assert (reports[0][0], reports[0][1]) == ("storage_failed", "bad.one")
+    await eventually((tmp_path / "apps" / "other" / "one" / "storage.json").exists)
+    storage["queue"].clear()
+    assert await writer.stop(5)
+    assert StorageWriter(tmp_path, lambda *_: None).storage_of("bad", "one") == {"queue": [], "count": 1}
+
+
+async def test_tuples_that_a_function_in_c_adds_are_stored_as_lists(tmp_path: Path) -> None:
+    writer = StorageWriter(tmp_path, lambda *_: None)
+    storage = writer.storage_of("a", "b")
+    storage["queue"] = []
+    heapq.heappush(storage["queue"], (datetime(2026, 1, 1, tzinfo=UTC), "off"))
+    assert await writer.stop(5)
+    again = StorageWriter(tmp_path, lambda *_: None).storage_of("a", "b")
+    assert again["queue"] == [[datetime(2026, 1, 1, tzinfo=UTC), "off"]]
 
 
 COUNTER = """

@@ -412,3 +412,19 @@ async def test_wrong_arguments_of_a_job_are_refused(home: Home, kwargs: Any) -> 
 async def test_argument_that_the_handler_does_not_have_is_refused(home: Home) -> None:
     with pytest.raises(RegistrationError):
         home.scheduler.run_in(nothing, 1, kwargs={"light": "x"})
+
+
+async def test_jobs_that_are_due_at_one_moment_run_in_the_order_of_their_registration(home: Home) -> None:
+    seen: list[str] = []
+
+    async def note(name: str) -> None:
+        seen.append(name)
+
+    home.scheduler.run_daily(note, "12:10", name="daily", kwargs={"name": "daily"})
+    home.scheduler.run_in(note, 600, name="in", kwargs={"name": "in"})
+    home.scheduler.run_every(note, 300, name="every", kwargs={"name": "every"})
+    home.scheduler.run_cron(note, "*/10 * * * *", name="cron", kwargs={"name": "cron"})
+    home.scheduler.run_once(note, "12:10", name="once", kwargs={"name": "once"})
+    home.scheduler_service.set_place(latitude=52.5, longitude=13.4)  # the calendar jobs are planned again
+    await home.pass_time(600, step=300)
+    assert seen == ["every", "daily", "in", "every", "cron", "once"]

@@ -101,13 +101,13 @@ class AppStorage(MutableMapping[str, Any]):
             return True
         try:
             with self._changes.lock:
-                values = {key: to_json(value) for key, value in self._values.items()}
+                values = {key: _in_file(key, value) for key, value in self._values.items()}
             data = _encode(values)
             if data == self._written or not (values or self._written):
                 return True
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             replace_file(self._path, data)
-        except (OSError, ValueError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001  one thread writes the storages of all apps, so no error may end it
             self._write_failed(error)
             return False
         self._written = data
@@ -164,6 +164,13 @@ class AppStorage(MutableMapping[str, Any]):
         detail = f"{self._path} is damaged ({reason}); it is now {aside.name}, and the storage is empty"
         logger.error("Storage of an app is damaged", extra={"app": self._subject, "problem": detail})
         self._report("storage_damaged", self._subject, detail)
+
+
+def _in_file(key: str, value: object) -> Any:
+    try:
+        return to_json(value)
+    except TypeError as error:
+        raise StorageError(f"storage[{key!r}] {error}") from None
 
 
 def _encode(values: object) -> bytes:

@@ -259,8 +259,12 @@ def _is_same(old: object, new: object) -> bool:
 
 
 def to_json(value: Any) -> Any:
-    """Return a stored value in the form of the file. JSON has no times: a datetime is ``{"$datetime": "…"}``."""
-    if isinstance(value, list):
+    """Return a stored value in the form of the file. JSON has no times: a datetime is ``{"$datetime": "…"}``.
+
+    Raises:
+        TypeError: The value cannot be stored. A function in C, such as `heapq.heappush`, adds values without a check.
+    """
+    if isinstance(value, list | tuple):
         return [to_json(item) for item in cast("list[Any]", value)]
     if isinstance(value, dict):
         table = {key: to_json(item) for key, item in cast("dict[str, Any]", value).items()}
@@ -274,7 +278,9 @@ def to_json(value: Any) -> Any:
         return {"$date": value.isoformat()}
     if isinstance(value, time):
         return {"$time": value.isoformat()}
-    return value
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"must be {_EXPECTED}, got {type(value).__name__}; {_advice(value)}")
 
 
 def from_json(value: Any) -> Any:

@@ -21,6 +21,23 @@ MICROSECOND = timedelta(microseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class _TimerTime(float):
+    """The time of a timer. Timers with equal times fire in the order in which they were set.
+
+    The heap of asyncio does not keep this order.
+
+    Attributes:
+        number: The number of the timer.
+    """
+
+    number: int
+
+    def __lt__(self, other: object) -> bool:
+        if isinstance(other, _TimerTime) and float(self) == float(other):
+            return self.number < other.number
+        return float(self) < other  # type: ignore[operator]
+
+
 class IdleHandler(Protocol):
     """Decides what happens when the loop has nothing to do."""
 
@@ -54,6 +71,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now_us = START_US
         self._idle = idle
         self._other_threads = 0
+        self._timers = 0
         self.turns = Turns()
         self._threads = TurnThreads(self.turns, "to_thread")
         self._new_tasks: list[asyncio.Future[Any]] | None = None
@@ -79,6 +97,15 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             return self._idle.loop_is_idle(None)
         # At least 1 µs: otherwise a rest below `ROUNDING_NS` would keep the loop busy for ever.
         return self._idle.loop_is_idle(max(1, -(-(round(timeout_s * 1e9) - ROUNDING_NS) // 1_000)))
+
+    def call_at(  # pyright: ignore[reportIncompatibleMethodOverride]  typeshed declares it with a TypeVarTuple
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call a function at a time. Functions with equal times are called in the order of these calls."""
+        self._timers += 1
+        ordered = _TimerTime(when)
+        ordered.number = self._timers
+        return super().call_at(ordered, callback, *args, context=context)
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         """Create a task. Remember it if a thread has caused it."""
