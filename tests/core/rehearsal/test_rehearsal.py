@@ -179,15 +179,25 @@ async def road(name, call):
 def arguments(method):
     values = {"path": "/api/services/light/turn_on", "method": "POST", "target": "light.hall"}
     values |= {"entity_id": "light.hall", "domain": "light", "service": "turn_on", "command": "call_service"}
-    values |= {"entities": "light.hall"}
+    values |= {"entities": "light.hall", "handler": print, "event_type": "fuzzed", "delay": 1}
     names = inspect.signature(method).parameters.values()
     needed = [each for each in names if each.default is each.empty and each.kind in (0, 1)]
     return [values.get(each.name, "on") for each in needed]
 
 
 class Other(App[AppConfig]):
+    async def on_initialize(self):
+        self.job = self.scheduler.run_in(self.act, 3600)
+        self.listener = self.bus.on_event(self.act, "fuzzed")
+
     async def act(self):
         await self.api.turn_on("light.hall")
+
+    async def act_later(self):
+        self.scheduler.run_in(self.act, 0)
+
+    async def act_in_task(self):
+        await asyncio.create_task(self.act())
 
 
 class Fuzz(App[AppConfig]):
@@ -242,6 +252,20 @@ class Fuzz(App[AppConfig]):
 
             threading.Thread(target=work).start()
             await done.wait()
+        other = self.apps.get("other")
+        await road("other act", other.act)
+        await road("other task", other.act_in_task)
+        await road("other later", other.act_later)
+        await road("other api", lambda: other.api.turn_on("light.hall"))
+        await road("other job", other.job.run_now)
+        await road("other bus", lambda: other.bus.emit("fuzzed"))
+        await road("other event", lambda: other.api.fire_event("fuzzed"))
+        await road("other on_event", lambda: other.bus.on_event(self.act, "fuzzed"))
+        await road("other hook", lambda: other.scheduler.run_in(print, 1, on_error=self.act))
+        for owner in (other.bus, other.scheduler):
+            for name, method in inspect.getmembers(owner, inspect.ismethod):
+                if not name.startswith("_") and name != "wait_for":
+                    await road(f"other {name}", lambda: method(*arguments(method)))
         callback = asyncio.Event()
         loop.call_later(0, lambda: (asyncio.ensure_future(send()).add_done_callback(lambda task: callback.set())))
         await callback.wait()
@@ -296,6 +320,7 @@ async def test_no_public_or_private_road_of_a_rehearsing_app_changes_the_home(tm
     assert [request for request in home.requests if request[0] != "GET"] == []
     refused = {name for name, outcome in results if outcome == "RehearsalError"}
     assert refused >= {"connection", "subscribe", "send", "rest", "state", "channel", "list", "request", "class"}
+    assert refused >= {"other later", "other job", "other on_event", "other hook", "other cancel_all"}
     assert refused >= {"task", "empty context", "to_thread", "default executor", "own executor", "thread"}
 
 
@@ -312,6 +337,48 @@ async def test_no_road_to_the_socket_of_a_rehearsing_app_changes_a_listening_hom
         assert json.dumps(home.core.states, sort_keys=True, default=str) == before
     refused = {name for name, outcome in results if outcome == "RehearsalError"}
     assert refused >= {"socket", "json", "bytes", "frame", "post"}
+
+
+LEFT_BEHIND = """
+GO, ENDED, STARTED = threading.Event(), threading.Event(), []
+
+
+class Left(App[AppConfig]):
+    async def on_initialize(self):
+        if not STARTED:
+            STARTED.append(1)
+            threading.Thread(target=self.work, args=(asyncio.get_running_loop(),)).start()
+
+    async def act(self):
+        await self.api.turn_on("light.hall")
+        fields = {"domain": "switch", "service": "turn_on"}
+        await self.api._requests.link.require_connection("x").command("x", "call_service", **fields)
+
+    def work(self, loop):
+        GO.wait()
+        try:
+            asyncio.run_coroutine_threadsafe(self.act(), loop).result(5)
+        except RehearsalError:
+            pass
+        ENDED.set()
+"""
+
+
+@pytest.mark.parametrize("rehearsed_before", [True, False])
+async def test_code_that_an_older_version_has_left_behind_rehearses_or_acts_as_that_version_did(
+    tmp_path: Path, rehearsed_before: bool
+) -> None:
+    home = ScriptedHome({"light.hall": "off"})
+    app = {"class": "Left", "rehearse": rehearsed_before}
+    async with running(tmp_path, LEFT_BEHIND, home, app=app) as (hassette, _):
+        entries = hassette.config.apps
+        changed = entries["app"].model_copy(update={"rehearse": not rehearsed_before})
+        await hassette.apps.reload_changed({"app": changed})
+        module = next(each for name, each in sys.modules.items() if name.endswith("module") and hasattr(each, "ENDED"))
+        module.GO.set()
+        await eventually(module.ENDED.is_set)
+    expected = [] if rehearsed_before else ["light", "switch"]
+    assert [message["domain"] for message in home.sent("call_service")] == expected
 
 
 @pytest.mark.parametrize("value", ["yes", 1])

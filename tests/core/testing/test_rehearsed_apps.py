@@ -1,11 +1,13 @@
 """Apps that rehearse next to apps that act: handlers with the objects of the other app, and responses of services."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
 from hassette_core import App, AppConfig, RehearsalError, SyncApp
+from hassette_core.events import own_event
 from hassette_core.testing import HomeUnderTest
 
 LIGHT = "light.hall"
@@ -145,3 +147,154 @@ def test_responses_of_services_come_from_the_app_and_may_depend_on_the_call(home
     assert home.calls() == []
     home.fire("read_unknown")
     assert "rehearsal_responses has no response of this service" in (home.runs("read_unknown")[0].error or "")
+
+
+class Shop(App[AppConfig]):
+    """Computes responses with ``async def`` functions."""
+
+    async def on_initialize(self) -> None:
+        self.api.rehearsal_responses["shop.price"] = self.price
+        self.api.rehearsal_responses["shop.stock"] = lambda fields: self.price(fields)
+        self.bus.on_event(self.read, "read")
+
+    async def price(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        await asyncio.sleep(1)
+        return {"price": len(fields["item"])}
+
+    async def read(self) -> None:
+        for service in ("shop.price", "shop.stock"):
+            result = await self.api.call_service(service, return_response=True, item="milk")
+            self.logger.info("%s", result.response["price"])
+
+
+def test_response_may_come_from_an_async_function(home: HomeUnderTest) -> None:
+    home.add_app(Shop, rehearse=True)
+    home.fire("read")
+    home.advance(seconds=2)
+    (run,) = home.runs("read")
+    assert (run.error, run.logs) == (None, ("4", "4"))
+
+
+class Owner(App[AppConfig]):
+    """Acts, and has a job, a group, a listener and a storage, with methods that control them."""
+
+    async def on_initialize(self) -> None:
+        self.storage["seen"] = [1]
+        self.off = self.scheduler.run_in(self.act, 60, group="holiday")
+        self.again = self.scheduler.run_every(self.act, 3600, name="again")
+        self.listener = self.bus.on_event(self.act, "go")
+        self.bus.on_event(self.heard, "rang")
+
+    async def act(self) -> None:
+        await self.api.turn_on(LIGHT)
+
+    async def heard(self) -> None:
+        await self.api.turn_on("switch.heard")
+
+    def stop_early(self) -> None:
+        self.off.cancel()
+
+
+class Intruder(App[AppConfig]):
+    """Tries to control the parts of the owner."""
+
+    def roads(self) -> dict[str, Callable[[], object]]:
+        owner = self.apps.get("owner", Owner)
+        bus, scheduler, event = owner.bus, owner.scheduler, own_event("rang", {}, self.time.now(), 0)
+        return {
+            "job cancel": owner.off.cancel,
+            "job pause": owner.again.pause,
+            "job resume": owner.again.resume,
+            "job run_now": owner.off.run_now,
+            "group pause": scheduler.group("holiday").pause,
+            "group resume": scheduler.group("holiday").resume,
+            "group cancel": scheduler.group("holiday").cancel,
+            "jobs cancel": scheduler.jobs()[0].cancel,
+            "scheduler": scheduler.cancel_all,
+            "listener cancel": owner.listener.cancel,
+            "listener resume": owner.listener.resume,
+            "bus": bus.cancel_all,
+            "method": owner.stop_early,
+            "private job": lambda: self.scheduler._service.cancel(owner.off._job),  # pyright: ignore[reportPrivateUsage]
+            "private bus": lambda: self.bus._service.cancel_all("owner", "owner"),  # pyright: ignore[reportPrivateUsage]
+            "emit": lambda: bus.emit("rang"),
+            "dispatch": lambda: self.bus._service.dispatch(event),  # pyright: ignore[reportPrivateUsage]
+            "storage": lambda: owner.storage.update(a=1),
+            "storage in place": lambda: owner.storage["seen"].append(2),
+            "storage del": lambda: owner.storage.pop("seen"),
+        }
+
+    async def on_initialize(self) -> None:
+        self.refused: set[str] = set()
+        self.reasons: set[str] = set()
+        self.bus.on_event(self.intrude, "intrude")
+        self.bus.on_event(self.intrude_in_thread, "intrude")
+
+    async def intrude(self) -> None:
+        self.try_all(self.roads())
+
+    def intrude_in_thread(self) -> None:
+        self.try_all(self.roads())
+
+    def try_all(self, roads: Mapping[str, Callable[[], object]]) -> None:
+        for name, road in roads.items():
+            try:
+                road()
+            except RehearsalError as error:
+                self.reasons.add(str(error).partition(": ")[2])
+                self.refused.add(name)
+
+
+def test_rehearsing_app_controls_nothing_of_an_acting_app(home: HomeUnderTest) -> None:
+    home.set(LIGHT, "off")
+    home.set("switch.heard", "off")
+    home.add_app(Owner)
+    home.add_app(Intruder, rehearse=True)
+    home.fire("intrude")
+    owner, intruder = home.app(Owner), home.app(Intruder)
+    assert home.calls() == []
+    assert intruder.refused == home.run(intruder.roads).result.keys() - {"emit", "dispatch"}
+    assert intruder.reasons == {"the app intruder.intruder rehearses, and owner.owner acts"}
+    assert (owner.off.active, owner.again.paused, owner.listener.active) == (True, False, True)
+    assert dict(owner.storage) == {"seen": [1]}
+    home.fire("go")
+    home.advance(seconds=61)
+    assert len(home.calls("light.turn_on")) == 2
+
+
+@pytest.mark.parametrize(("owner", "intruder"), [(True, True), (False, False)])
+def test_apps_that_both_act_or_both_rehearse_control_each_other(
+    home: HomeUnderTest, owner: bool, intruder: bool
+) -> None:
+    home.add_app(Owner, rehearse=owner)
+    home.add_app(Intruder, rehearse=intruder)
+    home.run(home.app(Intruder).intrude())
+    assert home.app(Intruder).refused == set()
+    assert not home.app(Owner).off.active
+
+
+@pytest.mark.parametrize("rehearse", [False, True])
+def test_code_of_a_test_acts_for_an_acting_app_and_rehearses_for_a_rehearsing_app(
+    home: HomeUnderTest, rehearse: bool
+) -> None:
+    home.set(LIGHT, "off")
+    home.add_app(Porch, app_key="other", rehearse=True)
+    home.add_app(Porch, rehearse=rehearse)
+    porch = home.app(Porch)
+    home.run(porch.rang())
+    home.run(porch.rang)
+    home.run(lambda: porch.rang())
+    assert len(home.calls()) == (0 if rehearse else 3)
+
+
+def test_code_of_a_test_may_act_while_an_app_rehearses(home: HomeUnderTest) -> None:
+    home.set(LIGHT, "off")
+    home.add_app(Porch, rehearse=True)
+    home.add_app(Owner)
+
+    async def scene() -> None:
+        await home.app(Owner).act()
+
+    home.run(scene())
+    home.run(scene)
+    assert len(home.calls("light.turn_on")) == 2

@@ -1,6 +1,7 @@
 """`Attempts`: send a service call, wait for its effect, and repeat it if the effect does not follow."""
 
 import asyncio
+import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
@@ -147,7 +148,7 @@ class Attempts:
         finally:
             self._record(timing, outcome)
 
-    def rehearse(self) -> ServiceResult:
+    async def rehearse(self) -> ServiceResult:
         """Record the call without sending it, and return an answer.
 
         Raises:
@@ -166,6 +167,8 @@ class Attempts:
                 response = responses[self._service]
                 if callable(response):
                     response = response(self._message.get("service_data", {}))
+                    if inspect.isawaitable(response):
+                        response = await response
             return ServiceResult(new_context_id(), response)
         except RehearsalError as error:
             outcome = outcome._replace(error=str(error))

@@ -136,7 +136,7 @@ class ServiceApi(ApiMethods):
         attempts = Attempts(self._requests, self._cache, message)
         within_s = seconds("within", WITHIN_S if within is None else within)
         if is_rehearsing():
-            return attempts.rehearse()
+            return await attempts.rehearse()
         if expectation is None:
             return await attempts.send_once()
         return await attempts.send_until_confirmed(Confirmation(expectation, within_s, retries))

@@ -19,7 +19,7 @@ from hassette_core.apps.storage_writer import StorageWriter
 from hassette_core.apps.sync_app import SyncApp
 from hassette_core.bus import AppBus, BusService
 from hassette_core.bus.gates import HeldDelivery
-from hassette_core.containment import Actor, GuardedTask, set_rehearsal, subject_of
+from hassette_core.containment import Actor, GuardedTask, app_actor, set_rehearsal, subject_of
 from hassette_core.handlers import Handler, check_hook
 from hassette_core.home import HomeRegistry
 from hassette_core.moments import AppTime
@@ -94,6 +94,7 @@ class AppInstance:
         self.status = AppStatus(app_key=loaded.app_key, instance=loaded.instance, status="loaded")
         self.app: AnyApp[Any] | None = None
         self._actor = (loaded.app_key, loaded.instance)
+        self._version: Actor = self._actor
         self._environment = environment
         # The hooks of an `App` run on the event loop.
         self._threads = environment.threads if issubclass(loaded.app_class, SyncApp) else None
@@ -111,6 +112,8 @@ class AppInstance:
         After a failure, the instance has no listener and no job.
         """
         environment = self._environment
+        set_rehearsal(self._actor, on=self.loaded.rehearse)
+        self._version = app_actor(self._actor)
         context = self._context = AppContext(
             app_key=self.loaded.app_key,
             instance=self.loaded.instance,
@@ -142,7 +145,6 @@ class AppInstance:
         # 0: the level of [hassette]. An earlier version of the app may have set another level.
         logging.getLogger(f"hassette.apps.{'.'.join(self._actor)}").setLevel(level.upper() if level else 0)
         self.status.status, self.status.detail = "starting", ""
-        set_rehearsal(self._actor, on=self.loaded.rehearse)
         method = "__init__"
         try:
             problem = await self._call(method, create, environment.start_timeout_s)
@@ -263,7 +265,7 @@ class AppInstance:
         return detail
 
     async def _call(self, name: str, call: Callable[[], Awaitable[None] | None], timeout_s: float) -> AppProblem | None:
-        return await call_app(self._actor, name, call, timeout_s, threads=self._threads)
+        return await call_app(self._version, name, call, timeout_s, threads=self._threads)
 
     def _unregister(self) -> None:
         if self._context is not None:

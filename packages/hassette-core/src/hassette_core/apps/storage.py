@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from hassette_core.apps.stored_values import Changes, StoredDict, from_json, to_json
-from hassette_core.containment import RecordEvent
+from hassette_core.containment import FRAMEWORK, Actor, RecordEvent
 from hassette_core.errors import StorageError
 from hassette_core.file_writing import replace_file
 from hassette_executor import RepeatedLog
@@ -37,17 +37,26 @@ class AppStorage(MutableMapping[str, Any]):
         subject: The app instance, such as ``hall.upstairs``.
         request_write: Called after each change, in the thread of the change.
         report: Records a damaged file, and failed writes.
+        owner: The app instance, which alone may change the values while it acts and another app rehearses.
 
     Raises:
         StorageError: A value cannot be stored, or the file cannot be read. Every access may raise the latter.
     """
 
-    def __init__(self, folder: Path, subject: str, request_write: Callable[[], None], report: RecordEvent) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        subject: str,
+        request_write: Callable[[], None],
+        report: RecordEvent,
+        *,
+        owner: Actor = FRAMEWORK,
+    ) -> None:
         self._folder = folder
         self._path = folder / FILE
         self._subject = subject
         self._report = report
-        self._changes = Changes(request_write)
+        self._changes = Changes(request_write, owner)
         self._values: StoredDict | None = None
         self._written = b""
         self._failure = ""

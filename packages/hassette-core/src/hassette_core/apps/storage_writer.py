@@ -45,7 +45,9 @@ class StorageWriter:
         key = (app_key, instance)
         if key not in self._storages:
             folder = app_folder(self._data_dir, app_key, instance)
-            self._storages[key] = AppStorage(folder, f"{app_key}.{instance}", lambda: self._request(key), self._report)
+            self._storages[key] = AppStorage(
+                folder, f"{app_key}.{instance}", lambda: self._request(key), self._report, owner=key
+            )
         return self._storages[key]
 
     async def stop(self, timeout_s: float) -> bool:

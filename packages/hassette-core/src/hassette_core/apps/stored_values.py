@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from threading import RLock
 from typing import Any, SupportsIndex, cast
 
+from hassette_core.containment import Actor, check_may_control
 from hassette_core.errors import StorageError
 
 _TIMES = (datetime, date, time, timedelta)
@@ -19,14 +20,25 @@ class Changes:
 
     Args:
         changed: Called after each change.
+        owner: The app instance.
 
     Attributes:
         lock: Held during each change, because handlers may run in threads.
     """
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(self, changed: Callable[[], None], owner: Actor) -> None:
         self.lock = RLock()
         self._changed = changed
+        self._owner = owner
+
+    def change(self) -> RLock:
+        """Return the lock for a change.
+
+        Raises:
+            RehearsalError: The code that runs belongs to another app, which rehearses, and the owner acts.
+        """
+        check_may_control(self._owner, "change the storage")
+        return self.lock
 
     def note(self) -> None:
         """Report a change."""
@@ -115,17 +127,17 @@ class StoredList(list[Any]):
         return stored(value, f"{self._where}[…]", self._changes, self._depth + 1)
 
     def append(self, value: object, /) -> None:
-        with self._changes.lock:
+        with self._changes.change():
             super().append(self._stored(value))
             self._changes.note()
 
     def insert(self, index: SupportsIndex, value: object, /) -> None:
-        with self._changes.lock:
+        with self._changes.change():
             super().insert(index, self._stored(value))
             self._changes.note()
 
     def extend(self, values: Iterable[object], /) -> None:
-        with self._changes.lock:
+        with self._changes.change():
             self.fill(list(values))
             self._changes.note()
 
@@ -134,12 +146,12 @@ class StoredList(list[Any]):
         return self
 
     def __imul__(self, count: SupportsIndex, /) -> "StoredList":
-        with self._changes.lock:
+        with self._changes.change():
             self[:] = list(self) * int(count)
         return self
 
     def __setitem__(self, index: Any, value: Any, /) -> None:
-        with self._changes.lock:
+        with self._changes.change():
             if type(index) is slice:
                 super().__setitem__(index, [self._stored(each) for each in value])
             elif not _is_same(cast("object", self[index]), value):
@@ -147,33 +159,33 @@ class StoredList(list[Any]):
             self._changes.note()
 
     def __delitem__(self, index: SupportsIndex | slice, /) -> None:
-        with self._changes.lock:
+        with self._changes.change():
             super().__delitem__(index)
             self._changes.note()
 
     def pop(self, index: SupportsIndex = -1, /) -> Any:
-        with self._changes.lock:
+        with self._changes.change():
             value = super().pop(index)
             self._changes.note()
             return value
 
     def remove(self, value: Any, /) -> None:
-        with self._changes.lock:
+        with self._changes.change():
             super().remove(value)
             self._changes.note()
 
     def clear(self) -> None:
-        with self._changes.lock:
+        with self._changes.change():
             super().clear()
             self._changes.note()
 
     def sort(self, **options: Any) -> None:
-        with self._changes.lock:
+        with self._changes.change():
             super().sort(**options)
             self._changes.note()
 
     def reverse(self) -> None:
-        with self._changes.lock:
+        with self._changes.change():
             super().reverse()
             self._changes.note()
 
@@ -203,35 +215,35 @@ class StoredDict(dict[str, Any]):
 
     def __setitem__(self, key: str, value: object, /) -> None:
         key = key_of(key, self._where)
-        with self._changes.lock:
+        with self._changes.change():
             if key not in self or not _is_same(self[key], value):
                 super().__setitem__(key, self._stored(key, value))
             self._changes.note()
 
     def __delitem__(self, key: str, /) -> None:
-        with self._changes.lock:
+        with self._changes.change():
             super().__delitem__(key)
             self._changes.note()
 
     def pop(self, key: str, /, *default: Any) -> Any:
-        with self._changes.lock:
+        with self._changes.change():
             value = super().pop(key, *default)
             self._changes.note()
             return value
 
     def popitem(self) -> tuple[str, Any]:
-        with self._changes.lock:
+        with self._changes.change():
             item = super().popitem()
             self._changes.note()
             return item
 
     def clear(self) -> None:
-        with self._changes.lock:
+        with self._changes.change():
             super().clear()
             self._changes.note()
 
     def update(self, values: Any = (), /, **more: Any) -> None:
-        with self._changes.lock:
+        with self._changes.change():
             self.fill(dict(values, **more))
             self._changes.note()
 
@@ -240,7 +252,7 @@ class StoredDict(dict[str, Any]):
         return self
 
     def setdefault(self, key: str, default: Any = None, /) -> Any:
-        with self._changes.lock:
+        with self._changes.change():
             if key not in self:
                 self[key] = default
             return self[key]

@@ -14,7 +14,7 @@ from hassette_core.bus.options import DEFAULT_MISSED, ListenerOptions
 from hassette_core.bus.triggers import trigger_of
 from hassette_core.clock import TimerClock
 from hassette_core.conditions import Condition, ConditionContext, as_condition
-from hassette_core.containment import ACTOR
+from hassette_core.containment import ACTOR, app_actor
 from hassette_core.entities import Entities
 from hassette_core.errors import describe_error
 from hassette_core.events import Event, State, StateChanged, current_state
@@ -134,7 +134,7 @@ class Listener:
     ) -> None:
         self.registration = registration
         self.active = True
-        self._actor = registration.key
+        self._actor = app_actor(registration.key)
         self._lane = lane
         self._plan = plan
         self._change = change

@@ -19,7 +19,7 @@ from hassette_core.bus.triggers import trigger_of
 from hassette_core.bus.waiters import Waiter, Waits
 from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.conditions import Condition, ConditionContext, as_condition
-from hassette_core.containment import is_rehearsing
+from hassette_core.containment import check_may_control, is_rehearsing
 from hassette_core.entities import parse_entities
 from hassette_core.events import Event, State, StateChanged, TriggerFired, own_event
 from hassette_core.handlers import Handler, InjectionPlan, Provides
@@ -109,18 +109,16 @@ class BusService(AsyncWithService):
             await self.roster.stop(self._grace_s)
         self._stopped.set()
 
-    def dispatch(self, event: Event, *, rehearsed: bool = False) -> None:
+    def dispatch(self, event: Event) -> None:
         """Pass an event to the listeners that match it. The link calls this on the event loop.
 
-        This method does not wait for the handlers.
-
-        Args:
-            event: The event.
-            rehearsed: Whether only listeners of apps that rehearse receive it.
+        This method does not wait for the handlers. If an app that rehearses calls it, only apps that rehearse receive
+        the event, because the others would act on it.
         """
         if not self._open:
             return
-        if self._watchers and isinstance(event, StateChanged):
+        rehearsed = is_rehearsing()
+        if self._watchers and not rehearsed and isinstance(event, StateChanged):
             for watcher in tuple(self._watchers.get(event.entity_id, ())):
                 watcher()
         listeners = self._find(event)
@@ -259,8 +257,7 @@ class BusService(AsyncWithService):
         """
         clock = self._context.clock
         event = own_event(event_type, data, clock.now(), clock.monotonic_ns())
-        rehearsed = is_rehearsing()
-        self.roster.call(lambda: self.dispatch(event, rehearsed=rehearsed))
+        self.roster.call(lambda: self.dispatch(event))
 
     def has_listeners(self, event_type: str) -> bool:
         """Return whether an event of a type has a listener."""
@@ -293,7 +290,12 @@ class BusService(AsyncWithService):
         )
 
     def cancel(self, listener: Listener) -> None:
-        """End a listener. Runs in progress continue. May be called in a thread."""
+        """End a listener. Runs in progress continue. May be called in a thread.
+
+        Raises:
+            RehearsalError: An app that rehearses calls this for a listener of an app that acts.
+        """
+        check_may_control(listener.owner, f"cancel the listener {listener.registration.name}")
         self.roster.call(listener.cancel)
 
     def pause_loop(
@@ -326,9 +328,19 @@ class BusService(AsyncWithService):
         )
 
     def resume(self, listener: Listener) -> None:
-        """End the pause of a listener that triggered itself. May be called in a thread."""
+        """End the pause of a listener that triggered itself. May be called in a thread.
+
+        Raises:
+            RehearsalError: As for `cancel`.
+        """
+        check_may_control(listener.owner, f"resume the listener {listener.registration.name}")
         self.roster.call(listener.resume)
 
     def cancel_all(self, app: str, instance: str) -> None:
-        """End all listeners of one app instance. Runs in progress continue. May be called in a thread."""
+        """End all listeners of one app instance. Runs in progress continue. May be called in a thread.
+
+        Raises:
+            RehearsalError: As for `cancel`.
+        """
+        check_may_control((app, instance), "cancel the listeners")
         self.roster.call_each(app, instance, Listener.cancel)

@@ -8,7 +8,7 @@ from hassette_core.bus.event_filter import EventFilter
 from hassette_core.bus.topics import TopicIndex
 from hassette_core.clock import Timer, TimerClock
 from hassette_core.conditions import Condition, ConditionContext
-from hassette_core.containment import ACTOR, Actor
+from hassette_core.containment import ACTOR, Actor, app_actor
 from hassette_core.errors import CoreError, WaitTimeoutError, describe_error
 from hassette_core.events import Event
 from hassette_core.handlers import describe_duration
@@ -141,7 +141,7 @@ class Waits:
     """
 
     def __init__(self, app: str, instance: str) -> None:
-        self.actor: Actor = (app, instance)
+        self.actor: Actor = app_actor((app, instance))
         self._places: dict[Waiter, tuple[TopicIndex[Any] | EntityIndex[Any], Any]] = {}
 
     def join(self, waiter: Waiter, index: TopicIndex[Any] | EntityIndex[Any], key: Any) -> None:

@@ -8,12 +8,14 @@ logging handler of an app breaks other code. `kept_signal_handlers` keeps the ha
 process.
 """
 
-from hassette_core.containment.actor import ACTOR, FRAMEWORK, Actor, acting_for, current_app, subject_of
+from hassette_core.containment.actor import ACTOR, FRAMEWORK, Actor, AppActor, acting_for, current_app, subject_of
 from hassette_core.containment.containment_log import CONTAINMENT_LOGGER, ContainmentLog, RecordEvent
 from hassette_core.containment.event_loop import run_contained
 from hassette_core.containment.log_handlers import contained_log_handlers
 from hassette_core.containment.rehearsal import (
     ContextThreads,
+    app_actor,
+    check_may_control,
     check_own_registration,
     is_rehearsing,
     may_change_the_home,
@@ -30,12 +32,15 @@ __all__ = [
     "CONTAINMENT_LOGGER",
     "FRAMEWORK",
     "Actor",
+    "AppActor",
     "ContainedTasks",
     "ContainmentLog",
     "ContextThreads",
     "GuardedTask",
     "RecordEvent",
     "acting_for",
+    "app_actor",
+    "check_may_control",
     "check_own_registration",
     "contained_log_handlers",
     "containing_tasks",

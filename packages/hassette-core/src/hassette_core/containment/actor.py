@@ -9,6 +9,20 @@ Actor = tuple[str, ...]
 
 FRAMEWORK: Actor = ()
 
+
+class AppActor(tuple[str, ...]):
+    """The actor of one version of an app instance. `hassette_core.containment.app_actor` makes it.
+
+    A run, task or thread keeps its actor. So code that an older version has left behind still rehearses, or acts, as
+    the older version did.
+
+    Attributes:
+        rehearses: Whether the version rehearses.
+    """
+
+    rehearses: bool = False
+
+
 ACTOR: ContextVar[Actor | None] = ContextVar("hassette_actor", default=None)
 """The actor whose code runs: an app instance or the framework. None for code of unknown origin, for example in
 a thread of an app.

@@ -8,7 +8,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
-from hassette_core.containment.actor import ACTOR, Actor, acting_for, current_app, subject_of
+from hassette_core.containment.actor import ACTOR, Actor, AppActor, acting_for, current_app, subject_of
 from hassette_core.errors import RehearsalError
 
 _rehearsing: set[Actor] = set()
@@ -37,12 +37,23 @@ def rehearsals() -> Generator[None]:
         _rehearsing.intersection_update(before)
 
 
+def app_actor(key: Actor) -> AppActor:
+    """Return the actor for the present version of an app instance.
+
+    Args:
+        key: App key, instance, and if known, the name of the listener or job.
+    """
+    actor = AppActor(key)
+    actor.rehearses = key[:2] in _rehearsing
+    return actor
+
+
 def is_rehearsing(actor: Actor | None = None) -> bool:
     """Return whether an app instance rehearses. Without an actor, ask about the code that runs."""
-    if not _rehearsing:
-        return False
     actor = current_app() if actor is None else actor
-    return actor is not None and actor[:2] in _rehearsing
+    if actor is None:
+        return False
+    return actor.rehearses if isinstance(actor, AppActor) else actor[:2] in _rehearsing
 
 
 def may_change_the_home() -> bool:
@@ -51,7 +62,26 @@ def may_change_the_home() -> bool:
     While an app rehearses, code of unknown origin may not. It could be code of that app, for example in a task that the
     app has created with an empty context.
     """
-    return not _rehearsing or not (ACTOR.get() is None or is_rehearsing())
+    return not _rehearsing if ACTOR.get() is None else not is_rehearsing()
+
+
+def check_may_control(owner: Actor, action: str) -> None:
+    """Check that an app that rehearses does not control a listener, a job or another part of an app that acts.
+
+    Args:
+        owner: The app instance to which the part belongs.
+        action: The requested action, such as ``cancel the job off``.
+
+    Raises:
+        RehearsalError: The code that runs belongs to another app instance, which rehearses, and the owner acts.
+    """
+    if is_rehearsing() and not is_rehearsing(owner[:2]):
+        actor = current_app()
+        assert actor is not None  # it rehearses
+        raise RehearsalError(
+            f"{action} of {subject_of(owner)}",
+            f"the app {subject_of(actor)} rehearses, and {subject_of(owner)} acts",
+        )
 
 
 def check_own_registration(owner: Actor) -> None:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Literal, NamedTuple, cast, get_args
 
-from hassette_core.containment import Actor
+from hassette_core.containment import Actor, app_actor
 from hassette_core.errors import RegistrationError
 from hassette_core.roster.overflow import Overflow
 from hassette_core.roster.owned_tasks import OwnedTasks, Task, TaskStart
@@ -81,7 +81,7 @@ class CommandRunner:
 
     def prepare(self, registration: Registration, on_end: Callable[[Task], None]) -> TaskStart:
         """Return the argument of `start` for the runs of one registration. ``on_end`` gets each task that has ended."""
-        return self._tasks.prepare(on_end, registration.key)
+        return self._tasks.prepare(on_end, app_actor(registration.key))
 
     def start(self, command: Command, how: TaskStart) -> Task:
         """Run a command in a new task."""

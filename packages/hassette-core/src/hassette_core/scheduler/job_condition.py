@@ -3,7 +3,7 @@
 import logging
 
 from hassette_core.conditions import Condition, ConditionContext
-from hassette_core.containment import ACTOR
+from hassette_core.containment import ACTOR, app_actor
 from hassette_core.errors import describe_error
 from hassette_core.roster import RunLane
 from hassette_executor import DueTrigger, JobRegistration, RepeatedLog
@@ -25,7 +25,7 @@ class JobCondition:
 
     def allows(self, registration: JobRegistration, lane: RunLane, trigger: DueTrigger) -> bool:
         """Return whether a due run may start. If the condition does not hold or raises, count the run as not run."""
-        token = ACTOR.set(registration.key)
+        token = ACTOR.set(app_actor(registration.key))
         try:
             view = self._context.view()
             holds = self._condition.holds(view)

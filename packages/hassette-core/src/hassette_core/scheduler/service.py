@@ -11,6 +11,7 @@ from typing import cast
 
 from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.conditions import Condition, ConditionContext, as_condition
+from hassette_core.containment import check_may_control
 from hassette_core.errors import describe_error
 from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
@@ -246,7 +247,9 @@ class SchedulerService(AsyncWithService):
 
         Raises:
             RegistrationError: The app instance has too many pauses.
+            RehearsalError: An app that rehearses calls this for an app that acts.
         """
+        check_may_control((app, instance), f"{'pause' if paused else 'resume'} the {kind} {name}")
         if paused:
             self._kept.check_pause(app, instance, kind, name)
 
@@ -282,11 +285,21 @@ class SchedulerService(AsyncWithService):
         self._carried.carry_over(jobs, rebind)
 
     def run_now(self, job: PlannedJob) -> None:
-        """Run a job once, now. Its schedule does not change. May be called in a thread."""
+        """Run a job once, now. Its schedule does not change. May be called in a thread.
+
+        Raises:
+            RehearsalError: As for `set_paused`.
+        """
+        check_may_control(job.registration.key, f"run the job {job.registration.name}")
         self.roster.call(partial(self._timetable.run_now, job))
 
     def cancel(self, job: PlannedJob) -> None:
-        """End a job. Runs in progress continue. May be called in a thread."""
+        """End a job. Runs in progress continue. May be called in a thread.
+
+        Raises:
+            RehearsalError: As for `set_paused`.
+        """
+        check_may_control(job.registration.key, f"cancel the job {job.registration.name}")
 
         def end() -> None:
             self._forget(job)
@@ -302,7 +315,11 @@ class SchedulerService(AsyncWithService):
             instance: The app's instance.
             group: Only the jobs of this group.
             keep_timers: Whether `restore` registers the persistent timers again at the next start of the instance.
+
+        Raises:
+            RehearsalError: As for `set_paused`.
         """
+        check_may_control((app, instance), "cancel the jobs")
 
         def end(job: PlannedJob) -> None:
             if group is not None and job.group != group:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, cast, overload
 
 from hassette_core.apps import AnyApp, load_instance
+from hassette_core.containment import FRAMEWORK, Actor, acting_for, app_actor
 from hassette_core.redaction import find_secrets
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.home.model import HomeCall
@@ -119,9 +120,15 @@ class HomeUnderTest(Findings):
                 value = home.run(app.brightness).result  # in a plain def test
         """
         self._start()
-        if asyncio.iscoroutine(work):
-            return self._do(lambda: work)
-        return self._do(cast("Callable[[], Any]", work))
+
+        def call() -> Any:
+            if asyncio.iscoroutine(work):
+                return _run_as_app(work)
+            with acting_for(_actor_of(getattr(work, "__self__", None))):
+                result = cast("Callable[[], Any]", work)()
+            return _run_as_app(result) if asyncio.iscoroutine(result) else result
+
+        return self._do(call)
 
     def restart(self) -> Done[None]:
         """Stop the framework, and start it again with all apps, as after an update."""
@@ -294,6 +301,17 @@ class HomeUnderTest(Findings):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+async def _run_as_app(work: "Coroutine[Any, Any, T]") -> T:
+    """Run a coroutine as code of the app whose method it is. Other code is code of the test, and may act."""
+    frame = getattr(work, "cr_frame", None)  # a coroutine in C has none
+    with acting_for(_actor_of(None if frame is None else frame.f_locals.get("self"))):
+        return await work
+
+
+def _actor_of(owner: object) -> Actor:
+    return app_actor((owner.app_key, owner.instance)) if isinstance(owner, AnyApp) else FRAMEWORK
 
 
 def app_key_of(app_class: type[AnyApp[Any]]) -> str:
