@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from hassette_core import Api, AppBus, AppScheduler, AppStorage, RunningApps, States
+from hassette_core import Api, App, AppBus, AppScheduler, AppStorage, RunningApps, States
+from hassette_core.apps.replacements import replacement_of
 from hassette_core.bus.options import ListenerOptions
 from hassette_core.config import AppEntry
 from hassette_core.home import HomeRegistry
 from hassette_core.moments import AppTime
 from hassette_core.scheduler.options import JobOptions
 from hassette_core.testing import HomeUnderTest
+from support import other_programs
 
 PAGES = Path(__file__).parents[3] / "docs" / "moving"
 NAMES = sorted(path.stem for path in PAGES.glob("*.md"))
@@ -66,6 +68,26 @@ def test_ported_app_passes_the_test_of_its_page(
     (tmp_path / "hassette.toml").write_text(settings, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     page_tests(page)[test](home)
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("appdaemon", other_programs.APPDAEMON),
+        ("appdaemon", other_programs.APPDAEMON_ENTITY),
+        ("appdaemon", other_programs.APPDAEMON_FILES),
+        ("hassette", other_programs.HASSETTE_060),
+    ],
+)
+def test_page_has_each_public_name_of_the_other_program(page: str, names: frozenset[str]) -> None:
+    code = " ".join(re.findall(r"`([^`\n]+)`", text_of(page)))
+    assert names - set(re.findall(r"[A-Za-z_]\w*", code)) == set()
+
+
+def test_missing_member_of_appdaemon_has_a_replacement_unless_the_page_has_none_either() -> None:
+    without = text_of("appdaemon").partition("## Without an equivalent")[2]
+    unknown = {name for name in other_programs.APPDAEMON if not hasattr(App, name) and replacement_of(name) is None}
+    assert unknown - {"time"} == {name for name in unknown if f"`{name}`" in without}
 
 
 def snippets(page: str) -> list[str]:
