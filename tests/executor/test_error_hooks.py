@@ -11,9 +11,12 @@ from hassette_executor import (
     ExecutionTimeoutError,
     ExecutorSettings,
     HassetteError,
+    HookCall,
     LifecycleEvent,
     MemorySink,
     Record,
+    current_hook_call,
+    hook_call,
 )
 from support.records import failing, invoke, listener, nothing, raising
 from support.waiting import eventually, patience
@@ -321,3 +324,32 @@ async def test_observer_receives_failed_runs_and_lifecycle_events() -> None:
         executor.report("app_failed", "hall.one")
     assert observer.failed == [record]
     assert observer.kinds[:1] == ["app_failed"]
+
+
+@pytest.mark.parametrize("runs_in", ["async", "sync"])
+async def test_hook_that_other_code_lets_fail_counts_as_failed(runs_in: str, caplog: pytest.LogCaptureFixture):
+    def fail(context: ErrorContext) -> None:
+        call = current_hook_call()
+        assert call is not None
+        assert call.fail(HassetteError("first"))
+        assert call.fail(HassetteError("second"))
+
+    async def fail_async(context: ErrorContext) -> None:
+        fail(context)
+
+    async with CommandExecutor() as executor:
+        executor.hooks.set(fail if runs_in == "sync" else fail_async)
+        await executor.execute(invoke(failing))
+        await eventually(lambda: executor.hooks.failed == 1)
+    (line,) = [line for line in caplog.records if line.message == "Error hook failed"]
+    assert vars(line)["error"] == "hassette_executor.errors.HassetteError: first"
+
+
+def test_hook_call_that_has_ended_cannot_fail():
+    assert current_hook_call() is None
+    with hook_call() as call:
+        assert current_hook_call() is call
+        call.end()
+    assert call.fail(HassetteError("too late")) is False
+    assert current_hook_call() is None
+    HookCall().end()

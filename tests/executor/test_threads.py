@@ -11,7 +11,14 @@ from contextvars import ContextVar
 
 import pytest
 
-from hassette_executor import Clock, CommandExecutor, ExecutorSettings, ExecutorStoppedError, RepeatedLog
+from hassette_executor import (
+    Clock,
+    CommandExecutor,
+    ExecutorSettings,
+    ExecutorStoppedError,
+    RepeatedLog,
+    current_execution,
+)
 from hassette_executor.running.threads import ThreadPool
 from support.records import MovableClock, forever, invoke
 from support.sinks import FaultySink
@@ -356,3 +363,36 @@ def test_thread_of_a_closed_loop_ends_quietly():
     go.set()
     thread.join(patience(20))
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("generator", [lambda: (each for each in [1]), lambda: forever_yielding()])
+async def test_plain_handler_that_returns_a_generator_has_failed(generator: object):
+    async with CommandExecutor() as executor:
+        record = await executor.execute(invoke(generator, runs_in="sync"))  # type: ignore[arg-type]
+    assert record.failure is not None
+    assert record.failure.message == (
+        "the function returned a generator, which has run nothing: write a `for` loop in place of the generator"
+    )
+
+
+async def forever_yielding():
+    while True:
+        yield
+
+
+class Tracked:
+    """A result that notes whether the run was in progress when it was deleted."""
+
+    def __init__(self, deleted: list[bool]) -> None:
+        self._deleted = deleted
+
+    def __del__(self) -> None:
+        self._deleted.append(current_execution() is not None)
+
+
+async def test_result_of_a_plain_handler_is_deleted_during_its_run():
+    deleted: list[bool] = []
+    async with CommandExecutor() as executor:
+        for _ in range(200):
+            await executor.execute(invoke(lambda: Tracked(deleted), runs_in="sync"))
+            assert deleted.pop() is True

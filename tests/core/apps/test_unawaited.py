@@ -143,7 +143,7 @@ async def test_call_that_is_dropped_after_its_run_is_logged(tmp_path: Path, capl
         assert record.status is Status.SUCCESS
         place.app().kept.clear()
         (line,) = [line for line in caplog.records if line.levelname == "ERROR"]
-        assert line.message == "Call of an app was never awaited, so it was not sent"
+        assert line.message == "Call of an app was never awaited, so it had no effect"
         assert vars(line)["app"] == "app1.app1"
 
 

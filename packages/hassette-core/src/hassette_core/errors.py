@@ -14,7 +14,8 @@ traceback, because the message explains the failure completely::
         ├── StorageError                  self.storage cannot store a value or read its file
         ├── AppExitError                  a task of an app called sys.exit(); only that task ended
         ├── MomentUnknownError            the time of a moment is unknown, such as sunset without a location
-        ├── CallNotAwaitedError           an app made a coroutine of the API and never awaited it
+        ├── CallNotAwaitedError           an app made a coroutine and never awaited it
+        ├── WrongLoopError                an app ran a coroutine of the API on another event loop
         ├── RegistrationError             a listener or job was registered with options that cannot work
         ├── RefusedError                  the simulated home rejects a command, with Home Assistant's message
         ├── NotConfirmedError             the expected effect of a service call did not follow
@@ -71,6 +72,7 @@ __all__ = [
     "UnreachableError",
     "UnreadableEventError",
     "UrlError",
+    "WrongLoopError",
     "describe_error",
     "line_in",
     "where_raised",
@@ -142,16 +144,27 @@ class AppExitError(CoreError):
 
 
 class CallNotAwaitedError(CoreError):
-    """An app called a method of the API without ``await``, so the call was not sent.
+    """An app made a coroutine and never awaited it, so its code did not run.
 
     Args:
         call: The call, such as ``self.api.call_service('light', 'turn_on')``.
+        is_request: Whether the coroutine is a request of the API. Otherwise, it is an ``async def`` of an app.
     """
+
+    def __init__(self, call: str, *, is_request: bool) -> None:
+        effect = "it was not sent" if is_request else "its code did not run"
+        blocking = "derive the app from SyncApp" if is_request else "in a SyncApp pass the coroutine to self.wait()"
+        fix = f"write await before it. A plain `def` cannot await: make it an `async def`, or {blocking}"
+        super().__init__(f"{call} was never awaited, so {effect}: {fix}")
+
+
+class WrongLoopError(CoreError):
+    """An app ran a coroutine of the API, such as ``self.api.turn_on``, on a separate event loop (``asyncio.run``)."""
 
     def __init__(self, call: str) -> None:
         super().__init__(
-            f"{call} was never awaited, so it was not sent: write await before it. A plain `def` cannot await: make it"
-            " an `async def`, or derive the app from SyncApp"
+            f"{call} works only on the event loop of Hassette, and the app ran it on another one, such as that of"
+            " asyncio.run(): make the handler an `async def` and write await, or derive the app from SyncApp"
         )
 
 

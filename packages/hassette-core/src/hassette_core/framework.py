@@ -35,6 +35,7 @@ from hassette_core.scheduler import SchedulerService
 from hassette_core.session import HomeFacts, SessionReporter, session_facts
 from hassette_core.states import Observation, StateCache
 from hassette_core.triggers import TriggerService
+from hassette_core.unawaited import unawaited_coroutines
 from hassette_core.watchdogs import CauseChains, LoopWatch, report_ignored_cancellations
 from hassette_executor import Clock, CommandExecutor, MakeThreads, RecordSink, SinkWithStopLimit, ThreadPool
 
@@ -275,6 +276,7 @@ class Hassette:
             containing_tasks(self.executor.report),
             threads_with_actors(),
             rehearsals(),
+            unawaited_coroutines(),
         ):
             self.executor.set_session_facts(**session_facts(), home_assistant_url=self.link.url)
             if self.config.hassette.time_zone:

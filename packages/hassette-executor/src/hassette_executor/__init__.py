@@ -21,6 +21,7 @@ from hassette_executor.errors import (
     DependencyError,
     ExecutionTimeoutError,
     ExecutorStoppedError,
+    GeneratorReturnedError,
     HassetteError,
     LoopCallsClosedError,
     RecordsRefusedError,
@@ -53,8 +54,9 @@ from hassette_executor.records.texts import redact_and_cut
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.error_hooks import ErrorContext, ErrorHook, ErrorHooks, ExecutionObserver
 from hassette_executor.running.execution import Execution, current_execution, execution_in, record_service_call
+from hassette_executor.running.hook_calls import HookCall, current_hook_call, hook_call
 from hassette_executor.running.loop_calls import LoopCalls
-from hassette_executor.running.threads import MakeThreads, ThreadCall, ThreadPool, current_thread_call
+from hassette_executor.running.threads import MakeThreads, ThreadCall, ThreadPool, current_thread_call, finish_call
 from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
 __all__ = [
@@ -82,8 +84,10 @@ __all__ = [
     "Feed",
     "FeedSubscription",
     "Frame",
+    "GeneratorReturnedError",
     "HandlerInvocation",
     "HassetteError",
+    "HookCall",
     "InvokeHandler",
     "JobExecution",
     "JobRegistration",
@@ -117,9 +121,12 @@ __all__ = [
     "Trigger",
     "__version__",
     "current_execution",
+    "current_hook_call",
     "current_thread_call",
     "execution_in",
+    "finish_call",
     "format_exception",
+    "hook_call",
     "record_service_call",
     "redact_and_cut",
 ]

@@ -6,6 +6,7 @@ Exception
     ├── DependencyError           the parameters of a handler could not be provided
     ├── ExecutorStoppedError      execute() before start() or after stop()
     ├── ExecutionTimeoutError     passed to an error hook when a run exceeded its deadline
+    ├── GeneratorReturnedError    a plain function returned a generator, which has run nothing
     ├── LoopCallsClosedError      a thread waits for the event loop, but its app has stopped
     ├── RecordsRefusedError       raised by a sink that stores nothing until a setting is corrected
     ├── SettingError              the value of a setting is not allowed (also a ValueError)
@@ -56,6 +57,15 @@ class ExecutionTimeoutError(HassetteError, TimeoutError):
     def __init__(self, timeout_s: float) -> None:
         super().__init__(f"did not end within its deadline of {timeout_s:g} s")
         self.timeout_s = timeout_s
+
+
+class GeneratorReturnedError(HassetteError):
+    """A plain ``def`` or a lambda returned a generator, such as ``(call(x) for x in rooms)``, so no call was made."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the function returned a generator, which has run nothing: write a `for` loop in place of the generator"
+        )
 
 
 class LoopCallsClosedError(HassetteError):

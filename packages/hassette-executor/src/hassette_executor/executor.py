@@ -4,9 +4,8 @@ docs/adr/0001 gives the reasons.
 """
 
 import asyncio
-import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from types import TracebackType
 from typing import cast
 
@@ -33,7 +32,7 @@ from hassette_executor.running.execution import (
     leave,
 )
 from hassette_executor.running.in_flight import SHORT_S, InFlight
-from hassette_executor.running.threads import MakeThreads, ThreadPool
+from hassette_executor.running.threads import MakeThreads, ThreadPool, finish_call
 from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
 logger = logging.getLogger(__name__)
@@ -287,10 +286,7 @@ class CommandExecutor:
             return execution.command.call()
 
         execution.waits_for_thread = True
-        outcome = await self._threads.run(begin)
-        if inspect.isawaitable(outcome):
-            # A sync callable may return a coroutine: a lambda may call an async function.
-            await cast("Awaitable[object]", outcome)
+        await finish_call(await self._threads.run(begin))
 
     def _judge(self, execution: Execution, raised: BaseException | None) -> tuple[Status, Failure | None, bool]:
         cancelled_too = execution.expired and execution.withdraw_expiry()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
+from hassette_core.conditions import truth_of
 from hassette_core.errors import describe_error
 from hassette_core.events import State
 from hassette_core.handlers import is_async
@@ -149,7 +150,8 @@ def _value(key: str, wanted: Any) -> tuple[Callable[[Any], object], str]:
     if callable(wanted):
         if is_async(wanted):
             raise ValueError(f"{key} must not be async, got {wanted!r}: a coroutine would always count as true")
-        return wanted, f"must satisfy {getattr(wanted, '__name__', type(wanted).__name__)}"
+        name = getattr(wanted, "__name__", type(wanted).__name__)
+        return lambda value: truth_of(name, wanted(value)), f"must satisfy {name}"
     if not _is_list(wanted):
         return partial(_equal, wanted), f"must be {wanted!r}"
     values: list[Any] = list(wanted)

@@ -2,14 +2,13 @@
 
 import asyncio
 import contextvars
-import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from hassette_core.containment import ACTOR, Actor, GuardedTask, subject_of
 from hassette_core.errors import describe_error
-from hassette_executor import ThreadPool
+from hassette_executor import ThreadPool, finish_call, hook_call
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +57,10 @@ async def call_app(
 
     async def attempt() -> None:
         try:
-            outcome = call() if threads is None else await threads.run(call)
-            if inspect.isawaitable(outcome):  # the app may have overridden the method with a plain def
-                await outcome
+            with hook_call() as hook:
+                # The app may have overridden the method with a plain `def`.
+                await finish_call(call() if threads is None else await threads.run(call))
+                hook.end()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  Code of an app may raise anything. A SystemExit that left this

@@ -307,18 +307,16 @@ class Listener:
         assert self._where is not None  # this step exists only with a condition
         token = ACTOR.set(self._actor)
         try:
-            view = self._context.conditions.view(delivery.event)
-            holds = self._where.holds(view)
-            explanation = "" if holds else self._context.redact(self._where.explain(view))
+            reason = self._where.check(self._context.conditions.view(delivery.event))
         except BaseException as error:  # noqa: BLE001  as in offer
             self.fail(error, delivery.trigger)
             return
         finally:
             ACTOR.reset(token)
-        if holds:
+        if reason is None:
             self._admit(delivery)
         else:
-            self._skip("condition", delivery, explanation)
+            self._skip("condition", delivery, self._context.redact(reason))
 
     def _skip(self, reason: str, delivery: Delivery, detail: str = "") -> None:
         self._lane.skip(reason, 1, delivery.trigger, detail)

@@ -101,7 +101,7 @@ class Waiter:
     def _accept_if_holds(self, event: Event | None) -> None:
         token = ACTOR.set(self._actor)
         try:
-            holds = self._condition is None or self._condition.holds(self._context.view(event))
+            holds = self._condition is None or self._condition.is_met(self._context.view(event))
         except BaseException as error:  # noqa: BLE001  the condition is code of the app; the wait raises it
             self.fail(error)
             return

@@ -6,7 +6,7 @@ the trigger is counted as not run, with the reason ``condition``; if it raises, 
 """
 
 from hassette_core.conditions.condition import Condition, Where, as_condition
-from hassette_core.conditions.functions import check_condition
+from hassette_core.conditions.functions import check_condition, truth_of
 from hassette_core.conditions.state_conditions import above, below, state_is
 from hassette_core.conditions.time_conditions import between, on_days, sun_is_down, sun_is_up
 from hassette_core.conditions.values import (
@@ -35,4 +35,5 @@ __all__ = [
     "state_is",
     "sun_is_down",
     "sun_is_up",
+    "truth_of",
 ]

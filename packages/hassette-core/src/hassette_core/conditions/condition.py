@@ -1,12 +1,17 @@
 """`Condition`: a rule that decides whether a trigger leads to a run, and the ways to combine conditions."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
-from hassette_core.conditions.functions import EventParameter, check_condition, event_parameter
+from hassette_core.conditions.functions import EventParameter, check_condition, event_parameter, truth_of
 from hassette_core.conditions.view import ConditionView
-from hassette_core.errors import RegistrationError
+from hassette_core.errors import RegistrationError, describe_error
+from hassette_core.handlers import check_body, is_async
+
+MAX_SHOWN_CHARACTERS = 80
+"""Maximum length of a value in a reason."""
 
 
 class Condition(ABC):
@@ -26,6 +31,31 @@ class Condition(ABC):
             self.bus.on_state_change(self.on_motion, "binary_sensor.hall", changed_to="on", where=dark)
             self.scheduler.run_daily(self.open_blinds, "07:00", where=~state_is("input_boolean.holiday", "on"))
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in ("holds", "describe", "observe", "explain"):
+            method = getattr(cls, name)
+            if is_async(method):
+                raise RegistrationError(
+                    f"{name}() of the condition {cls.__qualname__} must be a plain `def`, got an `async def`: a"
+                    " condition cannot wait"
+                )
+            check_body(f"{name}() of the condition {cls.__qualname__}", method)
+
+    def is_met(self, view: ConditionView) -> bool:
+        """Return whether the condition holds. Do not override this method, but `holds`.
+
+        Raises:
+            RegistrationError: `holds` returned a value that would always count as true, such as a coroutine.
+        """
+        return truth_of(f"holds() of the condition {type(self).__qualname__}", self.holds(view))
+
+    def check(self, view: ConditionView) -> str | None:
+        """Return None if the condition holds. Otherwise return the reason, as `explain` does."""
+        if self.is_met(view):
+            return None
+        return _text(self, "explain", self.explain(view))
 
     @abstractmethod
     def holds(self, view: ConditionView) -> bool:
@@ -105,6 +135,8 @@ class _Combined(Condition):
     def __init__(self, parts: Iterable[Condition]) -> None:
         # `a & b & c` is one list of three conditions.
         self._parts = tuple(inner for part in parts for inner in (part._parts if type(part) is type(self) else (part,)))
+        for part in self._parts:
+            _check_description(part)
 
     def describe(self) -> str:
         if not self._parts:
@@ -134,11 +166,15 @@ class AllOf(_Combined):
     conjunction = "and"
 
     def holds(self, view: ConditionView) -> bool:
-        return all(part.holds(view) for part in self._parts)
+        return all(part.is_met(view) for part in self._parts)
+
+    def check(self, view: ConditionView) -> str | None:
+        """Return the reason of the first part that does not hold. Check each part once."""
+        return next((reason for part in self._parts if (reason := part.check(view)) is not None), None)
 
     def explain(self, view: ConditionView) -> str:
         """Return the reason of the first part that does not hold."""
-        return next((part.explain(view) for part in self._parts if not part.holds(view)), self.describe())
+        return self.check(view) or self.describe()
 
 
 class AnyOf(_Combined):
@@ -147,7 +183,7 @@ class AnyOf(_Combined):
     conjunction = "or"
 
     def holds(self, view: ConditionView) -> bool:
-        return any(part.holds(view) for part in self._parts)
+        return any(part.is_met(view) for part in self._parts)
 
     def explain(self, view: ConditionView) -> str:
         """Return the reasons of all parts: ``a is on (it was off) or b is on (it was unavailable)``."""
@@ -166,9 +202,10 @@ class Not(Condition):
 
     def __init__(self, inner: Condition) -> None:
         self._inner = inner
+        _check_description(inner)
 
     def holds(self, view: ConditionView) -> bool:
-        return not self._inner.holds(view)
+        return not self._inner.is_met(view)
 
     def describe(self) -> str:
         return f"not ({self._inner.describe()})"
@@ -205,12 +242,22 @@ class Function(Condition):
         self._name = check_condition(option, function)
         self._parameter: EventParameter = event_parameter(option, function)
         self._function = function
+        self._returned: object = None
 
     def holds(self, view: ConditionView) -> bool:
-        return bool(self._function() if self._parameter == "none" else self._function(view.event))
+        self._returned = None  # the last result, if the function raises
+        result = self._function() if self._parameter == "none" else self._function(view.event)
+        met = truth_of(self._name, result)
+        self._returned = result
+        return met
 
     def describe(self) -> str:
         return f"{self._name} is true"
+
+    def observe(self, view: ConditionView) -> str:
+        # The function is not called again: it may count its calls, or take some time.
+        shown = repr(self._returned)
+        return f"it returned {shown if len(shown) <= MAX_SHOWN_CHARACTERS else f'{shown[:MAX_SHOWN_CHARACTERS]}…'}"
 
     @property
     def needs_event(self) -> bool:
@@ -230,6 +277,7 @@ def as_condition(option: str, where: object, *, has_event: bool = True) -> Condi
         RegistrationError: The value cannot work. The message contains a correction.
     """
     condition = _parse(option, where)
+    _check_description(condition)
     if condition.needs_event and not has_event:
         raise RegistrationError(
             f"{option} must be a condition, or a function without arguments, because a job has no event; got"
@@ -238,9 +286,38 @@ def as_condition(option: str, where: object, *, has_event: bool = True) -> Condi
     return condition
 
 
+def _check_description(condition: Condition) -> None:
+    """Check that a condition has a description.
+
+    Raises:
+        RegistrationError: ``describe`` raised an exception, or returned no text.
+    """
+    try:
+        text = condition.describe()
+    except Exception as error:
+        raise RegistrationError(
+            f"describe() of the condition {type(condition).__qualname__} must return a text, but it raised"
+            f" {describe_error(error)}"
+        ) from error
+    _text(condition, "describe", text)
+
+
+def _text(condition: Condition, method: str, text: object) -> str:
+    if isinstance(text, str) and text.strip():
+        return text
+    raise RegistrationError(
+        f"{method}() of the condition {type(condition).__qualname__} must return a text, such as 'the home is quiet',"
+        f" got {text!r}"
+    )
+
+
 def _parse(option: str, where: object) -> Condition:
     if isinstance(where, Condition):
         return where
+    if inspect.isclass(where) and issubclass(where, Condition):
+        raise RegistrationError(
+            f"{option} must be a condition, got the class {where.__qualname__}; write {where.__name__}(…)"
+        )
     if callable(where):
         return Function(option, where)
     if isinstance(where, Iterable) and not isinstance(where, str | bytes | Mapping):

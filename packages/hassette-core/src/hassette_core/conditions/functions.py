@@ -1,8 +1,9 @@
-"""Plain functions as conditions: check them at registration."""
+"""Plain functions as conditions: check them at registration, and check their results."""
 
+import functools
 import inspect
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, cast
 
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import check_body, is_async, name_of, signature_of
@@ -21,6 +22,11 @@ def check_condition(option: str, condition: object) -> str:
     """
     if not callable(condition):
         raise RegistrationError(f"{option} must be a function that returns True or False, got {condition!r}")
+    if inspect.isclass(condition):
+        raise RegistrationError(
+            f"{option} must be a function that returns True or False, got the class {condition.__qualname__}: a new"
+            " object would always count as true"
+        )
     check_body(option, condition)
     if is_async(condition):
         raise RegistrationError(
@@ -28,6 +34,34 @@ def check_condition(option: str, condition: object) -> str:
         )
     name = getattr(condition, "__name__", type(condition).__name__)
     return "a function" if name == "<lambda>" else f"{name}()"
+
+
+def truth_of(name: str, result: object) -> bool:
+    """Return whether the result of a function of an app counts as true.
+
+    Args:
+        name: The function, for the error message.
+        result: The result.
+
+    Raises:
+        RegistrationError: The result would always count as true: a coroutine, a generator, or a function that was not
+            called.
+    """
+    if result is None or isinstance(result, bool | str | int | float):
+        return bool(result)
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result) or isinstance(result, Coroutine):
+            cast(
+                "Coroutine[Any, Any, Any]", result
+            ).close()  # otherwise Python reports, too, that the coroutine was never awaited
+        problem = "a coroutine. It must be a plain `def` that does not wait; await the call in the handler"
+    elif inspect.isgenerator(result) or inspect.isasyncgen(result):
+        problem = "a generator. Write any(…) or all(…) around it"
+    elif inspect.isroutine(result) or inspect.isclass(result) or isinstance(result, functools.partial):
+        problem = f"the function {name_of(cast('Callable[..., object]', result))}. Write parentheses after it"
+    else:
+        return bool(result)
+    raise RegistrationError(f"{name} must return True or False, got {problem}")
 
 
 def event_parameter(option: str, function: Callable[..., object]) -> EventParameter:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
-from hassette_core.conditions.condition import Condition
+from hassette_core.conditions.condition import MAX_SHOWN_CHARACTERS, Condition
 from hassette_core.conditions.values import Expected, attribute_condition, state_condition
 from hassette_core.conditions.view import ConditionView
 from hassette_core.entities import Entities, EntityArgument, check_entity_id, parse_entities
@@ -17,7 +17,6 @@ Match = Literal["all", "any"]
 """Whether all entities or at least one entity must meet a condition."""
 NO_VALUE = frozenset({"unavailable", "unknown"})
 """States of an entity whose value is not known."""
-MAX_SHOWN_CHARACTERS = 80
 MAX_NAMED = 3
 
 Accepts = Callable[[object, ConditionView], bool]
@@ -83,6 +82,10 @@ class StateCondition(Condition):
         return f"{subject} {verb} {self._expected}{lasted}"
 
     def observe(self, view: ConditionView) -> str:
+        limits = [f"{entity_id} {_value_of_limit(view.states.get(entity_id))}" for entity_id in self._also_reads]
+        return ", ".join([self._observe_entities(view), *limits])
+
+    def _observe_entities(self, view: ConditionView) -> str:
         if self._entities.single:
             return f"it {self._found(view.states.get(self._entities.ids[0]), view)}"
         states = {entity_id: view.states.get(entity_id) for entity_id in self._entities.find(view.states)}
@@ -118,12 +121,20 @@ class StateCondition(Condition):
         value = self._value(state)
         if value is None:
             return f"has no attribute {self._attribute!r}"
-        text = str(value)
-        text = text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
+        text = _shown(value)
         if self._duration is None or not self._accepts_value(value, view):
             return f"was {text}"
         passed_s = max(0, int((view.now - self._since(state)).total_seconds()))
         return f"was {text} for {describe_duration(passed_s)}"
+
+
+def _value_of_limit(state: State | None) -> str:
+    return "does not exist" if state is None else f"was {_shown(state.state)}"
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
 
 
 def state_is(

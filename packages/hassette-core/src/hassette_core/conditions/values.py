@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-from hassette_core.conditions.functions import check_condition
+from hassette_core.conditions.functions import check_condition, truth_of
 from hassette_core.errors import RegistrationError
 
 ValueFunction = Callable[[Any], object]
@@ -114,7 +114,12 @@ def _condition(
     if expected is None:
         return None
     if callable(expected):
-        return ValueCondition(expected, check_condition(option, expected))
+        function, name = cast("ValueFunction", expected), check_condition(option, expected)
+
+        def accepts_by_function(value: object) -> bool:
+            return truth_of(name, function(value))
+
+        return ValueCondition(accepts_by_function, name)
     if isinstance(expected, str | int | float):
         given: list[Any] = [expected]
     elif isinstance(expected, Collection) and not isinstance(expected, bytes | bytearray | memoryview):

@@ -25,7 +25,7 @@ from hassette_core.containment.rehearsal import (
     why_refused,
 )
 from hassette_core.containment.signal_handlers import kept_signal_handlers
-from hassette_core.containment.task_factory import ContainedTasks, GuardedTask, containing_tasks
+from hassette_core.containment.task_factory import ContainedTasks, GuardedTask, containing_tasks, on_foreign_loop
 
 __all__ = [
     "ACTOR",
@@ -48,6 +48,7 @@ __all__ = [
     "is_rehearsing",
     "kept_signal_handlers",
     "may_change_the_home",
+    "on_foreign_loop",
     "rehearsals",
     "run_contained",
     "set_rehearsal",

@@ -18,6 +18,12 @@ EXITS = (SystemExit, KeyboardInterrupt)
 """The exceptions that asyncio raises through the event loop, so that the loop ends."""
 
 _refused_cancellations = RepeatedLog(logger)
+_contained_loops: set[asyncio.AbstractEventLoop] = set()
+
+
+def on_foreign_loop() -> bool:
+    """Return whether the code runs on an event loop of an app, such as that of ``asyncio.run`` in a thread."""
+    return bool(_contained_loops) and asyncio.get_running_loop() not in _contained_loops
 
 
 class GuardedTask(asyncio.Task[Any]):
@@ -122,10 +128,12 @@ def containing_tasks(report: RecordEvent) -> Generator[None]:
 
     loop.set_task_factory(ours)
     loop.set_exception_handler(handle_failure)
+    _contained_loops.add(loop)
     try:
         with acting_for(FRAMEWORK):
             yield
     finally:
+        _contained_loops.discard(loop)
         # If the program or an app has replaced the factory or the handler meanwhile, keep the replacement.
         if loop.get_task_factory() is ours:
             loop.set_task_factory(factory)

@@ -27,9 +27,7 @@ class JobCondition:
         """Return whether a due run may start. If the condition does not hold or raises, count the run as not run."""
         token = ACTOR.set(app_actor(registration.key))
         try:
-            view = self._context.view()
-            holds = self._condition.holds(view)
-            detail = "" if holds else self._condition.explain(view)
+            reason = self._condition.check(self._context.view())
         except BaseException as error:  # noqa: BLE001  A condition is code of the app. Its exception, even a
             # SystemExit, concerns this job only.
             lane.skip("predicate_failed", 1, trigger, describe_error(error))
@@ -42,6 +40,6 @@ class JobCondition:
             return False
         finally:
             ACTOR.reset(token)
-        if not holds:
-            lane.skip("condition", 1, trigger, detail)
-        return holds
+        if reason is not None:
+            lane.skip("condition", 1, trigger, reason)
+        return reason is None

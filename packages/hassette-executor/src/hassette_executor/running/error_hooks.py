@@ -16,7 +16,8 @@ from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.execution import enter
-from hassette_executor.running.threads import ThreadPool
+from hassette_executor.running.hook_calls import hook_call
+from hassette_executor.running.threads import ThreadPool, finish_call
 from hassette_executor.settings import ExecutorSettings
 
 logger = logging.getLogger(__name__)
@@ -171,11 +172,10 @@ class ErrorHooks:
         _in_hook.set(True)
         enter(None)  # log lines and service calls of a hook are not effects of the run, whose record is already made
         try:
-            async with asyncio.timeout(self._settings.hook_timeout_s):
-                if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004  not a test of callability
-                    await cast("Awaitable[None]", hook(context))
-                elif inspect.isawaitable(outcome := await self._threads.run(partial(hook, context))):
-                    await outcome
+            with hook_call() as call:
+                async with asyncio.timeout(self._settings.hook_timeout_s):
+                    await self._invoke(hook, context)
+                call.end()
         except BaseException as error:
             # A SystemExit that left this task would end the event loop. The hook may also raise a CancelledError: it
             # may cancel its own task, or await a cancelled task.
@@ -188,6 +188,12 @@ class ErrorHooks:
                 "Error hook failed",
                 extra={**_facts(context), "error": _describe(error, context.record.failure)},
             )
+
+    async def _invoke(self, hook: ErrorHook, context: ErrorContext) -> None:
+        if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004  not a test of callability
+            await cast("Awaitable[None]", hook(context))
+        else:
+            await finish_call(await self._threads.run(partial(hook, context)))
 
 
 def _put(hooks: dict[K, ErrorHook], key: K, hook: ErrorHook | None) -> None:

@@ -7,12 +7,13 @@ count toward the limit. Otherwise handlers that wait for effects of each other c
 
 import asyncio
 import contextvars
+import inspect
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 
-from hassette_executor.errors import ExecutorStoppedError
+from hassette_executor.errors import ExecutorStoppedError, GeneratorReturnedError
 from hassette_executor.records.failures import leave_out_frames_of
 from hassette_executor.repeated_log import RepeatedLog
 
@@ -38,9 +39,22 @@ class ThreadCall:
     Attributes:
         abandoned: Whether the caller no longer waits for the call. Then the call must not wait for the event loop.
         cancel_wait: Cancels the call's wait for the event loop; None while the call does not wait.
+        future: Completed when the call has ended. An exception of the function is its result.
+        result: The result of the function, until `take_result`.
     """
 
-    __slots__ = ("abandoned", "calls", "cancel_wait", "context", "ended", "function", "future", "loop", "started")
+    __slots__ = (
+        "abandoned",
+        "calls",
+        "cancel_wait",
+        "context",
+        "ended",
+        "function",
+        "future",
+        "loop",
+        "result",
+        "started",
+    )
 
     def __init__(
         self, function: Callable[[], object], context: contextvars.Context, calls: "deque[ThreadCall | None]"
@@ -49,11 +63,21 @@ class ThreadCall:
         self.context = context
         self.calls = calls
         self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[object] = self.loop.create_future()
+        self.future: asyncio.Future[None] = self.loop.create_future()
+        self.result: object = None
         self.started = False
         self.ended = False
         self.abandoned = False
         self.cancel_wait: Callable[[], object] | None = None
+
+    def take_result(self) -> object:
+        """Return the result, and release it.
+
+        The thread keeps the call for a moment after its end. It must not keep the result: coroutines in the result that
+        were never awaited must be deleted while the run that made them is in progress.
+        """
+        result, self.result = self.result, None
+        return result
 
 
 def current_thread_call() -> "tuple[ThreadPool, ThreadCall] | None":
@@ -121,12 +145,14 @@ class ThreadPool:
             self._calls.append(call)
             self._lock.notify()
         try:
-            return await call.future
+            await call.future
+            return call.take_result()
         except asyncio.CancelledError:
             if not call.future.cancelled():
                 raise  # the function has raised it
             if call.cancel_wait is not None and await self._interrupted(call):
-                return call.future.result()
+                call.future.result()  # raises the exception of the function, if there is one
+                return call.take_result()
             self._abandon(call)
             raise
         finally:
@@ -253,14 +279,15 @@ class ThreadPool:
             return call
 
     def _run(self, call: ThreadCall) -> None:
+        error: BaseException | None = None
         try:
-            result, error = call.context.run(call.function), None
+            call.result = call.context.run(call.function)
         except StopIteration as stopped:  # a future cannot raise a StopIteration (PEP 479)
-            result, error = None, RuntimeError(f"the call raised StopIteration({stopped.value!r})")
+            error = RuntimeError(f"the call raised StopIteration({stopped.value!r})")
         except BaseException as raised:  # noqa: BLE001  raised again in the caller, whatever it is
-            result, error = None, raised
+            error = raised
         try:
-            call.loop.call_soon_threadsafe(_settle, call, result, error)
+            call.loop.call_soon_threadsafe(_settle, call, error)
         except RuntimeError:
             # The event loop was closed while this thread was stuck, so no caller waits for the result.
             return
@@ -268,14 +295,26 @@ class ThreadPool:
             del call, error  # breaks the same reference cycle in the thread
 
 
-def _settle(call: ThreadCall, result: object, error: BaseException | None) -> None:
+def _settle(call: ThreadCall, error: BaseException | None) -> None:
     future = call.future  # read now, because `_interrupted` may have replaced it
     if future.done():
         return
     if error is None:
-        future.set_result(result)
+        future.set_result(None)
     else:
         future.set_exception(error)
+
+
+async def finish_call(outcome: object) -> None:
+    """Finish a call of a plain function: await its result, if it is awaitable. A lambda may call an async function.
+
+    Raises:
+        GeneratorReturnedError: The result is a generator.
+    """
+    if inspect.isawaitable(outcome):
+        await outcome
+    elif inspect.isgenerator(outcome) or inspect.isasyncgen(outcome):
+        raise GeneratorReturnedError
 
 
 MakeThreads = Callable[[int, str, RepeatedLog | None], ThreadPool]
