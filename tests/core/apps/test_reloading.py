@@ -114,6 +114,48 @@ async def test_broken_version_does_not_stop_the_running_one(
     await home.records(2)
 
 
+async def test_settings_that_an_app_has_changed_are_the_original_ones_at_each_start(
+    home: Home, apps: AppRunner, app_dir: AppDirectory
+) -> None:
+    text = """
+class Config(AppConfig):
+    lights: list[str]
+    extra: dict[str, list[int]]
+
+class Lamp(App[Config]):
+    async def on_initialize(self):
+        self.config.lights.append("light.b")
+        self.config.extra["deep"].append(2)
+"""
+    app_dir.write("lamp", text)
+    table = entry("lamp", "Lamp", config={"extra": {"deep": [1]}}, instances=[{"name": "x", "lights": ["light.a"]}])
+    service = await apps.start({"lamp": table})
+    for broken in (f"{text}        raise ValueError\n", text):
+        app_dir.write("lamp", broken)
+        await service.reload_changed()
+        config = service.running.get("lamp").config
+        assert (config.lights, config.extra) == (["light.a", "light.b"], {"deep": [1, 2]})
+    assert table.config == {"extra": {"deep": [1]}}
+
+
+async def test_settings_that_cannot_be_copied_are_an_error(home: Home, apps: AppRunner, app_dir: AppDirectory) -> None:
+    app_dir.write(
+        "lamp",
+        """
+import threading
+from pydantic import PrivateAttr
+
+class Config(AppConfig):
+    _lock: object = PrivateAttr(default_factory=threading.Lock)
+
+class Lamp(App[Config]): ...
+""",
+    )
+    service = await apps.start({"lamp": entry("lamp", "Lamp")})
+    (status,) = service.statuses
+    assert "the settings must be values that can be copied: TypeError" in status.detail
+
+
 @pytest.mark.parametrize("statement", ["from shared import f", "import shared", "from .shared import f"])
 async def test_change_of_a_shared_module_reloads_exactly_the_apps_that_import_it(
     home: Home, apps: AppRunner, app_dir: AppDirectory, statement: str

@@ -10,10 +10,12 @@ import re
 import stat
 import subprocess
 import sys
+import zoneinfo
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -108,6 +110,88 @@ def test_every_value_that_is_accepted_is_the_same_after_a_restart(
     assert dict(disk.again()) == values
 
 
+zones = (
+    st.none()
+    | st.timezones()
+    | st.builds(timezone, st.timedeltas(timedelta(hours=-23), timedelta(hours=23)))
+    | st.builds(timezone, st.timedeltas(timedelta(hours=-23), timedelta(hours=23)), st.text())
+    | st.just(ZoneInfo.no_cache("Europe/Vienna"))
+)
+folds = st.sampled_from([0, 1])
+times = st.builds(
+    lambda value, zone, fold: value.replace(tzinfo=zone, fold=fold), st.datetimes() | st.times(), zones, folds
+)
+
+
+def facts(value: Any) -> object:
+    """Return everything that two equal times may differ in."""
+    zone = value.tzinfo
+    return (type(value), value.isoformat(), value.fold, type(zone), str(zone), value.tzname())
+
+
+@settings(max_examples=100)
+@given(value=times)
+def test_time_keeps_its_zone_the_name_of_its_zone_and_its_fold(
+    tmp_path_factory: pytest.TempPathFactory, value: datetime | time
+) -> None:
+    disk = Disk(tmp_path_factory.mktemp("storage"))
+    disk.storage["x"] = [value]
+    assert disk.storage["x"] == disk.again()["x"]
+    assert facts(disk.storage["x"][0]) == facts(value)
+
+
+class Now(datetime):
+    """A time of a library such as freezegun."""
+
+
+class Precise(Now):
+    """A time with nanoseconds, as pandas has it."""
+
+    def replace(self, *_: Any, **__: Any) -> Any:
+        return "a time with nanoseconds"
+
+
+class Zone(tzinfo):
+    """A zone of a library such as pytz."""
+
+    def utcoffset(self, _: datetime | None) -> timedelta:
+        return timedelta(hours=1)
+
+    def __repr__(self) -> str:
+        return "<Zone>"
+
+
+ZONE_FILE = next(Path(folder, "Europe/Vienna") for folder in zoneinfo.TZPATH if Path(folder, "Europe/Vienna").exists())
+
+
+def zone_of_a_file(key: str | None) -> ZoneInfo:
+    with ZONE_FILE.open("rb") as file:
+        return ZoneInfo.from_file(file, key)
+
+
+def test_time_of_another_class_becomes_a_time_of_python_at_once(disk: Disk) -> None:
+    disk.storage["x"] = Now(2026, 3, 29, 2, 30, fold=1, tzinfo=UTC)
+    assert type(disk.storage["x"]) is datetime
+    assert facts(disk.storage["x"]) == facts(datetime(2026, 3, 29, 2, 30, fold=1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (datetime(2026, 1, 1, tzinfo=Zone()), "storage['x'] must have a time zone of zoneinfo"),
+        ([time(7, tzinfo=Zone())], "storage['x'][…] must have a time zone of zoneinfo"),
+        (datetime(2026, 1, 1, tzinfo=zone_of_a_file(None)), "must have a time zone of zoneinfo"),
+        (datetime(2026, 1, 1, tzinfo=zone_of_a_file("My/Zone")), "must have a time zone of zoneinfo"),
+        ({"a": Precise(2026, 1, 1)}, "storage['x']['a'] must be a time with microseconds"),
+    ],
+)
+def test_time_that_the_next_start_could_not_read_is_refused(disk: Disk, value: Any, message: str) -> None:
+    with pytest.raises(StorageError) as caught:
+        disk.storage["x"] = value
+    assert message in str(caught.value)
+    assert dict(disk.again()) == {}
+
+
 class Colour(enum.StrEnum):
     RED = "red"
 
@@ -173,6 +257,17 @@ def test_key_must_be_a_text(disk: Disk) -> None:
     with pytest.raises(StorageError, match="a key of storage must be a text, got 1"):
         storage[1] = 2
     assert list(storage) == []
+
+
+def test_order_after_a_failed_sort_is_stored(disk: Disk) -> None:
+    disk.storage["x"] = [3, 1, None, 2]
+    disk.again()
+    before = disk.changes
+    with pytest.raises(TypeError):
+        disk.storage["x"].sort()
+    assert disk.changes == before + 1
+    order = list(disk.storage["x"])
+    assert disk.again()["x"] == order
 
 
 LIST_CHANGES: dict[str, Callable[[list[Any]], object]] = {
@@ -287,6 +382,11 @@ def test_file_and_folder_are_only_for_the_owner_and_are_made_by_the_first_write(
         *(b'{"version": 1, "values": {"x": NaN}}', b'{"version": 1, "values": {"x": {"$datetime": "yesterday"}}}'),
         *(b'{"version": 1, "values": {"x": {"$timedelta": "no"}}}', b"[" * 100_000, b"\0" * 4096),
         b'{"version": "1", "values": {}}',
+        *(
+            b'{"version": 1, "values": {"x": {"$datetime": %b}}}' % content
+            for content in (b'{"at": "2026-01-01", "zone": "/etc"}', b'{"at": "2026-01-01", "more": 1}', b"{}", b"5")
+        ),
+        b'{"version": 1, "values": {"x": {"$time": {"at": "07:00", "name": "CET"}}}}',
     ],
 )
 def test_damaged_file_is_moved_aside_and_reported(disk: Disk, data: bytes, caplog: pytest.LogCaptureFixture) -> None:
@@ -312,11 +412,22 @@ def test_file_that_cannot_be_read_is_an_error_and_is_never_replaced(disk: Disk) 
     assert (disk.folder / "storage.json").is_dir()
 
 
-def test_file_of_a_newer_version_is_an_error_and_stays(disk: Disk) -> None:
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b'{"version": 2, "values": {"x": 1}}', "has the version 2; it needs a newer Hassette"),
+        (
+            b'{"version": 1, "values": {"x": {"$datetime": {"at": "2026-01-01T00:00:00", "zone": "Mars/Base"}}}}',
+            "contains a time in the zone 'Mars/Base', which this machine does not know",
+        ),
+    ],
+)
+def test_file_that_needs_a_newer_version_or_a_time_zone_is_an_error_and_stays(
+    disk: Disk, data: bytes, message: str
+) -> None:
     disk.folder.mkdir(parents=True)
-    data = b'{"version": 2, "values": {"x": 1}}'
     (disk.folder / "storage.json").write_bytes(data)
-    with pytest.raises(StorageError, match="has the version 2; it needs a newer Hassette"):
+    with pytest.raises(StorageError, match=message):
         disk.storage["x"] = 2
     assert (disk.folder / "storage.json").read_bytes() == data
     assert disk.reports == []

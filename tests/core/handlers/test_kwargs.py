@@ -137,3 +137,62 @@ async def test_wrong_arguments_of_a_job_are_rejected(
 ) -> None:
     with pytest.raises(RegistrationError, match=text):
         home.scheduler.run_in(getattr(lamp, handler), 1, kwargs=kwargs)
+
+
+class Taking:
+    """An object that takes any argument."""
+
+    async def __call__(self, **rest: Any) -> None: ...
+
+
+def keep(method: Any) -> Any:
+    @functools.wraps(method)
+    async def wrapper(me: Any, *args: Any, **rest: Any) -> Any:
+        return await method(me, *args, **rest)
+
+    return wrapper
+
+
+class Taker:
+    """Handlers that take any argument by name."""
+
+    async def method(self, **rest: Any) -> None: ...
+
+    async def other_name(this, **rest: Any) -> None: ...  # noqa: N805  the name of the first parameter is free
+
+    async def by_position(self, /, **rest: Any) -> None: ...
+
+    @classmethod
+    async def of_class(cls, **rest: Any) -> None: ...
+
+    @staticmethod
+    async def static(**rest: Any) -> None: ...
+
+    @keep
+    async def decorated(self, **rest: Any) -> None: ...
+
+
+async def function(first: int, **rest: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "name"),
+    [
+        *((Taker().method, "self"), (Taker().other_name, "this"), (Taker().of_class, "cls"), (Taking(), "self")),
+        *((Taker().decorated, "self"), (Taker().decorated, "me"), (functools.partial(function, 1), "first")),
+        *((functools.partial(Taker().method, x=1), "self"), (functools.partial(Taker.method, Taker()), "self")),
+    ],
+)
+async def test_name_that_has_a_value_already_is_rejected(home: Home, handler: Any, name: str) -> None:
+    with pytest.raises(RegistrationError, match=f"parameters without a value, got '{name}'"):
+        home.bus.on_event(handler, "go", kwargs={name: 1})
+    with pytest.raises(RegistrationError, match=f"parameters without a value, got '{name}'"):
+        home.scheduler.run_in(handler, 1, kwargs={"a": 1, name: 1})
+
+
+@pytest.mark.parametrize("handler", [Taker().by_position, Taker().static, functools.partial(function, first=1)])
+async def test_name_of_an_argument_by_position_is_free_for_any_keywords(home: Home, handler: Any) -> None:
+    home.bus.on_event(handler, "go", kwargs={"self": 1, "first": 2, "cls": 3})
+    home.fire("go")
+    (record,) = await home.records(1)
+    assert record.failure is None

@@ -36,6 +36,12 @@ class AppConfig(BaseModel):
 ConfigT = TypeVar("ConfigT", bound=AppConfig)
 
 
+_PROVIDED = frozenset(
+    ("config", "app_key", "instance", "states", "apps", "storage", "bus", "scheduler", "api", "home", "time")
+)
+"""Attributes that the framework provides. If an app replaced `storage`, for example, its values would not be stored."""
+
+
 class AnyApp(Generic[ConfigT]):
     """Common base class of `App` and `SyncApp`. Derive an app from one of these classes and not from this class.
 
@@ -55,6 +61,21 @@ class AnyApp(Generic[ConfigT]):
         self.storage = context.storage
         self._data_dir = context.data_dir
         self.logger = logging.getLogger(f"hassette.apps.{self.app_key}.{self.instance}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute of the app, but none that the framework provides.
+
+        Raises:
+            AttributeError: The framework provides the attribute. The message explains what to write.
+        """
+        if name in _PROVIDED and name in self.__dict__:
+            advice = (
+                'write self.storage["key"] = value, or self.storage.update({…})'
+                if name == "storage"
+                else f"choose another name, such as self.my_{name}"
+            )
+            raise AttributeError(f"self.{name} must stay the object that the framework provides; {advice}")
+        super().__setattr__(name, value)
 
     @property
     def data_dir(self) -> Path:

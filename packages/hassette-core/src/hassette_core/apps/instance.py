@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hassette_core.api import Api
-from hassette_core.apps.app import AnyApp, App
+from hassette_core.apps.app import AnyApp, App, AppConfig
 from hassette_core.apps.app_calls import CANCEL_S, AppProblem, call_app
 from hassette_core.apps.context import AppContext
 from hassette_core.apps.folders import app_folder
@@ -20,6 +20,7 @@ from hassette_core.apps.sync_app import SyncApp
 from hassette_core.bus import AppBus, BusService
 from hassette_core.bus.gates import HeldDelivery
 from hassette_core.containment import Actor, GuardedTask, app_actor, set_rehearsal, subject_of
+from hassette_core.errors import CoreError, describe_error
 from hassette_core.handlers import Handler, check_hook
 from hassette_core.home import HomeRegistry
 from hassette_core.moments import AppTime
@@ -132,7 +133,7 @@ class AppInstance:
         created: list[AnyApp[Any]] = []
 
         def create() -> None:
-            created.append(self.loaded.app_class(self.loaded.config, context))
+            created.append(self.loaded.app_class(_copy_of(self.loaded.config), context))
 
         def initialize() -> Awaitable[None] | None:
             (app,) = created
@@ -273,6 +274,21 @@ class AppInstance:
             self._context.scheduler.end()
             self._context.loop_calls.close()
         self._environment.executor.hooks.set(None, app=self._actor)
+
+
+def _copy_of(config: AppConfig) -> AppConfig:
+    """Return a copy of the settings. An app may change a list in its settings, and the next start needs the original.
+
+    Raises:
+        CoreError: The settings contain an object that cannot be copied, such as a lock.
+    """
+    try:
+        return config.model_copy(deep=True)
+    except Exception as error:
+        raise CoreError(
+            f"the settings must be values that can be copied: {describe_error(error)}; create other objects in"
+            " on_initialize"
+        ) from error
 
 
 def _method_of(new: AnyApp[Any] | None, handler: Handler, old: AnyApp[Any] | None) -> Handler | None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, cast
+from zoneinfo import ZoneInfoNotFoundError
 
 from hassette_core.apps.stored_values import Changes, StoredDict, from_json, to_json
 from hassette_core.containment import FRAMEWORK, Actor, RecordEvent
@@ -153,6 +154,11 @@ class AppStorage(MutableMapping[str, Any]):
             content = _decode(data)
             if (version := content["version"]) == VERSION:
                 opened.fill({key: from_json(value) for key, value in content["values"].items()})
+        except ZoneInfoNotFoundError as error:
+            raise StorageError(
+                f"the storage {self._path} contains a time in the zone {error.args[0]!r}, which this machine does not"
+                " know; install the package tzdata"
+            ) from None
         except (ValueError, TypeError, RecursionError, OverflowError) as error:
             self._move_aside(str(error))
             return opened

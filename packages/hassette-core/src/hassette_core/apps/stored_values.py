@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from threading import RLock
 from typing import Any, SupportsIndex, cast
 
+from hassette_core.apps.stored_times import stored_time, time_from_json, time_to_json
 from hassette_core.containment import Actor, check_may_control
 from hassette_core.errors import StorageError
 
@@ -57,8 +59,13 @@ def stored(value: object, where: str, changes: Changes, depth: int = 0) -> Any:
     Raises:
         StorageError: The value cannot be stored. The message names the place and the possible types.
     """
-    if value is None or type(value) in (bool, str) or isinstance(value, _TIMES):
+    if value is None or type(value) in (bool, str):
         return value
+    if isinstance(value, _TIMES):
+        try:
+            return stored_time(value)
+        except TypeError as error:
+            raise StorageError(f"{where} {error}") from None
     if isinstance(value, int) and not isinstance(value, bool):
         if value.bit_length() > _MAX_BITS:
             raise StorageError(f"{where} must be a number of at most {_MAX_BITS} bits, got one of {value.bit_length()}")
@@ -181,8 +188,10 @@ class StoredList(list[Any]):
 
     def sort(self, **options: Any) -> None:
         with self._changes.change():
-            super().sort(**options)
-            self._changes.note()
+            try:
+                super().sort(**options)
+            finally:  # a failed sort may have changed the order
+                self._changes.note()
 
     def reverse(self) -> None:
         with self._changes.change():
@@ -282,14 +291,8 @@ def to_json(value: Any) -> Any:
         table = {key: to_json(item) for key, item in cast("dict[str, Any]", value).items()}
         # A table of the app that looks like a time is marked as a table.
         return {"$dict": table} if len(table) == 1 and next(iter(table)).startswith("$") else table
-    if isinstance(value, timedelta):
-        return {"$timedelta": [value.days, value.seconds, value.microseconds]}
-    if isinstance(value, datetime):
-        return {"$datetime": value.isoformat()}
-    if isinstance(value, date):
-        return {"$date": value.isoformat()}
-    if isinstance(value, time):
-        return {"$time": value.isoformat()}
+    if isinstance(value, _TIMES):
+        return time_to_json(stored_time(value))  # a function in C, such as heappush, has added it without a check
     if value is None or isinstance(value, str | int | float):
         return value
     raise TypeError(f"must be {_EXPECTED}, got {type(value).__name__}; {_advice(value)}")
@@ -300,6 +303,7 @@ def from_json(value: Any) -> Any:
 
     Raises:
         ValueError, TypeError: No value has this form.
+        ZoneInfoNotFoundError: This machine does not know the zone of a time.
     """
     if isinstance(value, list):
         return [from_json(item) for item in cast("list[Any]", value)]
@@ -322,7 +326,7 @@ def _read_table(content: Any) -> dict[str, Any]:
 _READ: dict[str, Callable[[Any], Any]] = {
     "$dict": _read_table,
     "$timedelta": lambda content: timedelta(*content),
-    "$datetime": datetime.fromisoformat,
+    "$datetime": partial(time_from_json, datetime),
     "$date": date.fromisoformat,
-    "$time": time.fromisoformat,
+    "$time": partial(time_from_json, time),
 }

@@ -5,6 +5,7 @@ So an annotation may name a class that its module imports only for a type checke
 """
 
 import ast
+import functools
 import inspect
 import re
 import sys
@@ -101,6 +102,33 @@ def takes_any_name(handler: Handler) -> bool:
     except (TypeError, ValueError):
         return True
     return any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def filled_names(handler: Handler) -> frozenset[str]:
+    """Return the names of the parameters that have a value before the call: ``self``, and arguments of a partial."""
+    if isinstance(handler, functools.partial):
+        names = [name for name, parameter in signature_of(handler.func).parameters.items() if _has_name(parameter)]
+        return filled_names(handler.func) | frozenset(names[: len(handler.args)])
+    if inspect.isclass(handler):
+        method = handler.__init__
+    elif inspect.isroutine(handler):
+        method = handler
+    else:
+        method = type(handler).__call__
+    found: set[str] = set()
+    function: Any = getattr(method, "__func__", method)
+    is_bound = function is not method or method is not handler
+    while is_bound and hasattr(function, "__code__"):  # the decorator of a method, and then the method
+        first = next(iter(inspect.signature(function, follow_wrapped=False).parameters.values()), None)
+        if first is not None and _has_name(first):
+            found.add(first.name)
+        function = getattr(function, "__wrapped__", None)
+    return frozenset(found)
+
+
+def _has_name(parameter: inspect.Parameter) -> bool:
+    """Return whether an argument by name could reach a parameter that is also passed by position."""
+    return parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
 def _takes_any(function: Any) -> bool:

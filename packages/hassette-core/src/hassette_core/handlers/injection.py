@@ -10,7 +10,7 @@ from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
 from hassette_core.errors import RegistrationError, describe_error
 from hassette_core.events import Event, State, StateChanged, TriggerFired
-from hassette_core.handlers.annotations import read_parameters, takes_any_name
+from hassette_core.handlers.annotations import filled_names, read_parameters, takes_any_name
 from hassette_core.handlers.callables import Handler, name_of
 from hassette_core.handlers.parameter_markers import (
     Attr,
@@ -137,6 +137,11 @@ class InjectionPlan:
 def _check_names(handler: Handler, kwargs: Mapping[str, object], parameters: Sequence[inspect.Parameter]) -> None:
     """Check that the handler takes each argument. A handler with ``**kwargs`` takes all names."""
     known = [parameter.name for parameter in parameters]
+    if taken := [name for name in kwargs if name not in known and name in filled_names(handler)]:
+        raise RegistrationError(
+            f"kwargs must contain only parameters without a value, got {taken[0]!r}: handler {name_of(handler)} already"
+            " has a value for it"
+        )
     unknown = next((name for name in kwargs if name not in known), None)
     if unknown is None or takes_any_name(handler):
         return
