@@ -7,15 +7,19 @@ import textwrap
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
 from hassette_executor import (
     Clock,
     CommandExecutor,
+    ErrorContext,
     ExecutorSettings,
     ExecutorStoppedError,
+    InvokeHandler,
     RepeatedLog,
     current_execution,
 )
@@ -162,6 +166,64 @@ async def test_thread_that_outlives_its_deadline_is_held_and_logged_until_its_ca
     assert ended == ["stuck", "later"]
     (line,) = [line for line in caplog.records if line.name == "hassette_executor.executor"]
     assert line.getMessage() == "All threads are held by calls that did not end in time; further calls cannot begin"
+
+
+async def test_hung_handlers_of_one_app_do_not_delay_the_handlers_and_hooks_of_another_app():
+    began, go = threading.Event(), threading.Event()
+    reported: list[str] = []
+
+    def stuck() -> None:
+        began.set()
+        go.wait(patience(20))
+
+    def stuck_hook(context: ErrorContext) -> None:
+        stuck()
+
+    def fails() -> None:
+        raise ValueError("no")
+
+    def runs_of(app: str, call: Callable[[], None], **more: Any) -> InvokeHandler:
+        return invoke(call, app=app, runs_in="sync", **more)
+
+    moved = MovableClock()
+    settings = ExecutorSettings(threads=1, hooks_at_once=1, hook_timeout_s=0.01)
+    async with CommandExecutor(settings=settings, clock=moved.clock()) as executor:
+        executor.hooks.set(stuck_hook, app=("a", "main"))
+        executor.hooks.set(lambda context: reported.append(context.record.registration.app), app=("b", "main"))
+        hung = asyncio.ensure_future(executor.execute(runs_of("a", stuck, timeout_s=60)))
+        await eventually(began.is_set)
+        waits = asyncio.ensure_future(executor.execute(runs_of("b", lambda: None, timeout_s=0)))
+        await asyncio.sleep(0)
+        began.clear()
+        await moved.let_deadlines_pass(executor)
+        assert (await hung).status == "timed_out"
+        assert (await waits).status == "success", "another thread takes the place of the hung one"
+        await eventually(began.is_set)
+        await eventually(lambda: executor.hooks.failed == 1)
+        for _ in range(3):
+            assert (await executor.execute(runs_of("b", lambda: None))).status == "success"
+        later = asyncio.ensure_future(executor.execute(runs_of("a", lambda: None)))
+        assert (await executor.execute(runs_of("b", fails))).status == "error"
+        await eventually(lambda: reported == ["b"])
+        assert not later.done()
+        go.set()
+        assert (await later).status == "success"
+
+
+async def test_thread_that_hangs_over_a_close_does_not_count_in_the_reopened_pool():
+    began, go = threading.Event(), threading.Event()
+    threads = ThreadPool(1)
+    stuck = asyncio.ensure_future(threads.run(lambda: (began.set(), go.wait(patience(20))), "a"))
+    await eventually(began.is_set)
+    threads.close()
+    threads.open()
+    stuck.cancel()
+    await asyncio.wait({stuck})
+    assert threads.leaked == 1
+    assert await threads.run(lambda: 7, "a") == 7
+    go.set()
+    await eventually(lambda: threads.leaked == 0)
+    threads.close()
 
 
 async def test_run_that_waited_long_for_a_thread_is_reported_as_running_once_it_has_one():

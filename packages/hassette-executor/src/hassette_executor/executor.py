@@ -286,7 +286,7 @@ class CommandExecutor:
             return execution.command.call()
 
         execution.waits_for_thread = True
-        await finish_call(await self._threads.run(begin))
+        await finish_call(await self._threads.run(begin, execution.command.registration.app))
 
     def _judge(self, execution: Execution, raised: BaseException | None) -> tuple[Status, Failure | None, bool]:
         cancelled_too = execution.expired and execution.withdraw_expiry()

@@ -59,7 +59,7 @@ async def call_app(
         try:
             with hook_call() as hook:
                 # The app may have overridden the method with a plain `def`.
-                await finish_call(call() if threads is None else await threads.run(call))
+                await finish_call(call() if threads is None else await threads.run(call, actor[0]))
                 hook.end()
         except asyncio.CancelledError:
             raise

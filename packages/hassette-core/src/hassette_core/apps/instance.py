@@ -100,6 +100,7 @@ class AppInstance:
         # The hooks of an `App` run on the event loop.
         self._threads = environment.threads if issubclass(loaded.app_class, SyncApp) else None
         self._unfinished: _UnfinishedWork | None = None
+        self._starting: list[str] = []  # the methods of a start that are being called
         self._context: AppContext | None = None  # kept here, because code of the app may replace `app.bus`
 
     @property
@@ -110,8 +111,11 @@ class AppInstance:
     async def start(self) -> AppProblem | None:
         """Create the object, and call its ``on_initialize``. Return the problem if this fails.
 
-        After a failure, the instance has no listener and no job.
+        After a failure, the instance has no listener and no job. While the thread of an earlier start hangs, the start
+        fails at once. Otherwise each attempt would use one more thread.
         """
+        if self._starting:
+            return AppProblem(f"{self._starting[0]} of an earlier start has not ended, and its thread cannot be ended")
         environment = self._environment
         set_rehearsal(self._actor, on=self.loaded.rehearse)
         self._version = app_actor(self._actor)
@@ -148,10 +152,10 @@ class AppInstance:
         self.status.status, self.status.detail = "starting", ""
         method = "__init__"
         try:
-            problem = await self._call(method, create, environment.start_timeout_s)
+            problem = await self._call(method, self._tracked(method, create), environment.start_timeout_s)
             if problem is None:
                 method = "on_initialize"
-                problem = await self._call(method, initialize, environment.start_timeout_s)
+                problem = await self._call(method, self._tracked(method, initialize), environment.start_timeout_s)
                 if problem is None:
                     context.scheduler.restore(created[0])
                     self.app = created[0]
@@ -264,6 +268,18 @@ class AppInstance:
         self.status.status, self.status.detail = "stopped", ""
         self._unregister()
         return detail
+
+    def _tracked(self, method: str, call: Callable[[], Awaitable[None] | None]) -> Callable[[], Awaitable[None] | None]:
+        """Return a function that makes a call, and lists the method in `_starting` until the call returns."""
+
+        def tracked() -> Awaitable[None] | None:
+            self._starting.append(method)
+            try:
+                return call()
+            finally:
+                self._starting.remove(method)
+
+        return tracked
 
     async def _call(self, name: str, call: Callable[[], Awaitable[None] | None], timeout_s: float) -> AppProblem | None:
         return await call_app(self._version, name, call, timeout_s, threads=self._threads)

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 THREADS = 100
-"""Maximum number of instances of a `SyncApp` whose hooks run at the same time."""
+"""Maximum number of instances of a `SyncApp` whose hooks run at the same time, without hung hooks of other apps."""
 
 
 class AppService:

@@ -7,7 +7,7 @@ A thread has the turn from the start of its call until the call ends, or until t
 
 import asyncio
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from enum import Enum, auto
 from typing import Any
 
@@ -128,9 +128,9 @@ class TurnThreads(ThreadPool):
         super().__init__(MOST_THREADS, kind, log)
         self.turns = turns
 
-    async def run(self, function: Callable[[], object]) -> object:
+    async def run(self, function: Callable[[], object], owner: Hashable = None) -> object:
         """Run a function in a thread; see `ThreadPool.run`."""
-        return await _FirstTurn(super().run(function), self.turns)
+        return await _FirstTurn(super().run(function, owner), self.turns)
 
     def park(self, call: ThreadCall, cancel_wait: Callable[[], object]) -> None:
         """Let another thread run; see `ThreadPool.park`."""

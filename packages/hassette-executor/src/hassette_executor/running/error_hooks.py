@@ -193,7 +193,8 @@ class ErrorHooks:
         if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(getattr(hook, "__call__", None)):  # noqa: B004  not a test of callability
             await cast("Awaitable[None]", hook(context))
         else:
-            await finish_call(await self._threads.run(partial(hook, context)))
+            thread = self._threads.run(partial(hook, context), context.command.registration.app)
+            await finish_call(await thread)
 
 
 def _put(hooks: dict[K, ErrorHook], key: K, hook: ErrorHook | None) -> None:

@@ -2,7 +2,9 @@
 
 `concurrent.futures.ThreadPoolExecutor` is not used: the interpreter joins its threads at exit, so a handler that is
 stuck in a socket call would keep the process from ending. A thread that waits for the event loop (`LoopCalls`) does not
-count toward the limit. Otherwise handlers that wait for effects of each other could use up all threads.
+count toward the limit. Otherwise handlers that wait for effects of each other could use up all threads. Threads with
+hung calls count toward the limit of their owner only. Otherwise hung calls of one app could use up the threads of all
+apps.
 """
 
 import asyncio
@@ -10,8 +12,8 @@ import contextvars
 import inspect
 import logging
 import threading
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Hashable
 
 from hassette_executor.errors import ExecutorStoppedError, GeneratorReturnedError
 from hassette_executor.records.failures import leave_out_frames_of
@@ -35,6 +37,7 @@ class ThreadCall:
         function: The function to call.
         context: The context variables of the call.
         calls: The queue of the pool.
+        owner: The app of the call, or another value that calls have in common.
 
     Attributes:
         abandoned: Whether the caller no longer waits for the call. Then the call must not wait for the event loop.
@@ -52,16 +55,22 @@ class ThreadCall:
         "function",
         "future",
         "loop",
+        "owner",
         "result",
         "started",
     )
 
     def __init__(
-        self, function: Callable[[], object], context: contextvars.Context, calls: "deque[ThreadCall | None]"
+        self,
+        function: Callable[[], object],
+        context: contextvars.Context,
+        calls: "deque[ThreadCall | None]",
+        owner: Hashable,
     ) -> None:
         self.function = function
         self.context = context
         self.calls = calls
+        self.owner = owner
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[None] = self.loop.create_future()
         self.result: object = None
@@ -92,8 +101,10 @@ class ThreadPool:
         limit: Maximum number of threads that run a call and do not wait for the event loop. Further calls wait for a
             free thread.
         kind: Kind of the calls; part of the names of the threads.
-        log: Receives an error message if all threads are stuck; None for no message.
-        most: Maximum number of threads, including the threads that wait for the event loop.
+        log: Receives an error message if an owner has as many hung calls as allowed; None for no message.
+        most: Maximum number of threads, including those that wait for the event loop, and those with hung calls.
+        hung_per_owner: Number of hung calls of one owner at which its further calls wait until a hung call ends. None
+            for the limit.
 
     Attributes:
         closed: Whether the pool refuses calls.
@@ -103,9 +114,17 @@ class ThreadPool:
     """
 
     def __init__(
-        self, limit: int, kind: str = "run", log: RepeatedLog | None = None, *, most: int = MOST_THREADS
+        self,
+        limit: int,
+        kind: str = "run",
+        log: RepeatedLog | None = None,
+        *,
+        most: int = MOST_THREADS,
+        hung_per_owner: int | None = None,
     ) -> None:
         self._limit = limit
+        self._hung_per_owner = limit if hung_per_owner is None else hung_per_owner
+        self._hung: Counter[Hashable] = Counter()
         self._most = most
         self._kind = kind
         self._log = log
@@ -124,12 +143,17 @@ class ThreadPool:
         with self._lock:
             return max(0, self.busy - self.parked - self.leaked)
 
-    async def run(self, function: Callable[[], object]) -> object:
+    async def run(self, function: Callable[[], object], owner: Hashable = None) -> object:
         """Run a function in a thread, with the context variables of this task, and return its result.
 
         Cancelling the caller cannot end the thread. A call that has not begun is dropped. If the call waits for the
         event loop, its wait raises ``CancelledError``, and the call has `END_S` seconds to end. A call that still runs
-        is counted in `leaked` until it ends.
+        is hung. It is counted in `leaked` until it ends. Another thread takes the place of its thread, but not for
+        calls of an owner with too many hung calls.
+
+        Args:
+            function: The function.
+            owner: The app of the call, or another value. Hung calls delay only calls with the same owner.
 
         Raises:
             ExecutorStoppedError: The pool is closed.
@@ -137,7 +161,7 @@ class ThreadPool:
         """
         if self.closed:
             raise ExecutorStoppedError
-        call = ThreadCall(function, contextvars.copy_context(), self._calls)
+        call = ThreadCall(function, contextvars.copy_context(), self._calls, owner)
         with self._lock:
             if self.busy >= self._threads:
                 self._start_thread()
@@ -183,14 +207,18 @@ class ThreadPool:
                 # Count the thread only if its call still runs. After the call, no code decrements `leaked`, so the
                 # count would stay too high.
                 self.leaked += 1
+                if call.calls is self._calls:
+                    self._hung[call.owner] += 1
+                    if self.busy > self._threads:
+                        self._start_thread()
         if call.cancel_wait is not None:
             call.cancel_wait()
-        if self._log is not None and self.leaked >= self._limit:
+        if self._log is not None and self._hung[call.owner] >= self._hung_per_owner:
             self._log.log(
-                "leaked",
+                ("leaked", call.owner),
                 logging.ERROR,
                 "All threads are held by calls that did not end in time; further calls cannot begin",
-                extra={"threads": self._limit, "kind": self._kind},
+                extra={"threads": self._hung_per_owner, "kind": self._kind, "owner": call.owner},
             )
 
     def park(self, call: ThreadCall, cancel_wait: Callable[[], object]) -> None:
@@ -221,7 +249,7 @@ class ThreadPool:
         with self._lock:
             if call.calls is self._calls:
                 self.parked -= 1
-                if self._threads - self.parked > self._limit:
+                if self._surplus() > 0:
                     self._lock.notify()  # an idle thread ends
 
     def open(self) -> None:
@@ -230,6 +258,7 @@ class ThreadPool:
             if self.closed:
                 self._calls = deque()
                 self._threads = self.busy = self.parked = 0
+                self._hung = Counter()
                 self.closed = False
 
     def close(self) -> None:
@@ -242,12 +271,16 @@ class ThreadPool:
 
     def _start_thread(self) -> None:
         """Start a thread, unless there are enough. The caller holds the lock."""
-        if self._threads - self.parked >= self._limit or self._threads >= self._most:
+        if self._surplus() >= 0 or self._threads >= self._most:
             return
         self._started += 1
         name = f"hassette-{self._kind}-{self._started}"
         threading.Thread(target=self._work, args=(self._calls,), name=name, daemon=True).start()
         self._threads += 1
+
+    def _surplus(self) -> int:
+        """Number of threads above the limit, without those that wait for the event loop and those with hung calls."""
+        return self._threads - self.parked - self._hung.total() - self._limit
 
     def _work(self, calls: "deque[ThreadCall | None]") -> None:
         while (call := self._next(calls)) is not None:
@@ -260,23 +293,25 @@ class ThreadPool:
                     self.busy -= 1
                 if call.abandoned:
                     self.leaked -= 1
+                    if calls is self._calls:
+                        self._hung -= Counter((call.owner,))  # without owners that have no hung call
             del call  # otherwise the thread would keep the call's function and context alive until the next call
 
     def _next(self, calls: "deque[ThreadCall | None]") -> ThreadCall | None:
         with self._lock:
             while True:
-                if calls is self._calls and self._threads - self.parked > self._limit:
-                    self._threads -= 1  # this thread took the place of a thread that no longer waits
+                if calls is self._calls and self._surplus() > 0:
+                    self._threads -= 1  # this thread took the place of a thread that no longer waits or hangs
                     if calls:
                         self._lock.notify()  # this thread may have been woken for the call
                     return None
-                if calls:
-                    break
+                for index, call in enumerate(calls):
+                    if call is None or calls is not self._calls or self._hung[call.owner] < self._hung_per_owner:
+                        del calls[index]
+                        if call is not None:
+                            call.started = True
+                        return call
                 self._lock.wait()
-            call = calls.popleft()
-            if call is not None:
-                call.started = True
-            return call
 
     def _run(self, call: ThreadCall) -> None:
         error: BaseException | None = None

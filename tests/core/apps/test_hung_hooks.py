@@ -1,0 +1,81 @@
+"""Hooks of a `SyncApp` that hang in their threads: each instance holds few threads, and no other app waits."""
+
+import sys
+from typing import Any
+
+import pytest
+
+from hassette_core.apps import AppService
+from hassette_core.apps.imports import PACKAGE
+from support.app_runner import AppDirectory, AppRunner, entry
+from support.home import Home
+from support.waiting import patience
+
+HUNG = f"""
+import threading
+from hassette_core import SyncApp
+GO = threading.Event()
+CALLS = []
+class Hung(SyncApp[AppConfig]):
+    VERSION = 1
+    def {{method}}:
+        {{before}}
+        CALLS.append(1)
+        GO.wait({patience(20)})
+class Quick(SyncApp[AppConfig]): ...
+"""
+STARTS = {"on_initialize(self)": "", "__init__(self, config, context)": "super().__init__(config, context)"}
+
+
+def module() -> Any:
+    return sys.modules[f"{PACKAGE}.hung"]
+
+
+def statuses(service: AppService) -> dict[str, str]:
+    return {status.subject: status.status for status in service.statuses}
+
+
+@pytest.mark.parametrize("method", STARTS)
+async def test_hung_start_uses_one_thread_and_is_tried_again_when_the_thread_has_ended(
+    home: Home, apps: AppRunner, app_dir: AppDirectory, method: str
+) -> None:
+    app_dir.write("hung", HUNG.format(method=method, before=STARTS[method]))
+    entries = {"hung": entry("hung", "Hung"), "quick": entry("hung", "Quick")}
+    service = await apps.start(entries, start_timeout_s=0.02, first_retry_s=0.001)
+    assert statuses(service) == {"hung.hung": "retrying", "quick.quick": "running"}
+    (status,) = [each for each in service.statuses if each.has_failed]
+    name = method.partition("(")[0]
+    await home.until(
+        lambda: status.detail == f"{name} of an earlier start has not ended, and its thread cannot be ended"
+    )
+    assert module().CALLS == [1]
+    module().GO.set()
+    await home.until(lambda: statuses(service)["hung.hung"] == "running")
+    assert module().CALLS == [1, 1]
+
+
+async def test_newer_version_starts_although_the_older_one_hangs(apps: AppRunner, app_dir: AppDirectory) -> None:
+    text = HUNG.format(method="on_initialize(self)", before="")
+    app_dir.write("hung", text)
+    service = await apps.start({"hung": entry("hung", "Hung")}, start_timeout_s=0.02)
+    hung = module()
+    app_dir.write("hung", text.replace("GO.wait", "self.ended = ").replace("VERSION = 1", "VERSION = 2"))
+    await service.reload_changed()
+    assert statuses(service) == {"hung.hung": "running"}
+    hung.GO.set()
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_reload_goes_on_although_on_shutdown_hangs(apps: AppRunner, app_dir: AppDirectory, broken: bool) -> None:
+    text = HUNG.format(method="on_shutdown(self)", before="")
+    app_dir.write("hung", text)
+    service = await apps.start({"hung": entry("hung", "Hung")}, stop_timeout_s=0.02)
+    first, went = service.running.get("hung"), module().GO
+    start = "    def on_initialize(self): 1 / 0\n    VERSION = 2" if broken else "    VERSION = 2"
+    app_dir.write("hung", text.replace("    VERSION = 1", start))
+    await service.reload_changed()
+    lamp: Any = service.running.get("hung")
+    assert lamp is not first
+    assert (1 if broken else 2) == lamp.VERSION
+    went.set()
+    module().GO.set()
