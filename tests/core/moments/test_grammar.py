@@ -1,6 +1,6 @@
 """The grammar of moments: the accepted and the rejected texts, and the advice in the errors."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hassette_core.conditions import between
 from hassette_core.errors import RegistrationError
 from hassette_core.moments import DateTime, EntityTime, Moment, SunTime, TimeOfDay, parse_days, parse_moment
 
@@ -54,7 +55,16 @@ CHRISTMAS_EVE = datetime.fromisoformat("2026-12-24T18:00")
         ("2026-12-24 18:00", DateTime(CHRISTMAS_EVE)),
         ("2026-12-24T18:00:30", DateTime(CHRISTMAS_EVE.replace(second=30))),
         ("2026-12-24T18:00Z", DateTime(datetime(2026, 12, 24, 18, tzinfo=UTC))),
-        ("2026-12-24 18:00 - 00:30", DateTime(CHRISTMAS_EVE, -HALF_HOUR)),
+        ("2026-12-24 18:00-08:00", DateTime(CHRISTMAS_EVE.replace(tzinfo=timezone(timedelta(hours=-8))))),
+        ("noon + 00:30", TimeOfDay(time(12), HALF_HOUR)),
+        ("sunset - 11:59", SunTime("sunset", -timedelta(hours=11, minutes=59))),
+        ("sunset + 23:00", SunTime("sunset", timedelta(hours=23))),
+        ("sunset - 30:00", SunTime("sunset", -timedelta(hours=30))),
+        ("sunset - 23 h", SunTime("sunset", -timedelta(hours=23))),
+        ("sunset\u00a0-\u00a000:30", SunTime("sunset", -HALF_HOUR)),
+        ("sunset\u201100:30", SunTime("sunset", -HALF_HOUR)),
+        ("07:00:00.5\n", TimeOfDay(time(7, 0, 0, 500_000))),
+        ("input_datetime.x+00:10", EntityTime("input_datetime.x", timedelta(minutes=10))),
         (time(7, 0, 5), TimeOfDay(time(7, 0, 5))),
         (datetime(2026, 1, 1, 7, tzinfo=UTC), DateTime(datetime(2026, 1, 1, 7, tzinfo=UTC))),
     ],
@@ -89,6 +99,19 @@ GENERAL = r"start must be a moment, such as '07:00', 'sunset - 00:30' or 'input_
         ("sunset - ", "must have an offset"),
         ("sunset - 1 day", "must have an offset"),
         ("sunset + 101 h", "of at most 100 hours"),
+        ("sunset+-00:30", "must have an offset"),
+        ("sunset - 1.5", "must have an offset"),
+        ("07:00 + 00:10", r"must be a time without an offset, such as '06:30', got '07:00 \+ 00:10'"),
+        ("07:00 - 30 min", "only a named time or an entity has an offset"),
+        ("+00:30", GENERAL),
+        ("\u0667:\u0660\u0660", GENERAL),  # digits of another alphabet
+        ("\uff10\uff17:\uff10\uff10", GENERAL),
+        ("07:00 \ud800", GENERAL),
+        ("07:00:00.1234567", GENERAL),
+        ("23:59:60", "second must be in"),
+        ("2026-12-24T18:00+15:00", r"the time zone must be from -12:00 to \+14:00"),
+        (timedelta(hours=1), "for a time from now, use run_in"),
+        (("07:00", "08:00"), r"for a time window, use where=between\(…, …\)"),
         ("light.hall", "start must name an entity that holds a time, such as .* got 'light.hall'"),
         ("sun.sun", "for sun.sun, write sunrise or sunset"),
         (7, f"{GENERAL}, a time or a datetime, got 7"),
@@ -102,6 +125,43 @@ def test_value_that_is_no_moment_is_rejected_with_advice(value: object, text: st
         parse_moment(value, option="start")
 
 
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("07:00-08:00", "07:00", "08:00"),
+        ("07:00 - 08:00", "07:00", "08:00"),
+        ("07:00 – 08:00:30", "07:00", "08:00:30"),
+        ("23:00-01:00", "23:00", "01:00"),
+        ("7 AM - 8 PM", "7 am", "8 pm"),
+        ("7-8", "7:00", "8:00"),
+        ("00:00-24:00", "00:00", "midnight"),
+        ("07:00 to 08:00", "07:00", "08:00"),
+        ("22:00..sunrise", "22:00", "sunrise"),
+        ("sunset and sunrise", "sunset", "sunrise"),
+        ("sunset/23:00", "sunset", "23:00"),
+        ("sunset-23:00", "sunset", "23:00"),
+        ("noon - 13:00", "noon", "13:00"),
+        ("sunset - 00:30 until 23:00", "sunset - 00:30", "23:00"),
+        ("input_datetime.a - input_datetime.b", "input_datetime.a", "input_datetime.b"),
+        ("sensor.a - 12:00", "sensor.a", "12:00"),
+        ("2026-12-24 18:00-20:00", "2026-12-24 18:00", "20:00"),
+        ("2026-12-24 18:00 - 2026-12-25 02:00", "2026-12-24 18:00", "2026-12-25 02:00"),
+    ],
+)
+def test_window_in_place_of_a_moment_is_rejected_and_the_error_names_between(text: str, start: str, end: str) -> None:
+    with pytest.raises(RegistrationError) as raised:
+        parse_moment(text)
+    assert f"at must be one moment, got the window {text!r}" in str(raised.value)
+    assert f"where=between({start!r}, {end!r})" in str(raised.value)
+    if start != "00:00":  # a window from midnight to midnight is empty
+        assert between(start, end).describe()
+
+
+def test_window_that_may_be_a_long_offset_is_rejected_with_both_advices() -> None:
+    with pytest.raises(RegistrationError, match=r"for an offset, write a unit, such as 'sunset - 23 h'"):
+        parse_moment("sunset - 23:00")
+
+
 times = st.times().map(lambda at: at.replace(tzinfo=None, fold=0))
 offsets = st.integers(-99 * 3600, 99 * 3600).map(lambda offset_s: timedelta(seconds=offset_s))
 
@@ -109,12 +169,25 @@ offsets = st.integers(-99 * 3600, 99 * 3600).map(lambda offset_s: timedelta(seco
 def written(offset: timedelta) -> str:
     """Return an offset in the form of the grammar."""
     whole_s = int(abs(offset).total_seconds())
+    if -24 * 3600 <= offset.total_seconds() <= -12 * 3600:
+        return f"- {whole_s // 60} min {whole_s % 60} s"
     return f"{'-' if offset < timedelta() else '+'} {whole_s // 3600:02}:{whole_s // 60 % 60:02}:{whole_s % 60:02}"
 
 
-@given(times, offsets)
-def test_every_time_of_day_with_every_offset_is_read(at: time, offset: timedelta) -> None:
-    assert parse_moment(f"{at.isoformat()} {written(offset)}") == TimeOfDay(at, offset)
+@given(st.sampled_from(["sunset", "midnight", "sensor.alarm"]), offsets)
+def test_every_offset_of_a_named_time_or_an_entity_is_read(base: str, offset: timedelta) -> None:
+    assert parse_moment(f"{base} {written(offset)}").offset == offset
+
+
+@given(times, times, st.sampled_from(["-", " - ", "–", " to ", ".."]))
+def test_every_window_of_two_times_is_rejected(start: time, end: time, sign: str) -> None:
+    with pytest.raises(RegistrationError, match="use where=between"):
+        parse_moment(f"{start.isoformat()}{sign}{end.isoformat()}")
+
+
+@given(times)
+def test_every_time_of_day_is_read(at: time) -> None:
+    assert parse_moment(at.isoformat()) == TimeOfDay(at)
 
 
 @given(st.text(max_size=30) | st.from_regex(r"(sunset|0?7:\d\d|sensor\.x|2026-\d\d-\d\d \d\d:\d\d) ?[-+]? ?[\d:hms ]*"))

@@ -1,5 +1,6 @@
 """Moments: the next time and the time of a day, in every time zone, across clock changes and near the poles."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -17,8 +18,8 @@ DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 places = st.builds(lambda name: Place(zone=ZoneInfo(name), latitude=40.0, longitude=10.0), st.sampled_from(ZONES))
 instants = st.integers(0, 19 * 365 * 86_400).map(lambda s: datetime(2011, 1, 1, tzinfo=UTC) + timedelta(seconds=s))
 bases = st.sampled_from(["sunrise", "sunset", "dawn", "dusk", "noon", "midnight", "02:30", "00:15:30", "23:59"])
-offsets = st.sampled_from(["", " - 00:30", " + 00:10:00", " - 02:45", " + 23:00", " - 30:00"])
-moments = st.builds(lambda base, offset: parse_moment(base + offset), bases, offsets)
+offsets = st.sampled_from([0, -30, 10, -165, 23 * 60, -30 * 60]).map(lambda minutes: timedelta(minutes=minutes))
+moments = st.builds(lambda base, offset: replace(parse_moment(base), offset=offset), bases, offsets)  # type: ignore[type-var]
 
 
 @given(moments, instants, places)
@@ -49,8 +50,8 @@ def test_next_times_are_the_times_of_the_days_in_order(moment: Moment, instant: 
     [
         ("Europe/Vienna", date(2026, 3, 29), "02:30", "2026-03-29 01:00"),  # the clock changes from 02:00 to 03:00
         ("Europe/Vienna", date(2026, 10, 25), "02:30", "2026-10-25 00:30"),  # the first of the two
-        ("Europe/Vienna", date(2026, 3, 29), "03:30 - 01:00", "2026-03-29 00:30"),  # an offset is elapsed time
-        ("Europe/Vienna", date(2026, 3, 29), "02:30 + 01:00", "2026-03-29 02:00"),
+        ("Europe/Vienna", date(2026, 3, 29), "noon - 10:00", "2026-03-29 00:00"),  # an offset is elapsed time
+        ("Europe/Vienna", date(2026, 3, 29), "midnight + 03:00", "2026-03-29 02:00"),
         ("America/New_York", date(2026, 3, 8), "02:30", "2026-03-08 07:00"),
         ("America/New_York", date(2026, 11, 1), "01:30", "2026-11-01 05:30"),
         ("Australia/Lord_Howe", date(2026, 10, 4), "02:15", "2026-10-03 15:30"),  # half an hour

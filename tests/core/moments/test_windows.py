@@ -1,6 +1,7 @@
 """Windows between two moments: over midnight, with the sun, with entities, and on days of the week."""
 
-from datetime import UTC, datetime, time, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -156,3 +157,53 @@ def test_window_of_two_times_of_day_agrees_with_the_local_clock(
         return  # at a clock change, a time may occur twice or never
     expected = start <= local.time() < end if start < end else local.time() >= start or local.time() < end
     assert parse_window(start, end).contains(instant, place, {}) is expected
+
+
+class CountingZone(tzinfo):
+    """A time zone that counts its conversions."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def utcoffset(self, dt: datetime | None, /) -> timedelta:
+        self.calls += 1
+        return timedelta(hours=1)
+
+    def dst(self, dt: datetime | None, /) -> timedelta:
+        return timedelta()
+
+    def tzname(self, dt: datetime | None, /) -> str:
+        return "counting"
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [("sunset", "sunrise"), ("22:00", "dawn"), ("07:00", "09:00"), ("2026-05-01 07:00", "sunset")]
+)
+def test_further_check_of_the_same_window_computes_no_times_again(start: str, end: str) -> None:
+    zone = CountingZone()
+    place = Place(zone=zone, latitude=52.5, longitude=13.4)
+    window = parse_window(start, end, days="mon-sat")
+    moment = datetime(2026, 6, 1, 10, tzinfo=UTC)
+    window.contains(moment, place, {})
+    first, zone.calls = zone.calls, 0
+    window.contains(moment + timedelta(minutes=1), place, {})
+    assert zone.calls < 10
+    assert first > zone.calls
+
+
+@given(
+    start=st.sampled_from(["sunset", "dawn", "22:00", "noon - 11:00", "2026-06-03 10:00"]),
+    end=st.sampled_from(["sunrise", "dusk", "06:00", "sunset + 05:00", "2026-06-20 10:00"]),
+    place=st.sampled_from([BERLIN, TROMSO]),
+    days=st.sampled_from([None, "mon-fri", "sat"]),
+    minutes=st.lists(st.integers(0, 40 * 24 * 60), min_size=2, max_size=4),
+)
+def test_result_does_not_depend_on_earlier_checks(
+    start: str, end: str, place: Place, days: str | None, minutes: list[int]
+) -> None:
+    window = parse_window(start, end, days=days)
+    for minute in minutes:
+        moment = datetime(2026, 6, 1, tzinfo=UTC) + timedelta(minutes=minute)
+        # The caches do not know this place, whose horizon is the same within a nanometre.
+        fresh = replace(place, elevation=place.elevation + 1e-9 * (1 + minute))
+        assert window.contains(moment, place, {}) == window.contains(moment, fresh, {})

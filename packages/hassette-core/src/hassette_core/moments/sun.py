@@ -7,7 +7,7 @@ needs no date. It follows the sun from noon to midnight to noon, and finds each 
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from functools import lru_cache
 from math import cos, floor, radians, sin
 from typing import NamedTuple
 
@@ -62,16 +62,10 @@ class _Sky:
             - self._horizon
         )
 
-    def turning_points(self, since: float) -> Iterator[float]:
-        """Return the times of solar noon and solar midnight, in order. The first of them is before ``since``."""
-        return self.turning_points_from(floor(2 * (since + self._longitude / 360.0)) - 1)
-
-    def turning_points_from(self, number: int) -> Iterator[float]:
-        """Return the times of solar noon and solar midnight, in order. Even numbers are noons; 0 is at J2000."""
-        while True:
-            mean = number / 2 - self._longitude / 360.0
-            yield mean - eq_of_time(mean / _CENTURY_DAYS) / _DAY_MINUTES
-            number += 1
+    def turning_point(self, number: int) -> float:
+        """Return the time of a solar noon (even number) or of a solar midnight (odd number). 0 is at J2000."""
+        mean = number / 2 - self._longitude / 360.0
+        return mean - eq_of_time(mean / _CENTURY_DAYS) / _DAY_MINUTES
 
     def crossing(self, above: float, below: float) -> float:
         """Return the time of a crossing.
@@ -105,19 +99,47 @@ def crossings(
         elevation: In metres above sea level. A place below sea level counts as a place at sea level.
         depression: Degrees of the sun's centre below the horizon. `DAWN_DEPRESSION` returns dawns and dusks.
     """
+    # The first turning point is before `since`.
+    number = floor(2 * ((since - _J2000) / _DAY + longitude / 360.0)) - 1
+    while True:
+        half = _half_day(number, latitude, longitude, elevation, depression)
+        if half.crossing is not None and half.crossing > since:
+            yield Crossing(half.crossing, not half.up_before)
+        number += 1
+
+
+class _HalfDay(NamedTuple):
+    """The sun between two turning points: from midnight to noon, or from noon to midnight.
+
+    Attributes:
+        begin: The first turning point (UTC).
+        end: The second turning point (UTC).
+        up_before: Whether the sun is up at the first turning point.
+        crossing: The sunrise or sunset (UTC); None if the sun stays up or down.
+    """
+
+    begin: datetime
+    end: datetime
+    up_before: bool
+    crossing: datetime | None
+
+
+@lru_cache(maxsize=4_096)
+def _half_day(number: int, latitude: float, longitude: float, elevation: float, depression: float) -> _HalfDay:
+    """Return the sun from a turning point to the next one.
+
+    The cache has room for the half days of two years, with and without twilight. Without it, many jobs at sunset, or
+    many conditions with it, would block the event loop: one half day takes 0.1 ms.
+    """
     sky = _Sky(latitude, longitude, elevation, depression)
+    begin, end = sky.turning_point(number), sky.turning_point(number + 1)
     # From noon to midnight the sun only goes down, and from midnight to noon it only goes up. So it crosses the horizon
     # at most once between two turning points.
-    times = sky.turning_points((since - _J2000) / _DAY)
-    before = next(times)
-    was_up = sky.height(before) > 0
-    for after in times:
-        is_up = sky.height(after) > 0
-        if is_up != was_up:
-            at = _J2000 + (sky.crossing(after, before) if is_up else sky.crossing(before, after)) * _DAY
-            if at > since:
-                yield Crossing(at, is_up)
-        before, was_up = after, is_up
+    up_before, up_after = sky.height(begin) > 0, sky.height(end) > 0
+    crossing = None
+    if up_before != up_after:
+        crossing = _J2000 + (sky.crossing(begin, end) if up_before else sky.crossing(end, begin)) * _DAY
+    return _HalfDay(_J2000 + begin * _DAY, _J2000 + end * _DAY, up_before, crossing)
 
 
 class SolarDay(NamedTuple):
@@ -139,14 +161,12 @@ def solar_day(
     about: datetime, latitude: float, longitude: float, elevation: float = 0.0, depression: float = RISE_DEPRESSION
 ) -> SolarDay:
     """Return the solar day whose noon is nearest to a moment. The arguments are those of `crossings`."""
-    sky = _Sky(latitude, longitude, elevation, depression)
     number = round((about - _J2000) / _DAY + longitude / 360.0) * 2
-    first, noon, last = islice(sky.turning_points_from(number - 1), 3)
-    if sky.height(noon) <= 0:
-        first = last = noon
-    rise = sky.crossing(noon, first) if sky.height(first) <= 0 < sky.height(noon) else first
-    set_ = sky.crossing(noon, last) if sky.height(last) <= 0 < sky.height(noon) else last
-    return SolarDay(_J2000 + rise * _DAY, _J2000 + set_ * _DAY)
+    morning = _half_day(number - 1, latitude, longitude, elevation, depression)
+    evening = _half_day(number, latitude, longitude, elevation, depression)
+    if not evening.up_before:
+        return SolarDay(evening.begin, evening.begin)
+    return SolarDay(morning.crossing or morning.begin, evening.crossing or evening.end)
 
 
 def is_up(moment: datetime, latitude: float, longitude: float, elevation: float = 0.0) -> bool:
