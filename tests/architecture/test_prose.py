@@ -6,10 +6,15 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hassette_core import HassetteConfig
+from hassette_executor.otel.settings import OpenTelemetrySettings
+from hassette_store import StoreSettings
+from hassette_sync.settings import WebSettings
 from support.waiting import patience
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +22,11 @@ PROSE = sorted(
     [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/*.md")]
 )
 SOURCES = sorted(ROOT.glob("packages/*/src/**/*.py"))
+PLUGIN_SETTINGS: dict[str, Callable[[dict[str, object]], object]] = {
+    "otel": OpenTelemetrySettings.from_mapping,
+    "store": StoreSettings.from_mapping,
+    "sync": WebSettings.from_mapping,
+}
 _SECOND_FILE = "store/test_second_file.py::test_records_go_to_a_second_file_while_the_database_file_cannot_be_used"
 # The events in the README's table of losses, each with the test that proves the loss.
 PROOFS = {
@@ -129,9 +139,21 @@ def test_python_examples_compile_and_complete_programs_run(page: Path, tmp_path:
 
 
 @each_page
-def test_every_toml_example_can_be_read(page: Path) -> None:
+def test_every_toml_example_fits_the_model_of_the_configuration(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token.txt").write_text("token")
+    monkeypatch.chdir(tmp_path)
     for block in fenced(page, "toml"):
-        tomllib.loads(block)
+        tables = tomllib.loads(textwrap.dedent(block))
+        if not tables.keys() <= HassetteConfig.model_fields.keys() | PLUGIN_SETTINGS.keys():
+            continue  # secrets.toml, or the pyproject.toml of a reader
+        for app in tables.get("apps", {}).values():
+            if not {"module", "class"} & app.keys():
+                app.update({"module": "part", "class": "Part"})  # the example shows a part of the table
+        for table in PLUGIN_SETTINGS.keys() & tables.keys():
+            PLUGIN_SETTINGS[table](tables.pop(table))
+        HassetteConfig.model_validate(tables)
 
 
 def test_readme_contains_the_two_commands_that_ci_runs() -> None:

@@ -1,19 +1,51 @@
 """The examples of the pages about writing apps work as they are printed."""
 
+import ast
 import asyncio
 import re
+import textwrap
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hassette_core import Hassette, HassetteConfig, MemorySink, SimulatedHome
+import hassette_core
+from hassette_core import (
+    Api,
+    AppBus,
+    AppScheduler,
+    AppStorage,
+    Hassette,
+    HassetteConfig,
+    MemorySink,
+    RunningApps,
+    SimulatedHome,
+    States,
+)
 from hassette_core.config import AppEntry
+from hassette_core.home import HomeRegistry
+from hassette_core.moments import AppTime
+from hassette_core.testing import HomeUnderTest
 from support.app_runner import AppDirectory, AppRunner
 from support.waiting import eventually, patience
 
+ROOT = Path(__file__).parents[3]
 PAGES = Path(__file__).parents[3] / "docs" / "apps"
+TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST
+ALL_PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/README.md")])
+COMPONENTS: dict[str, type] = {
+    "api": Api,
+    "apps": RunningApps,
+    "bus": AppBus,
+    "home": HomeRegistry,
+    "scheduler": AppScheduler,
+    "states": States,
+    "storage": AppStorage,
+    "time": AppTime,
+}
+
+each_page = pytest.mark.parametrize("page", ALL_PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 PAGE = (Path(__file__).parents[3] / "docs" / "writing-apps.md").read_text(encoding="utf-8")
 
 
@@ -66,3 +98,28 @@ async def test_apps_of_a_page_about_apps_start_with_its_settings(
     assert {f"{entry.module}.py" for entry in entries.values()} == {name for name, _ in files}
     service = await apps.start(entries)
     assert [(status.status, status.detail) for status in service.statuses] == [("running", "")] * len(entries)
+
+
+def examples(page: Path, language: str) -> list[str]:
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", page.read_text(encoding="utf-8"), re.M | re.S)
+    return [textwrap.dedent(text) for _, text in found]
+
+
+@each_page
+def test_python_examples_use_names_that_exist(page: Path) -> None:
+    problems: list[str] = []
+    for text in examples(page, "python"):
+        tree = compile(text, page.name, "exec", flags=TOP_LEVEL_AWAIT)
+        for node in ast.walk(tree):
+            match node:
+                case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=part), attr=name):
+                    if part in COMPONENTS and not hasattr(COMPONENTS[part], name):
+                        problems.append(f"self.{part}.{name}")
+                case ast.Attribute(value=ast.Name(id="home"), attr=name):
+                    if "HomeUnderTest" in text and not hasattr(HomeUnderTest, name):
+                        problems.append(f"home.{name}")
+                case ast.ImportFrom(module="hassette_core", names=names):
+                    problems += [each.name for each in names if not hasattr(hassette_core, each.name)]
+                case _:
+                    pass
+    assert problems == []

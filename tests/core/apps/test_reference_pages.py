@@ -25,6 +25,9 @@ from hassette_core import (
     Statistic,
     Subscription,
 )
+from hassette_core.bus.own_events import APP_ERROR
+from hassette_core.link.home_restarts import STARTED as HOME_STARTED
+from hassette_core.link.home_restarts import STOPPED as HOME_STOPPED
 from hassette_executor import ErrorContext
 
 PAGES = Path(__file__).parents[3] / "docs" / "reference"
@@ -109,3 +112,22 @@ def test_page_lists_each_public_error() -> None:
     assert names - BASE_CLASSES - named(section("errors")) == set()
     errors = named(" ".join(re.findall(r"^\| (`\w+Error`) \|", section("errors"), re.MULTILINE)))
     assert errors - names == set()
+
+
+def reported_kinds() -> set[str]:
+    """Return the kinds of lifecycle events in the source of core."""
+    texts = "".join(path.read_text(encoding="utf-8") for path in Path(hassette_core.__file__).parent.rglob("*.py"))
+    return {
+        *re.findall(r'\b_?report\(\s*"(\w+)"', texts),
+        *re.findall(r'_RecordedLog\("(\w+)"', texts),
+        *re.findall(r'"(service_(?:waiting|st\w+|partly\w+|degraded|crashed|restarted|exhausted))"', texts),
+        *re.findall(r'"(trigger_(?:accepted|refused|not_attached))"', texts),
+    }
+
+
+def test_table_of_framework_events_has_each_event_of_the_code() -> None:
+    kinds = reported_kinds()
+    assert {"app_started", "service_degraded", "trigger_refused", "loop_paused", "app_task_failed"} <= kinds
+    events = {f"hassette_{kind}" for kind in kinds} | {HOME_STARTED, HOME_STOPPED, APP_ERROR}
+    listed = {name for name in named(section("listeners", "Events of the framework")) if name.startswith("hassette_")}
+    assert listed - {"hassette_"} == events

@@ -238,6 +238,18 @@ async def test_case_of_a_service_and_of_an_entity_id_does_not_matter(home: Simul
     assert home.core.states["light.hall"]["state"] == "off"
 
 
+async def test_service_of_any_domain_passes_its_fields_to_the_service_of_the_domain(
+    home: SimulatedHome, client: Client
+) -> None:
+    light = {"entity_id": "light.hall"}
+    assert (await client.call("homeassistant", "turn_on", target=light, service_data={"brightness": 33}))["success"]
+    assert home.core.states["light.hall"]["attributes"]["brightness"] == 33
+    switch = {"entity_id": "switch.coffee_machine"}
+    for target, field in ((switch, "brightness"), (light, "no_such_field")):
+        answer = await client.call("homeassistant", "turn_on", target=target, service_data={field: 33})
+        assert answer["error"]["code"] == "invalid_format"
+
+
 @pytest.mark.parametrize("body", ["null", "[]", "1", '"x"', "[" * 5_000, '{"state":'])
 @pytest.mark.parametrize("path", ["states/light.hall", "services/light/turn_on", "events/my event"])
 async def test_body_that_is_not_an_object_is_refused_and_changes_nothing(

@@ -13,7 +13,10 @@ _SAME: dict[tuple[str, str], str] = {
 
 
 def _of_any_domain(service: str) -> ServiceAction:
-    """Return the action of ``homeassistant.<service>``. It calls ``<service>`` in the domain of each entity."""
+    """Return the action of ``homeassistant.<service>``. It calls ``<service>`` in the domain of each entity.
+
+    The service of the domain receives all fields, and may refuse them.
+    """
 
     def act(call: EntityCall) -> None:
         domains: dict[str, list[str]] = {}
@@ -22,7 +25,7 @@ def _of_any_domain(service: str) -> ServiceAction:
         for domain, entity_ids in domains.items():
             name = service if call.services.has(domain, service) else _SAME.get((domain, service), service)
             if call.services.has(domain, name):
-                call.services.call(domain, name, {"entity_id": entity_ids}, call.context)
+                call.services.call(domain, name, {**call.data, "entity_id": entity_ids}, call.context)
 
     return act
 
@@ -46,7 +49,9 @@ def _simple(*names: str) -> dict[str, SimulatedService]:
 
 HOMEASSISTANT = {
     **{
-        name: SimulatedService(_of_any_domain(name), targeted=False, of_any_domain=True, shows_target=True)
+        name: SimulatedService(
+            _of_any_domain(name), targeted=False, of_any_domain=True, accepts_all=True, shows_target=True
+        )
         for name in ("turn_on", "turn_off", "toggle")
     },
     "update_entity": SimulatedService(unchanged, {"entity_id": ENTITIES.as_required}, targeted=False),
