@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from hassette_core import installed
+from hassette_core.cli.collection import collect_rarely, collection_paused
 from hassette_core.cli.exit_codes import ExitCode, exit_code_for
 from hassette_core.errors import describe_error
 from hassette_executor import HassetteError
@@ -40,7 +41,8 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in CORE_COMMANDS:
-            return getattr(import_module(f"hassette_core.cli.{cmd_name}"), cmd_name)
+            with collection_paused():
+                return getattr(import_module(f"hassette_core.cli.{cmd_name}"), cmd_name)
         if (point := self._plugin_commands().get(cmd_name)) is not None:
             return _plugin_command(point)
         if cmd_name == "telemetry":
@@ -91,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     Args:
         argv: Arguments after the name of the command; by default those of the process.
     """
+    collect_rarely()
     sys.exit(execute(argv))
 
 

@@ -1,10 +1,10 @@
 """`run_to_the_end`: run the framework as a process whose exit is not blocked by hung threads."""
 
-import gc
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from hassette_core.cli.collection import collect_rarely
 from hassette_core.cli.exit_codes import ExitCode, exit_code_for
 from hassette_core.cli.stop_guard import end_within
 from hassette_core.containment import run_contained
@@ -15,11 +15,6 @@ EXIT_LIMIT_S = 3.0
 SWITCH_INTERVAL_S = 0.0005
 """Seconds that a thread may keep the interpreter lock while another thread waits for it
 (docs/adr/0014-switch-interval.md)."""
-COLLECTION_THRESHOLDS = (10_000, 5, 5)
-"""Arguments of `gc.set_threshold`. With Python's (700, 10, 10), the collector takes 12 % of the CPU time of a process
-that handles as many events as possible, and each collection of all objects stops the apps for 60 ms. With these values,
-it takes 2 %, and a collection of new objects takes 3 ms. The two small numbers limit the memory: with larger ones,
-many old versions of a reloaded app would wait for their collection."""
 
 
 def run_to_the_end(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
@@ -33,7 +28,7 @@ def run_to_the_end(main: Callable[[], Coroutine[Any, Any, int]]) -> int:
     millisecond, and lets the garbage collector run less often.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    gc.set_threshold(*COLLECTION_THRESHOLDS)
+    collect_rarely()
 
     async def run() -> int:
         code: int = ExitCode.FAILURE

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from hassette_core.cli.collection import collection_paused, keep_all_objects
 from hassette_core.cli.exit_codes import ExitCode
 from hassette_core.cli.options import config_option
 from hassette_core.cli.process import run_to_the_end
@@ -35,7 +36,9 @@ def run(file: Path) -> int:
     log_format = configure_logging(config.hassette.log_level, redact)
 
     async def main() -> int:
-        hassette = Hassette(config, reload=reload if config.hassette.reload else None)
+        with collection_paused():  # this imports the plugins
+            hassette = Hassette(config, reload=reload if config.hassette.reload else None)
+        keep_all_objects()
         hassette.also_mask(redact)
         log_format.get_time_zone = lambda: hassette.time_zone
         guard = StopGuard(budget_s=config.hassette.stop_budget_s)

@@ -189,12 +189,7 @@ def keyword_options(method: Callable[P, R]) -> Callable[P, R]:
     signature = inspect.signature(method)
     parameters = dict(signature.parameters)
     (definition,) = get_args(parameters.pop("options").annotation)
-    hints = get_type_hints(definition)
-    options = options_of(definition)
-    for name, option in options.items():
-        parameters[name] = inspect.Parameter(
-            name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=hints[name]
-        )
+    parameters |= _parameters_of(definition)
 
     if inspect.iscoroutinefunction(method):  # the decorated method must be an `async def`, too
 
@@ -212,9 +207,23 @@ def keyword_options(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
 
         call = call_plain
-    call.__doc__ = _with_options(inspect.getdoc(method) or "", options)
+    call.__doc__ = _with_options(inspect.getdoc(method) or "", definition)
     call.__dict__["__signature__"] = signature.replace(parameters=list(parameters.values()))
     return call
+
+
+@functools.cache  # many methods have the same options, and the import of the package makes all of them
+def _parameters_of(definition: type) -> Mapping[str, inspect.Parameter]:
+    hints = get_type_hints(definition)
+    return {
+        name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option.default, annotation=hints[name])
+        for name, option in options_of(definition).items()
+    }
+
+
+@functools.cache
+def _documentation_of(name: str, text: str) -> str:
+    return textwrap.fill(f"{name}: {text}", _DOC_WIDTH, initial_indent="    ", subsequent_indent="        ")
 
 
 def _check_call(
@@ -242,14 +251,11 @@ def _check_call(
         raise RegistrationError(f"{method} has no option {name!r}{hint}")
 
 
-def _with_options(docstring: str, options: Mapping[str, Option]) -> str:
+def _with_options(docstring: str, definition: type) -> str:
     lines = docstring.splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith(_PLACEHOLDER))
     end = start + 1
     while end < len(lines) and lines[end].startswith("        "):
         end += 1
-    lines[start:end] = [
-        textwrap.fill(f"{name}: {option.doc}", _DOC_WIDTH, initial_indent="    ", subsequent_indent="        ")
-        for name, option in options.items()
-    ]
+    lines[start:end] = [_documentation_of(name, option.doc) for name, option in options_of(definition).items()]
     return "\n".join(lines)
