@@ -491,3 +491,27 @@ async def test_sync_app_listens_to_triggers(home: HomeUnderTest) -> None:
     with pytest.raises(HomeTestError, match=r"on_initialize failed: .*Home Assistant answers: Invalid trigger"):
         await home.add_app(Blocking, app_key="wrong", trigger={"trigger": "unheard_of"})
     home.expect_failures()
+
+
+class Ordered(App[AppConfig]):
+    """Three listeners to one web hook."""
+
+    async def on_initialize(self) -> None:
+        self.started: list[int] = []
+        for priority, handler in ((0, self.normal), (-1, self.low), (1, self.high)):
+            await self.bus.on_trigger(handler, DOORBELL, priority=priority)
+
+    async def normal(self) -> None:
+        self.started.append(0)
+
+    async def low(self) -> None:
+        self.started.append(-1)
+
+    async def high(self) -> None:
+        self.started.append(1)
+
+
+async def test_listeners_of_a_trigger_start_by_priority(home: HomeUnderTest) -> None:
+    await home.add_app(Ordered)
+    await press(home)
+    assert home.app(Ordered).started == [1, 0, -1]

@@ -17,6 +17,11 @@ class EventReceiver(Protocol):
         """App and instance."""
         ...
 
+    @property
+    def order(self) -> tuple[int, int]:
+        """The place among the receivers of an event: the negative priority, and the number of the registration."""
+        ...
+
     def offer(self, event: Event, trigger: EventTrigger) -> object:
         """Receive an event of the topic."""
         ...
@@ -29,6 +34,11 @@ class EventReceiver(Protocol):
 ListenerT = TypeVar("ListenerT", bound=EventReceiver)
 
 
+def order_of(receiver: EventReceiver) -> tuple[int, int]:
+    """Return the place of a receiver: those with a higher priority come first, and then the older ones."""
+    return receiver.order
+
+
 class EntityIndex(Generic[ListenerT]):
     """Listeners by the entities to which they listen.
 
@@ -37,7 +47,7 @@ class EntityIndex(Generic[ListenerT]):
     """
 
     def __init__(self) -> None:
-        self._topics: TopicIndex[ListenerT] = TopicIndex(domain_of)
+        self._topics: TopicIndex[ListenerT] = TopicIndex(domain_of, order=order_of)
         self._selections: list[tuple[EntitySelection, list[ListenerT]]] = []
 
     def add(self, entities: Entities, listener: ListenerT) -> None:
@@ -62,7 +72,7 @@ class EntityIndex(Generic[ListenerT]):
         self._selections = [entry for entry in self._selections if entry[1]]
 
     def find(self, entity_id: str) -> tuple[ListenerT, ...]:
-        """Return the listeners of an entity, each once: first those of ids, then of globs, then of selections."""
+        """Return the listeners of an entity, each once and in their order."""
         found = self._topics.find(entity_id)
         return self._with_selected(entity_id, found) if self._selections else found
 
@@ -78,4 +88,4 @@ class EntityIndex(Generic[ListenerT]):
                 continue
             if matches:
                 all_found.update(dict.fromkeys(listeners))
-        return tuple(all_found)
+        return found if len(all_found) == len(found) else tuple(sorted(all_found, key=order_of))

@@ -100,7 +100,7 @@ class HomeTriggers:
         return MappingProxyType(self._triggers)
 
     def find(self, config: str) -> tuple[Listener, ...]:
-        """Return the listeners of a configuration, in the order of their registration."""
+        """Return the listeners of a configuration, in their order."""
         trigger = self._triggers.get(config)
         return () if trigger is None else tuple(trigger.listeners)
 
@@ -114,7 +114,7 @@ class HomeTriggers:
                     del self._triggers[other.config.text]
             trigger = self._triggers[config.text] = HomeTrigger(config)
             self._on_change()
-        trigger.listeners[listener] = ""
+        trigger.listeners = dict(sorted([*trigger.listeners.items(), (listener, "")], key=lambda item: item[0].order))
 
     def remove(self, config: TriggerConfig, listener: Listener) -> None:
         """Remove a listener."""

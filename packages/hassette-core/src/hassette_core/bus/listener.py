@@ -1,7 +1,7 @@
 """`Listener`: check an event, pass it through the gates, and offer the run to the lane."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
@@ -62,6 +62,7 @@ class ListenerContext(NamedTuple):
         failures: Reports failed conditions.
         redact: Masks secrets in triggers and explanations.
         kept: The kept events of each app instance that a newer version replaces, by app and instance.
+        numbers: Counts the registrations.
     """
 
     roster: "Roster[Listener]"
@@ -72,6 +73,7 @@ class ListenerContext(NamedTuple):
     failures: ConditionFailures
     redact: Callable[[str], str]
     kept: dict[tuple[str, ...], KeptEvents]
+    numbers: Iterator[int]
 
 
 class LoopPause(NamedTuple):
@@ -116,6 +118,7 @@ class Listener:
 
     Attributes:
         registration: Name, topic and settings, as they are recorded.
+        order: The place among the listeners that receive an event.
         active: False once the listener is cancelled, or once the only run of a ``once`` listener has started.
     """
 
@@ -134,6 +137,7 @@ class Listener:
     ) -> None:
         self.registration = registration
         self.active = True
+        self.order = (-options.get("priority", 0), next(context.numbers))
         self._actor = app_actor(registration.key)
         self._lane = lane
         self._plan = plan

@@ -8,6 +8,8 @@ from hassette_core.handlers import Duration, Option, RunOptions, check_flag, che
 from hassette_core.roster import AT_ONCE, MAX_WAITING, Mode, check_mode
 
 DEFAULT_MODE: Mode = "parallel"
+HIGHEST_PRIORITY = 1_000_000
+"""No home has so many listeners that each needs its own priority."""
 
 Missed = Literal["run", "ignore"]
 """Whether a change that was missed while there was no connection leads to a run."""
@@ -23,6 +25,19 @@ def check_missed(option: str, missed: object) -> str:
     if missed not in get_args(Missed):
         raise RegistrationError(f"{option} must be one of {', '.join(get_args(Missed))}, got {missed!r}")
     return str(missed)
+
+
+def check_priority(option: str, priority: object) -> str:
+    """Check a priority and return it as a text.
+
+    Raises:
+        RegistrationError: The value is not a whole number, or is out of range.
+    """
+    if type(priority) is not int or abs(priority) > HIGHEST_PRIORITY:
+        raise RegistrationError(
+            f"{option} must be a whole number from {-HIGHEST_PRIORITY:_} to {HIGHEST_PRIORITY:_}, got {priority!r}"
+        )
+    return str(priority)
 
 
 def check_where(option: str, where: object) -> str:
@@ -78,6 +93,16 @@ class TriggerOptions(RunOptions, total=False):
             " burst, more runs wait as long as the handler is quick.",
             check_mode,
             DEFAULT_MODE,
+        ),
+    ]
+    priority: Annotated[
+        int,
+        Option(
+            "The place among the listeners of all apps that match the same event: those with a higher priority start"
+            " first, and those with the same priority in the order of their registration. A run does not wait for the"
+            " runs that have started before it.",
+            check_priority,
+            0,
         ),
     ]
 

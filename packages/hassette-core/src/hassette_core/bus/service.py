@@ -1,12 +1,13 @@
 """`BusService`: pass each event to the listeners that match it."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from hassette_core.bus.change_filter import ChangeFilter
-from hassette_core.bus.entity_index import EntityIndex, EventReceiver
+from hassette_core.bus.entity_index import EntityIndex, EventReceiver, order_of
 from hassette_core.bus.event_filter import EventFilter
 from hassette_core.bus.gates import HomeObservation, LocalObservation
 from hassette_core.bus.home_triggers import HomeTriggers
@@ -70,7 +71,7 @@ class BusService(AsyncWithService):
         self._executor = executor
         self._grace_s = grace_s
         self._changes: EntityIndex[EventReceiver] = EntityIndex()
-        self._events: TopicIndex[EventReceiver] = TopicIndex(any_group)
+        self._events: TopicIndex[EventReceiver] = TopicIndex(any_group, order=order_of)
         self.roster: Roster[Listener] = Roster("listener", executor)
         self.triggers = HomeTriggers(executor.report)
         clock = clock or SystemClock()
@@ -83,6 +84,7 @@ class BusService(AsyncWithService):
             ConditionFailures(clock, redact),
             redact,
             {},
+            itertools.count(1),
         )
         self._watchers: dict[str, list[Callable[[], None]]] = {}
         self._kept = self._context.kept
@@ -166,7 +168,9 @@ class BusService(AsyncWithService):
         if not isinstance(event, StateChanged) or not event.missed or event.differs:
             listeners = self._events.find(event.event_type)
         if isinstance(event, StateChanged):
-            listeners += self._changes.find(event.entity_id)
+            of_entity = self._changes.find(event.entity_id)
+            # Few apps also listen to all events. So nearly all state changes find a tuple that is sorted already.
+            listeners = tuple(sorted(listeners + of_entity, key=order_of)) if listeners else of_entity
         return listeners
 
     def watch(self, entity_id: str, watcher: Callable[[], None]) -> Callable[[], None]:
@@ -285,6 +289,7 @@ class BusService(AsyncWithService):
             events=events,
             condition=condition,
             recheck=recheck,
+            order=(0, next(context.numbers)),
             context=context.conditions,
             clock=context.clock,
         )

@@ -26,12 +26,20 @@ class TopicIndex(Generic[_Listener]):
         matcher: Function that takes a glob, and returns a function that compares a topic with this glob. The index
             calls it once for each distinct glob.
         max_cached: Number of topics whose listeners are cached. When the cache is full, it is cleared.
+        order: Function that returns the place of a listener. The found listeners are sorted by it. Without the
+            function, the listeners of the exact topic come first.
     """
 
     def __init__(
-        self, group: Callable[[str], str], *, matcher: Callable[[str], Matches] = glob_matcher, max_cached: int = 10_000
+        self,
+        group: Callable[[str], str],
+        *,
+        matcher: Callable[[str], Matches] = glob_matcher,
+        max_cached: int = 10_000,
+        order: Callable[[_Listener], tuple[int, int]] | None = None,
     ) -> None:
         self._group = group
+        self._order = order
         self._matcher = matcher
         self._max_cached = max_cached
         self._exact: dict[str, list[_Listener]] = {}
@@ -70,10 +78,9 @@ class TopicIndex(Generic[_Listener]):
         self._resolved.clear()
 
     def find(self, topic: str) -> tuple[_Listener, ...]:
-        """Return the listeners of a topic: first those of the exact topic, then those of globs.
+        """Return the listeners of a topic, in their order.
 
-        Listeners of the same topic or glob are in the order of their registration. A listener with several topics and
-        globs that match is returned once.
+        A listener with several topics and globs that match is returned once.
         """
         found = self._resolved.get(topic)
         if found is None:
@@ -88,7 +95,8 @@ class TopicIndex(Generic[_Listener]):
             for matches, listeners in self._globs.get(group, {}).values():
                 if matches(topic):
                     found += listeners
-        return tuple(dict.fromkeys(found))
+        distinct = tuple(dict.fromkeys(found))
+        return distinct if self._order is None else tuple(sorted(distinct, key=self._order))
 
 
 def any_group(_: str) -> str:

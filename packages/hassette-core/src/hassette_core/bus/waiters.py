@@ -27,6 +27,7 @@ class Waiter:
         events: The accepted events; None for all events that the waiter receives.
         condition: Must hold for the event, or at any moment if ``recheck`` is set.
         recheck: Whether the condition may hold without an event.
+        order: The place among the receivers of an event.
         context: Provides the view of the condition.
         clock: Measures the timeout.
     """
@@ -39,9 +40,11 @@ class Waiter:
         events: EventFilter | None,
         condition: Condition | None,
         recheck: bool,
+        order: tuple[int, int],
         context: ConditionContext,
         clock: TimerClock,
     ) -> None:
+        self.order = order
         self._actor = actor
         self._what = what
         self._events = events
