@@ -127,8 +127,7 @@ def test_blocking_thread_is_shown_in_the_error(tmp_path: Path) -> None:
     home.add_app(Sleeper)
     with pytest.raises(NotSettledError, match=r"(?s)Thread 'hassette-run-1' is here:.*time.sleep\(3\)"):
         home.fire("go")
-    with pytest.raises(NotSettledError):
-        home.close()
+    home.close()
 
 
 class Idle:
@@ -138,6 +137,9 @@ class Idle:
         self.left_us = limit_us
         self.loop: VirtualLoop
 
+    def takes_call(self, call: Callable[[], object]) -> bool:
+        return False
+
     def loop_is_idle(self, next_timer_us: int | None) -> bool:
         assert next_timer_us is not None, "the loop waits for nothing"
         self.left_us -= next_timer_us
@@ -146,7 +148,7 @@ class Idle:
 
 
 def run_virtually(work: Callable[[], Awaitable[Any]]) -> None:
-    idle = Idle(10**15)
+    idle = Idle(10**16)
     idle.loop = VirtualLoop(idle)
     try:
         idle.loop.run_until_complete(work())
@@ -167,6 +169,20 @@ def test_timers_fire_in_order_and_on_time(delays_us: list[int]) -> None:
         await asyncio.sleep(0.001)
         assert [delays_us[number] for _, number in fired] == sorted(delays_us)
         assert max(abs(at - delays_us[number]) for at, number in fired) <= 1
+
+    run_virtually(work)
+
+
+@pytest.mark.parametrize("days", [193, 195, 400, 20_000])
+def test_timers_fire_after_years(days: int) -> None:
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        await asyncio.sleep(days * 86_400)
+        for _ in range(100):
+            due = loop.time() + 1_000_000.1
+            await asyncio.sleep(1_000_000.1)
+            assert abs(loop.time() - due) <= 2e-6
 
     run_virtually(work)
 

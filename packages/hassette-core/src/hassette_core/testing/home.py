@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast, overload
 
-from hassette_core.apps import AnyApp, load_instance
+from hassette_core.apps import AnyApp, SyncApp, load_instance
 from hassette_core.containment import FRAMEWORK, Actor, acting_for, app_actor
 from hassette_core.redaction import find_secrets
 from hassette_core.simulation.home import SimulatedHome
@@ -111,21 +111,27 @@ class HomeUnderTest(Findings):
     def run(self, work: Callable[[], Awaitable[T]] | Coroutine[Any, Any, T] | Callable[[], T]) -> Done[T]:
         """Run code in the home: a coroutine, such as ``app.turn_on()``, or a function. Time passes while it waits.
 
-        Code that uses an app's objects belongs here, because they can only be used on the loop of the home.
+        Code that uses an app's objects belongs here, because they can only be used on the loop of the home. A method of
+        a `SyncApp` runs in a thread, as handlers do.
 
         Example:
             ::
 
                 await home.run(app.turn_on())            # in an async def test
                 value = home.run(app.brightness).result  # in a plain def test
+                home.run(partial(sync_app.dim, 50))      # a method of a SyncApp, with arguments
         """
         self._start()
 
         def call() -> Any:
             if asyncio.iscoroutine(work):
                 return _run_as_app(work)
-            with acting_for(_actor_of(getattr(work, "__self__", None))):
-                result = cast("Callable[[], Any]", work)()
+            function = cast("Callable[[], Any]", work)
+            owner = getattr(getattr(function, "func", function), "__self__", None)  # also of a partial
+            if isinstance(owner, SyncApp):
+                return _run_in_thread(function, _actor_of(owner))
+            with acting_for(_actor_of(owner)):
+                result = function()
             return _run_as_app(result) if asyncio.iscoroutine(result) else result
 
         return self._do(call)
@@ -308,6 +314,11 @@ async def _run_as_app(work: "Coroutine[Any, Any, T]") -> T:
     frame = getattr(work, "cr_frame", None)  # a coroutine in C has none
     with acting_for(_actor_of(None if frame is None else frame.f_locals.get("self"))):
         return await work
+
+
+async def _run_in_thread(function: Callable[[], T], actor: Actor) -> T:
+    with acting_for(actor):
+        return await asyncio.to_thread(function)
 
 
 def _actor_of(owner: object) -> Actor:

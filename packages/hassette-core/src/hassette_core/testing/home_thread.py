@@ -4,13 +4,14 @@ import asyncio
 import sys
 import threading
 import traceback
+import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from time import monotonic
 from typing import Any, Generic, TypeVar, cast
 
-from hassette_core.containment import run_contained
+from hassette_core.containment import current_app, run_contained
 from hassette_core.testing.errors import HomeTestError, NotSettledError
 from hassette_core.testing.turns import submitting_call
 from hassette_core.testing.virtual_loop import VirtualLoop
@@ -18,6 +19,8 @@ from hassette_core.testing.virtual_loop import VirtualLoop
 T = TypeVar("T")
 
 POLL_S = 0.25
+STUCK_PATIENCE_S = 1.0
+"""Longest real time without progress, in seconds, for the end of a home that has made no progress before."""
 FRAMES = 6
 """Maximum number of frames of a thread in the error message."""
 MOST_US = 24 * 3_600 * 1_000_000
@@ -109,6 +112,8 @@ class HomeThread:
         self._current: HomeRequest | None = None
         self._finished = 0
         self._closing = False
+        self._stuck_at: tuple[int, int] | None = None
+        self._test_threads = weakref.WeakSet[threading.Thread]()
         self._stop = asyncio.Event()
         self.loop = VirtualLoop(self)
         self._thread = threading.Thread(target=self._run, name="home under test", daemon=True)
@@ -144,8 +149,27 @@ class HomeThread:
 
     @property
     def is_current(self) -> bool:
-        """Whether the calling code runs in the home: on its loop, or in a thread that takes turns with the loop."""
-        return threading.current_thread() is self._thread or submitting_call(self.loop.turns) is not None
+        """Whether the calling code runs in the home: on its loop, or in a thread of a handler or of an app."""
+        return (
+            threading.current_thread() is self._thread
+            or submitting_call(self.loop.turns) is not None
+            or current_app() is not None
+        )
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether a method has raised `NotSettledError`, and the home has made no progress since then."""
+        return self._stuck_at is not None and self._stuck_at == self._progress()
+
+    def takes_call(self, call: Callable[[], object]) -> bool:
+        """Make a request of a call to the loop in a thread of the test; see `IdleHandler`.
+
+        The test has called a method of an app that waits, such as one of a `SyncApp`.
+        """
+        if threading.current_thread() not in self._test_threads:
+            return False
+        self._commands.append(HomeRequest(call, lambda: 0))
+        return True
 
     def _check_caller(self) -> None:
         # The home would wait for the caller, and the caller for the home.
@@ -160,13 +184,17 @@ class HomeThread:
 
         Raises:
             HomeTestError: The caller is code that runs in the home.
+            NotSettledError: The home makes no progress since an earlier command.
         """
         self._check_caller()
         command = HomeRequest(work, moved_us)
         if not self._thread.is_alive():
             raise NotSettledError("its thread has ended")
+        if self.is_stuck and not self._closing:
+            raise NotSettledError("it still makes no progress since an earlier request, which raised this error")
+        self._test_threads.add(threading.current_thread())
         self._commands.append(command)
-        self.loop.call_soon_threadsafe(lambda: None)  # wakes the loop
+        self.loop.wake()
         return command.future
 
     def wait(self, future: "Future[T]") -> T:
@@ -211,6 +239,7 @@ class HomeThread:
             if (progress := self._progress()) != seen:
                 seen, since = progress, monotonic()
             elif monotonic() - since > self._patience_s:
+                self._stuck_at = progress
                 raise NotSettledError(f"it makes no progress for {self._patience_s:g} s.{self._stacks()}")
 
     def _progress(self) -> tuple[int, int]:
@@ -228,11 +257,19 @@ class HomeThread:
                 text += f"\nThread {thread.name!r} is here:\n{stack}"
         return text
 
+    def prepare_close(self) -> None:
+        """Let a home that makes no progress continue as far as it can, so that it can stop soon."""
+        if self.is_stuck:
+            self._closing = True
+            self._patience_s = min(self._patience_s, STUCK_PATIENCE_S)
+        if self.is_stuck or self.loop.turns.parallel:  # a handler may wait for a thread that waits for the home
+            self.loop.turns.end()
+
     def close(self) -> None:
         """End the loop and its thread. If code of an app blocks the loop, leave the thread behind."""
         if self._thread.is_alive():
             self._closing = True
-            self.loop.call_soon_threadsafe(self._stop.set)
+            self.loop.wake(self._stop.set)
             self._thread.join(self._patience_s)
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from hassette_core.simulation.home.model import HomeUser
-from hassette_core.testing.errors import HomeTestError
+from hassette_core.testing.errors import HomeTestError, NotSettledError
 from hassette_core.testing.home_thread import Done, HomeThread
 from hassette_core.testing.system import SystemUnderTest
 from hassette_core.testing.virtual_loop import VirtualClock
@@ -63,7 +63,7 @@ class HomeSession:
 
     def _read(self, question: Callable[[], T]) -> T:
         """Return an answer of the home, after all earlier requests."""
-        if self._closed or self._thread.is_current:
+        if self._closed or self._thread.is_current or self._thread.is_stuck:
             return question()  # the home does not change meanwhile
         answer = self._thread.wait(self._thread.submit(question))
         self._raise_unread()
@@ -76,7 +76,7 @@ class HomeSession:
             await self._system.flush()
             return question()
 
-        if self._closed:
+        if self._closed or self._thread.is_stuck:
             return question()
         answer: T = self._thread.wait(self._thread.submit(flush_and_ask))
         self._raise_unread()
@@ -97,8 +97,13 @@ class HomeSession:
         if self._closed:
             return
         self._closed = True
+        stuck = self._thread.is_stuck
+        self._thread.prepare_close()
         try:
             self._thread.wait(self._thread.submit(self._system.close))
+        except NotSettledError:
+            if not stuck:  # otherwise the test has seen this error
+                raise
         finally:
             self._thread.close()
 

@@ -3,6 +3,9 @@
 A thread has the turn from the start of its call until the call ends, or until the thread calls the event loop
 (`call_soon_threadsafe`). While a thread has the turn, the loop waits. A thread that waits for a result of the loop
 (`hassette_executor.LoopCalls`, `asyncio.run_coroutine_threadsafe`) has the turn again when it gets the result.
+
+Threads that an app starts itself have no turn. When such a thread calls the loop, the loop no longer waits for the
+thread with the turn (`Turns.overtake`).
 """
 
 import asyncio
@@ -22,6 +25,8 @@ MOST_THREADS = 1_000
 class _State(Enum):
     WORKING = auto()
     """The thread has the turn."""
+    PARALLEL = auto()
+    """The thread works, and the loop, too: another thread of the app needs the loop, and this one may wait for it."""
     HANDED_OVER = auto()
     """The thread has called the loop, and the loop has not begun with the function."""
     WAITING = auto()
@@ -29,47 +34,67 @@ class _State(Enum):
 
 
 class Turns:
-    """Counts the threads that have the turn, and lets the loop wait for them."""
+    """Knows which threads have the turn, and lets the loop wait for them."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._working = 0
         self._states: dict[ThreadCall, _State] = {}
+        self._counts = dict.fromkeys(_State, 0)
+        self._ended = False
 
     @property
     def working(self) -> bool:
         """Whether a thread has the turn."""
-        return self._working > 0
+        return self._counts[_State.WORKING] > 0
 
-    def begin(self) -> None:
+    @property
+    def parallel(self) -> bool:
+        """Whether a thread and the loop work at the same time. The run of the thread is still in progress."""
+        with self._changed:
+            calls = [call for call, state in self._states.items() if state is _State.PARALLEL]
+        return not self._ended and not all(call.abandoned for call in calls)
+
+    def begin(self, call: ThreadCall) -> None:
         """Give the turn to a new call. Call this on the loop, before the call starts."""
         with self._changed:
-            self._working += 1
-
-    def withdraw(self) -> None:
-        """Take the turn from a new call that did not start."""
-        with self._changed:
-            self._working -= 1
+            self._set(call, _State.WORKING)
 
     def wait(self) -> None:
         """Wait on the loop until no thread has the turn."""
         with self._changed:
-            while self._working:
+            while self.working and not self._ended:
                 self._changed.wait()
+
+    def overtake(self) -> None:
+        """Let the loop work now, because a thread that an app has started needs it.
+
+        The thread with the turn may wait for that thread, for example in `threading.Thread.join`.
+        """
+        with self._changed:
+            for call, state in self._states.items():
+                if state is _State.WORKING:
+                    self._set(call, _State.PARALLEL)
+
+    def end(self) -> None:
+        """Let the loop never wait again, so that it can stop although a thread is stuck."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
 
     def hand_over(self, call: ThreadCall, gate: threading.Event) -> None:
         """End the turn of the calling thread, and wait until the loop begins with the function of the thread."""
         with self._changed:
-            if self._states.get(call, _State.WORKING) is _State.WORKING:
+            # The loop may have begun with the function already, if it worked at the same time as the thread.
+            if not gate.is_set() and self._states.get(call) in (_State.WORKING, _State.PARALLEL):
                 self._set(call, _State.HANDED_OVER)
         gate.wait(GATE_S)
 
     def take_over(self, call: ThreadCall, gate: threading.Event) -> None:
         """Give the turn back to a thread, because the loop begins with the thread's function."""
         with self._changed:
-            if self._states.get(call) is _State.HANDED_OVER:
+            if self._states.get(call) in (_State.HANDED_OVER, _State.PARALLEL):
                 self._set(call, _State.WORKING)
-        gate.set()
+            gate.set()
 
     def after_function(self, call: ThreadCall, created: Sequence["asyncio.Future[Any]"]) -> None:
         """Pass the turn on after the function of a thread. If the thread gets the turn, wait until it ends.
@@ -103,14 +128,15 @@ class Turns:
         self.wait()
 
     def _set(self, call: ThreadCall, state: _State) -> None:
-        before = self._states.get(call, _State.WORKING)
-        self._working += (state is _State.WORKING) - (before is _State.WORKING)
+        if (before := self._states.get(call)) is not None:
+            self._counts[before] -= 1
+        self._counts[state] += 1
         self._states[call] = state
         self._changed.notify_all()
 
     def _forget(self, call: ThreadCall) -> None:
-        if self._states.pop(call, None) is _State.WORKING:
-            self._working -= 1
+        if (state := self._states.pop(call, None)) is not None:
+            self._counts[state] -= 1
             self._changed.notify_all()
 
 
@@ -132,6 +158,10 @@ class TurnThreads(ThreadPool):
         """Run a function in a thread; see `ThreadPool.run`."""
         return await _FirstTurn(super().run(function, owner), self.turns)
 
+    def begin(self, call: ThreadCall) -> None:
+        """Give the turn to a thread that begins; see `ThreadPool.begin`."""
+        self.turns.begin(call)
+
     def park(self, call: ThreadCall, cancel_wait: Callable[[], object]) -> None:
         """Let another thread run; see `ThreadPool.park`."""
         super().park(call, cancel_wait)
@@ -151,14 +181,7 @@ class _FirstTurn:
 
     def __await__(self) -> Generator[Any, Any, object]:
         coroutine = self._coroutine
-        self._turns.begin()
-        try:
-            waits_for = coroutine.send(None)  # starts the thread
-        except BaseException as error:
-            self._turns.withdraw()
-            if isinstance(error, StopIteration):
-                return error.value
-            raise
+        waits_for = coroutine.send(None)  # starts the thread
         self._turns.wait()
         while True:
             try:

@@ -4,18 +4,21 @@ import asyncio
 import contextvars
 import selectors
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from concurrent.futures import Future as SourceFuture
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
 from hassette_core.clock import Timer
+from hassette_core.containment import current_app
 from hassette_core.testing.turns import Turns, TurnThreads, submitting_call
+from hassette_executor import ThreadCall
 
 START_US = 1_000_000_000
 """The loop's time at its start, in microseconds."""
-ROUNDING_NS = 50
+ROUNDING_NS = 500
 """A timer is due up to this much earlier than its time, because asyncio computes times with floats."""
 MICROSECOND = timedelta(microseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,7 +42,14 @@ class _TimerTime(float):
 
 
 class IdleHandler(Protocol):
-    """Decides what happens when the loop has nothing to do."""
+    """Decides what happens when the loop has nothing to do, and receives the calls of the test's thread."""
+
+    def takes_call(self, call: Callable[[], object]) -> bool:
+        """Return False if the current thread is not a thread of the test. Otherwise call a function on the loop later.
+
+        If the function returns an awaitable, the time moves until its end.
+        """
+        ...
 
     def loop_is_idle(self, next_timer_us: int | None) -> bool:
         """Return True if there is something to do now: time was moved, or a callback was added. False to wait.
@@ -70,12 +80,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, idle: IdleHandler) -> None:
         self._now_us = START_US
         self._idle = idle
-        self._other_threads = 0
         self._timers = 0
+        self._others = OtherThreads()
+        self._waiting_threads = 0
         self.turns = Turns()
         self._threads = TurnThreads(self.turns, "to_thread")
         self._new_tasks: list[asyncio.Future[Any]] | None = None
         super().__init__(_IdleSelector(self._when_idle))
+        # asyncio runs a timer if its time is less than now plus this resolution. The default is 1 ns. After half a
+        # year, a float is less exact than that, and asyncio would wait for ever for a timer that is due.
+        self._clock_resolution = ROUNDING_NS / 1e9
 
     @property
     def now_us(self) -> int:
@@ -91,7 +105,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now_us += microseconds
 
     def _when_idle(self, timeout_s: float | None) -> bool:
-        if self._other_threads:
+        if (deliver := self._others.next_result()) is not None:
+            self.call_soon(deliver)
+            return True
+        if (self._others or self.turns.parallel) and not self._waiting_threads:
             return False  # wait for the threads in real time
         if timeout_s is None:
             return self._idle.loop_is_idle(None)
@@ -118,49 +135,133 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
         """Call a function on the loop. A thread that runs in turn with the loop ends its turn with this call."""
-        call = submitting_call(self.turns)
-        if call is None:
-            return super().call_soon_threadsafe(callback, *args, context=context)
         context = context or contextvars.copy_context()
+        if self._others.takes_result(args, partial(context.run, callback, *args)):
+            return self.wake()
+        if (call := submitting_call(self.turns)) is not None:
+            return self._call_in_turn(call, partial(context.run, callback, *args))
+        if self._runs_here():
+            return super().call_soon_threadsafe(callback, *args, context=context)
+        if current_app() is not None:
+            return self._call_from_app(partial(context.run, callback, *args))
+        if self._idle.takes_call(partial(self._last_task_of, partial(context.run, callback, *args))):
+            return self.wake()
+        return super().call_soon_threadsafe(callback, *args, context=context)
+
+    def wake(self, callback: Callable[[], object] = lambda: None) -> asyncio.Handle:
+        """End the loop's wait for something to do, and call a function. May be called in any thread."""
+        return super().call_soon_threadsafe(callback)
+
+    def _runs_here(self) -> bool:
+        try:
+            return asyncio.get_running_loop() is self
+        except RuntimeError:
+            return False
+
+    def _call_in_turn(self, call: ThreadCall, callback: Callable[[], object]) -> asyncio.Handle:
         gate = threading.Event()
 
         def take_over() -> None:
-            created: list[asyncio.Future[Any]] = []
             self.turns.take_over(call, gate)
-            self._new_tasks = created
+            created: list[asyncio.Future[Any]] = []
             try:
-                context.run(callback, *args)
+                created = self._tasks_of(callback)
             finally:
-                self._new_tasks = None
                 self.turns.after_function(call, created)
 
         handle = super().call_soon_threadsafe(take_over)
         self.turns.hand_over(call, gate)
         return handle
 
+    def _call_from_app(self, callback: Callable[[], object]) -> asyncio.Handle:
+        def call() -> None:
+            if (task := self._last_task_of(callback)) is not None:  # the thread waits for it, as far as the loop knows
+                self._waiting_threads += 1
+                task.add_done_callback(self._waiting_thread_continues)
+
+        handle = super().call_soon_threadsafe(call)
+        self.turns.overtake()
+        return handle
+
+    def _waiting_thread_continues(self, _: object) -> None:
+        self._waiting_threads -= 1
+
+    def _last_task_of(self, callback: Callable[[], object]) -> "asyncio.Future[Any] | None":
+        return next(reversed(self._tasks_of(callback)), None)
+
+    def _tasks_of(self, callback: Callable[[], object]) -> list[asyncio.Future[Any]]:
+        """Call a function, and return the tasks that it has created."""
+        self._new_tasks = created = list[asyncio.Future[Any]]()
+        try:
+            callback()
+        finally:
+            self._new_tasks = None
+        return created
+
     def run_in_executor(  # pyright: ignore[reportIncompatibleMethodOverride]  typeshed declares it with a TypeVarTuple
         self, executor: Executor | None, func: Callable[..., Any], *args: Any
     ) -> "asyncio.Future[Any]":
-        """Run a function in a thread. Without an executor, the function runs in turn with the loop."""
+        """Run a function in a thread. Without an executor, the function runs in turn with the loop.
+
+        The threads of an executor of the app run in parallel with the loop. The time does not move meanwhile.
+        """
         if executor is None:
             return asyncio.ensure_future(self._threads.run(partial(func, *args)), loop=self)
-        # The threads of an executor of the app run in parallel with the loop. The time does not move meanwhile.
-        self._other_threads += 1
-        try:
-            future = super().run_in_executor(executor, func, *args)
-        except BaseException:
-            self._other_threads -= 1
-            raise
-        future.add_done_callback(self._other_thread_ended)
+        source = executor.submit(func, *args)
+        self._others.add(source)
+        future = asyncio.wrap_future(source, loop=self)
+        future.add_done_callback(lambda _: self._others.discard(source))
         return future
-
-    def _other_thread_ended(self, _: object) -> None:
-        self._other_threads -= 1
 
     def close(self) -> None:
         """Close the loop and its threads."""
         self._threads.close()
         super().close()
+
+
+class OtherThreads:
+    """The results of functions that run in an executor of an app.
+
+    The loop receives the results when it has nothing else to do, in the order in which the functions were passed to the
+    executor. Otherwise the order of events would depend on the speed of the threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._results: dict[SourceFuture[Any], Callable[[], object] | None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._results)
+
+    def add(self, source: "SourceFuture[Any]") -> None:
+        """Expect a result."""
+        with self._lock:
+            self._results[source] = None
+
+    def takes_result(self, args: Sequence[object], deliver: Callable[[], object]) -> bool:
+        """Return whether a call of asyncio passes an expected result to the loop. Then keep it for `next_result`."""
+        source = args[-1] if args else None
+        if not isinstance(source, SourceFuture):
+            return False
+        with self._lock:
+            if source not in self._results:
+                return False
+            self._results[source] = deliver
+            return True
+
+    def discard(self, source: "SourceFuture[Any]") -> None:
+        """Expect no result any more, because the loop no longer waits for it."""
+        with self._lock:
+            self._results.pop(source, None)
+
+    def next_result(self) -> Callable[[], object] | None:
+        """Remove the oldest result, and return the function that passes it on. None if it is not known yet."""
+        with self._lock:
+            source = next(iter(self._results), None)
+            if source is None or (deliver := self._results[source]) is None:
+                return None
+            del self._results[source]
+            return deliver
 
 
 class _IdleSelector(selectors.BaseSelector):

@@ -166,6 +166,7 @@ class ThreadPool:
             if self.busy >= self._threads:
                 self._start_thread()
             self.busy += 1
+            self.begin(call)
             self._calls.append(call)
             self._lock.notify()
         try:
@@ -236,6 +237,12 @@ class ThreadPool:
                 self.parked += 1
                 if self.busy > self._threads:
                     self._start_thread()
+
+    def begin(self, call: ThreadCall) -> None:
+        """Do nothing. The pool calls this method on the event loop, before a thread can begin with a call.
+
+        The pool of the testing kit notes here that the call begins to work.
+        """
 
     def resume(self, call: ThreadCall) -> None:
         """Do nothing. `LoopCalls` calls this method on the event loop when the call of a thread has got its result.
