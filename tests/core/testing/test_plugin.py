@@ -3,8 +3,11 @@
 import pytest
 
 from hassette_core.cli.main import execute
+from hassette_core.testing import HomeUnderTest
 
 pytest_plugins = ["pytester"]
+# Before the first run: `pytester` forgets modules that a run imports, so the next run would import other classes.
+assert HomeUnderTest.__module__ == "hassette_core.testing.home"
 
 APP = """
 import asyncio
@@ -121,3 +124,127 @@ def test_homes_of_several_workers_are_independent(pytester: pytest.Pytester) -> 
 def test_app_that_init_creates_passes_its_test(pytester: pytest.Pytester) -> None:
     assert execute(["init"]) == 0
     pytester.runpytest_inprocess(*OPTIONS).assert_outcomes(passed=2)
+
+
+FAILURES = """
+from hassette_core import Condition, SyncApp
+
+class Broken(Condition):
+    def holds(self, view):
+        raise ValueError("no lux")
+    def describe(self):
+        return "it is dark"
+
+class Hook(App[AppConfig]):
+    async def on_initialize(self):
+        self.bus.on_event(self.fail, "go")
+        self.bus.on_event(self.ok, "guarded", where=Broken())
+        self.bus.on_event(self.ok, "guarded", where=lambda: self.missing, name="other")
+        self.bus.on_event(self.leave, "leave")
+        self.scheduler.run_in(self.ok, 5, where=Broken(), name="job")
+    async def fail(self):
+        raise ValueError("run")
+    async def ok(self): ...
+    async def leave(self):
+        async def background():
+            raise ValueError("in the background")
+        asyncio.create_task(background())
+    async def on_error(self, context):
+        raise ValueError("hook")
+
+class Late(App[AppConfig]):
+    async def on_shutdown(self):
+        raise ValueError("too late")
+
+class SyncLate(SyncApp[AppConfig]):
+    def on_shutdown(self):
+        raise ValueError("too late")
+
+class Second(App[AppConfig]):
+    starts = 0
+    async def on_initialize(self):
+        type(self).starts += 1
+        if type(self).starts > 1:
+            raise ValueError("second start")
+
+class Bad(App[AppConfig]):
+    async def on_initialize(self):
+        raise ValueError("bad start")
+
+def test_error_hook(home):
+    home.add_app(Hook)
+    home.fire("go")
+    assert home.runs()[0].failed
+
+def test_condition(home):
+    home.add_app(Hook)
+    home.fire("guarded")
+    home.fire("guarded")
+
+def test_condition_of_a_job(home):
+    home.add_app(Hook)
+    home.advance(seconds=5)
+
+def test_background(home):
+    home.add_app(Hook)
+    home.fire("leave")
+
+def test_shutdown(home):
+    home.add_app(Late)
+
+def test_sync_shutdown(home):
+    home.add_app(SyncLate)
+
+def test_service(home):
+    home.add_app(Hook)
+    home.run(lambda: [task.cancel() for task in asyncio.all_tasks() if task.get_name() == "home registries"] and None)
+    home.advance(minutes=1)
+
+async def unread(home):
+    home.expect_failures()
+    home.remove("light.never")
+
+def test_unread_error(home):
+    asyncio.run(unread(home))
+
+def test_looked_at(home):
+    home.add_app(Hook)
+    home.fire("guarded")
+    assert len(home.not_runs()) == 2
+
+def test_expected(home):
+    home.expect_failures()
+    home.add_app(Hook)
+    home.add_app(Late)
+    home.fire("go")
+    home.fire("guarded")
+    home.fire("leave")
+
+def test_start_that_the_test_expects(home):
+    with pytest.raises(Exception, match="bad start"):
+        home.add_app(Bad)
+    home.advance(minutes=10)
+
+def test_second_start_that_the_test_expects(home):
+    home.add_app(Second)
+    with pytest.raises(Exception, match="second start"):
+        home.restart()
+"""
+
+
+def test_failure_outside_of_runs_fails_its_test(pytester: pytest.Pytester) -> None:
+    result = run(pytester, FAILURES)
+    result.stdout.fnmatch_lines_random(
+        [
+            "*UnexpectedFailureError: 1 failure outside of runs during the test:",
+            "*12:00:00 Error hook failed (hook.hook.fail.go): ValueError: hook",
+            "*hook.ok: its condition failed 2 ×, *ValueError: no lux*",
+            "*hook.other: its condition failed 2 ×, AttributeError: *missing*",
+            "*hook.job: its condition failed 1 ×, *ValueError: no lux*",
+            "*Task or callback of an app failed (hook.hook.leave.leave): ValueError: in the background*",
+            "*App failed to shut down: on_shutdown failed: ValueError: too late*",
+            "*12:00:00 service_crashed, home registries: it ended without a request to stop*",
+            "*entity_id must be known, got 'light.never'*",
+        ]
+    )
+    result.assert_outcomes(passed=6, failed=6, errors=2)

@@ -127,7 +127,8 @@ def test_blocking_thread_is_shown_in_the_error(tmp_path: Path) -> None:
     home.add_app(Sleeper)
     with pytest.raises(NotSettledError, match=r"(?s)Thread 'hassette-run-1' is here:.*time.sleep\(3\)"):
         home.fire("go")
-    home.close()
+    with pytest.raises(NotSettledError):
+        home.close()
 
 
 class Idle:

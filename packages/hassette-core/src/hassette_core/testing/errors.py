@@ -3,6 +3,8 @@
 A user of the framework without tests does not see them, so `hassette_core.errors` does not list them.
 """
 
+from collections.abc import Sequence
+
 from hassette_core.errors import CoreError
 
 
@@ -22,13 +24,20 @@ class NotSettledError(HomeTestError):
 
 
 class UnexpectedFailureError(HomeTestError, AssertionError):
-    """A run failed, and the test neither looked at it nor expected it.
+    """A run, a hook, a condition or a service failed, and the test neither looked at it nor expected it.
 
     Args:
-        failures: The failed runs, one line each.
+        runs: The failed runs, one text each.
+        others: The other failures, one text each.
     """
 
-    def __init__(self, failures: list[str]) -> None:
-        lines = "".join(f"\n  {failure}" for failure in failures)
-        hint = "If the test expects this, look at home.runs() or call home.expect_failures()"
-        super().__init__(f"{len(failures)} of the runs failed during the test:{lines}\n{hint}")
+    def __init__(self, runs: Sequence[str], others: Sequence[str] = ()) -> None:
+        lines: list[str] = []
+        if runs:
+            lines += [f"{len(runs)} of the runs failed during the test:", *(f"  {each}" for each in runs)]
+            lines.append("If the test expects this, look at home.runs() or call home.expect_failures()")
+        if others:
+            failures = "1 failure" if len(others) == 1 else f"{len(others)} failures"
+            lines += [f"{failures} outside of runs during the test:", *(f"  {each}" for each in others)]
+            lines.append("If the test expects this, call home.expect_failures()")
+        super().__init__("\n".join(lines))

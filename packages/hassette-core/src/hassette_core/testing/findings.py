@@ -1,6 +1,7 @@
 """`Findings`: the states, calls, runs and failures of the home that a test reads."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from hassette_core.testing.errors import HomeTestError, UnexpectedFailureError
 from hassette_core.testing.failures import service_names
 from hassette_core.testing.names import unknown
 from hassette_core.testing.observations import SeenCall, SeenNotRun, SeenOutcome, SeenRun
+from hassette_core.testing.recorder import SERVICE_FAILURES, local
 from hassette_core.testing.session import KEPT, PATIENCE_S
 from hassette_core.testing.timeline import HomeTimeline, make_timeline
 from hassette_core.testing.virtual_time import VirtualTime
@@ -23,6 +25,8 @@ class Findings(VirtualTime):
     def __init__(self, data_dir: Path, *, seed: int = 1, patience_s: float = PATIENCE_S, kept: int = KEPT) -> None:
         super().__init__(data_dir, seed=seed, patience_s=patience_s, kept=kept)
         self._seen: set[int] = set()
+        self._seen_conditions: Counter[str] = Counter()
+        self._seen_others: set[tuple[object, ...]] = set()
         self._expects_failures = False
 
     def state(self, entity_id: str) -> str:
@@ -100,6 +104,8 @@ class Findings(VirtualTime):
     def not_runs(self, handler: HandlerOrName | None = None) -> list[SeenNotRun]:
         """Return the triggers that led to no run, with the reason, the count and samples.
 
+        The test has then looked at the conditions among them that failed.
+
         Args:
             handler: Only triggers of this handler or job.
 
@@ -107,11 +113,13 @@ class Findings(VirtualTime):
             HomeTestError: There is no such handler or job.
         """
         names = self._names_of(handler)
-        return [
+        found = [
             each
             for each in self._read_flushed(lambda: self._system.recorder.not_runs(self._system.zone))
             if names is None or (each.app, each.instance, each.handler) in names
         ]
+        self._seen_conditions |= _failed_conditions(found)
+        return found
 
     def _names_of(self, handler: HandlerOrName | None) -> set[tuple[str, str, str]] | None:
         if handler is None:
@@ -142,6 +150,7 @@ class Findings(VirtualTime):
             AssertionError: There was no such call, or another number of calls.
             HomeTestError: There is no such service.
         """
+        __tracebackhide__ = True
         found = [
             call
             for call in self.calls(service)
@@ -167,6 +176,7 @@ class Findings(VirtualTime):
             AssertionError: There was such a call.
             HomeTestError: There is no such service.
         """
+        __tracebackhide__ = True
         found = [call for call in self.calls(service) if entity is None or entity in call.entities]
         if found:
             raise AssertionError(f"{len(found)} calls were not expected: {', '.join(map(str, found))}")
@@ -176,24 +186,57 @@ class Findings(VirtualTime):
         return f"the apps called {', '.join(map(str, calls))}" if calls else "the apps called no service"
 
     def expect_failures(self) -> None:
-        """Accept failed runs in this test. Without this call, a failed run that the test did not look at fails it."""
+        """Accept failures in this test. Without this call, a failure that the test did not look at fails it."""
         self._expects_failures = True
 
     def check_failures(self) -> None:
-        """Fail if a run failed and the test did not look at it. The pytest plugin calls this at the end of the test.
+        """Fail if something failed and the test did not look at it. The pytest plugin calls this after the test.
+
+        This includes runs, hooks of apps, conditions that raised an exception, and services of the framework. Each
+        failure is reported once.
 
         Raises:
-            UnexpectedFailureError: A run failed.
+            UnexpectedFailureError: There was a failure that the test neither looked at nor expected.
+            Exception: A request failed that an ``async def`` test did not await.
         """
-        if self._expects_failures:
-            return
-        failed = [
-            f"{run.started:%H:%M:%S} {run.name}: {run.error}\n{run.traceback}".rstrip()
-            for number, run in self._read_flushed(lambda: list(self._system.recorder.runs(self._system.zone)))
-            if run.failed and number not in self._seen
+        __tracebackhide__ = True  # pytest leaves out this function
+        runs, not_runs, others = self._read_flushed(self._failures)
+        failed = [run for number, run in runs if run.failed and number not in self._seen]
+        conditions = _failed_conditions(not_runs) - self._seen_conditions
+        details = {each.name: each.samples[-1].detail for each in not_runs if each.samples and _is_failed(each)}
+        texts = [f"{name}: its condition failed {conditions[name]} ×, {details.get(name, '')}" for name in conditions]
+        texts += [text for key, text in others if key not in self._seen_others]
+        self._seen.update(number for number, _ in runs)
+        self._seen_conditions += conditions
+        self._seen_others.update(key for key, _ in others)
+        if not self._expects_failures and (failed or texts):
+            raise UnexpectedFailureError(
+                [f"{run.started:%H:%M:%S} {run.name}: {run.error}\n{run.traceback}".rstrip() for run in failed], texts
+            )
+
+    def _failures(self) -> tuple[list[tuple[int, SeenRun]], list[SeenNotRun], list[tuple[tuple[object, ...], str]]]:
+        recorder, zone = self._system.recorder, self._system.zone
+        others: list[tuple[tuple[object, ...], str]] = [
+            ((*each,), f"{local(each.at_us, zone):%H:%M:%S} {each.text}") for each in recorder.errors
         ]
-        if failed:
-            raise UnexpectedFailureError(failed)
+        others += [
+            ((event.id,), f"{local(event.at_us, zone):%H:%M:%S} {event.kind}, {event.subject}: {event.detail}")
+            for event in recorder.lifecycle
+            if event.kind in SERVICE_FAILURES
+        ]
+        return recorder.runs(zone), recorder.not_runs(zone), others
+
+
+def _is_failed(not_run: SeenNotRun) -> bool:
+    return not_run.reason == "predicate_failed"
+
+
+def _failed_conditions(not_runs: Sequence[SeenNotRun]) -> Counter[str]:
+    """Return how often the condition of each handler has raised an exception."""
+    counts = Counter[str]()
+    for each in filter(_is_failed, not_runs):
+        counts[each.name] += each.count
+    return counts
 
 
 def _is_handler(registration: Registration, handler: HandlerOrName) -> bool:

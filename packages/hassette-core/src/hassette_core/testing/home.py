@@ -12,7 +12,7 @@ from hassette_core.containment import FRAMEWORK, Actor, acting_for, app_actor
 from hassette_core.redaction import find_secrets
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.home.model import HomeCall
-from hassette_core.testing.errors import HomeTestError
+from hassette_core.testing.errors import HomeTestError, NotSettledError
 from hassette_core.testing.failures import HomeFailures
 from hassette_core.testing.findings import Findings
 from hassette_core.testing.home_thread import Done
@@ -127,8 +127,8 @@ class HomeUnderTest(Findings):
             if asyncio.iscoroutine(work):
                 return _run_as_app(work)
             function = cast("Callable[[], Any]", work)
-            owner = getattr(getattr(function, "func", function), "__self__", None)  # also of a partial
-            if isinstance(owner, SyncApp):
+            owner: object = getattr(getattr(function, "func", function), "__self__", None)  # also of a partial
+            if issubclass(type(owner), SyncApp):
                 return _run_in_thread(function, _actor_of(owner))
             with acting_for(_actor_of(owner)):
                 result = function()
@@ -306,7 +306,11 @@ class HomeUnderTest(Findings):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except NotSettledError:
+            if error is None:  # otherwise the first error is more important
+                raise
 
 
 async def _run_as_app(work: "Coroutine[Any, Any, T]") -> T:

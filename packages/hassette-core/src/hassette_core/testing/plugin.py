@@ -8,6 +8,8 @@ import pytest
 if TYPE_CHECKING:
     from hassette_core.testing.home import HomeUnderTest
 
+PASSED = pytest.StashKey[bool]()
+"""Whether the function of a test has passed."""
 HOMES = pytest.StashKey["list[HomeUnderTest]"]()
 
 
@@ -19,21 +21,29 @@ def homes_of(item: pytest.Item) -> "list[HomeUnderTest]":
 @pytest.fixture
 def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> "Iterator[HomeUnderTest]":
     """Provide a home for one test; see `hassette_core.testing.HomeUnderTest`."""
-    from hassette_core.testing.home import (
-        HomeUnderTest,
-    )  # imported here, so that a test run without a home starts sooner
+    # Imported here, so that a test run without a home starts sooner.
+    from hassette_core.testing.errors import NotSettledError
+    from hassette_core.testing.home import HomeUnderTest
 
-    with HomeUnderTest(tmp_path_factory.mktemp("home")) as home:
-        request.node.stash.setdefault(HOMES, []).append(home)
-        yield home
+    home = HomeUnderTest(tmp_path_factory.mktemp("home"))
+    request.node.stash.setdefault(HOMES, []).append(home)
+    yield home
+    try:
+        home.close()
+    except NotSettledError:
+        if request.node.stash.get(PASSED, False):
+            raise
+    if request.node.stash.get(PASSED, False):
+        home.check_failures()  # the stop calls on_shutdown
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Let a test fail if a run failed and the test did not look at it."""
+    """Let a test fail if a run or a hook failed and the test did not look at it."""
     result = yield
     for home in homes_of(item):
         home.check_failures()
+    item.stash[PASSED] = True
     return result
 
 

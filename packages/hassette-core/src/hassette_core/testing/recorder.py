@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, NamedTuple, cast
 
 from hassette_core.clock import TimerClock
+from hassette_core.containment import current_app
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.home.model import HomeCall
 from hassette_core.testing.observations import NotRunSample, SeenCall, SeenNotRun, SeenOutcome, SeenRun
@@ -31,6 +32,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 APP_LOGGER = "hassette.apps"
 HOUR_US = 3_600_000_000
 OUTCOME_LOGGER = "hassette_executor.outcome"
+FRAMEWORK_LOGGERS = ("hassette_core.", "hassette_executor.")
+PROBLEM_KEYS = ("problem", "detail", "error")
+"""The facts of a log line that describe an error."""
+SERVICE_FAILURES = ("service_crashed", "service_degraded", "service_exhausted")
+"""Lifecycle events of a service that has failed."""
 
 
 class SeenEvent(NamedTuple):
@@ -69,6 +75,20 @@ class SeenLine(NamedTuple):
     run: RunKey | None
 
 
+class SeenError(NamedTuple):
+    """An error outside of runs that the framework has logged, such as that of an error hook.
+
+    Attributes:
+        at_us: The time.
+        app: The app, such as ``motion_light.hall``. Empty if it is not known.
+        text: The message, with its facts.
+    """
+
+    at_us: int
+    app: str
+    text: str
+
+
 class SeenSkips(NamedTuple):
     """Triggers without a run, for one reason, that the framework counted together.
 
@@ -99,6 +119,7 @@ class Recorder(logging.Handler):
         lifecycle: The events of the framework.
         events: The events of the home.
         lines: The log lines of the framework and the apps.
+        errors: The errors outside of runs that the framework has logged.
         notes: Actions of the test that the home does not see, such as the start of an app.
         registrations: All listeners and jobs that were registered.
         causes: The exceptions with which apps failed, by ``app_key.instance``.
@@ -117,6 +138,7 @@ class Recorder(logging.Handler):
         self.lifecycle: deque[LifecycleEvent] = deque(maxlen=kept)
         self.events: deque[SeenEvent] = deque(maxlen=kept)
         self.lines: deque[SeenLine] = deque(maxlen=kept)
+        self.errors: deque[SeenError] = deque(maxlen=kept)
         self.notes: deque[SeenLine] = deque(maxlen=kept)
         self.registrations: dict[tuple[str, ...], Registration] = {}
         self.causes: dict[str, BaseException] = {}
@@ -146,7 +168,8 @@ class Recorder(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a log line of this home."""
-        if threading.current_thread() is not self._thread and current_thread_call() is None:
+        is_home = threading.current_thread() is self._thread or current_thread_call() is not None
+        if not is_home and current_app() is None:
             return  # another thread, such as that of the test
         # The records contain the facts of the outcome log. At level info, only lines of apps are of interest.
         if record.name == OUTCOME_LOGGER or not (
@@ -154,8 +177,12 @@ class Recorder(logging.Handler):
         ):
             return
         error = record.exc_info[1] if record.exc_info else None
-        if error is not None and isinstance(app := vars(record).get("app"), str):
+        facts = vars(record)
+        if error is not None and isinstance(app := facts.get("app"), str):
             self.causes[app] = error
+        text = _text_of(record.getMessage(), facts)
+        if record.levelno >= logging.ERROR and record.name.startswith(FRAMEWORK_LOGGERS):
+            self.errors.append(SeenError(self._clock.wall_ns() // 1_000, _app_of(facts), text))
         execution = current_execution()
         run = None
         if execution is not None:
@@ -163,14 +190,15 @@ class Recorder(logging.Handler):
             command = execution.command
             started_us = (execution.started_ns + offset_ns) // 1_000
             run = RunKey(command.registration.key, started_us, command.trigger)
-        text = record.getMessage()
-        if problem := vars(record).get("problem"):
-            text += f": {problem}"
         with self._lines_lock:
             self._order += 1
             self.lines.append(
                 SeenLine(self._order, self._clock.wall_ns() // 1_000, record.levelname.lower(), text, run)
             )
+
+    def forget_errors(self, app: str) -> None:
+        """Forget the errors of an app so far, because the test has received them."""
+        self.errors = deque((each for each in self.errors if each.app != app), maxlen=self.errors.maxlen)
 
     def note(self, text: str) -> None:
         """Keep an action of the test."""
@@ -213,6 +241,22 @@ class Recorder(logging.Handler):
             )
             for (key, hour_us, reason), count in counts.items()
         ]
+
+
+def _app_of(facts: Mapping[str, Any]) -> str:
+    """Return the app of a log line, from its fact ``app`` or ``registration``."""
+    if isinstance(app := facts.get("app"), str):
+        return app
+    registration = facts.get("registration")
+    return ".".join(registration[:2]) if isinstance(registration, tuple) else ""  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]  a key is a tuple of texts
+
+
+def _text_of(message: str, facts: Mapping[str, Any]) -> str:
+    """Return a log line with the facts that describe a problem: the handler or the service, and the error."""
+    registration = facts.get("registration")
+    subject = facts.get("service", ".".join(registration) if isinstance(registration, tuple) else None)  # pyright: ignore[reportUnknownArgumentType]  a key is a tuple of texts
+    problem = next((facts[key] for key in PROBLEM_KEYS if facts.get(key)), None)
+    return "".join([message, f" ({subject})" if subject else "", f": {problem}" if problem else ""])
 
 
 SkipKey = tuple[tuple[str, ...], int, str]

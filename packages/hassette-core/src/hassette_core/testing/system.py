@@ -206,6 +206,7 @@ class SystemUnderTest:
         self.recorder.note(f"app {status.subject} {status.status}")
         if status.status != "running":
             cause = self.recorder.causes.get(status.subject)
+            self.recorder.forget_errors(status.subject)  # the test receives the error
             raise HomeTestError(f"app {status.subject}: {status.detail}") from cause
 
     async def _stop_framework(self) -> None:
