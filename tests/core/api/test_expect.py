@@ -348,7 +348,7 @@ async def test_function_that_returns_a_coroutine_confirms_nothing(home: Scripted
 
     async with calling(home, expect=lambda value: wrong(value), within=1) as task:
         await home.pass_time(1)
-        with pytest.raises(NotConfirmedError, match="it returned a coroutine, which would always count as true"):
+        with pytest.raises(NotConfirmedError, match="must return True or False, got a coroutine"):
             await task
 
 

@@ -47,6 +47,14 @@ def test_log_line_ends_with_its_facts(out: Out) -> None:
     assert "warning  link.test  Connection lost  url=http://ha:8123  waited_s=1.5  reason='it hung up'" in line
 
 
+def test_log_line_shows_a_registration_and_a_list_as_plain_text(out: Out) -> None:
+    key = ("hall", "upstairs", "on_motion", "state_changed.light.a")
+    out.logger.warning("Skipped", extra={"registration": key, "chain": ["a.b", "c.d"], "names": ("x",)})
+    assert out.ours.getvalue().endswith(
+        "registration=hall.upstairs.on_motion.state_changed.light.a  chain='a.b, c.d'  names=x\n"
+    )
+
+
 def test_log_line_shows_the_problem_after_a_colon(out: Out) -> None:
     out.logger.warning("Service failed to start", extra={"service": "sync", "problem": "the port is in use"})
     assert "Service failed to start: the port is in use  service=sync" in out.ours.getvalue()

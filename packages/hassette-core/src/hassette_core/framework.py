@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, tzinfo
-from functools import partial
 from types import TracebackType
 from typing import Self
 from zoneinfo import ZoneInfo
@@ -125,6 +124,9 @@ class Hassette:
             conditions=conditions,
             grace_s=grace_s,
             redact=redact,
+            causes=CauseChains(
+                config.watchdogs.loop_turns, config.watchdogs.loop_pause_s, monotonic_ns=clock.monotonic_ns
+            ),
         )
         self.executor.hooks.observer = OwnEvents(self.bus)
         self.link = HomeAssistantLink(
@@ -143,12 +145,7 @@ class Hassette:
         self.home = HomeRegistry(home_data)
         self._home_service = HomeService(self.link, home_data, clock)
         self._trigger_service = TriggerService(self.link, self.bus.triggers, self.bus.dispatch, clock)
-        causes = CauseChains(
-            config.watchdogs.loop_turns,
-            pause=partial(self.bus.pause_loop, pause_s=config.watchdogs.loop_pause_s),
-            monotonic_ns=clock.monotonic_ns,
-        )
-        self.api = Api(self.link, clock=clock, record=causes.record, redact=redact)
+        self.api = Api(self.link, clock=clock, record=self.bus.record_call, redact=redact)
         self.scheduler = SchedulerService(
             self.executor,
             clock=clock,

@@ -2,9 +2,9 @@
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, tzinfo
-from typing import TextIO
+from typing import TextIO, cast
 
 from hassette_core.errors import MAX_DESCRIPTION
 from hassette_core.redaction import Redaction
@@ -43,7 +43,7 @@ class FactsFormatter(logging.Formatter):
         if self._colour and (start := self._colours.get(record.levelno)):
             level = f"{start}{level}\x1b[0m"
         where = record.name.removeprefix("hassette_core.").removeprefix("hassette_")
-        facts = [f"{key}={self._fact(value)}" for key, value in vars(record).items() if key not in _NO_FACTS]
+        facts = [f"{key}={self._fact(key, value)}" for key, value in vars(record).items() if key not in _NO_FACTS]
         message = record.getMessage()
         if problem := vars(record).get("problem"):
             # The problem is a sentence, so it reads best after the message.
@@ -58,13 +58,21 @@ class FactsFormatter(logging.Formatter):
         time = datetime.fromtimestamp(record.created, UTC).astimezone(self.get_time_zone())
         return time.isoformat(timespec="seconds").partition("T")[2]
 
-    def _fact(self, value: object) -> str:
+    def _fact(self, key: str, value: object) -> str:
         try:
-            text = f"{value:.6g}" if isinstance(value, float) else str(value)
+            text = f"{value:.6g}" if isinstance(value, float) else _text(key, value)
         except Exception as error:  # noqa: BLE001  The value belongs to an app. Without it, the line is still useful.
             return f"<unreadable: {type(error).__name__}>"
         text = redact_and_cut(text, MAX_DESCRIPTION, self._redact)
         return repr(text) if not text or any(character.isspace() for character in text) else text
+
+
+def _text(key: str, value: object) -> str:
+    """Return a registration as ``hall.upstairs.on_motion``, and a list as ``light.a, light.b``."""
+    if isinstance(value, list | tuple):
+        items = map(str, cast("Iterable[object]", value))
+        return ".".join(items) if key == "registration" else ", ".join(items)
+    return str(value)
 
 
 def configure_logging(level: str, redact: Redaction) -> FactsFormatter:

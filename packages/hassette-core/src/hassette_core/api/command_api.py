@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from hassette_core.api.requests import ApiMethods, new_context_id
 from hassette_core.errors import CallFailedError, LinkError, NoAnswerError
@@ -108,6 +108,7 @@ class CommandApi(ApiMethods):
             {"type": command, **fields},
             lambda: self._requests.command(action, command, **fields),
             lambda: {"context": {"id": new_context_id()}} if command in CONTEXT_COMMANDS else None,
+            _context_in,
         )
 
     async def rest(
@@ -150,4 +151,17 @@ class CommandApi(ApiMethods):
         data: dict[str, Any] = {"method": method_name, "path": path}
         if body is not None:
             data["body"] = body
-        return await self._requests.change("rest", {}, data, send, lambda: None)
+        return await self._requests.change("rest", {}, data, send, lambda: None, _context_in)
+
+
+def _context_in(answer: Any) -> str | None:
+    """Return the context id in an answer: that of a call, of a state, or of the first state that a service changed."""
+    if isinstance(answer, dict):
+        table = cast("dict[str, Any]", answer)
+        if "changed_states" in table:  # a service with a response
+            return _context_in(table["changed_states"])
+        context = table.get("context")
+        found = cast("dict[str, Any]", context).get("id") if isinstance(context, dict) else None
+        return found if isinstance(found, str) else None
+    items = cast("list[Any]", answer) if isinstance(answer, list) else []
+    return next((found for item in items if isinstance(item, dict) and (found := _context_in(item))), None)

@@ -26,8 +26,8 @@ from hassette_core.events import Event, State, StateChanged, TriggerFired, own_e
 from hassette_core.handlers import Handler, InjectionPlan, Provides
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.roster import Roster, registration_fields
-from hassette_core.watchdogs import CauseLoop
-from hassette_executor import CommandExecutor, ListenerRegistration
+from hassette_core.watchdogs import CauseChains, CauseLoop
+from hassette_executor import CommandExecutor, EventTrigger, ListenerRegistration, ServiceCall, record_service_call
 
 STATE_CHANGED = "state_changed"
 
@@ -47,6 +47,7 @@ class BusService(AsyncWithService):
         grace_s: Seconds that running handlers have to end when the bus stops. After this time, the bus cancels them.
         redact: Masks secrets in settings and triggers. The settings of a listener may contain the code of an alarm, and
             so may the event of a keypad.
+        causes: Finds listeners that trigger themselves. By default, none is found.
 
     Attributes:
         name: ``"bus"``.
@@ -66,8 +67,10 @@ class BusService(AsyncWithService):
         conditions: ConditionContext | None = None,
         grace_s: float = 5.0,
         redact: Callable[[str], str] = str,
+        causes: CauseChains | None = None,
     ) -> None:
         self._redact = redact
+        self._causes = causes or CauseChains()
         self._executor = executor
         self._grace_s = grace_s
         self._changes: EntityIndex[EventReceiver] = EntityIndex()
@@ -111,15 +114,21 @@ class BusService(AsyncWithService):
             await self.roster.stop(self._grace_s)
         self._stopped.set()
 
-    def dispatch(self, event: Event) -> None:
+    def dispatch(self, event: Event, trigger: EventTrigger | None = None) -> None:
         """Pass an event to the listeners that match it. The link calls this on the event loop.
 
         This method does not wait for the handlers. If an app that rehearses calls it, only apps that rehearse receive
         the event, because the others would act on it.
+
+        Args:
+            event: The event.
+            trigger: The form of the event in records. By default, it is made if a listener matches.
         """
         if not self._open:
             return
         rehearsed = is_rehearsing()
+        if (parent_id := event.context.parent_id) is not None:
+            self._causes.link(event.context.id, parent_id)
         if self._watchers and not rehearsed and isinstance(event, StateChanged):
             for watcher in tuple(self._watchers.get(event.entity_id, ())):
                 watcher()
@@ -132,7 +141,7 @@ class BusService(AsyncWithService):
                     kept.add(event)
             listeners = tuple([each for each in listeners if each.owner not in self._kept])
         if listeners:
-            trigger = trigger_of(event, self._redact)
+            trigger = trigger or trigger_of(event, self._redact)
             for listener in listeners:
                 listener.offer(event, trigger)
 
@@ -261,7 +270,19 @@ class BusService(AsyncWithService):
         """
         clock = self._context.clock
         event = own_event(event_type, data, clock.now(), clock.monotonic_ns())
-        self.roster.call(lambda: self.dispatch(event))
+        trigger = trigger_of(event, self._redact)
+
+        def emit() -> None:
+            self._pause_loop(self._causes.add_event(trigger))
+            self.dispatch(event, trigger)
+
+        self.roster.call(emit)
+
+    def record_call(self, call: ServiceCall) -> None:
+        """Add a service call, or another change of the home, to the record of its run and to the chain of its cause."""
+        record_service_call(call)
+        if not call.rehearsed and (call.context_id or call.error is None):
+            self._pause_loop(self._causes.add(call.context_id))
 
     def has_listeners(self, event_type: str) -> bool:
         """Return whether an event of a type has a listener."""
@@ -303,18 +324,11 @@ class BusService(AsyncWithService):
         check_may_control(listener.owner, f"cancel the listener {listener.registration.name}")
         self.roster.call(listener.cancel)
 
-    def pause_loop(
-        self,
-        loop: CauseLoop,
-        pause_s: float,
-    ) -> None:
-        """Pause a listener that triggers itself, log and record it.
-
-        Args:
-            loop: The loop.
-            pause_s: Length of the pause in seconds. Events that no app has caused still lead to runs.
-        """
-        registration, chain, turns, caused = loop
+    def _pause_loop(self, loop: CauseLoop | None) -> None:
+        """Pause a listener that triggers itself, log and record it."""
+        if loop is None:
+            return
+        registration, chain, turns, pause_s, caused = loop
         pause = LoopPause(self._context.clock.monotonic_ns() + int(pause_s * 1e9), caused)
         for listener in self.roster.entries_of(registration.app, registration.instance):
             if listener.registration is registration:

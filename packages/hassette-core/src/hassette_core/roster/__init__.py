@@ -7,6 +7,7 @@ depending on the mode. To start a run, the lane passes a command to the `Command
 new task. All of this runs on the event loop (`loop_affinity`).
 """
 
+from hassette_core.roster.origins import Origin, current_origin
 from hassette_core.roster.registration_fields import RegistrationFields, registration_fields
 from hassette_core.roster.roster import Roster
 from hassette_core.roster.run_lanes import AT_ONCE, MAX_WAITING, CommandRunner, Mode, RunLane, check_mode
@@ -16,9 +17,11 @@ __all__ = [
     "MAX_WAITING",
     "CommandRunner",
     "Mode",
+    "Origin",
     "RegistrationFields",
     "Roster",
     "RunLane",
     "check_mode",
+    "current_origin",
     "registration_fields",
 ]

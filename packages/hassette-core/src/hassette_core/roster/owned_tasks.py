@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 from hassette_core.containment import ACTOR, FRAMEWORK, Actor, GuardedTask
+from hassette_core.roster.origins import ORIGIN, current_origin
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,8 @@ class OwnedTasks:
         context = self._context.copy()
         if actor:
             context.run(ACTOR.set, actor)
+        if (origin := current_origin()) is not None:
+            context.run(ORIGIN.set, origin)
         return TaskStart(actor, ".".join(actor) or "framework", context, partial(self._ended, on_end))
 
     def start(self, work: Coroutine[Any, Any, object], how: TaskStart) -> Task:
