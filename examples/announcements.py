@@ -6,16 +6,17 @@ the event ``announce``. With ``urgent: true``, the message is also spoken at nig
 
 from typing import Annotated
 
-from hassette_core import App, AppConfig, Data, Event, between, state_is
+from hassette_core import App, AppConfig, Data, Event, WaitTimeoutError, between, state_is
 
 
 class AnnouncementsConfig(AppConfig):
-    """The speaker and the voice, and the quiet hours."""
+    """The speaker and the voice, the quiet hours, and the longest message in seconds."""
 
     speaker: str
     voice: str
     quiet_from: str = "22:00"
     quiet_until: str = "07:00"
+    longest_s: float = 60
 
 
 class Announcements(App[AnnouncementsConfig]):
@@ -30,8 +31,16 @@ class Announcements(App[AnnouncementsConfig]):
 
     async def speak(self, message: Annotated[str, Data("message")]) -> None:
         speaker = self.config.speaker
+        # `expect` also sees a short message that has ended before the service answers.
         await self.api.call_service(
-            "tts.speak", target=self.config.voice, media_player_entity_id=speaker, message=message
+            "tts.speak",
+            target=self.config.voice,
+            media_player_entity_id=speaker,
+            message=message,
+            expect={speaker: "playing"},
+            within=10,
         )
-        await self.bus.wait_for(state_is(speaker, "playing"), timeout=10)
-        await self.bus.wait_for(~state_is(speaker, "playing"), timeout=120)
+        try:
+            await self.bus.wait_for(~state_is(speaker, "playing"), timeout=self.config.longest_s)
+        except WaitTimeoutError:
+            self.logger.info("Speaker still plays, probably music; the next message does not wait for its end")

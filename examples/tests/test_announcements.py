@@ -72,6 +72,31 @@ def test_a_speaker_that_does_not_play_delays_the_next_message_only_briefly(kitch
     assert kitchen.runs("speak")[0].failed
 
 
+def test_short_message_that_ends_before_the_service_answers_is_no_failure(kitchen: HomeUnderTest) -> None:
+    def speak(_: object) -> None:
+        for state in ("playing", "idle"):
+            kitchen.simulated.core.change(SPEAKER, state)
+
+    kitchen.add_service("tts.speak", speak)
+    announce(kitchen, "Yes")
+    announce(kitchen, "No")
+
+    assert spoken(kitchen) == ["Yes", "No"]
+    assert [run.failed for run in kitchen.runs("speak")] == [False, False]
+
+
+def test_music_delays_the_next_message_by_the_longest_message_only(kitchen: HomeUnderTest) -> None:
+    kitchen.set(SPEAKER, "playing")
+    announce(kitchen, "Dinner is ready")
+    announce(kitchen, "It rains")
+
+    kitchen.advance(seconds=59)
+    assert spoken(kitchen) == ["Dinner is ready"]
+    kitchen.advance(seconds=1)
+    assert spoken(kitchen) == ["Dinner is ready", "It rains"]
+    assert not kitchen.runs("speak")[0].failed
+
+
 def test_an_event_without_a_message_fails_and_the_next_one_is_spoken(kitchen: HomeUnderTest) -> None:
     kitchen.expect_failures()
     kitchen.fire("announce", text="Dinner is ready")

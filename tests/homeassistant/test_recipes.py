@@ -52,6 +52,14 @@ climate = "climate.ecobee"
 off_after_s = 0.2
 humidity = "sensor.bedroom_humidity"
 
+[apps.cube_control]
+module = "cube_control"
+class = "CubeControl"
+[apps.cube_control.config]
+device = "00:15:8d:00:02:b1:9a:3c"
+light = "{{{{ states('input_text.note') }}}}"
+all_lights = ["light.ceiling_lights", "light.bed_light"]
+
 [apps.energy_limiter]
 module = "energy_limiter"
 class = "EnergyLimiter"
@@ -347,6 +355,22 @@ async def test_climate_guard_pauses_the_climate_while_the_window_is_open(residen
     await resident.until("climate.ecobee", "off")
     await resident.set("binary_sensor.bedroom_window", "off")
     await resident.until("climate.ecobee", "heat_cool")
+
+
+async def test_cube_control_dims_the_light_that_a_template_names(resident: Resident) -> None:
+    async def move(command: str, **args: object) -> None:
+        data = {"device_ieee": "00:15:8d:00:02:b1:9a:3c", "command": command, "args": args}
+        await resident.fire("zha_event", data)
+
+    await resident.call("input_text.set_value", "input_text.note", value="light.ceiling_lights")
+    await resident.call("light.turn_off", "light.ceiling_lights")
+    await move("knock")
+    await resident.until("light.ceiling_lights", "on")
+    await resident.call("light.turn_on", "light.ceiling_lights", brightness=100)
+    await move("rotate_right", relative_degrees=40)
+    await resident.until("light.ceiling_lights", "on", brightness=151)
+    await move("shake")
+    await resident.until("light.ceiling_lights", "off")
 
 
 async def test_failure_watch_reports_the_failure_of_another_app(resident: Resident) -> None:
