@@ -366,9 +366,9 @@ async def test_cube_control_dims_the_light_that_a_template_names(resident: Resid
     await resident.call("light.turn_off", "light.ceiling_lights")
     await move("knock")
     await resident.until("light.ceiling_lights", "on")
-    await resident.call("light.turn_on", "light.ceiling_lights", brightness=100)
+    await resident.call("light.turn_on", "light.ceiling_lights", brightness=102)  # 40 %
     await move("rotate_right", relative_degrees=40)
-    await resident.until("light.ceiling_lights", "on", brightness=151)
+    await resident.until("light.ceiling_lights", "on", brightness=153)  # 60 %
     await move("shake")
     await resident.until("light.ceiling_lights", "off")
 

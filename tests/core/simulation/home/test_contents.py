@@ -268,9 +268,6 @@ def test_light_shows_the_requested_color(home: SimulatedHome) -> None:
         assert home.core.states["light.bulb"]["attributes"]["rgb_color"] is None
     home.call("light.turn_on", "light.hall", rgb_color=[255, 0, 0])
     assert home.core.states["light.hall"]["attributes"]["color_mode"] == "brightness"
-    home.call("light.turn_on", "light.hall", brightness=100)
-    home.call("light.turn_on", "light.hall", brightness_step_pct=20)
-    assert home.core.states["light.hall"]["attributes"]["brightness"] == 151
 
 
 def test_target_selects_entities_by_area_floor_device_and_label(home: SimulatedHome) -> None:

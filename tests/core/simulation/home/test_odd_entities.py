@@ -238,6 +238,21 @@ async def test_case_of_a_service_and_of_an_entity_id_does_not_matter(home: Simul
     assert home.core.states["light.hall"]["state"] == "off"
 
 
+@pytest.mark.parametrize(
+    ("version", "levels"),
+    # As Home Assistant 2025.4.4 and 2026.11.0 answered.
+    [("2025.4.4", [151, 49, 228, 103, 255, None]), ("2026.11.0", [150, 48, 227, 102, 255, None])],
+)
+async def test_step_of_the_brightness_is_rounded_as_in_the_version(version: str, levels: list[int | None]) -> None:
+    async with SimulatedHome(speed=0, version=version) as home:
+        found: list[int | None] = []
+        for step in (20, -20, 50, 1, 100, -100):
+            home.call("light.turn_on", "light.hall", brightness=100)
+            home.call("light.turn_on", "light.hall", brightness_step_pct=step)
+            found.append(home.core.states["light.hall"]["attributes"].get("brightness"))
+    assert found == levels
+
+
 async def test_service_of_any_domain_passes_its_fields_to_the_service_of_the_domain(
     home: SimulatedHome, client: Client
 ) -> None:

@@ -47,8 +47,13 @@ def _brightness(call: EntityCall) -> int:
     before = call.entity.number("brightness", 255) or 255
     if (step := call.data.get("brightness_step")) is not None or "brightness_step_pct" in call.data:
         current = call.entity.number("brightness", 0) if call.entity.state == "on" else 0
-        change = step if step is not None else call.data["brightness_step_pct"] / 100 * 255
-        return max(0, min(255, round(current + change)))
+        if step is not None:
+            level = round(current + step)
+        elif call.core.since("2026"):  # earlier versions do not round the current brightness to percents
+            level = round((round(current / 255 * 100) + call.data["brightness_step_pct"]) / 100 * 255)
+        else:
+            level = round(current + round(call.data["brightness_step_pct"] / 100 * 255))
+        return max(0, min(255, level))
     asked = call.data.get("brightness_pct")
     return call.data.get("brightness", int(before) if asked is None else round(asked * 255 / 100))
 
