@@ -33,6 +33,7 @@ from collections import Counter
 from pathlib import Path
 
 from busy_app.busy import FEATURES
+from hassette_core.cli.free_memory import return_free_memory
 from hassette_core.logs import configure_logging
 from hassette_core.redaction import Redaction
 from hassette_core.simulation.demo import Demo, DemoOptions
@@ -174,7 +175,9 @@ async def run(options: argparse.Namespace, config: Path, data_dir: Path, rows: l
     demo = Demo(DemoOptions(data_dir=data_dir, port=0, events_per_second=options.events_per_second, config=config))
     configure_logging("info", Redaction(demo.secrets))
     tasks: list[asyncio.Task[None]] = []
+    memory = asyncio.create_task(return_free_memory())  # as in the process of `hassette run`
     await demo.run(lambda url: tasks.append(asyncio.create_task(watch(demo, options, data_dir, rows))))
+    memory.cancel()
     await asyncio.gather(*tasks)
 
 
