@@ -128,6 +128,8 @@ class BatchBuilder:
 
     def build(self, at_us: int) -> Batch:
         """Return a batch of all announcements, with no runs and no number yet, and start to collect the next batch."""
+        if not self:  # as in most batches of a quiet home
+            return Batch(0, at_us)
         batch = self._peek(at_us)._replace(summaries=self._summaries.take())
         for collected in (self._registered, self._retired, self._lifecycle, self._skipped, self._losses, self._facts):
             collected.clear()

@@ -223,7 +223,7 @@ class RecordDispatcher:
                 self.dispatch()
             elif self._expects_no_record():
                 self._timer.cancel()
-                Context().run(self._tick_and_flush)
+                self._tick_and_flush()
             return
         interval_s = self._settings.flush_interval_s
         delay_s = min(DISPATCH_S, interval_s / 5) if self.feed.has_subscribers else interval_s
@@ -243,12 +243,16 @@ class RecordDispatcher:
         gap_us = last.started_us + last.duration_us - before.started_us - before.duration_us
         return self._monotonic_ns() + gap_us * 1000 > self._due_ns
 
-    def dispatch(self) -> None:
-        """Pass the records in the buffer to the feed, the write queues and the log."""
-        # The empty context keeps log lines of the dispatch out of the run that has added the last record.
-        Context().run(self._dispatch)
+    def dispatch(self, *, flush: bool = False) -> None:
+        """Pass the records in the buffer to the feed, the write queues and the log.
 
-    def _dispatch(self) -> None:
+        Args:
+            flush: Whether the write queues write them at once.
+        """
+        # The empty context keeps log lines of the dispatch out of the run that has added the last record.
+        Context().run(self._dispatch, flush)
+
+    def _dispatch(self, flush: bool) -> None:
         for what, count in self._late.take().items():
             self._announce_late_effects(what, count)
         if not self.buffer:
@@ -260,23 +264,21 @@ class RecordDispatcher:
         size = total_size(records, with_details)
         self.feed.publish(records, size)
         for queue in self._queues:
-            queue.extend(records, size)
+            queue.extend(records, size, flush=flush)
         self._outcomes.add(records, with_details)
 
     def _announce_late_effects(self, what: str, count: int) -> None:
         at_us = self._wall_ns() // 1000
         self.announce(lambda builder: builder.count_loss("late_effect", what, count, at_us, at_us))
 
-    def _tick(self) -> None:
+    def _tick(self, *, flush: bool = False) -> None:
         self._timer = None
         self.notify_at = 1
         self.notify_from_ns = NEVER_NS
-        self.dispatch()
+        self.dispatch(flush=flush)
 
     def _tick_and_flush(self) -> None:
-        self._tick()
-        for queue in self._queues:
-            queue.flush_soon()
+        self._tick(flush=True)
 
     def _publish_waiting(self) -> None:
         if self._timer is not None:

@@ -97,12 +97,14 @@ class WriteQueue:
             self._writer = asyncio.create_task(self._write_until_closed(work), name="hassette-write-queue")
         return self._writer
 
-    def extend(self, records: Sequence[Record], size: int) -> None:
+    def extend(self, records: Sequence[Record], size: int, *, flush: bool = False) -> None:
         """Add records; above the bounds, evict the least important records. Never waits and never raises.
 
         Args:
             records: At least one record, in the order in which the runs ended.
             size: The memory that they use together, in bytes (`total_size`).
+            flush: Whether to write them without waiting for the interval, unless a pause is in progress: they have
+                waited for the whole interval before.
         """
         self._accepted += len(records)
         if self._closed:
@@ -115,18 +117,12 @@ class WriteQueue:
         settings = self._settings
         if self.waiting > settings.max_records or self._backlog.bytes + self._unsettled.bytes > settings.max_bytes:
             self._evict()
-        if len(self._backlog) >= settings.batch_records and not self._schedule.pausing:
+        if flush and not self._schedule.pausing:
+            self._schedule.request_flush()
+        elif len(self._backlog) >= settings.batch_records and not self._schedule.pausing:
             self._schedule.work.set()
         else:
             self._schedule.set_timer()
-
-    def flush_soon(self) -> None:
-        """Write the waiting records and announcements without waiting for the interval, unless a pause is in progress.
-
-        The records have waited for the whole interval before they were added.
-        """
-        if not (self._closed or self._schedule.pausing or self._is_empty()):
-            self._schedule.request_flush()
 
     def schedule_flush(self) -> None:
         """Set the timer, so that waiting records and announcements are written within the flush interval."""

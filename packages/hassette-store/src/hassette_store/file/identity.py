@@ -190,10 +190,9 @@ class FileIdentity:
     def _other_log(self) -> tuple[Change, str] | None:
         if self._log is None:
             return None
-        name = self.log_path.name
         status = self._status_of_own_log()
         if status is None:
-            return Change.LOG, f"has lost its write-ahead log, because {name} was removed or replaced"
+            return Change.LOG, f"has lost its write-ahead log, because {self.log_path.name} was removed or replaced"
         index = self._content[2]
         frames = int.from_bytes(index[16:20], sys.byteorder)
         expected = _LOG_HEADER_BYTES + frames * (_FRAME_HEADER_BYTES + _PAGE_BYTES)
@@ -202,7 +201,8 @@ class FileIdentity:
             if self._read_index()[:_INDEX_HEADER_BYTES] != index[:_INDEX_HEADER_BYTES]:
                 self.renew()
                 return None
-            return Change.LOG_CONTENT, f"has lost its write-ahead log, because {name} was overwritten"
+            text = f"has lost its write-ahead log, because {self.log_path.name} was overwritten"
+            return Change.LOG_CONTENT, text
         return None
 
     def _read_content(self) -> tuple[int, bytes, bytes]:

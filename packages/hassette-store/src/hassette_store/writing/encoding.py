@@ -230,7 +230,7 @@ class BatchEncoder:
             "failures": totals.errors_and_timeouts,
             "lost_runs": sum(loss.count for loss in batch.losses if loss.what == "runs"),
             "lost_details": sum(loss.count for loss in batch.losses if loss.what != "runs"),
-            "facts": json_object(batch.session_facts),
+            "facts": json_object(batch.session_facts) if batch.session_facts else None,
             "session_id": self.session_id,
         }
 

@@ -31,9 +31,9 @@ ROW_ERRORS: Final = (
 )
 """Errors for a row that SQLite never accepts: a large number, a text without UTF-8 form, a wrong type, a known key."""
 
-SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
-"""Rows per statement. At most half of the places are unused: an unused place costs nearly as much as a row.
-512 rows of the widest table use about a quarter of the parameters that SQLite allows."""
+MAX_ROWS: Final = 512
+"""Maximum number of rows per statement, a power of two. At most half of the places are unused: an unused place costs
+nearly as much as a row. 512 rows of the widest table use about a quarter of the parameters that SQLite allows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,7 +187,7 @@ SET heartbeat_us = :heartbeat_us, last_sequence = :sequence,
     last_id = coalesce(max(last_id, :last_id), last_id, :last_id),
     runs = runs + :runs, failures = failures + :failures,
     lost_runs = lost_runs + :lost_runs, lost_details = lost_details + :lost_details,
-    facts = json_patch(facts, :facts)
+    facts = CASE WHEN :facts IS NULL THEN facts ELSE json_patch(facts, :facts) END
 WHERE id = :session_id AND last_sequence = :previous_sequence
 """
 """The first statement of a batch: heartbeat, totals, and the sequence number, which marks the batch as stored.
@@ -267,9 +267,9 @@ def _insert_all(db: sqlite3.Connection, encoded: EncodedBatch) -> None:
 
 
 def _insert(db: sqlite3.Connection, insertion: Insertion, rows: Sequence[RowValues]) -> None:
-    for start in range(0, len(rows), SIZES[-1]):
-        some = rows[start : start + SIZES[-1]]
-        size = next(size for size in SIZES if size >= len(some))
+    for start in range(0, len(rows), MAX_ROWS):
+        some = rows[start : start + MAX_ROWS]
+        size = 1 << (len(some) - 1).bit_length()  # the next power of two
         places = list(chain.from_iterable(some))
         places += [None] * (len(insertion.columns) * size - len(places))
         db.execute(_statement(insertion, size), places)
