@@ -2,12 +2,15 @@
 
 import asyncio
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hassette_core.checks import HomeSnapshot, read_home
 from hassette_core.cli.check import check
@@ -136,3 +139,94 @@ def test_check_writes_only_with_online(tmp_path: Path) -> None:
     result = CliRunner().invoke(check, ["--config", str(file), "--write"])
     assert result.exit_code == 2
     assert "--write needs --online" in result.output
+
+
+@pytest.mark.parametrize(
+    ("off", "on"),
+    [
+        ({"brightness": None, "color_mode": None}, {"brightness": 120, "color_mode": "rgb", "rgb_color": [1, 2, 3]}),
+        ({"restored": True}, {"effect": "rainbow", "effect_list": ["rainbow"], "hs_color": [0.5, 100]}),
+    ],
+)
+def test_text_does_not_depend_on_whether_the_lamps_are_on(off: dict[str, Any], on: dict[str, Any]) -> None:
+    homes = [HomeSnapshot("", "1", {"light.a": {"attributes": each}}, {}) for each in (off, on)]
+    assert len({typed_home(home) for home in homes}) == 1
+    assert "    'brightness': 'float | None'," in typed_home(homes[0])
+
+
+def test_attribute_without_a_value_may_have_any_value() -> None:
+    assert "    'off': 'Any'," in typed_home(snapshot("light.hall"))
+
+
+def test_names_that_would_be_the_same_stay_different(tmp_path: Path) -> None:
+    fields = {"fields": {"level": {"required": True, "selector": {"number": {}}}}}
+    services: dict[str, dict[str, Any]] = {
+        "script": {"night_1": {}, "night1": fields, "night__1": {}},
+        "a_b": {"c": fields},
+        "a": {"b_c": {}},
+        "light": {"x": {}},
+    }
+    ids = ("light_attributes.x", "light.y", "list.z", "str.z", "state.z", "any.z")
+    states: dict[str, dict[str, Any]] = {entity_id: {"attributes": {}} for entity_id in ids}
+    home = HomeSnapshot("", "1", states, services)
+    module = load(home, tmp_path)
+    text = typed_home(home)
+    names = re.findall(r"^(?:class |def )?(\w+)(?:\(|:| = TypedDict)", text, re.MULTILINE)
+    assert len(names) == len(set(names)), names
+    assert "class ScriptNight_1Fields(CallOptions, total=False):" in text
+    assert "class ScriptNight1Fields(CallOptions, total=False):" in text
+    assert (module.light_attributes_.x, module.light.y, module.list_.z, module.str_.z) == (
+        *("light_attributes.x", "light.y", "list.z", "str.z"),
+    )
+
+
+@pytest.mark.parametrize("name", ["list", "str", "self", "api", "Literal", "Required", "Any"])
+def test_field_may_have_the_name_of_a_type_or_parameter(tmp_path: Path, name: str) -> None:
+    fields: dict[str, Any] = {
+        name: {"required": True, "selector": {"text": {"multiple": True}}},
+        "zone": FIELDS["mode"],
+    }
+    home = snapshot("light.hall", call={"fields": fields})
+    module = load(home, tmp_path)
+    assert get_type_hints(module.OddCallFields)[name] == list[str]
+    assert module.OddCallFields.__required_keys__ == {name}
+    sent: dict[str, Any] = {}
+
+    class Recorder:
+        async def call_service(self, domain: str, service: str, /, **fields: Any) -> None:
+            sent.update(fields)
+
+    asyncio.run(module.services.odd.call(Recorder(), **{name: ["x"]}))
+    assert sent == {name: ["x"]}
+
+
+_ODD = ["none", "None", "1st", "class", "a_1", "a1", "self", "\ufb01", "x\u00b2", 'a"""', "\\"]
+_NAMES = st.text(max_size=6) | st.sampled_from(_ODD)
+_SIMPLE = st.none() | st.booleans() | st.floats() | st.text(max_size=3)
+_VALUES = st.recursive(_SIMPLE, lambda each: st.lists(each, max_size=2))
+_SELECT = st.fixed_dictionaries({"options": st.lists(st.text(max_size=3), max_size=3), "multiple": st.booleans()})
+_TEXT = st.fixed_dictionaries({"multiple": st.booleans()}) | st.none()
+_SELECTOR = st.fixed_dictionaries({}, optional={"select": _SELECT, "text": _TEXT})
+_FIELDS = st.dictionaries(_NAMES, st.fixed_dictionaries({"selector": _SELECTOR, "required": st.booleans()}), max_size=3)
+_SERVICE = st.fixed_dictionaries({"fields": _FIELDS})
+_SERVICES = st.dictionaries(_NAMES, st.dictionaries(_NAMES, _SERVICE, max_size=3), max_size=3)
+_ATTRIBUTES = st.fixed_dictionaries({"attributes": st.dictionaries(st.text(max_size=4), _VALUES, max_size=3)})
+_STATES = st.dictionaries(st.tuples(_NAMES, _NAMES).map(".".join), _ATTRIBUTES, max_size=5)
+
+
+@given(states=_STATES, services=_SERVICES, areas=st.dictionaries(_NAMES, st.text(max_size=3), max_size=3))
+def test_module_of_every_home_has_all_its_names(
+    states: dict[str, Any], services: dict[str, Any], areas: dict[str, str]
+) -> None:
+    text = typed_home(HomeSnapshot("", "1", states, services, areas))
+    module = ModuleType("home")
+    exec(compile(text.encode(), "home.py", "exec"), vars(module))
+    variables: list[object] = [each for name, each in vars(module).items() if name != "areas"]
+    values: list[object] = [value for each in variables for value in vars(type(each)).values()]
+    assert set(states) <= {value for value in values if isinstance(value, str)}
+    assert set(areas) <= {value for value in vars(type(module.areas)).values() if isinstance(value, str)}
+    members = [each for name, each in vars(type(module.services)).items() if not name.startswith("__")]
+    methods = [name for each in members for name in vars(type(each)) if not name.startswith("__")]
+    assert len(methods) == sum(map(len, services.values()))
+    names = re.findall(r"^(?:class |def )?(\w+)(?:\(|:| = TypedDict)", text, re.MULTILINE)
+    assert len(names) == len(set(names))

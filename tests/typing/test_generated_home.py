@@ -47,7 +47,13 @@ def test_pyright_finds_misspelt_names_and_accepts_right_ones(tmp_path: Path) -> 
     states |= {"light.hall": {"attributes": {"brightness": 100}}, "light.class": {"attributes": {"brightness": None}}}
     flash = {"selector": {"select": {"options": ["long", "short"]}}}
     fields: dict[str, Any] = {"brightness": {"selector": {"number": {}}}, "flash": flash}
-    home = HomeSnapshot("", "2026.11", states, {"light": {"turn_on": {"fields": fields}}}, {"kitchen": "Kitchen"})
+    texts: dict[str, Any] = {"required": True, "selector": {"text": {"multiple": True}}}
+    odd = dict.fromkeys(("list", "str", "self", "api", "class", "None", "Literal", "Any", "zone", "x²"), texts)
+    scripts = {name: {"fields": fields} for name in ("night_1", "night1", "night__1", "class", "1st", "käse", 'a"b')}
+    domains = ("list", "str", "state", "any", "light_attributes", "1st", "class", "none", "cast")
+    states |= {f"{domain}.{name}": {"attributes": {"a": [None]}} for domain in domains for name in ("x", "1", "class")}
+    services = {"light": {"turn_on": {"fields": fields}}, "odd": {"call": {"fields": odd}}, "script": scripts}
+    home = HomeSnapshot("", "2026.11", states, services, {"kitchen": "Kitchen", "1": "One"})
     write_typed_home(home, tmp_path / "home.py")
     (tmp_path / "good.py").write_text(GOOD, encoding="utf-8")
     (tmp_path / "bad.py").write_text(BAD, encoding="utf-8")

@@ -1,8 +1,10 @@
 """Write a module with the names of a home, so that a type checker and an editor find a misspelt one."""
 
+import builtins
 import errno
 import keyword
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -10,25 +12,10 @@ from typing import Any, cast
 from hassette_core.__about__ import __version__
 from hassette_core.checks import HomeSnapshot
 from hassette_core.file_writing import replace_file
+from hassette_core.standard_attributes import COMMON, STANDARD
 
 FILE_NAME = "home.py"
 """Name of the file in the directory of the apps."""
-_RESERVED = frozenset(
-    {
-        "Any",
-        "Api",
-        "CallOptions",
-        "Final",
-        "Literal",
-        "Required",
-        "ServiceResult",
-        "State",
-        "TypedDict",
-        "Unpack",
-        "cast",
-    }
-    | {"areas", "services"}
-)
 _OPTIONS = frozenset({"target", "data", "return_response", "expect", "within", "retries"})
 _LITERALS = 40
 """A field with more options than this is a plain string."""
@@ -53,6 +40,29 @@ from hassette_core import {core}
 '''
 _TYPING = ("Any", "Final", "Literal", "Required", "TypedDict", "Unpack", "cast")
 _CORE = ("Api", "CallOptions", "ServiceResult", "State")
+_USED = frozenset({*_TYPING, *_CORE})
+_RESERVED = frozenset({*_USED, *dir(builtins), "areas", "services"})
+"""Names that no domain may have in the module, because its types and services use them."""
+_SHADOWING = frozenset({*_USED, "bool", "dict", "float", "int", "list", "str", "tuple"})
+"""A field with such a name would hide a type from the fields that follow in a class."""
+
+
+class _Names:
+    """Gives each class, function and variable of the module another name.
+
+    Args:
+        used: Names that are in use already.
+    """
+
+    def __init__(self, used: Iterable[str]) -> None:
+        self._used = set(used)
+
+    def take(self, name: str) -> str:
+        """Return the name. If it is in use, add underscores."""
+        while name in self._used:
+            name += "_"
+        self._used.add(name)
+        return name
 
 
 def typed_home(home: HomeSnapshot) -> str:
@@ -60,10 +70,13 @@ def typed_home(home: HomeSnapshot) -> str:
     entities: dict[str, list[str]] = {}
     for entity_id in sorted(home.states):
         entities.setdefault(entity_id.partition(".")[0], []).append(entity_id)
+    names = _Names(_RESERVED)
+    functions = {domain: names.take(f"{_plain(domain)}_attributes") for domain in entities}
+    variables = {domain: names.take(_plain(domain)) for domain in entities}
     parts: list[str] = []
     for domain, ids in entities.items():
-        parts += _domain(domain, ids, home.states)
-    parts += _services(home.services)
+        parts += _domain(domain, ids, home.states, functions[domain], variables[domain], names)
+    parts += _services(home.services, names)
     parts += _areas(home.areas)
     body = "\n".join(parts).rstrip() + "\n"
     typing, core = ([name for name in names if re.search(rf"\b{name}\b", body)] for names in (_TYPING, _CORE))
@@ -96,54 +109,80 @@ def write_typed_home(home: HomeSnapshot, file: Path) -> bool:
     return True
 
 
-def _domain(domain: str, ids: Iterable[str], states: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    class_name = _class_name(domain)
+def _domain(
+    domain: str,
+    ids: Iterable[str],
+    states: Mapping[str, Mapping[str, Any]],
+    function: str,
+    variable: str,
+    names: _Names,
+) -> Iterator[str]:
     types: dict[str, set[str]] = {}
     for entity_id in ids:
         for name, value in cast("Mapping[str, Any]", states[entity_id].get("attributes") or {}).items():
             types.setdefault(str(name), set()).add(_type_of(value))
-    yield f"\n{class_name}Attributes = TypedDict({class_name + 'Attributes'!r}, {{"
-    for name in sorted(types):
-        yield f"    {name!r}: {_join(types[name])!r},"
+    # An attribute without a value now may have any value later.
+    joined = {name: "Any" if seen == {"None"} else _join(seen) for name, seen in types.items()}
+    joined |= {**COMMON, **STANDARD.get(domain, {})}
+    table = names.take(f"{_class_name(domain)}Attributes")
+    yield f"\n{table} = TypedDict({table!r}, {{"
+    for name in sorted(joined):
+        yield f"    {name!r}: {joined[name]!r},"
     yield "}, total=False)"
-    yield f'"""The attributes of the domain {domain}, with the types that were seen."""\n'
-    yield f"\nclass _{class_name}:"
-    names = _identifiers(entity_id.partition(".")[2] for entity_id in ids)
+    yield f'"""The attributes of the domain {_shown(domain)}: the standard ones, and those that were seen."""\n'
+    class_name = names.take(f"_{_class_name(domain)}")
+    yield f"\nclass {class_name}:"
+    members = _identifiers(entity_id.partition(".")[2] for entity_id in ids)
     for entity_id in ids:
-        yield f"    {names[entity_id.partition('.')[2]]}: Final = {entity_id!r}"
-    variable = _variable(domain)
-    yield f"\n\n{variable}: Final = _{class_name}()\n"
-    yield f"\ndef {_plain(domain)}_attributes(state: State) -> {class_name}Attributes:"
-    yield f'    """Return the attributes of a state of the domain {domain}, with their types."""'
-    yield f"    return cast({class_name}Attributes, state.attributes)\n"
+        yield f"    {members[entity_id.partition('.')[2]]}: Final = {entity_id!r}"
+    yield f"\n\n{variable}: Final = {class_name}()\n"
+    yield f"\ndef {function}(state: State) -> {table}:"
+    yield f'    """Return the attributes of a state of the domain {_shown(domain)}, with their types."""'
+    yield f"    return cast({table}, state.attributes)\n"
 
 
-def _services(services: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def _services(services: Mapping[str, Mapping[str, Any]], names: _Names) -> Iterator[str]:
     members: list[str] = []
     domains = _identifiers(services)
     for domain in sorted(services):
-        class_name = f"_{_class_name(domain)}Services"
         methods: list[str] = []
-        names = _identifiers(services[domain])
+        identifiers = _identifiers(services[domain])
         for service in sorted(services[domain]):
-            fields = dict(_fields(services[domain][service].get("fields") or {}))
-            typed = f"{_class_name(domain)}{_class_name(service)}Fields"
-            yield f"\nclass {typed}(CallOptions, total=False):"
-            yield f'    """The fields of {domain}.{service}, and the options of a call."""\n'
-            yield from (f"    {name}: {type_}" for name, type_ in sorted(fields.items()))
-            yield ""
-            methods.append(
-                f"    async def {names[service]}(self, api: Api, **fields: Unpack[{typed}]) -> ServiceResult:"
-            )
-            methods.append(f'        """Call {domain}.{service}."""')
+            described = cast("Mapping[str, Any]", services[domain][service] or {})
+            fields = dict(_fields(described.get("fields") or {}))
+            typed = names.take(f"{_class_name(domain)}{_class_name(service)}Fields")
+            called = _shown(f"{domain}.{service}")
+            yield from _fields_class(typed, fields, called, names)
+            # A field with the name of a parameter needs a parameter without a name.
+            api = "api: Api, /" if {"self", "api"} & fields.keys() else "api: Api"
+            signature = f"(self, {api}, **fields: Unpack[{typed}]) -> ServiceResult"
+            methods.append(f"    async def {identifiers[service]}{signature}:")
+            methods.append(f'        """Call {called}."""')
             methods.append(f"        return await api.call_service({domain!r}, {service!r}, **cast(Any, fields))\n")
         if methods:
+            class_name = names.take(f"_{_class_name(domain)}Services")
             yield f"\nclass {class_name}:"
             yield from methods
             members.append(f"    {domains[domain]}: Final = {class_name}()")
     yield "\nclass _Services:"
     yield from members or ["    pass"]
     yield "\n\nservices: Final = _Services()\n"
+
+
+def _fields_class(name: str, fields: Mapping[str, str], called: str, names: _Names) -> Iterator[str]:
+    """Yield the class of the fields of a service."""
+    if not _SHADOWING & fields.keys():
+        yield f"\nclass {name}(CallOptions, total=False):"
+        yield f'    """The fields of {called}, and the options of a call."""\n'
+        yield from (f"    {field}: {type_}" for field, type_ in sorted(fields.items()))
+        yield ""
+        return
+    table = names.take(f"_{name}")
+    yield f"\n{table} = TypedDict({table!r}, {{"
+    yield from (f"    {field!r}: {type_}," for field, type_ in sorted(fields.items()))
+    yield "}, total=False)\n"
+    yield f"\nclass {name}(CallOptions, {table}, total=False):"
+    yield f'    """The fields of {called}, and the options of a call."""\n'
 
 
 def _fields(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -160,15 +199,20 @@ def _selector_type(selector: Any) -> str:
     if not isinstance(selector, dict) or not selector:
         return "Any"
     kind, options = next(iter(cast("dict[str, Any]", selector).items()))
-    if kind != "select":
-        return _SELECTORS.get(kind, "Any")
-    given = cast("dict[str, Any]", options or {})
+    given = cast("dict[str, Any]", options) if isinstance(options, dict) else {}
+    multiple = given.get("multiple") is True
+    if kind == "select":
+        type_ = _select_type(given)
+        return f"list[{type_}]" if multiple else type_
+    return "list[str]" if kind == "text" and multiple else _SELECTORS.get(kind, "Any")
+
+
+def _select_type(given: Mapping[str, Any]) -> str:
     values = [each.get("value") if isinstance(each, dict) else each for each in given.get("options") or ()]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  JSON
     texts = sorted({value for value in values if isinstance(value, str)})  # pyright: ignore[reportUnknownVariableType]  JSON
-    type_ = f"Literal[{', '.join(map(repr, texts))}]" if texts and len(texts) <= _LITERALS else "str"  # pyright: ignore[reportUnknownArgumentType]  JSON
-    if given.get("custom_value"):
-        type_ = "str"
-    return f"list[{type_}]" if given.get("multiple") else type_
+    if given.get("custom_value") or not texts or len(texts) > _LITERALS:
+        return "str"
+    return f"Literal[{', '.join(map(repr, texts))}]"  # pyright: ignore[reportUnknownArgumentType]  JSON
 
 
 def _areas(areas: Mapping[str, str]) -> Iterator[str]:
@@ -199,30 +243,31 @@ def _join(types: set[str]) -> str:
     return " | ".join([*sorted(types - {"None"}), *(["None"] if "None" in types else [])])
 
 
-def _identifiers(names: Iterable[str]) -> dict[str, str]:
-    """Return a different identifier for each name. No entity id ends with an underscore, so most names remain."""
-    found: dict[str, str] = {}
-    used: set[str] = set()
-    for name in sorted(names):
-        identifier = _plain(name)
-        while identifier in used:
-            identifier += "_"
-        used.add(identifier)
-        found[name] = identifier
-    return found
+def _identifiers(keys: Iterable[str]) -> dict[str, str]:
+    """Return a different identifier for each key. No entity id ends with an underscore, so most keys remain."""
+    names = _Names(_USED)
+    return {key: names.take(_plain(key)) for key in sorted(keys)}
 
 
 def _plain(name: str) -> str:
-    text = re.sub(r"\W", "_", name).lstrip("_") or "empty"
-    if text[0].isdigit():
+    """Return an identifier that is similar to a name. Python compares identifiers in the form NFKC."""
+    text = unicodedata.normalize("NFKC", name)
+    text = "".join(each if f"a{each}".isidentifier() else "_" for each in text).lstrip("_") or "empty"
+    if not text.isidentifier():  # it begins with a digit
         return f"n{text}_"
     return f"{text}_" if keyword.iskeyword(text) or keyword.issoftkeyword(text) else text
 
 
-def _variable(domain: str) -> str:
-    name = _plain(domain)
-    return f"{name}_" if name in _RESERVED else name
-
-
 def _class_name(name: str) -> str:
-    return "".join(part[:1].upper() + part[1:] for part in re.sub(r"\W", "_", name).split("_") if part) or "Empty"
+    """Return the name of a class, such as ``TurnOn`` for ``turn_on`` and ``Night_1`` for ``night_1``."""
+    first, *parts = [part for part in _plain(name).split("_") if part]
+    return (
+        first[0].upper()
+        + first[1:]
+        + "".join(f"_{part}" if not part.isidentifier() else part[0].upper() + part[1:] for part in parts)
+    )
+
+
+def _shown(name: str) -> str:
+    """Return a name as it can be in a docstring."""
+    return "".join(each if each.isprintable() and each not in '\\"' else "?" for each in name)
