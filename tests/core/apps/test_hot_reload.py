@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ import pytest
 
 from hassette_core import Hassette, MemorySink, SimulatedHome, load_config
 from hassette_core.apps.file_watch import FileWatch
+from hassette_core.apps.module_changes import missing_files
 from support.app_runner import HEAD, AppDirectory, AppRunner, entry
+from support.home import Home
 from support.waiting import eventually
 
 LAMP = (
@@ -107,6 +109,70 @@ def _like_vim(path: Path, text: str) -> None:
     path.with_name("lamp.py~").unlink()
 
 
+async def test_changes_behind_links_and_of_whole_folders_are_reloaded(tmp_path: Path) -> None:
+    folder, other = tmp_path / "apps", tmp_path / "other"
+    for each in (folder / "garden", other / "first", other / "second", other / "third"):
+        each.mkdir(parents=True)
+        (each / "pump.py").write_text("")
+    (other / "current").symlink_to(other / "first")
+    (folder / "linked.py").symlink_to(other / "first" / "pump.py")
+    (folder / "through.py").symlink_to(other / "current" / "pump.py")
+    (folder / "pack").symlink_to(other / "second")
+
+    def point(link: Path, target: Path) -> None:
+        (tmp_path / "new").symlink_to(target)
+        (tmp_path / "new").replace(link)
+
+    def replace_folder() -> None:
+        (folder / "garden").rename(tmp_path / "before")
+        shutil.copytree(tmp_path / "before", folder / "garden")
+
+    def back() -> None:
+        (folder / "garden").rename(tmp_path / "garden")
+        (tmp_path / "before").rename(folder / "garden")
+
+    changes: list[Callable[[], object]] = [
+        lambda: (other / "first" / "pump.py").write_text("1"),
+        lambda: _replace(other / "first" / "pump.py", "2"),
+        lambda: point(other / "current", other / "third"),
+        lambda: (other / "second" / "pump.py").write_text("1"),
+        lambda: (other / "second" / "late.py").write_text("1"),
+        lambda: point(folder / "pack", other / "third"),
+        lambda: (other / "third" / "pump.py").write_text("2"),
+        lambda: (other / "third" / "late.py").write_text("2"),
+        replace_folder,
+        lambda: (folder / "garden" / "pump.py").write_text("3"),
+        back,
+        lambda: (folder / "garden" / "pump.py").write_text("4"),
+        lambda: (folder / "garden" / "pump.py").unlink(),
+        lambda: (folder / "garden" / "pump.py").write_text("4"),
+    ]
+    notices: list[int] = []
+    watch = FileWatch(folder, [], lambda: notices.append(1), step_s=0.05)
+    watch.start()
+    try:
+        await eventually(lambda: notices)  # the watch looks once when it begins
+        for number, change in enumerate(changes):
+            notices.clear()
+            change()
+            await eventually(lambda: notices, within_s=20, what=f"a notice of change {number}")
+    finally:
+        watch.stop()
+
+
+async def test_empty_module_does_not_delay_a_reload(apps: AppRunner, app_dir: AppDirectory) -> None:
+    (app_dir.path / "garden").mkdir()
+    (app_dir.path / "garden/__init__.py").write_text("")
+    app_dir.write("garden/pump", "class Pump(App[AppConfig]): ...")
+    await apps.start({"pump": entry("garden.pump", "Pump")})
+    assert not missing_files()
+    (app_dir.path / "garden/pump.py").write_text("")
+    assert missing_files(), "an editor may be writing the file"
+    (app_dir.path / "garden/pump.py").write_text("x = 1")
+    (app_dir.path / "garden/__init__.py").unlink()
+    assert not missing_files()
+
+
 async def test_configuration_changes_apply_to_their_apps_only(
     running: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -164,6 +230,63 @@ async def test_changed_secret_restarts_the_app_that_uses_it_and_is_masked(
     assert running.lamp().config.word == "second-secret"
     running.hassette.executor.report("test_reload", "x", "the second-secret and the first-secret")
     assert ("test_reload", "x", "the ••• and the •••") in await running.events()
+
+
+TALKER = """
+import logging
+from hassette_core import SyncApp
+log = logging.getLogger(__name__)
+class Talker(App[AppConfig]):
+    async def on_initialize(self):
+        self.bus.on_event(self.talk, "talk")
+    def talk(self):
+        for level in ("debug", "info", "warning", "error"):
+            getattr(log, level)(self.instance)
+            getattr(self.logger, level)(self.instance)
+"""
+
+
+@pytest.mark.parametrize("general", ["INFO", "WARNING"])
+async def test_log_level_of_an_app_applies_to_the_logger_of_its_module(
+    home: Home, apps: AppRunner, app_dir: AppDirectory, caplog: pytest.LogCaptureFixture, general: str
+) -> None:
+    app_dir.write("garden/talker", TALKER)
+    app_dir.write("heir", "from garden.talker import Talker\nclass Heir(Talker): ...")
+    caplog.set_level(general)
+    caplog.handler.setLevel(logging.NOTSET)
+    levels = {"x": "debug", "y": "error", "z": None}
+    instances = [{"name": name, "log_level": level} if level else {"name": name} for name, level in levels.items()]
+    tables = {
+        "a": entry("garden.talker", "Talker", instances=instances),
+        "b": entry("heir", "Heir", log_level="debug"),
+        "c": entry("garden.talker", "Talker", log_level="warning"),
+    }
+
+    async def lines(count: int) -> dict[tuple[str, str], list[str]]:
+        before = len(await home.records())
+        caplog.clear()
+        home.fire("talk")
+        await home.records(before + count)
+        found: dict[tuple[str, str], list[str]] = {}
+        for line in caplog.records:
+            if line.name.startswith(("hassette_apps", "hassette.apps")):
+                kind = "module" if line.name.startswith("hassette_apps") else "own"
+                found.setdefault((line.message, kind), []).append(line.levelname.lower())
+        return found
+
+    names = ["debug", "info", "warning", "error"]
+    expected = {"x": names, "y": names[3:], "z": names[names.index(general.lower()) :], "b": names, "c": names[2:]}
+    service = await apps.start(tables)
+    talked = await lines(5)
+    assert talked == {(name, kind): found for name, found in expected.items() for kind in ("module", "own")}
+    del tables["b"]
+    await service.reload_changed({**tables, "a": entry("garden.talker", "Talker", instances=[{"name": "x"}])})
+    talked = await lines(2)
+    assert talked[("x", "module")] == talked[("x", "own")] == expected["z"]
+    assert talked[("c", "module")] == talked[("c", "own")] == expected["c"]
+    await service.stop()
+    loggers = [logging.getLogger(name) for name in ("hassette_apps.garden.talker", "hassette_apps.heir")]
+    assert [(each.level, each.filters) for each in loggers] == [(logging.NOTSET, [])] * 2
 
 
 async def test_log_level_of_an_app_and_an_instance(apps: AppRunner, app_dir: AppDirectory) -> None:

@@ -418,3 +418,57 @@ def test_settings_with_an_annotation_that_exists_only_for_type_checkers_name_it(
     assert message.startswith("app x.x: Config, the class of its settings, failed: ")
     assert "you should define `Decimal`" in message
     assert message.endswith("Import that name at runtime, not under TYPE_CHECKING.")
+
+
+NAMED = """
+class Config(AppConfig):
+    name: str = "none"
+    rehearse: int = 0
+    log_level: str = "none"
+class Good(App[Config]): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "meaning"),
+    [
+        ("name", "x", "the name of the instance"),
+        ("rehearse", True, "the switch for its rehearsal"),
+        ("log_level", "debug", "the level of its log messages"),
+    ],
+)
+def test_key_of_an_instance_that_is_also_a_setting_of_the_app_is_explained(
+    app_dir: AppDirectory, key: str, value: object, meaning: str
+) -> None:
+    app_dir.write("good", NAMED)
+    loaded, failed = load(app_dir.path, lamp=entry("good", "Good", instances=[{key: value}, {}]))
+    message = only_error(failed)
+    assert f"{key} of the instance " in message
+    assert f"must not be a setting of Config too, because in `instances` it is {meaning}; rename the" in message
+    assert [app.instance for app in loaded] == ["lamp_2"]
+
+
+@pytest.mark.parametrize("instances", [[], [{}, {}]])
+def test_settings_with_names_that_the_framework_uses_in_instances_can_be_set_for_all(
+    app_dir: AppDirectory, instances: list[dict[str, object]]
+) -> None:
+    app_dir.write("good", NAMED)
+    config = {"name": "a", "rehearse": 3, "log_level": "loud"}
+    loaded, failed = load(app_dir.path, lamp=entry("good", "Good", config=config, instances=instances))
+    assert failed == []
+    assert {(app.rehearse, app.log_level) for app in loaded} == {(False, None)}
+    assert [app.config.model_dump() for app in loaded] == [config] * max(1, len(instances))
+
+
+def test_name_of_an_instance_that_is_no_text_is_refused(app_dir: AppDirectory) -> None:
+    app_dir.write("good", GOOD)
+    _, failed = load(app_dir.path, lamp=entry("good", "Good", instances=[{"name": 5}]))
+    assert "the name of instance 1 must be a text, got 5" in only_error(failed)
+
+
+def test_error_for_a_module_in_a_folder_names_it_with_its_folder(app_dir: AppDirectory) -> None:
+    app_dir.write("garden/pump", GOOD)
+    _, failed = load(app_dir.path, x=entry("pump", "Good"))
+    assert "did you mean 'garden.pump'?" in only_error(failed)
+    _, failed = load(app_dir.path, x=entry("garden.pumpe", "Good"))
+    assert "did you mean 'garden.pump'?" in only_error(failed)

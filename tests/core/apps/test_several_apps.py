@@ -247,6 +247,58 @@ async def test_error_for_an_app_that_is_not_running_explains_the_fix(
     assert service.running.get("two", instance="y").instance == "y"
 
 
+@pytest.mark.parametrize(
+    ("name", "instances", "hint"),
+    [
+        ("pump", {"garden.pump": []}, "did you mean 'garden.pump'?"),
+        ("garden", {"garden.pump": []}, "did you mean 'garden.pump'?"),
+        ("garden.pum", {"garden.pump": []}, "did you mean 'garden.pump'?"),
+        ("pump", {"garden": ["pump", "valve"]}, "the instance 'garden.pump', get('garden', instance='pump')?"),
+        (
+            "garden.valve",
+            {"garden": ["pump", "valve"]},
+            "the instance 'garden.valve', get('garden', instance='valve')?",
+        ),
+        ("lamp", {"garden": ["pump"]}, "in hassette.toml. Apps: garden"),
+    ],
+)
+async def test_error_for_an_unknown_app_names_the_app_or_instance_that_may_be_meant(
+    apps: AppRunner, app_dir: AppDirectory, name: str, instances: dict[str, list[str]], hint: str
+) -> None:
+    app_dir.write("chain", CHAIN)
+    service = await apps.start(
+        {key: entry("chain", "Link", instances=[{"name": each} for each in names]) for key, names in instances.items()}
+    )
+    with pytest.raises(AppLookupError) as caught:
+        service.running.get(name)
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("down", ["x", "y", "both", "unloaded"])
+async def test_app_with_several_instances_is_never_found_without_the_name_of_the_instance(
+    apps: AppRunner, app_dir: AppDirectory, down: str
+) -> None:
+    text = """
+    class Config(AppConfig):
+        number: int = 1
+    class Lamp(App[Config]):
+        async def on_initialize(self):
+            if self.instance in DOWN:
+                raise ValueError
+    """
+    app_dir.write("lamp", text + f"DOWN = {['x', 'y'] if down == 'both' else [down]}\n")
+    x = {"name": "x", "number": "?"} if down == "unloaded" else {"name": "x"}
+    service = await apps.start({"lamp": entry("lamp", "Lamp", instances=[x, {"name": "y"}])})
+    with pytest.raises(
+        AppLookupError, match=r"the app 'lamp' has several instances: set instance to one of [xy], [xy]"
+    ):
+        service.running.get("lamp")
+    if down in ("x", "unloaded"):
+        assert service.running.get("lamp", instance="y").instance == "y"
+    with pytest.raises(AppLookupError, match=r"is not running \(lamp\.[xy] is (retrying|failed)\)"):
+        service.running.get("lamp", instance="y" if down == "y" else "x")
+
+
 async def test_hung_shutdown_of_a_dependent_app_leaves_time_for_the_others(
     apps: AppRunner, app_dir: AppDirectory
 ) -> None:

@@ -123,6 +123,7 @@ async def test_job_with_a_parameter_is_rejected(home: Home) -> None:
 
 
 async def test_duplicate_name_is_rejected_with_a_free_one(home: Home) -> None:
-    home.scheduler.run_in(nothing, 1)
-    with pytest.raises(RegistrationError, match='name="nothing_2"'):
-        home.scheduler.run_in(nothing, 1)
+    home.scheduler.run_every(nothing, 1)
+    for register in (home.scheduler.run_in, home.scheduler.run_every):
+        with pytest.raises(RegistrationError, match='name="nothing_2"'):
+            register(nothing, 1)

@@ -403,6 +403,46 @@ async def test_waiting_jobs_with_arguments_share_one_registration(home: Home) ->
     home.scheduler.run_every(turn_off, 60, kwargs={"light": "x"})
 
 
+async def test_waiting_jobs_without_arguments_share_one_registration(home: Home) -> None:
+    runs: list[int] = []
+
+    async def turn_off() -> None:
+        runs.append(1)
+
+    jobs = [home.scheduler.run_in(turn_off, delay) for delay in (300, 300, 10, 400)]
+    jobs.append(home.scheduler.run_once(turn_off, home.clock.now() + timedelta(seconds=20)))
+    assert len({job.registration.key for job in jobs}) == 1
+    jobs[3].cancel()
+    for seconds, expected in ((9, 0), (1, 1), (10, 2), (279, 2), (1, 4), (200, 4)):
+        await home.pass_time(seconds)
+        assert len(runs) == expected
+    home.scheduler.run_in(turn_off, 300)
+    home.scheduler.run_in(turn_off, 300)
+    home.scheduler.run_in(turn_off, 100, replace=True)
+    await home.pass_time(300)
+    assert len(runs) == 5
+    home.scheduler.run_in(turn_off, 300)
+    with pytest.raises(RegistrationError, match="already has a job named 'turn_off'"):
+        home.scheduler.run_every(turn_off, 60)
+
+
+@pytest.mark.parametrize("first", [{}, {"kwargs": {"light": 1}}])
+@pytest.mark.parametrize("second", [{}, {"kwargs": {"light": 2}}])
+@pytest.mark.parametrize("delays", [(300, 10), (10, 300)])
+async def test_shared_registration_is_retired_after_its_last_job(
+    home: Home, first: dict[str, Any], second: dict[str, Any], delays: tuple[int, int]
+) -> None:
+    async def turn_off(light: int = 0) -> None: ...
+
+    home.scheduler.run_in(turn_off, delays[0], **first)
+    home.scheduler.run_in(turn_off, delays[1], **second)
+    await home.pass_time(20)
+    await home.records(1)
+    assert await home.retired() == []
+    await home.pass_time(300)
+    assert await home.retired() == ["turn_off"]
+
+
 @pytest.mark.parametrize("kwargs", [["light"], {1: 2}, "light"])
 async def test_wrong_arguments_of_a_job_are_refused(home: Home, kwargs: Any) -> None:
     with pytest.raises(RegistrationError, match="kwargs must be a mapping of names to values, got"):

@@ -102,7 +102,7 @@ class CommandExecutor:
         self._last_id = 0
         self._millisecond_ends_us = 0  # end of the millisecond that the last id contains
         self._stepped_back_us = 0  # an earlier time means that the wall clock went back; new ids are then lower
-        self._active: dict[tuple[str, ...], Registration] = {}
+        self._active: dict[tuple[str, ...], dict[int, Registration]] = {}  # by key and identity
         self._log_handler = ExecutionLogHandler(self._scope)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = asyncio.Event()
@@ -317,21 +317,24 @@ class CommandExecutor:
         self.hooks.call(hook, ErrorContext(exception=exception, command=execution.command, record=record))
 
     def register(self, registration: Registration) -> None:
-        """Announce a listener or job, before its first command. A registration with the same key is replaced."""
-        self._active[registration.key] = registration
+        """Announce a listener or job, before its first command. Several of them may have one key."""
+        self._active.setdefault(registration.key, {})[id(registration)] = registration
         self._dispatcher.announce(lambda builder: builder.register(registration))
 
-    def retire(self, registration: Registration) -> None:
-        """Announce that a listener or job is no longer registered.
+    def retire(self, registration: Registration, *, announce: bool = True) -> None:
+        """Announce that no listener or job with a key is registered any more, and remove the error hook of this one.
 
-        If another registration with the same key has replaced this registration, only the error hook of this
-        registration is removed.
+        Args:
+            registration: The registration.
+            announce: False announces nothing, because the next start registers the listener or job again.
         """
         self.hooks.set(None, registration=registration)
-        if self._active.get(registration.key) is not registration:
+        active = self._active.get(registration.key, {})
+        if active.pop(id(registration), None) is None or active:
             return
         del self._active[registration.key]
-        self._dispatcher.announce(lambda builder: builder.retire(registration))
+        if announce:
+            self._dispatcher.announce(lambda builder: builder.retire(registration))
 
     def count_skip(
         self, registration: Registration, reason: str, count: int = 1, trigger: Trigger | None = None, detail: str = ""

@@ -1,6 +1,8 @@
 """`FileWatch`: notice that files of apps, or the configuration, may have changed."""
 
 import logging
+import os
+import stat
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,6 +40,7 @@ class FileWatch:
         self._files = files
         self._notify = notify
         self._step_s = step_s
+        self._links: tuple[Path, ...] = ()
         self._stop = threading.Event()
         self._polls = False
 
@@ -51,6 +54,7 @@ class FileWatch:
         self._stop.set()
 
     def _run(self, stop: threading.Event) -> None:
+        self._links = _linked_modules(self._folder)
         self._seen = self._reported = self._signature()
         while not stop.is_set():
             watched = _identity_of(self._folder)
@@ -97,6 +101,8 @@ class FileWatch:
 
     def _look(self, *, changed: bool, patience: int) -> bool:
         """Report a change, unless files are just being written. Return whether a change is still to be reported."""
+        if changed:
+            self._links = _linked_modules(self._folder)
         signature = self._signature()
         settled, self._seen = signature == self._seen, signature
         changed = changed or signature != self._reported
@@ -107,8 +113,30 @@ class FileWatch:
         return False
 
     def _signature(self) -> _Signature:
-        """Return values that change with each new version of the single files."""
-        return tuple(_version_of(file) for file in self._files)
+        """Return values that change with each new version of the single files and of the linked modules."""
+        return tuple(_version_of(file) for file in (*self._files, *self._links))
+
+
+def _linked_modules(folder: Path) -> tuple[Path, ...]:
+    """Return the modules that are symbolic links, and the folders and modules in folders that are.
+
+    The system reports no change of the file to which a link leads, nor of a folder to which a link leads since later
+    than the start of the watch.
+    """
+    found: list[Path] = []
+    for parent, folders, files in os.walk(folder):
+        found += (path for name in files if name.endswith(".py") and _is_link(path := Path(parent, name)))
+        for linked in (path for name in folders if _is_link(path := Path(parent, name))):
+            for inner, _, modules in os.walk(linked):
+                found += (Path(inner), *(Path(inner, name) for name in modules if name.endswith(".py")))
+    return tuple(sorted(found))
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return stat.S_ISLNK(path.lstat().st_mode)
+    except OSError:  # the file has just been removed, and the watch looks again
+        return False
 
 
 def _is_relevant(_change: Any, path: str) -> bool:

@@ -12,7 +12,9 @@ from hassette_core.apps.app import AnyApp, App, AppConfig
 from hassette_core.apps.app_calls import CANCEL_S, AppProblem, call_app
 from hassette_core.apps.context import AppContext
 from hassette_core.apps.folders import app_folder
+from hassette_core.apps.imports import PACKAGE
 from hassette_core.apps.loading import LoadedInstance
+from hassette_core.apps.log_levels import AppLogLevels
 from hassette_core.apps.running_apps import RunningApps
 from hassette_core.apps.status import AppStatus
 from hassette_core.apps.storage_writer import StorageWriter
@@ -47,6 +49,7 @@ class AppEnvironment:
         data_dir: The directory of the history and of the apps' files.
         storages: The storages of the apps.
         threads: Threads for the hooks of each `SyncApp`.
+        log_levels: The log levels of the apps.
         start_timeout_s: Time limit of ``on_initialize``, in seconds.
     """
 
@@ -60,6 +63,7 @@ class AppEnvironment:
     data_dir: Path
     storages: StorageWriter
     threads: ThreadPool
+    log_levels: AppLogLevels
     start_timeout_s: float
 
 
@@ -146,9 +150,9 @@ class AppInstance:
                 environment.executor.hooks.set(app.on_error, app=self._actor)
             return app.on_initialize()
 
-        level = self.loaded.log_level
-        # 0: the level of [hassette]. An earlier version of the app may have set another level.
-        logging.getLogger(f"hassette.apps.{'.'.join(self._actor)}").setLevel(level.upper() if level else 0)
+        classes = self.loaded.app_class.__mro__
+        modules = {each.__module__ for each in classes if each.__module__.startswith(f"{PACKAGE}.")}
+        environment.log_levels.set(self._actor, modules, self.loaded.log_level)
         self.status.status, self.status.detail = "starting", ""
         method = "__init__"
         try:
@@ -290,6 +294,7 @@ class AppInstance:
             self._context.scheduler.end()
             self._context.loop_calls.close()
         self._environment.executor.hooks.set(None, app=self._actor)
+        self._environment.log_levels.forget(self._actor)
 
 
 def _copy_of(config: AppConfig) -> AppConfig:

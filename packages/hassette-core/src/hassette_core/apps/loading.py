@@ -19,18 +19,15 @@ from hassette_core.apps.app import AnyApp, App, AppConfig
 from hassette_core.apps.dependencies import dependency_problems
 from hassette_core.apps.hooks import uncalled_hooks
 from hassette_core.apps.imports import PACKAGE, open_package, restore_copies
+from hassette_core.apps.instance_tables import check_reserved, instances_of, load_error, log_level_of
 from hassette_core.apps.replacements import import_advice
 from hassette_core.apps.sync_app import SyncApp
 from hassette_core.config import AppEntry
-from hassette_core.config.model import LogLevel
 from hassette_core.config.problems import UNKNOWN_KEY, dotted, expected_of, known_keys, unknown_key
 from hassette_core.containment import acting_for
 from hassette_core.errors import AppLoadError, describe_error, line_in
 from hassette_core.redaction import is_secret_key, mask_secret_values
 from hassette_core.suggestions import did_you_mean
-
-REHEARSE = "rehearse"
-"""A key of an instance. The framework reads it, and the app's settings do not contain it."""
 
 
 class LoadedInstance(NamedTuple):
@@ -123,7 +120,7 @@ def load_entries(
         for app_key, problem in dependency_problems(depends_on, all_entries).items()
         if app_key in entries
     }
-    failed += [LoadFailure(app_key, "", _error(app_key, problem)) for app_key, problem in problems.items()]
+    failed += [LoadFailure(app_key, "", load_error(app_key, problem)) for app_key, problem in problems.items()]
     return [app for app in loaded if app.app_key not in problems], failed
 
 
@@ -132,32 +129,34 @@ def _load_entry(app_key: str, entry: AppEntry, app_dir: Path) -> tuple[list[Load
     failed: list[LoadFailure] = []
     try:
         with _containing(app_key, app_key, "cannot load it", app_dir):
-            if REHEARSE in entry.config:
-                raise _error(app_key, f"rehearse must be in [apps.{app_key}] or in one instance, not in its config")
             app_class = _load_class(app_key, entry, app_dir)
             config_class = _config_class(app_key, app_class)
+            if "rehearse" in entry.config and "rehearse" not in known_keys(config_class, ()):
+                raise load_error(app_key, f"rehearse must be in [apps.{app_key}] or in one instance, not in its config")
             depends_on = _depends_on(app_key, entry.depends_on, app_class)
     except AppLoadError as error:
         return [], [LoadFailure(app_key, "", error)]
     seen: set[str] = set()
-    for number, (name, settings) in enumerate(_instances(app_key, entry), start=1):
+    for number, (name, own, settings) in enumerate(instances_of(app_key, entry), start=1):
         try:
-            if not name.strip():
-                raise _error(
+            if not isinstance(name, str) or not name.strip():
+                expected = "non-blank" if isinstance(name, str) else "a text"
+                raise load_error(
                     app_key,
-                    f"the name of instance {number} must be non-blank, got {name!r}; set it or leave it out",
+                    f"the name of instance {number} must be {expected}, got {name!r}; set it or leave it out",
                 )
             if name in seen:
-                raise _error(app_key, f"the name of instance {number} must be unique, got {name!r} again")
+                raise load_error(app_key, f"the name of instance {number} must be unique, got {name!r} again")
             seen.add(name)
-            rehearse = settings.pop(REHEARSE)
+            check_reserved(app_key, name, own, config_class)
+            rehearse = own.get("rehearse", entry.rehearse)
             if not isinstance(rehearse, bool):
-                raise _error(app_key, f"rehearse of instance {name!r} must be true or false, got {rehearse!r}")
+                raise load_error(app_key, f"rehearse of instance {name!r} must be true or false, got {rehearse!r}")
             config = _configure(f"{app_key}.{name}", app_key, config_class, settings, app_dir)
-            level = _log_level(app_key, entry, name, number)
+            level = log_level_of(app_key, name, own.get("log_level", entry.log_level))
             loaded.append(LoadedInstance(app_key, name, app_class, config, depends_on, rehearse, level))
         except AppLoadError as error:
-            failed.append(LoadFailure(app_key, name, error))
+            failed.append(LoadFailure(app_key, str(name), error))
     return loaded, failed
 
 
@@ -176,7 +175,7 @@ def load_instance(
         AppLoadError: The class is not an app, or the settings are wrong. The message explains how to fix it.
     """
     if not _is_app(app_class):
-        raise _error(app_key, f"class must be an App, got {app_class!r}: write class Name(App[YourConfig])")
+        raise load_error(app_key, f"class must be an App, got {app_class!r}: write class Name(App[YourConfig])")
     directory = Path(inspect.getfile(app_class)).parent
     config_class = _config_class(app_key, app_class)
     _check_hooks(app_key, app_class, directory)
@@ -188,20 +187,22 @@ def _load_class(app_key: str, entry: AppEntry, app_dir: Path) -> type[AnyApp[Any
     try:
         _check_module(app_key, entry.module, app_dir)
     except OSError as error:  # for example a directory without read permission
-        raise _error(app_key, f"cannot read the directory of its module: {error.strerror}: {error.filename}") from None
+        raise load_error(
+            app_key, f"cannot read the directory of its module: {error.strerror}: {error.filename}"
+        ) from None
     module = _import(app_key, entry.module, app_dir)
     found: Any = getattr(module, entry.class_name, None)
     where = f"{app_dir / Path(*entry.module.split('.'))}.py"
     if found is None:
         classes = sorted(name for name, value in vars(module).items() if _is_app(value))
-        raise _error(
+        raise load_error(
             app_key,
             f"{where} has no class {entry.class_name!r}"
             + (f"; it has {', '.join(classes)}" if classes else " and no other App")
             + f". Set `class` in [apps.{app_key}] to the class of the app",
         )
     if not _is_app(found):
-        raise _error(
+        raise load_error(
             app_key,
             f"class must be an App, got {entry.class_name!r} of {where}: write class"
             f" {entry.class_name}(App[YourConfig]) or (SyncApp[YourConfig])",
@@ -215,17 +216,32 @@ def _is_app(value: object) -> TypeGuard[type[AnyApp[Any]]]:
 
 def _check_module(app_key: str, module: str, app_dir: Path) -> None:
     if not stat.S_ISDIR(_mode_of(app_dir)):
-        raise _error(app_key, f"the directory {app_dir} does not exist; create it, or set app_dir in [hassette]")
+        raise load_error(app_key, f"the directory {app_dir} does not exist; create it, or set app_dir in [hassette]")
     parts = module.split(".")
     path = app_dir.joinpath(*parts)
     if not all(part.isidentifier() for part in parts) or (len(parts) > 1 and parts[-1] == "py"):
-        raise _error(app_key, f"module must be a name without .py (light, or garden.light), got {module!r}")
+        raise load_error(app_key, f"module must be a name without .py (light, or garden.light), got {module!r}")
     if not any(stat.S_ISREG(_mode_of(file)) for file in (path.with_suffix(".py"), path / "__init__.py")):
-        modules = sorted(file.stem for file in app_dir.iterdir() if file.suffix == ".py")
-        hint = did_you_mean(module, modules, f"; the directory contains {', '.join(modules) or 'no module'}")
-        raise _error(
+        modules = _module_names(app_dir)
+        in_folder = [name for name in modules if name.endswith(f".{module}")]
+        listed = ", ".join(name for name in modules if "." not in name) or "no module"
+        hint = did_you_mean(module, modules, f"; the directory contains {listed}")
+        if in_folder:
+            hint = f"; did you mean {in_folder[0]!r}?"
+        raise load_error(
             app_key, f"{path}.py does not exist. Set `module` in [apps.{app_key}] to a file name without .py{hint}"
         )
+
+
+def _module_names(folder: Path, prefix: str = "") -> list[str]:
+    """Return the names of the modules in a folder, and in its folders."""
+    names: list[str] = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix == ".py":
+            names.append(f"{prefix}{path.stem}")
+        elif not prefix and path.name.isidentifier() and stat.S_ISDIR(_mode_of(path)):
+            names += _module_names(path, f"{path.name}.")
+    return names
 
 
 def _mode_of(path: Path) -> int:
@@ -260,14 +276,14 @@ def _containing(subject: str, app_key: str, problem: str, app_dir: Path) -> Gene
         except AppLoadError:
             raise
         except BaseException as error:
-            raise _error(subject, f"{problem}: {_describe(error, app_dir)}") from error
+            raise load_error(subject, f"{problem}: {_describe(error, app_dir)}") from error
 
 
 def _config_class(app_key: str, app_class: type[AnyApp[Any]]) -> type[AppConfig]:
     try:
         return app_class.config_class()
     except AppLoadError as error:
-        raise _error(app_key, str(error)) from None
+        raise load_error(app_key, str(error)) from None
 
 
 def _check_hooks(app_key: str, app_class: type[AnyApp[Any]], app_dir: Path) -> None:
@@ -278,7 +294,7 @@ def _check_hooks(app_key: str, app_class: type[AnyApp[Any]], app_dir: Path) -> N
     """
     hook = next((hook for hook in uncalled_hooks(app_class, app_dir) if hook.in_app), None)
     if hook is not None:
-        raise _error(app_key, f"{hook} Rename it, or remove it (line {hook.line} of {hook.file})")
+        raise load_error(app_key, f"{hook} Rename it, or remove it (line {hook.line} of {hook.file})")
 
 
 def _describe(error: BaseException, app_dir: Path) -> str:
@@ -300,39 +316,12 @@ def _depends_on(app_key: str, in_file: Sequence[str], app_class: type[AnyApp[Any
     """Return the dependencies in the file and in the class, each once."""
     in_class: object = app_class.depends_on
     if not isinstance(in_class, list | tuple | set | frozenset):
-        raise _error(app_key, f"depends_on of {app_class.__name__} must be a list of app keys, got {in_class!r}")
+        raise load_error(app_key, f"depends_on of {app_class.__name__} must be a list of app keys, got {in_class!r}")
     keys: list[object] = [*in_file, *in_class]  # pyright: ignore[reportUnknownVariableType]  code of an app
     for key in keys:
         if not isinstance(key, str):
-            raise _error(app_key, f"depends_on of {app_class.__name__} must contain app keys, got {key!r}")
+            raise load_error(app_key, f"depends_on of {app_class.__name__} must contain app keys, got {key!r}")
     return tuple(dict.fromkeys(str(key) for key in keys))
-
-
-def _log_level(app_key: str, entry: AppEntry, name: str, number: int) -> str | None:
-    """Return the log level of an instance, which overrides that of the app."""
-    settings = entry.instances[number - 1] if entry.instances else {}
-    level: object = settings.get("log_level", entry.log_level)
-    if level is not None and level not in get_args(LogLevel):
-        levels = ", ".join(get_args(LogLevel))
-        raise _error(app_key, f"log_level of the instance {name!r} must be one of {levels}, got {level!r}")
-    return None if level is None else str(level)
-
-
-def _instances(app_key: str, entry: AppEntry) -> list[tuple[str, dict[str, Any]]]:
-    """Return the name and settings of each instance.
-
-    If an app has only one instance, the default name of that instance is the app key. If an app has several instances,
-    their default names are the app key with a number, which counts from 1.
-    """
-    if not entry.instances:
-        return [(app_key, {**entry.config, REHEARSE: entry.rehearse})]
-    found: list[tuple[str, dict[str, Any]]] = []
-    for number, settings in enumerate(entry.instances, start=1):
-        default = app_key if len(entry.instances) == 1 else f"{app_key}_{number}"
-        specific = {name: value for name, value in settings.items() if name not in ("name", "log_level")}
-        # If there are instances, [apps.<key>.config] contains the settings that all of them share.
-        found.append((str(settings.get("name", default)), {**entry.config, REHEARSE: entry.rehearse, **specific}))
-    return found
 
 
 def _configure(
@@ -343,7 +332,7 @@ def _configure(
             return config_class.model_validate(settings)
         except ValidationError as error:
             problems = "; ".join(_problem(details, config_class) for details in error.errors(include_url=False))
-            raise _error(subject, f"its settings in [apps.{app_key}] are wrong: {problems}") from None
+            raise load_error(subject, f"its settings in [apps.{app_key}] are wrong: {problems}") from None
 
 
 def _problem(details: Any, config_class: type[AppConfig]) -> str:
@@ -366,7 +355,3 @@ def _is_secret(details: Any, config_class: type[AppConfig]) -> bool:
     return field is not None and not {SecretStr, SecretBytes}.isdisjoint(
         (field.annotation, *get_args(field.annotation))
     )
-
-
-def _error(subject: str, problem: str) -> AppLoadError:
-    return AppLoadError(f"app {subject}: {problem}{'' if problem.endswith(('?', '.')) else '.'}")

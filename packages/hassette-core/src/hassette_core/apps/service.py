@@ -12,6 +12,7 @@ from hassette_core.apps.app import AnyApp
 from hassette_core.apps.fleet import AppFleet
 from hassette_core.apps.instance import AppEnvironment, AppInstance
 from hassette_core.apps.loading import LoadedInstance, load_apps
+from hassette_core.apps.log_levels import AppLogLevels
 from hassette_core.apps.reload_unit import GRACE_S
 from hassette_core.apps.reloading import Reloader
 from hassette_core.apps.retries import FIRST_PAUSE_S
@@ -106,6 +107,7 @@ class AppService:
             data_dir=data_dir,
             storages=self._storages,
             threads=self._threads,
+            log_levels=AppLogLevels(),
             start_timeout_s=start_timeout_s,
         )
         self._environment = environment
@@ -276,4 +278,4 @@ class AppService:
 
     def _check(self, app_key: str) -> None:
         if app_key not in self._entries:
-            raise AppLookupError(unknown_app(app_key, sorted(self._entries)))
+            raise AppLookupError(unknown_app(app_key, [(key, "") for key in self._entries]))

@@ -96,8 +96,7 @@ class CommandRunner:
     def retire(self, registration: Registration) -> None:
         """Report that a listener or job is no longer registered, and that its last run has ended."""
         self.overflow.forget(registration)
-        if self.retire_ended:
-            self._executor.retire(registration)
+        self._executor.retire(registration, announce=self.retire_ended)
 
     def expect_end(self, task: Task, registration: Registration) -> None:
         """Report a cancelled run if it is still in progress after `IGNORED_S`, because the next run waits for it."""

@@ -43,15 +43,16 @@ class CarriedJobs:
     def __bool__(self) -> bool:
         return bool(self._jobs)
 
-    def end_replaced(self, registration: JobRegistration, kwargs: Mapping[str, object] | None) -> None:
+    def end_replaced(self, registration: JobRegistration, kwargs: Mapping[str, object] | None, *, shared: bool) -> None:
         """End the jobs that a new job replaces.
 
         Args:
             registration: The registration of the new job.
-            kwargs: Its arguments, if several jobs may share its name. Then only a job with equal arguments ends.
+            kwargs: Its arguments.
+            shared: Whether several jobs may share its name. Then only jobs with equal arguments end.
         """
         for job in self._jobs.pop(registration.key, []):
-            if job.active and (kwargs is None or equal_arguments(job.arguments, kwargs)):
+            if job.active and (not shared or equal_arguments(job.arguments, kwargs)):
                 self._timetable.cancel(job)
             elif job.active:
                 self._keep(job)

@@ -190,8 +190,9 @@ class JobOptions(RunOptions, total=False):
     replace: Annotated[
         bool,
         Option(
-            "End the job of the same name first, so that a timer starts again. Without this option, a taken name is an"
-            " error. With ``kwargs``, only a waiting job with equal arguments ends.",
+            "End the waiting jobs of the same name first, so that a timer starts again. With ``kwargs``, only jobs with"
+            " equal arguments end. Without this option, one more job of `run_in` or `run_once` waits. For other jobs, a"
+            " taken name is an error.",
             check_flag,
             False,
         ),

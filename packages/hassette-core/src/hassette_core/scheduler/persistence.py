@@ -101,7 +101,8 @@ def is_replaced(timer: KeptTimer, name: str, jobs: Sequence[PlannedJob]) -> bool
     arguments = timer.options.get("kwargs")
     return any(
         job.registration.name == name
-        and (not job.shared or (job.replaces and equal_arguments(job.arguments, arguments)))
+        # Without arguments, a timer that each start registers would be one more timer after each start.
+        and (job.arguments is None or not job.shared or (job.replaces and equal_arguments(job.arguments, arguments)))
         for job in jobs
     )
 

@@ -152,8 +152,8 @@ class PlannedJob:
 
     @property
     def shared(self) -> bool:
-        """Whether other waiting jobs may have the same name: the job runs once, and has arguments."""
-        return self.arguments is not None and not self.schedule.recurring
+        """Whether other waiting jobs may have the same name, because the job runs once."""
+        return not self.schedule.recurring
 
     @property
     def by_calendar(self) -> bool:

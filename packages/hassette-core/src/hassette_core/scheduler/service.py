@@ -157,12 +157,12 @@ class SchedulerService(AsyncWithService):
         kwargs = options.get("kwargs")
         call = InjectionPlan(handler, "nothing", kwargs).bind(None)
         registration = JobRegistration(schedule=schedule.describe(), **fields)
-        shared = kwargs is not None and not schedule.recurring
+        shared = not schedule.recurring
         if self._carried:
-            self._carried.end_replaced(registration, kwargs if shared else None)
+            self._carried.end_replaced(registration, kwargs, shared=shared)
         if options.get("replace", False):
             for other in self.jobs(app, instance, name=registration.name):
-                if not shared or equal_arguments(other.arguments, kwargs):
+                if not shared or kwargs is None or equal_arguments(other.arguments, kwargs):
                     self.cancel(other)
         lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE), shared=shared)
         job = PlannedJob(
@@ -226,7 +226,7 @@ class SchedulerService(AsyncWithService):
         Args:
             app: The app's key.
             instance: The app's instance.
-            name: Only the jobs with this name. Waiting jobs with arguments may share a name.
+            name: Only the jobs with this name. Jobs that run once may share a name.
             group: Only the jobs of this group.
         """
         return [
