@@ -312,3 +312,22 @@ def test_unreadable_token_file_is_named(file: Path, name: str) -> None:
     assert problem(file, f'[home_assistant]\ntoken_file = "{name}"') == (
         f"FILE, line 2: home_assistant.token_file must be a readable file, got '{name}': No such file or directory"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("[apps.hall]\nlight = 'light.hall'", "apps.hall.light is not a known key; settings of the app belong in"),
+        ("[apps.hall]\ndisable = true", "write enabled = false"),
+        ("[apps.hall]\ndependencies = ['notifier']", "write depends_on with app keys"),
+        ("[apps.hall]\nfilename = 'hall.py'", "write module, without .py"),
+        ("[hassette]\nbase_url = 'http://home'", "write url in [home_assistant]"),
+        ("[hassette]\ntoken = 'x'", "write token in [home_assistant]"),
+        ("[apps.hall]\nmodul = 'hall'", "did you mean 'module'?"),
+    ],
+)
+def test_key_of_another_program_is_an_error_that_names_the_right_key(config_dir: Path, text: str, advice: str) -> None:
+    (config_dir / "hassette.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(config_dir / "hassette.toml")
+    assert advice in str(caught.value)

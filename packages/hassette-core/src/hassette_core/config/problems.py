@@ -33,6 +33,19 @@ UNKNOWN_KEY = frozenset({"extra_forbidden", "unexpected_keyword_argument"})
 """The kinds of pydantic's errors for a key that a table does not have."""
 _SHOULD_BE = "Input should be "
 """The start of most messages of pydantic."""
+_OF_OTHER_PROGRAMS = {
+    ("apps", "disable"): "enabled = false",
+    ("apps", "dependencies"): "depends_on with app keys",
+    ("apps", "global_dependencies"): "import in the code of the app",
+    ("apps", "filename"): "module, without .py",
+    ("apps", "args"): "config",
+    ("apps", "app_config"): "config",
+    ("apps", "priority"): "depends_on for the order of the starts",
+    ("apps", "log"): "log_level, because all apps share one log",
+    ("hassette", "base_url"): "url in [home_assistant]",
+    ("hassette", "token"): "token in [home_assistant]",
+}
+"""Keys of AppDaemon and hassette 0.60, by table, and the keys with the same purpose."""
 
 
 class Problems:
@@ -149,8 +162,19 @@ def unknown_key(path: tuple[str | int, ...], known: list[str]) -> str:
         path: The path of the key.
         known: The known keys of its table.
     """
-    hint = did_you_mean(str(path[-1]), known, ".")
+    hint = _advice(path) or did_you_mean(str(path[-1]), known)
+    if not hint:
+        # An app of AppDaemon has its settings directly in its table.
+        in_app = len(path) == 3 and path[0] == "apps"
+        hint = f"; settings of the app belong in [apps.{path[1]}.config]." if in_app else "."
     return f"{dotted(path)} is not a known key{hint} Known keys: {', '.join(sorted(known)) or 'none'}"
+
+
+def _advice(path: tuple[str | int, ...]) -> str:
+    """Return the end of the sentence about a key of AppDaemon or hassette 0.60; empty for any other key."""
+    table = "apps" if len(path) == 3 and path[0] == "apps" else str(path[0])
+    replacement = _OF_OTHER_PROGRAMS.get((table, str(path[-1])))
+    return f"; write {replacement}." if replacement and len(path) > 1 else ""
 
 
 def known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
