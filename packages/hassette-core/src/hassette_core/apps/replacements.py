@@ -198,6 +198,7 @@ _PYSCRIPT = {
     **dict.fromkeys(("mqtt_trigger", "webhook_trigger"), "self.bus.on_trigger of an App"),
     **dict.fromkeys(("state_active", "time_active"), "where=… of a listener or job"),
     **dict.fromkeys(("service", "pyscript", "pyscript_compile", "pyscript_executor", "task"), "methods of an App"),
+    "task_unique": 'mode="restart" of a listener or job',
     "event": "self.api.fire_event of an App",
     "hass": "self.states and self.api of an App",
     "log": "self.logger of an App",
