@@ -342,6 +342,15 @@ def test_instance_with_an_empty_name_is_refused_and_the_others_load(app_dir: App
     )
 
 
+@pytest.mark.parametrize("key", ["a.b", " ", "", "."])
+def test_key_that_could_be_confused_with_an_instance_is_refused(app_dir: AppDirectory, key: str) -> None:
+    app_dir.write("good", GOOD)
+    good = entry("good", "Good", config={"light": "light.a"})
+    loaded, failed = load(app_dir.path, **{key: good, "good": good})
+    assert [app.app_key for app in loaded] == ["good"]
+    assert f"the key of an app must be a non-blank name without a dot, got {key!r}" in only_error(failed)
+
+
 def test_app_module_may_have_the_name_of_a_python_module(app_dir: AppDirectory) -> None:
     app_dir.write("calendar", GOOD)
     loaded, failed = load(app_dir.path, x=entry("calendar", "Good", config={"light": "light.a"}))

@@ -12,6 +12,9 @@ from hassette_core.selection import EntitySelection
 
 _PART = r"(?:[a-z0-9_*?]|\[!?[a-z0-9_-]+\])+"
 _ENTITY = re.compile(rf"{_PART}\.{_PART}")
+_RANGE = re.compile(r"\[[^\]]*?([a-z0-9_])-([a-z0-9_])")
+MAX_ENTITY_ID_CHARACTERS = 255
+"""Home Assistant accepts no longer id."""
 _WILD = re.compile(r"[*?\[]")
 _ACCENT = re.compile("[\u0300-\u036f]")
 # The most common domains. A glob that begins with such a domain (`light*`) means a domain, and not names (`hall*`).
@@ -166,7 +169,22 @@ def check_entity(entity_id: object, *, option: str = "entity_id") -> str:
             f"{option} must consist of lower case letters, digits and underscores with one dot, such as 'light.hall',"
             f" or be a glob with * ? [abc], got {entity_id!r}; did you mean {_corrected(entity_id)!r}?"
         )
+    if (problem := _never_an_entity(entity_id)) is not None:
+        raise RegistrationError(f"{option} must be an entity id of Home Assistant, got {entity_id!r}: {problem}")
     return str.__str__(entity_id)  # the plain string of a member of an enumeration
+
+
+def _never_an_entity(entity_id: str) -> str | None:
+    """Return the reason why no entity has an id, or matches a glob. None if there may be one."""
+    if any(part.startswith("_") for part in entity_id.split(".")):
+        return "no part of an entity id starts with an underscore"
+    if "__" in entity_id.partition(".")[0]:
+        return "no domain has two underscores in a row"
+    if any(first > last for first, last in _RANGE.findall(entity_id)):
+        return "a range such as [a-f] must start with the smaller character"
+    if not is_glob(entity_id) and len(entity_id) > MAX_ENTITY_ID_CHARACTERS:
+        return f"an entity id has at most {MAX_ENTITY_ID_CHARACTERS} characters"
+    return None
 
 
 def check_entity_id(option: str, value: Any) -> str:
@@ -194,4 +212,5 @@ def _corrected(entity: str) -> str:
             domain, name = known, "*"
         else:
             domain, name = "*", cleaned
-    return f"{domain or '*'}.{name.lstrip('.').replace('.', '_') or '*'}"
+    domain, name = re.sub(r"_+", "_", domain).strip("_"), name.lstrip(".").replace(".", "_").strip("_")
+    return f"{domain or '*'}.{name or '*'}"

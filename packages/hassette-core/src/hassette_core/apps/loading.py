@@ -129,6 +129,7 @@ def _load_entry(app_key: str, entry: AppEntry, app_dir: Path) -> tuple[list[Load
     failed: list[LoadFailure] = []
     try:
         with _containing(app_key, app_key, "cannot load it", app_dir):
+            _check_app_key(app_key)
             app_class = _load_class(app_key, entry, app_dir)
             config_class = _config_class(app_key, app_class)
             if "rehearse" in entry.config and "rehearse" not in known_keys(config_class, ()):
@@ -174,6 +175,7 @@ def load_instance(
     Raises:
         AppLoadError: The class is not an app, or the settings are wrong. The message explains how to fix it.
     """
+    _check_app_key(app_key)
     if not _is_app(app_class):
         raise load_error(app_key, f"class must be an App, got {app_class!r}: write class Name(App[YourConfig])")
     directory = Path(inspect.getfile(app_class)).parent
@@ -181,6 +183,12 @@ def load_instance(
     _check_hooks(app_key, app_class, directory)
     config = _configure(f"{app_key}.{instance}", app_key, config_class, settings, directory)
     return LoadedInstance(app_key, instance, app_class, config, _depends_on(app_key, (), app_class))
+
+
+def _check_app_key(app_key: str) -> None:
+    # Logs and events name an instance as `app.instance`. With a dot in the key, another app could have the same name.
+    if "." in app_key or not app_key.strip():
+        raise load_error(app_key, f"the key of an app must be a non-blank name without a dot, got {app_key!r}")
 
 
 def _load_class(app_key: str, entry: AppEntry, app_dir: Path) -> type[AnyApp[Any]]:

@@ -14,7 +14,15 @@ from hassette_core.bus.subscription import Subscription
 from hassette_core.bus.topics import check_event_type
 from hassette_core.bus.trigger_config import TriggerArgument, TriggerConfig, parse_trigger_config
 from hassette_core.bus.waiters import Waits
-from hassette_core.conditions import Condition, Expected, Where, as_condition, attribute_condition, state_condition
+from hassette_core.conditions import (
+    Condition,
+    Expected,
+    Where,
+    as_condition,
+    attribute_condition,
+    check_attribute,
+    state_condition_of,
+)
 from hassette_core.containment import check_own_registration
 from hassette_core.entities import EntityArgument, is_glob, parse_entities
 from hassette_core.errors import RegistrationError
@@ -97,11 +105,12 @@ class AppBus(FrameworkEvents):
             RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread. The message
                 explains how to fix it.
         """
+        entities = parse_entities("entity_id", entity_id)
         change = ChangeFilter(
-            entities=parse_entities("entity_id", entity_id),
+            entities=entities,
             include_attributes=checked_flag("include_attributes", include_attributes),
-            changed_from=state_condition("changed_from", changed_from),
-            changed_to=state_condition("changed_to", changed_to),
+            changed_from=state_condition_of(entities, "changed_from", changed_from),
+            changed_to=state_condition_of(entities, "changed_to", changed_to),
             duration_s=optional_seconds("duration", duration),
             immediate=checked_flag("immediate", immediate),
         )
@@ -152,13 +161,9 @@ class AppBus(FrameworkEvents):
             RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread. The message
                 explains how to fix it.
         """
-        if not isinstance(attribute, str) or not attribute:  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not all checked
-            raise RegistrationError(
-                f"attribute must be the name of one attribute, such as 'brightness', got {attribute!r}"
-            )
         change = ChangeFilter(
             entities=parse_entities("entity_id", entity_id),
-            attribute=attribute,
+            attribute=check_attribute(attribute),
             changed_from=attribute_condition("changed_from", changed_from),
             changed_to=attribute_condition("changed_to", changed_to),
             duration_s=optional_seconds("duration", duration),

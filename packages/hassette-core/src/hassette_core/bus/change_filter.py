@@ -6,6 +6,7 @@ from typing import Any
 
 from hassette_core.conditions import ValueCondition
 from hassette_core.entities import Entities
+from hassette_core.errors import RegistrationError
 from hassette_core.events import State, StateChanged
 from hassette_core.handlers import describe_duration
 
@@ -22,6 +23,9 @@ class ChangeFilter:
         changed_to: Condition for the value after the change; None accepts every value.
         duration_s: How long the change must last, in seconds; None for a handler that runs at once.
         immediate: True also accepts the current state at the registration.
+
+    Raises:
+        RegistrationError: No change can match.
     """
 
     entities: Entities
@@ -31,6 +35,21 @@ class ChangeFilter:
     changed_to: ValueCondition | None = None
     duration_s: float | None = None
     immediate: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that a change can match.
+
+        Raises:
+            RegistrationError: ``changed_from`` and ``changed_to`` accept only the same value.
+        """
+        before, after = self.changed_from, self.changed_to
+        if before is None or after is None or self.include_attributes or self.immediate:
+            return
+        if before.values is not None and len(before.values) == 1 and before.values == after.values:
+            raise RegistrationError(
+                f"changed_to must accept another value than changed_from, got {before.text!r} for both: such a change"
+                " does not exist"
+            )
 
     def value_of(self, state: State | None) -> Any:
         """Return the watched value: the string of the state, or the attribute. None when there is no such value."""

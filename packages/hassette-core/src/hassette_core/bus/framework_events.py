@@ -5,9 +5,18 @@ from collections.abc import Iterable
 from typing import Unpack
 
 from hassette_core.bus.change_filter import ChangeFilter
-from hassette_core.bus.event_filter import EventFilter, optional_texts
+from hassette_core.bus.event_filter import (
+    EventFilter,
+    TextCheck,
+    check_any,
+    check_app,
+    check_domain,
+    check_service,
+    optional_texts,
+)
 from hassette_core.bus.options import ListenerOptions
 from hassette_core.bus.subscription import Subscription
+from hassette_core.errors import RegistrationError
 from hassette_core.handlers import Handler, checked_flag, keyword_options
 
 Names = str | Iterable[str]
@@ -56,7 +65,13 @@ class FrameworkEvents(ABC):
             RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread. The message
                 explains how to fix it.
         """
-        return self._on("call_service", handler, options, domain=(domain, "light"), service=(service, "turn_on"))
+        return self._on(
+            "call_service",
+            handler,
+            options,
+            domain=(domain, "light", check_domain),
+            service=(service, "turn_on", check_service),
+        )
 
     @keyword_options
     def on_homeassistant_start(self, handler: Handler, /, **options: Unpack[ListenerOptions]) -> Subscription:
@@ -131,7 +146,7 @@ class FrameworkEvents(ABC):
         Raises:
             RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread.
         """
-        return self._on("hassette_app_started", handler, options, app=(app, "alarm"))
+        return self._on("hassette_app_started", handler, options, app=(app, "alarm", check_app))
 
     @keyword_options
     def on_app_failed(
@@ -144,7 +159,7 @@ class FrameworkEvents(ABC):
             app: The key of the app, a glob, or several; None for all apps.
             **options: The options of every listener, `ListenerOptions`.
         """
-        return self._on("hassette_app_failed", handler, options, app=(app, "alarm"))
+        return self._on("hassette_app_failed", handler, options, app=(app, "alarm", check_app))
 
     @keyword_options
     def on_app_stopped(
@@ -157,7 +172,7 @@ class FrameworkEvents(ABC):
             app: The key of the app, a glob, or several; None for all apps.
             **options: The options of every listener, `ListenerOptions`.
         """
-        return self._on("hassette_app_stopped", handler, options, app=(app, "alarm"))
+        return self._on("hassette_app_stopped", handler, options, app=(app, "alarm", check_app))
 
     @keyword_options
     def on_app_reloaded(
@@ -170,7 +185,7 @@ class FrameworkEvents(ABC):
             app: The key of the app, a glob, or several; None for all apps.
             **options: The options of every listener, `ListenerOptions`.
         """
-        return self._on("hassette_app_reloaded", handler, options, app=(app, "alarm"))
+        return self._on("hassette_app_reloaded", handler, options, app=(app, "alarm", check_app))
 
     @keyword_options
     def on_app_error(
@@ -206,7 +221,7 @@ class FrameworkEvents(ABC):
             RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread.
         """
         not_app = None if checked_flag("include_own", include_own) else self._app
-        return self._on("hassette_app_error", handler, options, not_app, app=(app, "alarm"))
+        return self._on("hassette_app_error", handler, options, not_app, app=(app, "alarm", check_app))
 
     @keyword_options
     def on_service_degraded(
@@ -222,7 +237,7 @@ class FrameworkEvents(ABC):
         Raises:
             RegistrationError: The listener cannot work, its name is taken, or the caller runs in a thread.
         """
-        return self._on("hassette_service_degraded", handler, options, service=(service, "database"))
+        return self._on("hassette_service_degraded", handler, options, service=(service, "database", check_any))
 
     def _on(
         self,
@@ -230,11 +245,16 @@ class FrameworkEvents(ABC):
         handler: Handler,
         options: ListenerOptions,
         not_app: str | None = None,
-        **fields: tuple[Names | None, str],
+        **fields: tuple[Names | None, str, TextCheck],
     ) -> Subscription:
-        """Listen to events whose data has given texts. Each field has the accepted texts and an example."""
-        checked = ((key, optional_texts(key, value, example)) for key, (value, example) in fields.items())
+        """Listen to events whose data has given texts. Each field has the accepted texts, an example and a check."""
+        checked = ((key, optional_texts(key, *value)) for key, value in fields.items())
         accepted = tuple((key, texts) for key, texts in checked if texts is not None)
+        if any(key == "app" and texts.values == (not_app,) for key, texts in accepted):
+            raise RegistrationError(
+                f"app must be another app, got {not_app!r}, whose failures are left out; pass include_own=True, or use"
+                " the method on_error of the app"
+            )
         return self._listen(handler, EventFilter(event_type=event_type, fields=accepted, not_app=not_app), options)
 
     @abstractmethod

@@ -81,6 +81,16 @@ class TriggerOptions(RunOptions, total=False):
     once: Annotated[
         bool, Option("True runs the handler only once. The listener ends before the run starts.", check_flag, False)
     ]
+    priority: Annotated[
+        int,
+        Option(
+            "The place among the listeners of all apps that match the same event: those with a higher priority start"
+            " first, and those with the same priority in the order of their registration. A run does not wait for the"
+            " runs that have started before it.",
+            check_priority,
+            0,
+        ),
+    ]
     mode: Annotated[
         Mode,
         Option(
@@ -93,16 +103,6 @@ class TriggerOptions(RunOptions, total=False):
             " burst, more runs wait as long as the handler is quick.",
             check_mode,
             DEFAULT_MODE,
-        ),
-    ]
-    priority: Annotated[
-        int,
-        Option(
-            "The place among the listeners of all apps that match the same event: those with a higher priority start"
-            " first, and those with the same priority in the order of their registration. A run does not wait for the"
-            " runs that have started before it.",
-            check_priority,
-            0,
         ),
     ]
 

@@ -1,7 +1,8 @@
 """`TopicIndex`: find the listeners of a topic quickly, for any number of listeners."""
 
+import difflib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Generic, TypeVar
 
 from hassette_core.entities import Matches, glob_matcher, is_glob
@@ -10,6 +11,33 @@ from hassette_core.errors import RegistrationError
 _SET = re.compile(r"\[[^\]]+\]")
 MAX_EVENT_TYPE_CHARACTERS = 64
 """Home Assistant does not fire an event with a longer type."""
+
+_DOMAINS_OF_ENTITIES = (
+    *("alarm_control_panel", "automation", "binary_sensor", "button", "camera", "climate", "cover", "device_tracker"),
+    *("fan", "humidifier", "input_boolean", "input_button", "input_datetime", "input_number", "input_select"),
+    *("input_text", "lawn_mower", "light", "lock", "media_player", "number", "person", "scene", "script", "select"),
+    *("sensor", "siren", "sun", "switch", "update", "vacuum", "valve", "water_heater", "weather", "zone"),
+)
+"""Domains of entities. An event type may contain a dot, such as ``timer.finished``, but does not start with these."""
+_ENTITY = re.compile(rf"(?:{'|'.join(_DOMAINS_OF_ENTITIES)})\.[a-z0-9_*?]+")
+_HOME_EVENTS = {
+    *("area_registry_updated", "automation_reloaded", "automation_triggered", "call_service", "component_loaded"),
+    *("core_config_updated", "device_registry_updated", "entity_registry_updated", "homeassistant_close"),
+    *("homeassistant_final_write", "homeassistant_start", "homeassistant_started", "homeassistant_stop"),
+    *("logbook_entry", "mobile_app_notification_action", "scene_reloaded", "script_started", "service_registered"),
+    *("service_removed", "state_changed", "state_reported", "tag_scanned", "themes_updated", "user_added", "zha_event"),
+}
+"""Events of Home Assistant that apps often name."""
+_FRAMEWORK_EVENTS = tuple(
+    f"hassette_{kind}"
+    for kind in (
+        *("homeassistant_started", "homeassistant_stopped", "connection_lost", "connection_restored"),
+        *("app_started", "app_failed", "app_stopped", "app_reloaded", "app_reload_failed", "app_error"),
+        *("trigger_not_attached", "trigger_refused", "trigger_accepted"),
+        *("service_started", "service_stopped", "service_failed", "service_crashed", "service_degraded"),
+    )
+)
+"""The events of the framework that apps often name."""
 
 _Listener = TypeVar("_Listener")
 
@@ -108,14 +136,24 @@ def check_event_type(event_type: object) -> str:
     """Check an event type or glob, and return it.
 
     Raises:
-        RegistrationError: The value can match no event, because it is not a string, is empty, or is longer than Home
-            Assistant allows.
+        RegistrationError: The value can match no event, because it is not a string, is empty, is longer than Home
+            Assistant allows, names an entity, or is a misspelt type. The message contains a correction.
     """
     if not isinstance(event_type, str) or not event_type:
+        hint = ""
+        if isinstance(event_type, Collection) and not isinstance(event_type, str | bytes):
+            hint = "; register one listener for each type, or use a glob"
         raise RegistrationError(
             f"event_type must be an event type, such as 'call_service', or a glob, such as 'mobile_app_*', got"
-            f" {event_type!r}"
+            f" {event_type!r}{hint}"
         )
+    if _ENTITY.fullmatch(event_type):
+        raise RegistrationError(
+            f"event_type must be an event type, got the entity {event_type!r}; use on_state_change, or wait for"
+            f" state_is({event_type!r}, …)"
+        )
+    if (known := _misspelt(event_type)) is not None:
+        raise RegistrationError(f"event_type must be the type of an event, got {event_type!r}; did you mean {known!r}?")
     shortest = len(_SET.sub("?", event_type).replace("*", ""))
     if shortest > MAX_EVENT_TYPE_CHARACTERS:
         raise RegistrationError(
@@ -123,3 +161,13 @@ def check_event_type(event_type: object) -> str:
             f" Assistant has, got {shortest}: {event_type!r}"
         )
     return event_type
+
+
+def _misspelt(event_type: str) -> str | None:
+    """Return the known event type that a similar text means. None for a known type and for a type of an integration."""
+    plain = re.sub(r"[^a-z0-9]+", "_", event_type.strip().lower())
+    if plain in _HOME_EVENTS:
+        return None if plain == event_type else plain
+    if not plain.startswith("hassette_") or event_type in _FRAMEWORK_EVENTS or is_glob(event_type):
+        return None
+    return next(iter(difflib.get_close_matches(plain, _FRAMEWORK_EVENTS, 1, cutoff=0.9)), None)

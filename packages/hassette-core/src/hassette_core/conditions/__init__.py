@@ -13,7 +13,9 @@ from hassette_core.conditions.values import (
     Expected,
     ValueCondition,
     attribute_condition,
+    check_attribute,
     state_condition,
+    state_condition_of,
 )
 from hassette_core.conditions.view import ConditionContext, ConditionView
 
@@ -29,9 +31,11 @@ __all__ = [
     "attribute_condition",
     "below",
     "between",
+    "check_attribute",
     "check_condition",
     "on_days",
     "state_condition",
+    "state_condition_of",
     "state_is",
     "sun_is_down",
     "sun_is_up",

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from hassette_core.conditions.condition import MAX_SHOWN_CHARACTERS, Condition
-from hassette_core.conditions.values import Expected, attribute_condition, state_condition
+from hassette_core.conditions.values import Expected, attribute_condition, check_attribute, state_condition_of
 from hassette_core.conditions.view import ConditionView
 from hassette_core.entities import Entities, EntityArgument, check_entity_id, parse_entities
 from hassette_core.errors import RegistrationError
@@ -50,10 +50,8 @@ class StateCondition(Condition):
         duration_s: float | None = None,
         also_reads: tuple[str, ...] = (),
     ) -> None:
-        if attribute is not None and (not isinstance(attribute, str) or not attribute):  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not all checked
-            raise RegistrationError(
-                f"attribute must be the name of one attribute, such as 'brightness', got {attribute!r}"
-            )
+        if attribute is not None:
+            check_attribute(attribute)
         if match not in get_args(Match):
             raise RegistrationError(f"match must be 'all' or 'any', got {match!r}")
         self._entities = entities
@@ -175,7 +173,8 @@ def state_is(
     option = "values"
     if values is None:
         raise RegistrationError(f"{option} must be a state such as 'on', several states or a function, got None")
-    expected = (attribute_condition if attribute is not None else state_condition)(option, values)
+    found = parse_entities("entities", entities)
+    expected = state_condition_of(found, option, values) if attribute is None else attribute_condition(option, values)
     assert expected is not None  # only None has no condition
     given = expected.accepts
     is_state_function = callable(values) and attribute is None
@@ -185,7 +184,7 @@ def state_is(
         return not (is_state_function and value in NO_VALUE) and bool(given(value))
 
     return StateCondition(
-        parse_entities("entities", entities),
+        found,
         accepts,
         f"accepted by {expected.text}" if callable(values) else expected.text.replace(", ", " or "),
         attribute=attribute,
@@ -247,8 +246,11 @@ def _comparison(
         return number is not None and bound is not None and compare(number, bound)
 
     shown = limit if isinstance(limit, str) else f"{limit:g}"
+    found = parse_entities("entities", entities)
+    if attribute is None and found.single and limit in found.ids:
+        raise RegistrationError(f"limit must be another entity than {limit!r}: a number is never {relation} itself")
     return StateCondition(
-        parse_entities("entities", entities),
+        found,
         accepts,
         f"{relation} {shown}",
         attribute=attribute,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from hassette_core.conditions.functions import check_condition, truth_of
+from hassette_core.entities import Entities, is_glob
 from hassette_core.errors import RegistrationError
 
 ValueFunction = Callable[[Any], object]
@@ -21,14 +22,32 @@ class ValueCondition(NamedTuple):
     Attributes:
         accepts: The condition. It receives the value, which is never None.
         text: The option as a string, for the registration's settings.
+        values: The accepted values, as JSON. None for a function.
     """
 
     accepts: ValueFunction
     text: str
+    values: tuple[object, ...] | None = None
 
 
 MAX_STATE_CHARACTERS = 255
 """Home Assistant does not accept a longer state."""
+
+
+_TWO_STATES = ("binary_sensor", "input_boolean", "light", "switch")
+"""Domains whose entities are ``on`` or ``off``."""
+_MEANT = {"on": "on", "off": "off", "true": "on", "false": "off", "unavailable": "unavailable", "unknown": "unknown"}
+
+
+def check_attribute(attribute: object) -> str:
+    """Check the name of an attribute, and return it.
+
+    Raises:
+        RegistrationError: No attribute has this name.
+    """
+    if not isinstance(attribute, str) or not attribute or attribute != attribute.strip() or is_glob(attribute):
+        raise RegistrationError(f"attribute must be the name of one attribute, such as 'brightness', got {attribute!r}")
+    return attribute
 
 
 def state_condition(option: str, expected: Expected) -> ValueCondition | None:
@@ -62,6 +81,26 @@ def state_condition(option: str, expected: Expected) -> ValueCondition | None:
         return _elements(option, expected)
 
     return _condition(option, expected, check, values)
+
+
+def state_condition_of(entities: Entities, option: str, expected: Expected) -> ValueCondition | None:
+    """Return the condition for a state of given entities, as `state_condition` does.
+
+    Raises:
+        RegistrationError: As for `state_condition`, or the state of a light, a switch or a binary sensor is misspelt.
+    """
+    condition = state_condition(option, expected)
+    domains = {entity_id.partition(".")[0] for entity_id in entities.topics}
+    if condition is None or condition.values is None or entities.selections or not domains <= set(_TWO_STATES):
+        return condition
+    for value in condition.values:
+        meant = _MEANT.get(str(value).strip().lower(), value)
+        if meant != value:
+            raise RegistrationError(
+                f"{option} must be a state of {entities.describe()}, such as 'on', got {value!r}; did you mean"
+                f" {meant!r}?"
+            )
+    return condition
 
 
 def attribute_condition(option: str, expected: Expected) -> ValueCondition | None:
@@ -138,7 +177,7 @@ def _condition(
     def accepts(value: object) -> bool:
         return _as_json(value) in accepted
 
-    return ValueCondition(accepts, text)
+    return ValueCondition(accepts, text, tuple(accepted))
 
 
 def _elements(option: str, expected: Collection[Any]) -> list[Any]:
