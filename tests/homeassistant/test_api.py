@@ -1,11 +1,12 @@
 """The methods of the API cause the effect in a real Home Assistant, and report its refusals."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from hassette_core import Statistic
 from hassette_core.errors import CallFailedError, NotConfirmedError
 from support.home_assistant import RealHomeAssistant
 from support.home_queries import HomeClient, connected
@@ -137,3 +138,87 @@ async def test_rest_request_reads_writes_and_reports_the_status_of_a_refusal(cli
     with pytest.raises(CallFailedError) as raised:
         await client.api.rest("GET", "/api/states/sensor.removed")
     assert raised.value.code == "404"
+
+
+async def test_services_return_their_responses(client: HomeClient) -> None:
+    weather = sorted(client.states.domain("weather"))
+    result = await client.api.call_service("weather.get_forecasts", target=weather, type="daily", return_response=True)
+    forecasts = [each["forecast"] for each in result.response.values()]
+    assert set(result.response) <= set(weather)
+    assert {"datetime", "condition", "temperature"} <= max(forecasts, key=len)[0].keys()
+    assert (len(result.context_id), result.confirmed_after_s) == (26, None)
+    calendar = sorted(client.states.domain("calendar"))[0]
+    now = datetime.now(UTC)
+    result = await client.api.call_service(
+        "calendar.get_events",
+        target=calendar,
+        start_date_time=(now - timedelta(days=1)).isoformat(),
+        end_date_time=(now + timedelta(days=1)).isoformat(),
+        return_response=True,
+    )
+    events = result.response[calendar]["events"]
+    assert events
+    assert {"start", "end", "summary"} <= events[0].keys()
+
+
+async def test_service_without_a_response_and_call_without_return_response_are_refused(client: HomeClient) -> None:
+    with pytest.raises(CallFailedError) as failed:
+        await client.api.call_service("light.turn_on", target="light.bed_light", return_response=True)
+    assert failed.value.code == "service_validation_error"
+    with pytest.raises(CallFailedError) as failed:
+        await client.api.call_service("weather.get_forecasts", target="weather.demo_weather_south", type="daily")
+    assert failed.value.code == "service_validation_error"
+
+
+async def import_statistics(client: HomeClient, statistic_id: str, hours: list[datetime], **kind: Any) -> None:
+    """Write statistics into the recorder: 10, 20 and so on for the given hours."""
+    stats = [
+        {"start": hour.isoformat(), "mean": 10.0 * number, "min": 1.0, "max": 50.0}
+        if kind["mean"]
+        else {"start": hour.isoformat(), "state": 10.0 * number, "sum": 10.0 * number}
+        for number, hour in enumerate(hours, 1)
+    ]
+    metadata: dict[str, Any] = {
+        "has_sum": not kind["mean"],
+        "name": None,
+        "source": "test",
+        "statistic_id": statistic_id,
+        "unit_of_measurement": kind["unit"],
+    }
+    try:
+        newer = {"mean_type": int(kind["mean"]), "unit_class": kind["unit_class"]}
+        await client.api.command("recorder/import_statistics", metadata={**metadata, **newer}, stats=stats)
+    except CallFailedError as error:
+        assert error.code == "invalid_format", error  # noqa: PT017  Home Assistant 2025.4 has the older fields only
+        older = {"has_mean": kind["mean"]}
+        await client.api.command("recorder/import_statistics", metadata={**metadata, **older}, stats=stats)
+
+
+async def test_statistics_have_their_values_periods_and_units(client: HomeClient) -> None:
+    now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    hours = [now - timedelta(hours=number) for number in (3, 2, 1)]
+    await import_statistics(client, "test:energy", hours, mean=False, unit="kWh", unit_class="energy")
+    await import_statistics(client, "test:warmth", hours, mean=True, unit="°C", unit_class="temperature")
+    ids = ["test:energy", "test:warmth", "sensor.nothing"]
+    found: dict[str, list[Statistic]] = {}
+
+    async def imported() -> bool:
+        found.update(await client.api.get_statistics(ids, hours[0] - timedelta(hours=1), now))
+        return len(found["test:energy"]) == len(found["test:warmth"]) == 3
+
+    while not await imported():  # the recorder writes in a thread
+        await client.settle()
+    energy, warmth = found["test:energy"], found["test:warmth"]
+    assert [(each.start, each.end) for each in energy] == [(hour, hour + timedelta(hours=1)) for hour in hours]
+    assert [(each.state, each.sum, each.mean) for each in energy] == [(10, 10, None), (20, 20, None), (30, 30, None)]
+    assert [each.change for each in energy][1:] == [10, 10]
+    assert [(each.mean, each.min, each.max, each.sum) for each in warmth] == [(10 * n, 1, 50, None) for n in (1, 2, 3)]
+    assert found["sensor.nothing"] == []
+    changes = await client.api.get_statistics(
+        "test:energy", hours[0], now, period="hour", types=["change"], units={"energy": "Wh"}
+    )
+    assert [(each.change, each.sum) for each in changes["test:energy"]][1:] == [(10_000, None), (10_000, None)]
+    fahrenheit = await client.api.get_statistics("test:warmth", hours[0], now, units={"temperature": "°F"})
+    assert [round(each.mean or 0) for each in fahrenheit["test:warmth"]] == [50, 68, 86]
+    months = await client.api.get_statistics("test:warmth", now - timedelta(days=40), period="month")
+    assert sum(len(each) for each in months.values()) in (1, 2)  # the hours may be in two months

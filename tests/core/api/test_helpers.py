@@ -1,11 +1,13 @@
 """The methods of the API that save an app from writing the service, and those for any other request."""
 
 import asyncio
+import math
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from hassette_core.errors import CallFailedError, NoAnswerError
+from hassette_core.errors import CallFailedError, HomeUnknownError, NoAnswerError
 from hassette_core.link.transport import HttpAnswer
 from support.scripted_home import RefusedCommandError, ScriptedApi
 
@@ -157,6 +159,163 @@ async def test_refused_command_has_its_code(home: ScriptedApi) -> None:
 async def test_command_that_subscribes_is_refused(home: ScriptedApi, command: str) -> None:
     with pytest.raises(ValueError, match=r"must be a command with one answer, .*; self.bus can subscribe"):
         await home.api.command(command)
+
+
+@pytest.mark.parametrize(
+    ("command", "instead"),
+    [
+        ("render_template", "self.api.render_template"),
+        ("history/stream", "self.api.get_history"),
+        ("logbook/event_stream", "self.api.get_logbook"),
+        ("system_health/info", "self.api.rest"),
+        ("weather/subscribe_forecast", "self.bus can subscribe"),
+        ("calendar/event/subscribe", "self.bus can subscribe"),
+        ("template/start_preview", "self.bus can subscribe"),
+        (None, "self.bus can subscribe"),
+    ],
+)
+async def test_command_with_several_answers_is_refused_with_a_replacement(
+    home: ScriptedApi, command: Any, instead: str
+) -> None:
+    with pytest.raises(ValueError, match=f"must be a command with one answer, got {command!r}; (use )?{instead}"):
+        await home.api.command(command)
+    assert home.home.sent(str(command)) == []
+
+
+class Chosen:
+    """A selection that a test has made."""
+
+    def __init__(self, *entity_ids: str) -> None:
+        self.entity_ids = entity_ids
+
+    def matches(self, entity_id: str) -> bool:
+        return entity_id in self.entity_ids
+
+    def describe(self) -> str:
+        return "chosen lights"
+
+
+class Unread(Chosen):
+    """A selection that waits for the registries."""
+
+    def check_known(self) -> None:
+        raise HomeUnknownError
+
+
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        (Chosen("light.porch", "light.hall"), ["light.hall", "light.porch"]),
+        ([Chosen("light.porch"), Chosen("light.hall", "light.porch")], ["light.porch", "light.hall"]),
+        (("light.far", Chosen("light.hall")), ["light.far", "light.hall"]),
+        ({"entity_id": Chosen("light.hall")}, ["light.hall"]),
+        ({"entity_id": ["light.far", Chosen("light.hall")], "area_id": "x"}, ["light.far", "light.hall"]),
+        ("light.hall, light.porch", "light.hall, light.porch"),
+        ("all", "all"),
+        ("0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef"),
+    ],
+)
+async def test_target_may_contain_ids_and_selections(home: ScriptedApi, target: Any, sent: Any) -> None:
+    await home.api.call_service("light", "turn_on", target=target)
+    assert home.home.sent("call_service")[0]["target"]["entity_id"] == sent
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ([], r"target must contain at least one entity, got \[\]"),
+        ((), r"target must contain at least one entity, got \(\)"),
+        ({}, r"target must contain an entity, a device or an area, got {}"),
+        ({"entity_id": []}, "target must contain an entity, a device or an area"),
+        ({"area_id": []}, "target must contain an entity, a device or an area"),
+        (3, "target must be an entity id, a selection, several of these, or a table such as .*, got 3"),
+        ([None], "target must be an entity id or a glob, got None"),
+        ([["light.hall"]], r"target must be an entity id or a glob, got \['light.hall'\]"),
+        ("Light.Hall", "got 'Light.Hall'; did you mean 'light.hall'?"),
+        ("light hall", "got 'light hall'; did you mean 'light.hall'?"),
+        ("", "target must consist of lower case letters"),
+        ("light.hall,", "target must consist of lower case letters"),
+        ("light.*", r"target must be the id of one entity, got the glob 'light.\*'"),
+        (Chosen("light.gone"), "target must contain an entity, got chosen lights, which are no entities now"),
+        ([Chosen("light.hall"), Chosen()], "target must contain an entity, got chosen lights"),
+    ],
+)
+async def test_target_without_an_entity_or_with_a_wrong_id_is_refused(
+    home: ScriptedApi, target: Any, message: str
+) -> None:
+    for call in (home.api.call_service("light.turn_on", target=target), home.api.turn_on(target)):
+        with pytest.raises((TypeError, ValueError), match=message):
+            await call
+    assert home.home.sent("call_service") == []
+
+
+async def test_target_none_of_turn_on_is_refused(home: ScriptedApi) -> None:
+    with pytest.raises(TypeError, match=r"target must be an entity id, a selection, .* got None"):
+        await home.api.turn_on(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("target", [Unread("light.hall"), [Unread("light.hall")], {"entity_id": Unread("light.hall")}])
+async def test_selection_before_the_registries_are_read_is_refused_with_this_reason(
+    home: ScriptedApi, target: Any
+) -> None:
+    with pytest.raises(HomeUnknownError, match="not known yet"):
+        await home.api.call_service("light.turn_on", target=target)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"brightness": math.nan}, r"service_data\['brightness'\] must be a finite number, got nan"),
+        ({"a": {"b": [1, math.inf]}}, r"service_data\['a'\]\['b'\]\[1\] must be a finite number, got inf"),
+        ({"colors": {1, 2}}, r"service_data\['colors'\] must be a text, .* got {1, 2}; write list\(…\)"),
+        ({"when": datetime(2026, 1, 1, tzinfo=UTC)}, r"service_data\['when'\] must be a text, .* write str\(…\) of it"),
+        ({"a": "\ud800"}, r"service_data\['a'\] must be a text without lone surrogates"),
+        ({(1, 2): 3}, r"service_data must have texts as keys, got \(1, 2\)"),
+        (["x"], r"data must be a mapping, such as {'name': 'value'}, got \['x'\]"),
+        ("text", "data must be a mapping, .* got 'text'"),
+    ],
+)
+async def test_wrong_data_is_refused_by_its_name(home: ScriptedApi, data: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        await home.api.call_service("light", "turn_on", data=data)
+    if isinstance(data, dict):
+        with pytest.raises((TypeError, ValueError), match=message.replace("service_data", "event_data")):
+            await home.api.fire_event("e", data)
+    assert home.home.sent("call_service") == home.home.sent("fire_event") == []
+
+
+async def test_wrong_values_of_other_requests_are_refused_by_their_name(home: ScriptedApi) -> None:
+    with pytest.raises(TypeError, match=r"data must be a mapping, .* got \[1\]"):
+        await home.api.fire_event("e", [1])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"attributes must be a mapping, .* got 'x'"):
+        await home.api.set_state("sensor.a", 1, "x")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"body\['attributes'\]\['a'\] must be a finite number, got nan"):
+        await home.api.set_state("sensor.a", 1, {"a": math.nan})
+    with pytest.raises(ValueError, match=r"body\[0\] must be a finite number, got inf"):
+        await home.api.rest("POST", "/api/events/e", [math.inf])
+    with pytest.raises(TypeError, match="variables must be a mapping"):
+        await home.api.render_template("{{ 1 }}", ["a"])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="domain and service must be texts, such as 'light', 'turn_on', got None"):
+        await home.api.call_service(None, "turn_on")  # type: ignore[arg-type]
+    assert home.home.requests == []
+
+
+async def test_past_of_a_selection_is_fetched(home: ScriptedApi) -> None:
+    home.home.answers["history/history_during_period"] = lambda message: {}
+    home.home.answers["logbook/get_events"] = lambda message: []
+    home.home.answers["recorder/statistics_during_period"] = lambda message: {}
+    lights = Chosen("light.porch", "light.hall")
+    day = timedelta(days=1)
+    assert list(await home.api.get_history([lights, "sensor.a"], day)) == ["light.hall", "light.porch", "sensor.a"]
+    assert list(await home.api.get_statistics(lights, day)) == ["light.hall", "light.porch"]
+    assert "custom:energy" in await home.api.get_statistics(["custom:energy", lights], day)
+    await home.api.get_logbook(day, entities=lights)
+    assert home.home.sent("logbook/get_events")[0]["entity_ids"] == ["light.hall", "light.porch"]
+    for fetch in (home.api.get_history, home.api.get_statistics):
+        with pytest.raises(HomeUnknownError):
+            await fetch(Unread(), day)
+        with pytest.raises((TypeError, ValueError), match="must be one or several ids"):
+            await fetch([], day)
 
 
 async def test_any_rest_request_can_be_sent_and_a_change_is_recorded(home: ScriptedApi) -> None:

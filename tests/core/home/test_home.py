@@ -260,3 +260,31 @@ async def test_home_is_unknown_before_it_is_read_and_a_selection_becomes_known(
             assert kitchen.matches("light.kitchen")
             assert missing.entities == []
         assert "does not have a part of the home that an app uses" in caplog.text
+
+
+async def test_selection_is_narrowed_and_never_replaced() -> None:
+    async with scripted(ScriptedHome(STATES)) as api:
+        area = HomeRegistry(HomeData(api.states)).area("kitchen")
+        assert area.domain("light", "switch").lights.describe() == "light of the area kitchen"
+        assert area.lights.device_class("a").device_class("b", "a").describe() == "light a of the area kitchen"
+        for narrow, message in [
+            (
+                lambda: area.lights.switches,
+                "domain must be one of 'light', which the selection has, got 'switch'; write",
+            ),
+            (lambda: area.lights.domain("fan"), r"write domain\('light', 'fan'\) for all of them"),
+            (lambda: area.device_class("door").device_class("motion"), "device_class must be one of 'door'"),
+            (
+                lambda: area.domain("Light"),
+                "domain must be a name in lower case, such as 'light', got 'Light'; write",
+            ),
+            (lambda: area.domain("light.hall"), "got 'light.hall'; write 'light'"),
+            (lambda: area.device_class("Garage Door"), "got 'Garage Door'; write 'garage_door'"),
+            (lambda: area.domain(), r"domain must have at least one name, such as domain\('light'\), got none"),
+            (lambda: area.domain(["light"]), r"domain must be a name in lower case, such as 'light', got \['light'\]"),
+            (lambda: area.domain(""), "domain must be a name in lower case, such as 'light', got ''$"),
+        ]:
+            with pytest.raises(ValueError, match=message):
+                narrow()  # type: ignore[no-untyped-call]
+        with pytest.raises(HomeUnknownError):
+            await api.api.turn_on(area.lights)

@@ -22,3 +22,16 @@ class EntitySelection(Protocol):
         The text does not change while the selection exists, so that it can be the topic of a listener.
         """
         ...
+
+
+@runtime_checkable
+class CheckedSelection(EntitySelection, Protocol):
+    """A selection whose rule cannot be applied before Home Assistant has sent some facts, such as its areas."""
+
+    def check_known(self) -> None:
+        """Check that the facts are known.
+
+        Raises:
+            HomeUnknownError: They are not known yet.
+        """
+        ...

@@ -1,16 +1,26 @@
 """`CommandApi`: templates, and every other command and request."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from hassette_core.api.requests import ApiMethods, new_context_id
+from hassette_core.api.requests import ApiMethods, mapping_of, new_context_id
 from hassette_core.errors import CallFailedError, LinkError, NoAnswerError
 from hassette_core.handlers import Duration, seconds
 from hassette_core.link.reads import READS, reads_only
 
 CONTEXT_COMMANDS = frozenset({"call_service", "execute_script", "fire_event"})
 """Commands whose answer contains a context."""
+INSTEAD = {
+    "history/stream": "self.api.get_history",
+    "logbook/event_stream": "self.api.get_logbook",
+    "render_template": "self.api.render_template",
+    **dict.fromkeys(("assist_pipeline/run", "camera/webrtc/offer"), "a separate WebSocket client"),
+    "system_health/info": "self.api.rest",
+}
+"""Commands that are answered by several messages, and what to use in place of them."""
+_SUBSCRIBES = re.compile(r"(^|/)(un)?subscribe(_|/|$)|/start_preview$")
 TEMPLATE_S = 10.0
 """Default time limit of a template, in seconds."""
 
@@ -61,7 +71,7 @@ class CommandApi(ApiMethods):
 
         fields: dict[str, Any] = {"template": template, "timeout": timeout_s, "report_errors": True}
         if variables is not None:
-            fields["variables"] = dict(variables)
+            fields["variables"] = mapping_of("variables", variables)
         try:
             number = await connection.subscribe_command(action, receive, "render_template", **fields)
             # Home Assistant should answer first, because its message names the cause.
@@ -97,8 +107,9 @@ class CommandApi(ApiMethods):
             ValueError: The command subscribes to something. Use the methods of `App.bus`.
             LinkError: See `Api`.
         """
-        if not command or command.startswith(("subscribe_", "unsubscribe_")) or command.endswith("/subscribe"):
-            raise ValueError(f"command must be a command with one answer, got {command!r}; self.bus can subscribe")
+        if not isinstance(command, str) or not command or _SUBSCRIBES.search(command) or command in INSTEAD:  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not always type-checked
+            hint = f"use {INSTEAD[command]}" if command in INSTEAD else "self.bus can subscribe"
+            raise ValueError(f"command must be a command with one answer, got {command!r}; {hint}")
         action = f"send {command}"
         if command in READS:
             return await self._requests.command(action, command, **fields)

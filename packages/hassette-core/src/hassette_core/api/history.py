@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
 from hassette_core.errors import UnexpectedAnswerError
 
@@ -193,15 +193,3 @@ def _from_seconds(seconds: float) -> datetime:
 
 def _from_text(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
-
-
-def entity_ids_of(entities: str | Sequence[str]) -> list[str]:
-    """Return one or several ids as a list without duplicates.
-
-    Raises:
-        ValueError: There is no id, or one is not a string.
-    """
-    found = [entities] if isinstance(entities, str) else list(dict.fromkeys(cast("Sequence[Any]", entities)))
-    if not found or not all(isinstance(each, str) for each in found):
-        raise ValueError(f"entities must be one or several ids, such as 'light.hall', got {entities!r}")
-    return [str.__str__(each) for each in found]

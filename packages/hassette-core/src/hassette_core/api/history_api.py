@@ -9,13 +9,13 @@ from hassette_core.api.history import (
     PastState,
     PastTime,
     Statistic,
-    entity_ids_of,
     parse_history,
     parse_logbook,
     parse_statistics,
     past_time,
 )
 from hassette_core.api.requests import ApiMethods
+from hassette_core.api.targets import EntityIds, find_ids
 
 CHUNK = timedelta(days=1)
 """Home Assistant sends each answer as one message, and a message has a limit of 64 MiB. So a longer range is fetched in
@@ -29,7 +29,7 @@ class HistoryApi(ApiMethods):
 
     async def get_history(
         self,
-        entities: str | Sequence[str],
+        entities: EntityIds,
         start: PastTime,
         end: PastTime | None = None,
         *,
@@ -47,7 +47,7 @@ class HistoryApi(ApiMethods):
                 opened = any(state.state == "on" for state in history["binary_sensor.window"])
 
         Args:
-            entities: One or several entity ids.
+            entities: One or several entity ids, or selections such as ``self.home.area("kitchen").lights``.
             start: Start of the range: a `datetime` with a time zone, or how long ago as a `timedelta`.
             end: End of the range, in the same form. None for now.
             attributes: False leaves out the attributes. This is quicker.
@@ -62,7 +62,7 @@ class HistoryApi(ApiMethods):
             ValueError: A time has no time zone, or the range ends before it starts.
             LinkError: See `Api`.
         """
-        entity_ids = entity_ids_of(entities)
+        entity_ids = find_ids("entities", entities, self._cache.states)
         action = f"fetch the history of {', '.join(entity_ids)}"
         begin, until = self._range(start, end)
         found: dict[str, list[PastState]] = {entity_id: [] for entity_id in entity_ids}
@@ -88,7 +88,7 @@ class HistoryApi(ApiMethods):
 
     async def get_statistics(
         self,
-        statistics: str | Sequence[str],
+        statistics: EntityIds,
         start: PastTime,
         end: PastTime | None = None,
         *,
@@ -106,7 +106,8 @@ class HistoryApi(ApiMethods):
                 )
 
         Args:
-            statistics: One or several statistic ids. The statistic of an entity has the id of the entity.
+            statistics: One or several statistic ids, or selections of entities. The statistic of an entity has the id
+                of the entity.
             start: Start of the range: a `datetime` with a time zone, or how long ago as a `timedelta`.
             end: End of the range, in the same form. None for now.
             period: The length of one period. Days, weeks and months begin at midnight of Home Assistant's time zone.
@@ -122,7 +123,7 @@ class HistoryApi(ApiMethods):
             ValueError: A time has no time zone, or the range ends before it starts.
             LinkError: See `Api`.
         """
-        ids = entity_ids_of(statistics)
+        ids = find_ids("statistics", statistics, self._cache.states, entities=False)
         action = f"fetch the statistics of {', '.join(ids)}"
         begin, until = self._range(start, end)
         more: dict[str, Any] = {}
@@ -146,7 +147,7 @@ class HistoryApi(ApiMethods):
         start: PastTime,
         end: PastTime | None = None,
         *,
-        entities: str | Sequence[str] | None = None,
+        entities: EntityIds | None = None,
         context_id: str | None = None,
     ) -> list[LogbookEntry]:
         """Fetch entries of Home Assistant's logbook.
@@ -160,7 +161,7 @@ class HistoryApi(ApiMethods):
         Args:
             start: Start of the range: a `datetime` with a time zone, or how long ago as a `timedelta`.
             end: End of the range, in the same form. None for now.
-            entities: One or several entity ids. None for all.
+            entities: One or several entity ids or selections. None for all.
             context_id: Only entries with this context. Home Assistant does not allow it together with ``entities``.
 
         Returns:
@@ -180,7 +181,7 @@ class HistoryApi(ApiMethods):
         begin, until = self._range(start, end)
         more: dict[str, Any] = {}
         if entities is not None:
-            more["entity_ids"] = entity_ids_of(entities)
+            more["entity_ids"] = find_ids("entities", entities, self._cache.states)
         if context_id is not None:
             more["context_id"] = context_id
         action = "fetch the logbook"

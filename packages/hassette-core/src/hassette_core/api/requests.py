@@ -1,9 +1,10 @@
 """`Requests`: send requests through the link, and record the changes that a run makes in the home."""
 
 import json
+import math
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
 
 from hassette_core.api.targets import TARGET_KEYS
 from hassette_core.clock import TimerClock
@@ -62,7 +63,11 @@ class Requests:
 
     async def command(self, action: str, command: str, /, **fields: Any) -> Any:
         """Send a WebSocket command and return its result; see `Connection.command`."""
-        return await self.link.require_connection(action).command(action, command, **fields)
+        connection = self.link.require_connection(action)
+        try:
+            return await connection.command(action, command, **fields)
+        except (TypeError, ValueError) as error:
+            raise _named(error, fields) from None
 
     async def rest(
         self, action: str, method: str, path: str, body: object = None, *, missing_is_none: bool = False
@@ -79,7 +84,9 @@ class Requests:
         Raises:
             CallFailedError: Home Assistant refused the request. Its code is the HTTP status.
         """
-        answer = await self.link.require_connection(action).rest(action, method, path, body)
+        connection = self.link.require_connection(action)
+        check_json({} if body is None else {"body": body})
+        answer = await connection.rest(action, method, path, body)
         if answer.status < 300 or (answer.status == 404 and missing_is_none):
             return answer
         raise CallFailedError(action, _message(answer.body) or f"HTTP {answer.status}", str(answer.status))
@@ -164,7 +171,9 @@ class Requests:
     def _compact(self, data: Mapping[str, Any]) -> str:
         if not data:
             return ""
-        text = json.dumps(mask_secret_values(data), separators=(",", ":"), ensure_ascii=False, default=str)
+        # Data with wrong values or keys is recorded, too, because its call has failed.
+        masked = mask_secret_values(data)
+        text = json.dumps(masked, separators=(",", ":"), ensure_ascii=False, default=str, skipkeys=True)
         text = self._redact(text)  # before the text is cut, because half of a secret would not be found
         return text if len(text) <= MAX_DATA_CHARACTERS else text[: MAX_DATA_CHARACTERS - 1] + "…"
 
@@ -200,9 +209,58 @@ def check_json(data: Mapping[str, Any]) -> None:
     Raises:
         TypeError, ValueError: The data cannot be written as JSON, or is too large.
     """
-    size = len(json.dumps(data, allow_nan=False, ensure_ascii=False).encode())
+    try:
+        size = len(json.dumps(data, allow_nan=False, ensure_ascii=False).encode())
+    except (TypeError, ValueError) as error:
+        raise _named(error, data) from None
     if size > MAX_SENT_BYTES:
         raise ValueError(f"the message must have at most {MAX_SENT_BYTES} bytes, got {size}")
+
+
+def mapping_of(option: str, value: object) -> dict[str, Any]:
+    """Return a mapping as a dictionary. An empty one for None.
+
+    Raises:
+        TypeError: The value is no mapping.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{option} must be a mapping, such as {{'name': 'value'}}, got {value!r}")
+    return dict(cast("Mapping[str, Any]", value))
+
+
+def _named(error: TypeError | ValueError, data: object) -> TypeError | ValueError:
+    """Return an error that names the value that JSON cannot express. The same error if there is no such value."""
+    problem = _json_problem(data, "", frozenset())
+    return error if problem is None else (TypeError if isinstance(error, TypeError) else ValueError)(problem)
+
+
+def _json_problem(value: object, path: str, around: frozenset[int]) -> str | None:
+    if value is None or isinstance(value, str | int):
+        text = value if isinstance(value, str) else ""
+        bad = not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text)
+        return f"{path} must be a text without lone surrogates, got {value!r}" if bad else None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"{path} must be a finite number, got {value!r}"
+    if id(value) in around:
+        return f"{path} must not contain itself"
+    around |= {id(value)}
+    if isinstance(value, dict):
+        for key, each in cast("dict[Any, Any]", value).items():
+            inner = f"{path}[{key!r}]" if path else str(key)
+            if key is not None and not isinstance(key, str | int | float):
+                return f"{path or 'the data'} must have texts as keys, got {key!r}"
+            if (problem := _json_problem(each, inner, around)) is not None:
+                return problem
+        return None
+    if isinstance(value, list | tuple):
+        for index, each in enumerate(cast("Sequence[Any]", value)):
+            if (problem := _json_problem(each, f"{path}[{index}]", around)) is not None:
+                return problem
+        return None
+    advice = "write list(…)" if isinstance(value, Collection) else "write str(…) of it"
+    return f"{path} must be a text, a number, True, False, None, a list or a dict, got {value!r}; {advice}"
 
 
 def new_context_id() -> str:

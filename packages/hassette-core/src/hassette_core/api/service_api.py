@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from hassette_core.api.attempts import Attempts, Confirmation, ServiceResult
 from hassette_core.api.expectations import ExpectedStates, parse_expectation
-from hassette_core.api.requests import ApiMethods
+from hassette_core.api.requests import ApiMethods, mapping_of
 from hassette_core.api.targets import Target, as_target, entities_of
 from hassette_core.containment import is_rehearsing
 from hassette_core.handlers import Duration, seconds
@@ -220,7 +220,7 @@ class ServiceApi(ApiMethods):
                     raise ValueError(f"data must be None for the notify entity {entity_id}, got {data!r}")
                 await self.call_service("notify", "send_message", target=entity_id, data=content)
             else:
-                more = {"data": dict(data)} if data else {}
+                more = {"data": mapping_of("data", data)} if data else {}
                 await self.call_service("notify", name, data={**content, **more})
 
 
@@ -230,6 +230,9 @@ def _service_of(domain: str, service: str | None) -> tuple[str, str]:
     Raises:
         ValueError: They do not name a service.
     """
+    for name in (domain, service or ""):
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not always type-checked
+            raise TypeError(f"domain and service must be texts, such as 'light', 'turn_on', got {name!r}")
     if service is None:
         first, dot, second = domain.partition(".")
         if first and second and "." not in second:
@@ -245,7 +248,7 @@ def _service_of(domain: str, service: str | None) -> tuple[str, str]:
 
 
 def _merge_fields(action: str, data: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:
-    given = {} if data is None else dict(data)
+    given = mapping_of("data", data)
     if twice := sorted(given.keys() & fields.keys()):
         raise TypeError(f"cannot {action}: {', '.join(twice)} must be given in data or as a keyword, got both")
     return {**given, **fields}

@@ -5,7 +5,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-from hassette_core.api.requests import ApiMethods, context_id_of, new_context_id
+from hassette_core.api.requests import ApiMethods, context_id_of, mapping_of, new_context_id
 from hassette_core.events import Context, State
 from hassette_core.link.answers import parse_one_state, parse_states
 
@@ -72,7 +72,8 @@ class StateApi(ApiMethods):
             TypeError: An attribute cannot be written as JSON.
         """
         action = f"set the state of {entity_id}"
-        body = {"state": str(state), "attributes": dict(attributes or {})}
+        given = mapping_of("attributes", attributes)
+        body = {"state": str(state), "attributes": given}
 
         async def send() -> State:
             answer = await self._requests.rest(action, "POST", _path_of(entity_id), body)
@@ -80,9 +81,7 @@ class StateApi(ApiMethods):
 
         def rehearsed() -> State:
             now = self._requests.clock.now()
-            return State(
-                entity_id, str(state), MappingProxyType(dict(attributes or {})), now, now, Context(new_context_id())
-            )
+            return State(entity_id, str(state), MappingProxyType(given), now, now, Context(new_context_id()))
 
         return await self._requests.change(
             "set_state", {"entity_id": entity_id}, body, send, rehearsed, lambda written: written.context.id
@@ -133,7 +132,7 @@ class StateApi(ApiMethods):
             TypeError, ValueError: The data cannot be written as JSON, or is too large.
         """
         action = f"fire {event_type}"
-        event_data = dict(data or {})
+        event_data = mapping_of("data", data)
 
         async def send() -> str:
             answer = await self._requests.command(action, "fire_event", event_type=event_type, event_data=event_data)

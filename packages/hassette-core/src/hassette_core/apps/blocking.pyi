@@ -10,7 +10,7 @@ from hassette_core.api.command_api import TEMPLATE_S
 from hassette_core.api.expectations import ExpectedStates
 from hassette_core.api.history import LogbookEntry, PastState, PastTime, Statistic
 from hassette_core.api.history_api import Period
-from hassette_core.api.targets import Target
+from hassette_core.api.targets import EntityIds, Target
 from hassette_core.bus.app_bus import AppBus
 from hassette_core.bus.framework_events import Names
 from hassette_core.bus.options import ListenerOptions, TriggerOptions
@@ -56,7 +56,7 @@ class SyncApi:
         """Fire an event in Home Assistant, for automations and other apps."""
 
     def get_history(
-        self, entities: str | Sequence[str], start: PastTime, end: PastTime | None = None, *, attributes: bool = True
+        self, entities: EntityIds, start: PastTime, end: PastTime | None = None, *, attributes: bool = True
     ) -> dict[str, list[PastState]]:
         """Fetch the past states of entities."""
 
@@ -65,7 +65,7 @@ class SyncApi:
         start: PastTime,
         end: PastTime | None = None,
         *,
-        entities: str | Sequence[str] | None = None,
+        entities: EntityIds | None = None,
         context_id: str | None = None,
     ) -> list[LogbookEntry]:
         """Fetch entries of Home Assistant's logbook."""
@@ -78,7 +78,7 @@ class SyncApi:
 
     def get_statistics(
         self,
-        statistics: str | Sequence[str],
+        statistics: EntityIds,
         start: PastTime,
         end: PastTime | None = None,
         *,

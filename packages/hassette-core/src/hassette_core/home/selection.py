@@ -1,8 +1,11 @@
 """`HomeSelection`: the entities of a part of the home, such as the lights of an area."""
 
+import re
 from typing import NamedTuple, Protocol
 
 from hassette_core.home.membership import HomePart
+
+_NAME = re.compile("[a-z][a-z0-9_]*")
 
 
 class Scope(NamedTuple):
@@ -87,13 +90,30 @@ class HomeSelection:
         """
         return sorted(filter(self._passes, self._home.require_members(self._scope)))
 
+    def check_known(self) -> None:
+        """Check that the registries have been read.
+
+        Raises:
+            HomeUnknownError: They have not been read yet. Call ``await self.home.wait_known()`` first.
+        """
+        self._home.require_members(self._scope)
+
     def domain(self, *names: str) -> "HomeSelection":
-        """Return the entities of the selection that have one of these domains, such as ``sensor``."""
-        return HomeSelection(self._home, self._scope, names, self._classes)
+        """Return the entities of the selection that have one of these domains, such as ``sensor``.
+
+        Raises:
+            ValueError: A name is no domain, or the selection has other domains only.
+        """
+        return HomeSelection(self._home, self._scope, _narrowed("domain", "light", self._domains, names), self._classes)
 
     def device_class(self, *names: str) -> "HomeSelection":
-        """Return the entities of the selection that have one of these device classes, such as ``motion``."""
-        return HomeSelection(self._home, self._scope, self._domains, names)
+        """Return the entities of the selection that have one of these device classes, such as ``motion``.
+
+        Raises:
+            ValueError: A name is no device class, or the selection has other device classes only.
+        """
+        classes = _narrowed("device_class", "motion", self._classes, names)
+        return HomeSelection(self._home, self._scope, self._domains, classes)
 
     @property
     def lights(self) -> "HomeSelection":
@@ -129,3 +149,26 @@ class HomeSelection:
         return (not self._domains or entity_id.partition(".")[0] in self._domains) and (
             not self._classes or self._home.device_class_of(entity_id) in self._classes
         )
+
+
+def _narrowed(method: str, example: str, present: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names that a selection still has after it is narrowed. Without present names, it has all.
+
+    Raises:
+        ValueError: A name is wrong, or the selection would contain no entity for ever.
+    """
+    if not names:
+        raise ValueError(f"{method} must have at least one name, such as {method}({example!r}), got none")
+    for name in names:
+        if not isinstance(name, str) or _NAME.fullmatch(name) is None:  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not always type-checked
+            plain = name.strip().lower().partition(".")[0].replace(" ", "_") if isinstance(name, str) else ""  # pyright: ignore[reportUnnecessaryIsInstance]  as above
+            hint = f"; write {plain!r}" if _NAME.fullmatch(plain) else ""
+            raise ValueError(f"{method} must be a name in lower case, such as {example!r}, got {name!r}{hint}")
+    both = tuple(name for name in dict.fromkeys(names) if not present or name in present)
+    if not both:
+        every = ", ".join(map(repr, (*present, *names)))
+        raise ValueError(
+            f"{method} must be one of {', '.join(map(repr, present))}, which the selection has, got"
+            f" {', '.join(map(repr, names))}; write {method}({every}) for all of them"
+        )
+    return both
