@@ -90,6 +90,22 @@ WRONG_CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda home: home.scheduler.run_daily(on_motion, "07:00", new="on"),
         r"run_daily has no option 'new'; its options are ",
     ),
+    "AppDaemon's argument of the callback": (
+        lambda home: home.bus.on_state_change(on_motion, "light.hall", strength="high"),
+        r"no option 'strength'; its options are .*\. An argument for the handler belongs in kwargs={'strength': ...}",
+    ),
+    "AppDaemon's filter of an event": (
+        lambda home: home.bus.on_event(on_motion, "zha_event", command_id="on"),
+        r"on_event has no option 'command_id'; .*, and a filter of the event's data in where",
+    ),
+    "hassette's unit": (
+        lambda home: home.scheduler.run_in(on_motion, minutes=5),
+        r"run_in has no option 'minutes'; pass the time in seconds, or as timedelta\(minutes=...\)",
+    ),
+    "hassette's policy": (
+        lambda home: home.scheduler.run_in(on_motion, 5, if_exists="replace"),
+        "run_in has no option 'if_exists'; use replace",
+    ),
     "not callable": (lambda home: home.scheduler.run_in(3, 3), "handler must be callable, got 3"),
 }
 

@@ -34,8 +34,10 @@ _RENAMED = {
     "oneshot": "once",
     "random_start": "jitter",
     "random_end": "jitter",
+    "if_exists": "replace",
 }
-"""Options of AppDaemon, and the options with the same purpose."""
+"""Options of AppDaemon and hassette 0.60, and the options with the same purpose."""
+_UNITS = ("seconds", "minutes", "hours")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -246,8 +248,14 @@ def _check_call(
             hint = "; use on_attribute_change"
         elif renamed in keywords:
             hint = f"; use {renamed}"
+        elif name in _UNITS:
+            hint = f"; pass the time in seconds, or as timedelta({name}=...)"
         else:
-            hint = did_you_mean(name, parameters, f"; its options are {', '.join(keywords)}")
+            # In AppDaemon, any other keyword is an argument of the callback, or the value of a field of the event.
+            purpose = f"An argument for the handler belongs in kwargs={{{name!r}: ...}}"
+            if method == "on_event":
+                purpose += ", and a filter of the event's data in where"
+            hint = did_you_mean(name, parameters, f"; its options are {', '.join(keywords)}. {purpose}")
         raise RegistrationError(f"{method} has no option {name!r}{hint}")
 
 
