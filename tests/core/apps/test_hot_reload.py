@@ -45,7 +45,8 @@ class = "Lamp"
 class Running:
     """A running framework whose files a test edits."""
 
-    def __init__(self, hassette: Hassette, folder: Path, sink: MemorySink, config: str) -> None:
+    def __init__(self, hassette: Hassette, folder: Path, sink: MemorySink, config: str, home: SimulatedHome) -> None:
+        self.home = home
         self.hassette = hassette
         self.folder = folder
         self.sink = sink
@@ -86,13 +87,27 @@ async def _running(folder: Path) -> AsyncIterator[Running]:
         hassette = Hassette(load_config(file), sinks=[sink], plugins=False, reload=lambda: load_config(file))
         async with hassette:
             await hassette.wait_ready()
-            yield Running(hassette, folder, sink, config)
+            yield Running(hassette, folder, sink, config, home)
 
 
 async def test_saved_file_is_reloaded(running: Running) -> None:
     for version, save in enumerate((Path.write_text, _replace, _like_vim), start=2):
         save(running.folder / "apps/lamp.py", LAMP.replace("VERSION = 1", f"VERSION = {version}"))
         await eventually(lambda wanted=version: wanted == type(running.lamp()).VERSION, within_s=20)
+
+
+async def test_app_keeps_running_while_home_assistant_is_away_and_is_reloaded_afterwards(running: Running) -> None:
+    lamp = running.lamp()
+    home = running.home
+    await home.stop()
+    await eventually(lambda: not running.hassette.link.ready.is_set(), within_s=20)
+    (running.folder / "apps/lamp.py").write_text(LAMP.replace("VERSION = 1", "VERSION = 2"))
+    await running.reload()
+    assert running.lamp() is lamp
+    assert await running.events() == []
+    await home.start()
+    await eventually(lambda: running.lamp().VERSION == 2, within_s=20)
+    assert [kind for kind, _, _ in await running.events()] == ["app_reloaded"]
 
 
 def _replace(path: Path, text: str) -> None:

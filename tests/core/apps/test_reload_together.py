@@ -136,6 +136,24 @@ async def test_apps_that_share_a_broken_module_all_keep_running(
     assert_running_once(home, service)
 
 
+@pytest.mark.parametrize("broken", ["def (", "", "1 / 0", "from shared import Nothing"])
+async def test_module_is_not_replaced_while_the_file_of_an_app_that_imports_it_is_broken(
+    home: Home, apps: AppRunner, app_dir: AppDirectory, broken: str
+) -> None:
+    app_dir.write("shared", "X = 1")
+    app_dir.write("lamp", "from shared import X" + APP)
+    service = await apps.start({"lamp": entry("lamp", "Lamp")})
+    app_dir.write("shared", "X = 2")
+    app_dir.write("lamp", broken)
+    await service.reload_changed()
+    assert (module("lamp").X, module("shared").X) == (1, 1)
+    assert type(service.running.get("lamp")) is module("lamp").Lamp
+    app_dir.write("lamp", "from shared import X" + newer(APP, 2))
+    await service.reload_changed()
+    assert (module("lamp").X, module("shared").X, versions(service)) == (2, 2, {"lamp.lamp": 2})
+    assert_running_once(home, service)
+
+
 PICKY = """
 class Config(AppConfig):
     fails_from: int = 100

@@ -7,7 +7,6 @@ module nor an installed package. This also holds if ``app_dir`` is in `sys.path`
 has the option ``pythonpath = ["apps"]``.
 """
 
-import hashlib
 import importlib
 import sys
 from collections.abc import Collection, Sequence
@@ -94,11 +93,6 @@ def restore_modules(modules: dict[str, ModuleType]) -> None:
             setattr(sys.modules[parent], child, module)
 
 
-def digest_of(source: bytes) -> bytes:
-    """Return a short value that differs between two versions of a file."""
-    return hashlib.blake2b(source, digest_size=16).digest()
-
-
 class AppSourceLoader(SourceFileLoader):
     """Compiles the source of an app module at each import.
 
@@ -106,16 +100,15 @@ class AppSourceLoader(SourceFileLoader):
     second, it may run the older version.
 
     Attributes:
-        digest: Identifies the version of the source that was imported; empty before the import.
+        source: The source that was imported; empty before the import.
     """
 
-    digest = b""
+    source = b""
 
     def get_code(self, fullname: str) -> object:  # pyright: ignore[reportIncompatibleMethodOverride]  the type of a code object
         path = self.get_filename(fullname)
-        source = self.get_data(path)
-        self.digest = digest_of(source)
-        return self.source_to_code(source, path)
+        self.source = self.get_data(path)
+        return self.source_to_code(self.source, path)
 
     def exec_module(self, module: ModuleType) -> None:
         try:

@@ -6,9 +6,7 @@ from importlib.util import resolve_name
 from pathlib import Path
 from types import ModuleType
 
-from hassette_core.apps.imports import PACKAGE, AppSourceLoader, digest_of, loaded_modules
-
-_EMPTY = digest_of(b"")
+from hassette_core.apps.imports import PACKAGE, AppSourceLoader, loaded_modules
 
 
 def changed_groups() -> list[dict[str, ModuleType]]:
@@ -60,7 +58,7 @@ def _with_importers(names: Collection[str], imports: Mapping[str, Collection[str
 
 
 def files_behind(module: str, app_dir: Path) -> frozenset[tuple[str, bytes]]:
-    """Return the files of a module and of all modules of apps that it imports, each with a digest of its content.
+    """Return the files of a module and of all modules of apps that it imports, each with its content.
 
     Two results are equal if no file has changed, and no imported file was added or removed.
 
@@ -78,7 +76,7 @@ def files_behind(module: str, app_dir: Path) -> frozenset[tuple[str, bytes]]:
         path = app_dir.joinpath(*name.split("."))
         for file in (path / "__init__.py", path.with_suffix(".py")):
             if (source := _read(file)) is not None:
-                found[str(file)] = digest_of(source)
+                found[str(file)] = source
                 is_package = file.name == "__init__.py"
                 package = f"{PACKAGE}.{name}" if is_package else f"{PACKAGE}.{name}".rpartition(".")[0]
                 for imported in _imported_names(source, package):
@@ -92,7 +90,7 @@ def files_behind(module: str, app_dir: Path) -> frozenset[tuple[str, bytes]]:
 def missing_files() -> bool:
     """Return whether the file of an imported module is missing, or has become empty. An editor may be replacing it."""
     return any(
-        loader.digest != _EMPTY and not _source_of(module)
+        loader.source and not _source_of(module)
         for module in loaded_modules().values()
         if (loader := _loader_of(module)) is not None
     )
@@ -100,7 +98,7 @@ def missing_files() -> bool:
 
 def _is_changed(module: ModuleType) -> bool:
     loader = _loader_of(module)
-    return loader is not None and digest_of(_source_of(module)) != loader.digest
+    return loader is not None and _source_of(module) != loader.source
 
 
 def _loader_of(module: ModuleType) -> AppSourceLoader | None:
@@ -122,18 +120,21 @@ def _read(file: Path) -> bytes | None:
 
 
 def _imports_of(module: ModuleType, modules: Mapping[str, ModuleType]) -> Iterator[str]:
-    """Yield the modules of apps that a module imports.
+    """Yield the modules of apps that a module imports, in its imported version or in the version in its file.
 
-    The statements in its source show most of them. The objects in the module show modules that it imports by a
-    computed name, and modules that only its older version imports.
+    The statements in the source show most of them. The objects in the module show modules that it imports by a
+    computed name.
     """
     parent = module.__name__.rpartition(".")[0]
     if parent != PACKAGE:
         yield parent  # Python imports a package before its modules
-    for name in _imported_names(_source_of(module), module.__name__ if hasattr(module, "__path__") else parent):
-        for full_name in (name, f"{PACKAGE}.{name}"):
-            parts = full_name.split(".")
-            yield from (found for end in range(2, len(parts) + 1) if (found := ".".join(parts[:end])) in modules)
+    package = module.__name__ if hasattr(module, "__path__") else parent
+    loader = _loader_of(module)
+    for source in {_source_of(module), loader.source if loader is not None else b""}:
+        for name in _imported_names(source, package):
+            for full_name in (name, f"{PACKAGE}.{name}"):
+                parts = full_name.split(".")
+                yield from (found for end in range(2, len(parts) + 1) if (found := ".".join(parts[:end])) in modules)
     for value in list(vars(module).values()):
         found = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
         if isinstance(found, str) and found in modules and found != module.__name__:
