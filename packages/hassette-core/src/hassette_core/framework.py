@@ -60,6 +60,7 @@ class Hassette:
         clock: Wall clock, monotonic clock and timers; the machine's clock by default. Timeouts and pauses use the event
             loop, so a clock of a test belongs to an event loop of the test.
         make_threads: Creates the threads of plain ``def`` handlers; those of the executor by default.
+        make_executor: Creates the executor, with the arguments of `CommandExecutor`.
         transport: Opens the connection to Home Assistant. None uses the network.
         reload: Loads the configuration again. With it, the framework watches the files of the apps and the
             configuration, and reloads changed apps. None reloads nothing.
@@ -89,6 +90,7 @@ class Hassette:
         plugins: bool = True,
         clock: TimerClock | None = None,
         make_threads: MakeThreads = ThreadPool,
+        make_executor: Callable[..., CommandExecutor] = CommandExecutor,
         transport: Transport | None = None,
         reload: Callable[[], HassetteConfig] | None = None,
     ) -> None:
@@ -101,7 +103,7 @@ class Hassette:
         all_sinks = (*(load_sinks(config, board) if plugins else ()), *sinks)
 
         self.config = config
-        self.executor = CommandExecutor(
+        self.executor = make_executor(
             *all_sinks,
             settings=config.executor_settings,
             redact=redact,

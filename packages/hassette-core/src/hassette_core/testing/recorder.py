@@ -24,6 +24,7 @@ from hassette_executor import (
     Registration,
     ServiceCall,
     SkipCount,
+    Trigger,
     current_execution,
     current_thread_call,
 )
@@ -93,12 +94,14 @@ class SeenSkips(NamedTuple):
     """Triggers without a run, for one reason, that the framework counted together.
 
     Attributes:
-        at_us: The time at which the framework wrote the count.
+        at_us: The time of the last of them.
+        order: The place of the last of them in the order.
         skip: The registration, the hour, the reason and the count.
         sampled: The number of them in `Recorder.samples`.
     """
 
     at_us: int
+    order: int
     skip: SkipCount
     sampled: int
 
@@ -121,6 +124,7 @@ class Recorder(logging.Handler):
         lines: The log lines of the framework and the apps.
         errors: The errors outside of runs that the framework has logged.
         notes: Actions of the test that the home does not see, such as the start of an app.
+        orders: The places in the order of runs, skipped triggers and events of the framework, by a key.
         registrations: All listeners and jobs that were registered.
         causes: The exceptions with which apps failed, by ``app_key.instance``.
     """
@@ -140,6 +144,9 @@ class Recorder(logging.Handler):
         self.lines: deque[SeenLine] = deque(maxlen=kept)
         self.errors: deque[SeenError] = deque(maxlen=kept)
         self.notes: deque[SeenLine] = deque(maxlen=kept)
+        self.orders: dict[OrderKey, list[int]] = {}
+        self._kept = kept
+        self._last_skips: dict[SkipKey, tuple[int, int]] = {}
         self.registrations: dict[tuple[str, ...], Registration] = {}
         self.causes: dict[str, BaseException] = {}
         self._simulated = simulated
@@ -152,7 +159,10 @@ class Recorder(logging.Handler):
         if records:
             self._last_id = max(self._last_id, records[-1].id)
         sampled = Counter(_sample_key(sample) for sample in batch.not_runs)
-        self.skips.extend(SeenSkips(batch.at_us, skip, sampled[_skip_key(skip)]) for skip in batch.skipped)
+        for skip in batch.skipped:
+            key = _skip_key(skip)
+            at_us, order = self._last_skips.get(key, (batch.at_us, self._order))
+            self.skips.append(SeenSkips(at_us, order, skip, sampled[key]))
         self.samples.extend(batch.not_runs)
         self.lifecycle.extend(batch.lifecycle)
         for registration in batch.registered:
@@ -200,6 +210,28 @@ class Recorder(logging.Handler):
         """Forget the errors of an app so far, because the test has received them."""
         self.errors = deque((each for each in self.errors if each.app != app), maxlen=self.errors.maxlen)
 
+    def note_run(self, registration: Registration, trigger: Trigger) -> None:
+        """Note that a run begins now."""
+        self._note_order(RunKey(registration.key, self._clock.wall_ns() // 1_000, trigger))
+
+    def note_skip(self, registration: Registration, reason: str, trigger: Trigger | None) -> None:
+        """Note that a trigger leads to no run."""
+        at_us = self._clock.wall_ns() // 1_000
+        order = self._note_order((registration.key, at_us, reason, trigger))
+        self._last_skips[registration.key, at_us - at_us % HOUR_US, reason] = (at_us, order)
+
+    def note_report(self, kind: str, subject: str) -> None:
+        """Note that an event of the framework happens now."""
+        self._note_order((kind, subject, self._clock.wall_ns() // 1_000))
+
+    def _note_order(self, key: "OrderKey") -> int:
+        with self._lines_lock:
+            self._order += 1
+            self.orders.setdefault(key, []).append(self._order)
+            if len(self.orders) > self._kept:
+                del self.orders[next(iter(self.orders))]
+            return self._order
+
     def note(self, text: str) -> None:
         """Keep an action of the test."""
         with self._lines_lock:
@@ -224,7 +256,7 @@ class Recorder(logging.Handler):
         counts: Counter[SkipKey] = Counter()
         samples: dict[SkipKey, list[NotRun]] = {}
         registrations: dict[tuple[str, ...], Registration] = {}
-        for _, skip, _ in self.skips:
+        for _, _, skip, _ in self.skips:
             counts[_skip_key(skip)] += skip.count
             registrations[skip.registration.key] = skip.registration
         for sample in self.samples:
@@ -259,6 +291,8 @@ def _text_of(message: str, facts: Mapping[str, Any]) -> str:
     return "".join([message, f" ({subject})" if subject else "", f": {problem}" if problem else ""])
 
 
+OrderKey = tuple[object, ...]
+"""Identifies a run (`RunKey`), a skipped trigger, or an event of the framework."""
 SkipKey = tuple[tuple[str, ...], int, str]
 """The registration, the start of the hour (UTC), and the reason."""
 

@@ -5,6 +5,7 @@ import random
 import threading
 from collections.abc import Collection, Mapping
 from datetime import datetime, tzinfo
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.memory_transport import MemoryTransport
 from hassette_core.testing.errors import HomeTestError
 from hassette_core.testing.names import unknown
+from hassette_core.testing.noting_executor import NotingExecutor
 from hassette_core.testing.recorder import APP_LOGGER, Recorder
 from hassette_core.testing.sun import MovingSun
 from hassette_core.testing.turns import TurnThreads
@@ -118,6 +120,7 @@ class SystemUnderTest:
                 plugins=False,
                 clock=self._clock,
                 make_threads=self._make_threads,
+                make_executor=partial(NotingExecutor, recorder=self.recorder),
                 transport=self._transport,
             )
             self.hassette.mask(self._secrets)

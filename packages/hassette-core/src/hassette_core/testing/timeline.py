@@ -7,6 +7,7 @@ from typing import Any, cast, overload
 
 from hassette_core.testing.observations import qualified
 from hassette_core.testing.recorder import (
+    OrderKey,
     Recorder,
     RunKey,
     SeenEvent,
@@ -132,12 +133,15 @@ class _Builder:
         self._caller: dict[str, _Item] = {}
         self._calls: dict[str, _Item] = {}
         self._triggers: dict[tuple[str | None, str | None], list[_Item]] = {}
+        self._orders = {key: iter(orders) for key, orders in recorder.orders.items()}
+
+    def _order(self, key: OrderKey) -> int:
+        """Return the place of an item in the order. An item whose place is not kept comes last."""
+        return next(self._orders.get(key, iter(())), LAST)
 
     def items(self) -> list[_Item]:
         """Return all entries."""
-        # The order of runs is that of their ends, because only then their records are made. A run without a cause
-        # comes after the changes of the same moment.
-        runs = [self._run(LAST + number, record) for number, record in enumerate(self._recorder.records)]
+        runs = [self._run(record) for record in self._recorder.records]
         events = [self._event(seen) for seen in self._recorder.events]
         for item, record in zip(runs, self._recorder.records, strict=True):
             if isinstance(record.trigger, EventTrigger):
@@ -152,7 +156,7 @@ class _Builder:
         others = [*notes, *self._framework_events(), *self._not_runs()]
         return [*runs, *(event for event in events if event is not None), *rehearsed, *lines, *others]
 
-    def _run(self, order: int, record: Record) -> _Item:
+    def _run(self, record: Record) -> _Item:
         registration, failure = record.registration, record.failure
         text = f"{_name_of(registration)}: {record.status.value}"
         if failure is not None:
@@ -161,8 +165,8 @@ class _Builder:
             text += f", {record.duration_us / 1e6:g} s"
         if isinstance(record.trigger, DueTrigger):
             text += f" ({describe_trigger(record.trigger, self._zone)})"
-        item = _Item(record.started_us, order, "run", text)
-        self._runs[RunKey(registration.key, record.started_us, record.trigger)] = item
+        key = RunKey(registration.key, record.started_us, record.trigger)
+        self._runs[key] = item = _Item(record.started_us, self._order(key), "run", text)
         for call in record.effects.service_calls if record.effects is not None else ():
             if call.context_id is not None:
                 self._caller[call.context_id] = item
@@ -208,7 +212,7 @@ class _Builder:
         return [
             _Item(
                 event.at_us,
-                0,
+                self._order((event.kind, event.subject, event.at_us)),
                 "framework",
                 ", ".join(text for text in (event.kind, event.subject, event.detail) if text),
             )
@@ -219,14 +223,15 @@ class _Builder:
     def _not_runs(self) -> Iterator[_Item]:
         for sample in self._recorder.samples:
             yield self._not_run(sample)
-        for at_us, skip, sampled in self._recorder.skips:
+        for at_us, order, skip, sampled in self._recorder.skips:
             if (more := skip.count - sampled) > 0:
                 text = f"{_name_of(skip.registration)}: {more} more × {skip.reason}"
-                yield _Item(at_us, 2 * LAST, "not run", text)
+                yield _Item(at_us, order, "not run", text)
 
     def _not_run(self, sample: NotRun) -> _Item:
         text = f"{_name_of(sample.registration)}: {sample.reason}"
-        item = _Item(sample.at_us, 2 * LAST, "not run", f"{text}, {sample.detail}" if sample.detail else text)
+        order = self._order((sample.registration.key, sample.at_us, sample.reason, sample.trigger))
+        item = _Item(sample.at_us, order, "not run", f"{text}, {sample.detail}" if sample.detail else text)
         if isinstance(sample.trigger, EventTrigger):
             item.cause = self._trigger(sample.trigger, sample.at_us)
         return item
