@@ -120,7 +120,7 @@ def test_time_moves_to_the_next_occurrence_of_a_moment(
         (lambda home: home.advance_to("2026-05-01 07:00"), "moment must be in the future, got 2026-05-01 07:00:00"),
         (lambda home: home.advance_to("soon"), 'moment must be a time such as "07:00"'),
         (lambda home: home.at("2026-01-01", tz="Europe/Wien"), "tz must be a time zone such as 'Europe/Vienna'"),
-        (lambda home: home.set("hall", "on"), "Invalid entity ID"),
+        (lambda home: home.set("hall", "on"), "entity_id must be an entity id such as 'light.hall', got 'hall'"),
         (lambda home: home.set("light.hal", "on"), "got 'light.hal'; did you mean 'light.hall'?"),
         (lambda home: home.set("light.ahll", "on"), "got 'light.ahll'; did you mean 'light.hall'?"),
         (lambda home: home.set("light.new"), "the state of the new entity 'light.new' is missing"),

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.testing.home_thread import Done
-from hassette_core.testing.names import unknown
+from hassette_core.testing.names import checked_entity_id, checked_service, unknown
+from hassette_core.testing.parsing import check_times, number
 
 
 class HomeFailures:
@@ -46,8 +47,18 @@ class HomeFailures:
         return self._do(change)
 
     def available(self, *entities: str) -> Done[None]:
-        """Make entities available again, with the states from before `unavailable`."""
-        return self._do(lambda: self._simulated.failures.available(*entities))
+        """Make entities available again, with the states from before `unavailable`.
+
+        Raises:
+            HomeTestError: There is no such entity.
+        """
+
+        def change() -> None:
+            for entity in entities:
+                self._check_entity(entity)
+            self._simulated.failures.available(*entities)
+
+        return self._do(change)
 
     def refuse(
         self,
@@ -70,11 +81,11 @@ class HomeFailures:
             code: For example ``home_assistant_error``, ``service_validation_error``, ``unauthorized``, ``timeout``.
 
         Raises:
-            HomeTestError: There is no such service.
+            HomeTestError: There is no such service or entity, or ``times`` is not a number of times.
         """
 
         def change() -> None:
-            self._check_service(service)
+            self._check_call(service, entity, times)
             self._simulated.failures.refuse(service, code=code, message=message, entity_id=entity, times=times)
 
         return self._do(change)
@@ -89,12 +100,12 @@ class HomeFailures:
             times: The number of slow calls. None means all calls.
 
         Raises:
-            HomeTestError: There is no such service.
-            ValueError: ``seconds`` is negative.
+            HomeTestError: There is no such service or entity, or a number is not possible.
         """
 
         def change() -> None:
-            self._check_service(service)
+            self._check_call(service, entity, times)
+            number("seconds", seconds, least=0)
             self._simulated.failures.slow(service, seconds, entity_id=entity, times=times)
 
         return self._do(change)
@@ -107,11 +118,12 @@ class HomeFailures:
             calls: The number of calls without effect. None means all calls.
 
         Raises:
-            HomeTestError: There is no such entity.
+            HomeTestError: There is no such entity, or ``calls`` is not a number of calls.
         """
 
         def change() -> None:
             self._check_entity(entity)
+            check_times("calls", calls)
             self._simulated.failures.deaf(entity, calls=calls)
 
         return self._do(change)
@@ -122,23 +134,39 @@ class HomeFailures:
         Args:
             command: The name of the service or of the command.
             times: The number of missing answers. None means all of them.
+
+        Raises:
+            HomeTestError: There is no such service, or ``times`` is not a number of times.
         """
-        return self._do(lambda: self._simulated.failures.unanswered(command, times=times))
+
+        def change() -> None:
+            if "." in command:
+                self._check_service(command)
+            check_times("times", times)
+            self._simulated.failures.unanswered(command, times=times)
+
+        return self._do(change)
 
     def clear(self) -> Done[None]:
         """End all failures, and make all entities available."""
         return self._do(self._simulated.failures.clear)
 
+    def _check_call(self, service: str, entity: str | None, times: int | None) -> None:
+        self._check_service(service)
+        if entity is not None:
+            self._check_entity(entity)
+        check_times("times", times)
+
     def _check_entity(self, entity: str) -> None:
-        if entity not in self._simulated.core.states:
+        if checked_entity_id(entity, self._simulated.core.states) not in self._simulated.core.states:
             raise unknown("entity_id", entity, self._simulated.core.states, f'Add it with home.set("{entity}", …)')
 
     def _check_service(self, service: str) -> None:
-        domain, _, name = service.partition(".")
-        if "*" not in service and not self._simulated.services.has(domain, name):
-            raise unknown(
-                "service", service, service_names(self._simulated), f'Add it with home.add_service("{service}")'
-            )
+        if isinstance(service, str) and "*" in service:  # pyright: ignore[reportUnnecessaryIsInstance]  tests are not all checked
+            return
+        names = service_names(self._simulated)
+        if checked_service(service, names) not in names:
+            raise unknown("service", service, names, f'Add it with home.add_service("{service}")')
 
 
 def service_names(simulated: SimulatedHome) -> list[str]:

@@ -3,11 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hassette_core.testing.errors import HomeTestError, UnexpectedFailureError
 from hassette_core.testing.failures import service_names
-from hassette_core.testing.names import unknown
+from hassette_core.testing.names import checked_entity_id, checked_service, unknown
 from hassette_core.testing.observations import SeenCall, SeenNotRun, SeenOutcome, SeenRun
 from hassette_core.testing.recorder import SERVICE_FAILURES, local
 from hassette_core.testing.session import KEPT, PATIENCE_S
@@ -46,8 +46,8 @@ class Findings(VirtualTime):
         return dict(self._entity(entity_id)["attributes"])
 
     def _entity(self, entity_id: str) -> dict[str, Any]:
-        state = self._read(lambda: self._system.simulated.core.states.get(entity_id))
-        if state is None:
+        states = self._read(lambda: dict(self._system.simulated.core.states))
+        if (state := states.get(checked_entity_id(entity_id, states))) is None:
             raise self._unknown_entity(entity_id)
         return state
 
@@ -71,6 +71,8 @@ class Findings(VirtualTime):
         """
         if service is not None:
             self._check_service(service)
+        if outcome not in get_args(SeenOutcome):
+            raise HomeTestError(f"outcome must be one of {', '.join(get_args(SeenOutcome))}, got {outcome!r}")
         read = self._read_flushed if outcome == "rehearsed" else self._read
         calls = read(lambda: self._system.recorder.calls(self._system.zone, outcome))
         if entity is not None and not any(entity in call.entities for call in calls):
@@ -81,7 +83,7 @@ class Findings(VirtualTime):
 
     def _check_service(self, service: str) -> None:
         names = self._read(lambda: service_names(self._system.simulated))
-        if service not in names:
+        if checked_service(service, names) not in names:
             raise unknown("service", service, names, f'Add it with home.add_service("{service}")')
 
     def runs(self, handler: HandlerOrName | None = None) -> list[SeenRun]:
@@ -124,11 +126,14 @@ class Findings(VirtualTime):
     def _names_of(self, handler: HandlerOrName | None) -> set[tuple[str, str, str]] | None:
         if handler is None:
             return None
+        if not (isinstance(handler, str) or hasattr(handler, "__qualname__")):
+            raise HomeTestError(f"handler must be a name such as 'turn_on', or a method, got {handler!r}")
         registrations = self._read_flushed(lambda: list(self._system.recorder.registrations.values()))
         found = {(each.app, each.instance, each.name) for each in registrations if _is_handler(each, handler)}
         if not found:
             name = handler if isinstance(handler, str) else handler.__qualname__
-            raise unknown("handler", name, {each.name for each in registrations})
+            instead = "" if registrations else "No app has registered a handler; start one with home.add_app()"
+            raise unknown("handler", name, {each.name for each in registrations}, instead)
         return found
 
     def timeline(self) -> HomeTimeline:
@@ -148,14 +153,15 @@ class Findings(VirtualTime):
 
         Raises:
             AssertionError: There was no such call, or another number of calls.
-            HomeTestError: There is no such service.
+            HomeTestError: There is no such service or entity.
         """
         __tracebackhide__ = True
+        if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 0):  # pyright: ignore[reportUnnecessaryIsInstance]  tests are not all checked
+            raise HomeTestError(f"times must be a whole number, 0 or more, got {times!r}")
         found = [
             call
-            for call in self.calls(service)
-            if (entity is None or entity in call.entities)
-            and all(key in call.data and call.data[key] == value for key, value in data.items())
+            for call in self.calls(service, entity)
+            if all(key in call.data and call.data[key] == value for key, value in data.items())
         ]
         if times is None and not found:
             raise AssertionError(f"{_describe_call(service, entity, data)} was not called; {self._described_calls()}")
@@ -174,10 +180,10 @@ class Findings(VirtualTime):
 
         Raises:
             AssertionError: There was such a call.
-            HomeTestError: There is no such service.
+            HomeTestError: There is no such service or entity.
         """
         __tracebackhide__ = True
-        found = [call for call in self.calls(service) if entity is None or entity in call.entities]
+        found = self.calls(service, entity)
         if found:
             raise AssertionError(f"{len(found)} calls were not expected: {', '.join(map(str, found))}")
 

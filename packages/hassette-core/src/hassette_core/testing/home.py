@@ -1,6 +1,7 @@
 """`HomeUnderTest`: the home under test, with the whole framework and a clock that the test moves."""
 
 import asyncio
+import inspect
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
@@ -13,11 +14,11 @@ from hassette_core.redaction import find_secrets
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.home.model import HomeCall
 from hassette_core.testing.errors import HomeTestError, NotSettledError
-from hassette_core.testing.failures import HomeFailures
+from hassette_core.testing.failures import HomeFailures, service_names
 from hassette_core.testing.findings import Findings
 from hassette_core.testing.home_thread import Done
-from hassette_core.testing.names import misspelt
-from hassette_core.testing.parsing import state_text
+from hassette_core.testing.names import checked_entity_id, checked_service, misspelt
+from hassette_core.testing.parsing import json_fields, number, state_text
 
 T = TypeVar("T")
 AppT = TypeVar("AppT", bound=AnyApp[Any])
@@ -72,6 +73,8 @@ class HomeUnderTest(Findings):
             HomeTestError: The app failed to start. The cause is the exception of the app.
             AppLoadError: The settings are wrong.
         """
+        _check_text("instance", instance, "'kitchen'")
+        _check_text("app_key", app_key, "'motion_light'")
         key = app_key or app_key_of(app_class)
         loaded = load_instance(app_class, key, instance or key, settings)._replace(rehearse=rehearse)
         secrets = list(find_secrets(settings))
@@ -88,6 +91,8 @@ class HomeUnderTest(Findings):
             HomeTestError: There is no such app, or an app cannot be loaded or failed to start.
             ConfigError: The file cannot be read, or its content is wrong.
         """
+        if not isinstance(file, str | Path):  # pyright: ignore[reportUnnecessaryIsInstance]  tests are not all checked
+            raise HomeTestError(f"file must be the path of a hassette.toml, got {file!r}")
         return self._do(lambda: self._system.add_apps(Path(file), app_keys))
 
     @overload
@@ -121,6 +126,8 @@ class HomeUnderTest(Findings):
                 value = home.run(app.brightness).result  # in a plain def test
                 home.run(partial(sync_app.dim, 50))      # a method of a SyncApp, with arguments
         """
+        if not (asyncio.iscoroutine(work) or callable(work)):
+            raise HomeTestError(f"work must be a coroutine or a function without arguments, got {work!r}")
         self._start()
 
         def call() -> Any:
@@ -152,10 +159,11 @@ class HomeUnderTest(Findings):
             HomeTestError: The entity id looks like a misspelt one, or the state is not valid. `add_entity` accepts
                 every entity id.
         """
-        text = state_text(state)
+        text, attributes = state_text(state), json_fields(attributes)
 
         def change() -> None:
             core = self._system.simulated.core
+            checked_entity_id(entity_id, core.states)
             if entity_id not in core.states:
                 if (other := misspelt(entity_id, core.states)) is not None:
                     raise HomeTestError(
@@ -174,9 +182,10 @@ class HomeUnderTest(Findings):
         Raises:
             HomeTestError: The entity exists, or the entity id or the state is not valid.
         """
-        text = state_text(state)
+        text, attributes = state_text(state), json_fields(attributes)
 
         def add() -> None:
+            checked_entity_id(entity_id, self._system.simulated.core.states)
             if entity_id in self._system.simulated.core.states:
                 raise HomeTestError(f"entity_id must be new, got {entity_id!r}; change it with home.set()")
             self._add_entity(entity_id, text, attributes)
@@ -185,7 +194,7 @@ class HomeUnderTest(Findings):
 
     def _add_entity(self, entity_id: str, state: str | None, attributes: dict[str, Any]) -> None:
         if state is None:
-            raise HomeTestError(f"the state of the new entity {entity_id!r} is missing")
+            raise HomeTestError(f"the state of the new entity {entity_id!r} is missing; write it behind the entity id")
         _checked(lambda: self._system.simulated.core.set(entity_id, state, attributes))
 
     def remove(self, entity_id: str) -> Done[None]:
@@ -196,6 +205,7 @@ class HomeUnderTest(Findings):
         """
 
         def remove() -> None:
+            checked_entity_id(entity_id, self._system.simulated.core.states)
             if not self._system.simulated.core.remove(entity_id):
                 raise self._unknown_entity(entity_id)
 
@@ -203,7 +213,9 @@ class HomeUnderTest(Findings):
 
     def fire(self, event_type: str, /, **data: Any) -> Done[None]:
         """Fire an event of Home Assistant, such as ``home.fire("zha_event", command="on")``."""
-        return self._do(lambda: self._system.simulated.core.fire(event_type, data) and None)
+        _check_text("event_type", event_type, "'zha_event'", required=True)
+        fields = json_fields(data)
+        return self._do(lambda: self._system.simulated.core.fire(event_type, fields) and None)
 
     def fire_trigger(self, platform: str, /, **values: Any) -> Done[None]:
         """Fire the triggers of `AppBus.on_trigger` of one kind whose configuration agrees with the values.
@@ -237,14 +249,22 @@ class HomeUnderTest(Findings):
 
         Raises:
             RefusedError: Home Assistant would refuse the call.
+            HomeTestError: The service or the target has another form, or the target looks like a misspelt one.
         """
+        fields = json_fields(data)
 
         def call() -> Any:
             simulated = self._system.simulated
+            checked_service(service, service_names(simulated))
+            targets: Sequence[Any] = target if isinstance(target, list | tuple) else (target,)
+            for each in () if target is None else targets:
+                entity_id = checked_entity_id(each, simulated.core.states)
+                if entity_id not in simulated.core.states and misspelt(entity_id, simulated.core.states) is not None:
+                    raise self._unknown_entity(entity_id)
             if user is not None and user not in self._users:
                 self._users[user] = simulated.add_user(user)
             found = None if user is None else self._users[user]
-            return simulated.call(service, target, user=found, **data)
+            return simulated.call(service, target, user=found, **fields)
 
         return self._do(call)
 
@@ -262,6 +282,8 @@ class HomeUnderTest(Findings):
         Raises:
             HomeTestError: The name is not valid.
         """
+        if handler is not None and not callable(handler):  # pyright: ignore[reportUnnecessaryComparison]  as above
+            raise HomeTestError(f"handler must be a function that receives the call, got {handler!r}")
         return self._do(
             lambda: _checked(lambda: self._system.simulated.add_service(service, handler, response=response))
         )
@@ -271,18 +293,26 @@ class HomeUnderTest(Findings):
 
         Args:
             down_seconds: Seconds without Home Assistant.
+
+        Raises:
+            HomeTestError: The time is negative.
         """
+        down_s = number("down_seconds", down_seconds, least=0)
         self._start()
-        return self._do(lambda: self._system.restart_home_assistant(down_seconds))
+        return self._do(lambda: self._system.restart_home_assistant(down_s))
 
     def interrupt(self, *, seconds: float = 10) -> Done[None]:
         """Interrupt the connection to Home Assistant, which keeps running. Time passes until it is restored.
 
         Args:
             seconds: Seconds without a connection.
+
+        Raises:
+            HomeTestError: The time is negative.
         """
+        lost_s = number("seconds", seconds, least=0)
         self._start()
-        return self._do(lambda: self._system.interrupt(seconds))
+        return self._do(lambda: self._system.interrupt(lost_s))
 
     @property
     def failures(self) -> HomeFailures:
@@ -330,8 +360,20 @@ def _actor_of(owner: object) -> Actor:
 
 
 def app_key_of(app_class: type[AnyApp[Any]]) -> str:
-    """Return the app key of a class: ``motion_light`` for ``MotionLight``."""
+    """Return the app key of a class: ``motion_light`` for ``MotionLight``.
+
+    Raises:
+        HomeTestError: The value is not a class.
+    """
+    if not inspect.isclass(app_class):
+        hint = "; to start an app of a file, use home.add_apps()" if isinstance(app_class, str) else ""
+        raise HomeTestError(f"app must be the class of an app, such as MotionLight, got {app_class!r}{hint}")
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", app_class.__name__).lower()
+
+
+def _check_text(key: str, value: object, example: str, *, required: bool = False) -> None:
+    if (value is not None or required) and not (isinstance(value, str) and value.strip()):
+        raise HomeTestError(f"{key} must be a text such as {example}, got {value!r}")
 
 
 def _checked(change: Callable[[], object]) -> None:

@@ -1,9 +1,15 @@
 """Similar names, for error messages about misspelt ones."""
 
 import difflib
+import re
 from collections.abc import Collection, Iterable
+from typing import NoReturn
 
 from hassette_core.testing.errors import HomeTestError
+
+ENTITY_ID = re.compile(r"(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)")
+"""As in Home Assistant."""
+SERVICE = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 
 
 def unknown(what: str, name: str, known: Iterable[str], instead: str = "") -> HomeTestError:
@@ -21,7 +27,37 @@ def unknown(what: str, name: str, known: Iterable[str], instead: str = "") -> Ho
     domain = name.partition(".")[0]
     similar = [each for each in known if each.startswith(f"{domain}.")] or known
     listed = "" if close or not known else f"; known: {', '.join(similar[:10])}{', …' if len(similar) > 10 else ''}"
-    return HomeTestError(f"{what} must be known, got {name!r}{hint}{listed}{f'. {instead}' if instead else ''}")
+    problem = f"{what} must be known, got {name!r}{hint}{listed}"
+    return HomeTestError(f"{problem}{' ' if close else '. '}{instead}" if instead else problem)
+
+
+def checked_entity_id(value: object, known: Iterable[str]) -> str:
+    """Return an entity id.
+
+    Args:
+        value: The value.
+        known: All known entity ids, for the error message.
+
+    Raises:
+        HomeTestError: The value has another form.
+    """
+    if isinstance(value, str) and ENTITY_ID.fullmatch(value):
+        return value
+    return _refuse("entity_id must be an entity id such as 'light.hall'", value, known)
+
+
+def checked_service(value: object, known: Iterable[str]) -> str:
+    """Return the name of a service. All else is as in `checked_entity_id`."""
+    if isinstance(value, str) and SERVICE.fullmatch(value):
+        return value
+    return _refuse("service must be of the form domain.service, such as 'light.turn_on'", value, known)
+
+
+def _refuse(expected: str, value: object, known: Iterable[str]) -> NoReturn:
+    name = str(value).strip().lower().replace(" ", "_")
+    found = [each for each in sorted(known) if each == name or each.endswith(f".{name}") or name.startswith(f"{each}.")]
+    hint = f"; did you mean {found[0]!r}?" if found and name else ""
+    raise HomeTestError(f"{expected}, got {value!r}{hint}")
 
 
 def misspelt(name: str, known: Collection[str]) -> str | None:

@@ -3,7 +3,14 @@
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
-import pytest
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    if error.name != "pytest":
+        raise
+    raise ModuleNotFoundError(
+        "the fixture home of hassette_core.testing needs pytest: pip install pytest", name="pytest"
+    ) from None
 
 if TYPE_CHECKING:
     from hassette_core.testing.home import HomeUnderTest

@@ -33,7 +33,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 APP_LOGGER = "hassette.apps"
 HOUR_US = 3_600_000_000
 OUTCOME_LOGGER = "hassette_executor.outcome"
-FRAMEWORK_LOGGERS = ("hassette_core.", "hassette_executor.")
+CRASH_LOGGERS = (
+    "hassette_executor.running.error_hooks",
+    *(f"hassette_core.apps.{module}" for module in ("app_calls", "fleet", "instance", "reloading")),
+    "hassette_core.containment",
+    "hassette_core.unawaited",
+)
+"""Loggers whose errors are failures of hooks, starts and background tasks of apps."""
 PROBLEM_KEYS = ("problem", "detail", "error")
 """The facts of a log line that describe an error."""
 SERVICE_FAILURES = ("service_crashed", "service_degraded", "service_exhausted")
@@ -81,7 +87,7 @@ class SeenError(NamedTuple):
 
     Attributes:
         at_us: The time.
-        app: The app, such as ``motion_light.hall``. Empty if it is not known.
+        app: The app, such as ``motion_light.hall``.
         text: The message, with its facts.
     """
 
@@ -188,10 +194,10 @@ class Recorder(logging.Handler):
             return
         error = record.exc_info[1] if record.exc_info else None
         facts = vars(record)
-        if error is not None and isinstance(app := facts.get("app"), str):
-            self.causes[app] = error
+        if error is not None and isinstance(facts.get("app"), str):
+            self.causes[facts["app"]] = error
         text = _text_of(record.getMessage(), facts)
-        if record.levelno >= logging.ERROR and record.name.startswith(FRAMEWORK_LOGGERS):
+        if record.levelno >= logging.ERROR and record.name.startswith(CRASH_LOGGERS):
             self.errors.append(SeenError(self._clock.wall_ns() // 1_000, _app_of(facts), text))
         execution = current_execution()
         run = None
@@ -276,7 +282,7 @@ class Recorder(logging.Handler):
 
 
 def _app_of(facts: Mapping[str, Any]) -> str:
-    """Return the app of a log line, from its fact ``app`` or ``registration``."""
+    """Return the app of a log line, from its fact ``app`` or ``registration``. Empty if there is none."""
     if isinstance(app := facts.get("app"), str):
         return app
     registration = facts.get("registration")

@@ -14,6 +14,7 @@ from hassette_core.apps import LoadedInstance, RunningApps, load_apps
 from hassette_core.config import HassetteConfig, load_config
 from hassette_core.config.model import FrameworkSettings, HomeAssistantSettings
 from hassette_core.framework import Hassette
+from hassette_core.moments import Place, StateMap
 from hassette_core.redaction import Redaction
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.memory_transport import MemoryTransport
@@ -191,6 +192,18 @@ class SystemUnderTest:
         """Return the running apps."""
         assert self.hassette is not None  # the caller has started it
         return self.hassette.apps.running
+
+    @property
+    def place(self) -> Place:
+        """The time zone and the location of the home, as the framework knows them."""
+        assert self.hassette is not None  # the caller has started it
+        return self.hassette.scheduler.place
+
+    @property
+    def states(self) -> StateMap:
+        """The states, as the framework knows them."""
+        assert self.hassette is not None  # the caller has started it
+        return self.hassette.states
 
     async def flush(self) -> None:
         """Pass all finished runs to the recorder."""

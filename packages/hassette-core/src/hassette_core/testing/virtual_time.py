@@ -1,11 +1,12 @@
 """`VirtualTime`: the time and the place of the home under test, which only the test changes."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from hassette_core.moments import Moment
 from hassette_core.testing.errors import HomeTestError
 from hassette_core.testing.home_thread import Done
-from hassette_core.testing.parsing import parse_datetime, parse_place, parse_time, parse_zone
+from hassette_core.testing.parsing import parse_datetime, parse_duration, parse_place, parse_zone, read_moment
 from hassette_core.testing.session import HomeSession
 
 
@@ -46,55 +47,64 @@ class VirtualTime(HomeSession):
         given = {key: parse_place(key, value) for key, value in place.items() if value is not None}
         return self._do(lambda: self._system.set_time(now, given))
 
-    def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> Done[None]:
+    def advance(
+        self,
+        duration: timedelta = timedelta(),
+        /,
+        *,
+        days: float = 0,
+        hours: float = 0,
+        minutes: float = 0,
+        seconds: float = 0,
+    ) -> Done[None]:
         """Let time pass. All timers, jobs and pauses of this time happen, in order.
 
         Args:
+            duration: The time that passes, in addition to the other arguments.
             days: Days of 24 hours.
             hours: Hours.
             minutes: Minutes.
             seconds: Seconds. A microsecond is the smallest unit.
 
         Raises:
-            HomeTestError: The sum is negative.
+            HomeTestError: An argument is not a duration, or the sum is negative.
         """
-        passed = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-        if passed < timedelta():
-            raise HomeTestError(f"the time must move forward, got {passed.total_seconds():g} s")
+        if not isinstance(duration, timedelta):  # pyright: ignore[reportUnnecessaryIsInstance]  tests are not all checked
+            raise HomeTestError(
+                f"duration must have a unit, as in home.advance(minutes=5), or be a timedelta, got {duration!r}"
+            )
+        given = {"days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
+        passed = parse_duration(duration, given)
         return self._move(lambda: passed)
 
     def advance_to(self, moment: str | datetime | time) -> Done[None]:
         """Let time pass until a moment.
 
         Args:
-            moment: A time of day in the home's time zone, such as ``"07:00"``: its next occurrence. Or a date with a
-                time, such as ``"2026-06-02 07:00"``.
+            moment: Each moment that a schedule accepts, in the home's time zone: its next time. For example
+                ``"07:00"``, ``"sunset - 00:30"``, ``"input_datetime.wake_up"`` or ``"2026-06-02 07:00"``.
 
         Raises:
-            HomeTestError: The moment is not valid, or has passed.
+            HomeTestError: The moment is not valid, has passed, or is unknown.
         """
-        if isinstance(moment, str) and (found := parse_time(moment)) is not None:
-            moment = found
-        if isinstance(moment, time):
-            return self._move(lambda: self._until_time(moment))
-        parsed = parse_datetime(moment)
-        target = parsed.replace(tzinfo=self._system.zone) if parsed.tzinfo is None else parsed
+        wanted = read_moment(moment)
 
         def remaining() -> timedelta:
-            left = target - self._clock.now()
-            if left < timedelta():
-                raise HomeTestError(f"moment must be in the future, got {target:%Y-%m-%d %H:%M:%S}; now is {self.now}")
+            found = self._next_time(wanted)
+            if found is None or (left := found - self._clock.now()) < timedelta():
+                shown = f"{wanted:%Y-%m-%d %H:%M:%S}" if isinstance(wanted, datetime) else repr(moment)
+                raise HomeTestError(f"moment must be in the future, got {shown}; now is {self.now}{reason()}")
             return left
+
+        def reason() -> str:
+            if isinstance(wanted, datetime):
+                return ""
+            why = wanted.unknown_reason(self._system.place, self._system.states)
+            return f"; it is unknown: {why}" if why else ""
 
         return self._move(remaining)
 
-    def _until_time(self, of_day: time) -> timedelta:
-        now = self._clock.now()
-        day = self.now.date()
-        while (left := self._at(day, of_day) - now) <= timedelta():
-            day += timedelta(days=1)
-        return left
-
-    def _at(self, day: date, of_day: time) -> datetime:
-        # Through UTC: a time in the hour that a change to summer time leaves out means the time after the change.
-        return datetime.combine(day, of_day, self._system.zone).astimezone(UTC)
+    def _next_time(self, moment: Moment | datetime) -> datetime | None:
+        if isinstance(moment, datetime):
+            return moment.replace(tzinfo=self._system.zone) if moment.tzinfo is None else moment
+        return moment.next_after(self._clock.now(), self._system.place, self._system.states)

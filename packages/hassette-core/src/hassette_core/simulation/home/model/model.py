@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from hassette_core.errors import RefusedError
 from hassette_core.simulation.home.core import HomeContext, HomeCore, Json
 from hassette_core.simulation.home.model.calendars import Calendars, TodoLists
 from hassette_core.simulation.home.model.derived_states import DerivedStates
@@ -14,6 +15,7 @@ from hassette_core.simulation.home.model.failures import Failures
 from hassette_core.simulation.home.model.history import HomeHistory
 from hassette_core.simulation.home.model.message_topics import MessageTopics
 from hassette_core.simulation.home.model.registries import Registries
+from hassette_core.simulation.home.model.template_syntax import syntax_problem
 from hassette_core.simulation.home.model.templates import TemplateFunction, render_template
 from hassette_core.simulation.home.model.users import Users
 
@@ -122,10 +124,12 @@ class HomeModel:
         """Render a template.
 
         Raises:
-            RefusedError: The home cannot render the template.
+            RefusedError: The template is invalid, or the home cannot render it.
         """
         if self.template is not None:
             return self.template(template, variables or {})
+        if (problem := syntax_problem(template)) is not None:
+            raise RefusedError("template_error", f"TemplateSyntaxError: {problem}")
         return render_template(self.core, template, variables or {})
 
     def refuse(self, call: HomeCall, error: Exception) -> None:

@@ -145,5 +145,6 @@ def _unknown(template: str) -> RefusedError:
     return RefusedError(
         "template_error",
         f"The simulated home cannot render the template {template!r}. Give it a function that can:"
-        " home.template = lambda template, variables: ...",
+        " home.simulated.template = lambda template, variables: ... for the fixture home, or"
+        " home.template = lambda template, variables: ... for a SimulatedHome",
     )

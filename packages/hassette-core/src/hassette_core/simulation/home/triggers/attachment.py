@@ -60,12 +60,13 @@ class Attachment(NamedTuple):
         found = [part.strip().lower() for each in self.texts(key) for part in each.split(",")]
         for each in found:
             if each.count(".") != 1:
-                problem = f"Entity {each} is neither a valid entity ID nor a valid UUID"
-                where = (
-                    f" at '{key}'" if self.core.since(NEW_WORDS) else f" for dictionary value @ data['{key}']. Got None"
-                )
-                raise RefusedError("invalid_format", problem + where)
+                raise self.invalid(key, f"Entity {each} is neither a valid entity ID nor a valid UUID")
         return found
+
+    def invalid(self, key: str, problem: str) -> RefusedError:
+        """Return the error for a wrong value of the configuration."""
+        where = f" at '{key}'" if self.core.since(NEW_WORDS) else f" for dictionary value @ data['{key}']. Got None"
+        return RefusedError("invalid_format", problem + where)
 
     def seconds(self, key: str) -> float:
         """Return a duration of the configuration in seconds; 0 if it is missing.

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from hassette_core.errors import RefusedError
 from hassette_core.simulation.home.core import HomeContext, Json
+from hassette_core.simulation.home.model.template_syntax import syntax_problem
 from hassette_core.simulation.home.triggers.attachment import Attachment, Detach
 
 OnChange = Callable[[str, Json | None, Json, HomeContext], None]
@@ -121,7 +122,13 @@ def attach_template(attachment: Attachment) -> Detach:
         result = attachment.model.render(template)
         return result is True or str(result).lower() in ("true", "yes", "on", "enable", "1")
 
-    was_true = is_true()
+    # Home Assistant checks the template before it attaches the trigger.
+    if (problem := syntax_problem(template)) is not None:
+        raise attachment.invalid("value_template", f"invalid template (TemplateSyntaxError: {problem})")
+    try:
+        was_true = is_true()
+    except RefusedError as error:
+        raise attachment.invalid("value_template", f"invalid template ({error.message})") from None
 
     def on_change(entity_id: str, old: Json | None, new: Json, context: HomeContext) -> None:
         nonlocal was_true
