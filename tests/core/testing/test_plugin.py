@@ -94,6 +94,15 @@ async def test_asyncio(home):
 async def test_anyio(home, anyio_backend):
     await walk(home)
 
+async def test_without_a_mark(home):
+    await walk(home)
+
+class TestClass:
+    @pytest.mark.parametrize("minutes", [1, 2])
+    async def test_method(self, minutes, home):
+        await walk(home)
+        await home.advance(minutes=minutes)
+
 def test_asyncio_run(home):
     asyncio.run(walk(home))
 
@@ -112,13 +121,22 @@ def test_sync_with_a_fixture(flat, number):
 
 @pytest.mark.parametrize("mode", ["strict", "auto"])
 def test_home_serves_sync_and_async_tests(pytester: pytest.Pytester, mode: str) -> None:
-    run(pytester, KINDS, f"--asyncio-mode={mode}").assert_outcomes(passed=6)
+    run(pytester, KINDS, f"--asyncio-mode={mode}").assert_outcomes(passed=9)
+
+
+def test_home_serves_async_tests_without_another_plugin(pytester: pytest.Pytester) -> None:
+    options = ("-p", "no:asyncio", "-p", "no:anyio", "-k", "mark or method")
+    tests = f"{KINDS}\nasync def test_wrong_without_a_mark(home):\n    await home.remove('light.never')\n"
+    pytester.makepyfile(APP + tests)
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *options)
+    result.stdout.fnmatch_lines(["*HomeTestError: entity_id must be known, got 'light.never'*"])
+    result.assert_outcomes(passed=3, failed=1, deselected=6)
 
 
 @pytest.mark.long
 def test_homes_of_several_workers_are_independent(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(APP + KINDS)
-    pytester.runpytest_subprocess(*OPTIONS, "-n", "2").assert_outcomes(passed=6)
+    pytester.runpytest_subprocess(*OPTIONS, "-n", "2").assert_outcomes(passed=9)
 
 
 def test_app_that_init_creates_passes_its_test(pytester: pytest.Pytester) -> None:

@@ -1,5 +1,7 @@
-"""The pytest plugin: the fixture ``home``, failures at the end of a test, and the timeline of a failed test."""
+"""The pytest plugin: the fixture ``home``, ``async def`` tests, hidden failures, and timelines of failed tests."""
 
+import asyncio
+import inspect
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +44,17 @@ def home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             raise
     if request.node.stash.get(PASSED, False):
         home.check_failures()  # the stop calls on_shutdown
+
+
+@pytest.hookimpl
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an ``async def`` test that uses the home, unless another plugin runs it."""
+    test: Any = pyfuncitem.obj
+    if not (homes_of(pyfuncitem) and inspect.iscoroutinefunction(test)):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in inspect.signature(test).parameters}
+    asyncio.run(test(**arguments))
+    return True
 
 
 @pytest.hookimpl(wrapper=True)
