@@ -460,6 +460,32 @@ async def test_all_lost_records_can_be_reached(new_history: NewHistory, now_us: 
 
 
 @pytest.mark.parametrize(
+    ("run_before", "not_run_before", "last_before"),
+    [(9, 5, 5), (5, 9, 5), (None, 7, 7), (7, None, 7), (None, None, None)],
+)
+async def test_last_firing_of_a_trigger_may_have_led_to_no_run(
+    new_history: NewHistory, now_us: int, run_before: int | None, not_run_before: int | None, last_before: int | None
+) -> None:
+    minute = HOUR // 60
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        id_ = history.listener("door", "rang", "trigger.webhook")
+        if run_before is not None:
+            history.run(id_, now_us - run_before * minute + 900)
+        if not_run_before is not None:
+            history.not_run(id_, now_us - not_run_before * minute - minute, "condition")
+            history.not_run(id_, now_us - not_run_before * minute, "condition")
+    feed = MemoryFeed()
+    feed.state = MemorySnapshot(triggers=[TriggerState("door", "default", "rang", "trigger.webhook", "accepted", "")])
+    async with DataSyncService(history.path, feed) as data, browser(data) as client:
+        page = (await client.get(f"/registrations/{id_}")).text
+        shown = ShownTimes(HomeTime(), now_us)
+    found = re.search(r'last firing <time datetime="([^"]+)"', page)
+    assert (found and found[1]) == (None if last_before is None else shown.iso(now_us - last_before * minute))
+    assert ("has not fired yet" in page) == (last_before is None)
+
+
+@pytest.mark.parametrize(
     ("status", "detail"),
     [("accepted", ""), ("not attached", "integration <mqtt> is not loaded"), ("refused", "Invalid trigger")],
 )

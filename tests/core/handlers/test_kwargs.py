@@ -196,3 +196,66 @@ async def test_name_of_an_argument_by_position_is_free_for_any_keywords(home: Ho
     home.fire("go")
     (record,) = await home.records(1)
     assert record.failure is None
+
+
+class Eater:
+    """A handler that changes its arguments."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    async def eat(self, food: Any, event: Event | None = None) -> None:
+        del event
+        self.seen.append(repr(food))
+        food["deep"][0].append("eaten")
+        food["more"] = {1}
+
+
+@pytest.mark.parametrize("with_event", [False, True])
+async def test_run_that_changes_its_arguments_changes_neither_the_next_run_nor_the_caller(
+    home: Home, with_event: bool
+) -> None:
+    eater = Eater()
+    food: Any = {"deep": ([1],), "key": {"a": {2}}}
+    if with_event:
+        home.bus.on_event(eater.eat, "go", kwargs={"food": food})
+    else:
+        home.scheduler.run_every(eater.eat, 10, kwargs={"food": food})
+    shown = repr(food)
+    food["key"]["a"].add(3)
+    for count in (1, 2):
+        home.fire("go")
+        await home.pass_time(10)
+        await home.records(count)
+    assert eater.seen == [shown, shown]
+    assert repr(food) == "{'deep': ([1],), 'key': {'a': {2, 3}}}"
+
+
+async def test_object_in_the_arguments_is_not_copied(home: Home, lamp: Lamp) -> None:
+    mine = object()
+    home.bus.on_event(lamp.only, "go", kwargs={"light": [mine]})
+    home.fire("go")
+    await home.records(1)
+    assert lamp.seen[0][0] is mine
+
+
+async def test_argument_that_contains_itself_is_rejected(home: Home, lamp: Lamp) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(RegistrationError, match="kwargs must contain no list or table that contains itself"):
+        home.bus.on_event(lamp.only, "go", kwargs={"light": endless})
+    with pytest.raises(RegistrationError, match="data must contain no list or table that contains itself"):
+        home.bus.emit("go", {"a": endless})
+
+
+async def test_listener_that_changes_the_data_of_an_event_does_not_change_the_object_of_the_sender(home: Home) -> None:
+    async def change(event: Event) -> None:
+        event.data["list"].append(1)
+        event.data["table"]["deep"]["x"] = 1
+
+    mine: dict[str, Any] = {"list": [], "table": {"deep": {}}}
+    home.bus.on_event(change, "go")
+    home.bus.emit("go", mine)
+    (record,) = await home.records(1)
+    assert record.failure is None
+    assert mine == {"list": [], "table": {"deep": {}}}

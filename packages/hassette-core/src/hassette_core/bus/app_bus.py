@@ -24,6 +24,7 @@ from hassette_core.conditions import (
     state_condition_of,
 )
 from hassette_core.containment import check_own_registration
+from hassette_core.copies import copied
 from hassette_core.entities import EntityArgument, is_glob, parse_entities
 from hassette_core.errors import RegistrationError
 from hassette_core.events import Event
@@ -251,7 +252,8 @@ class AppBus(FrameworkEvents):
 
         Args:
             event_type: The type: any type except ``state_changed`` and those of the framework (``hassette_…``).
-            data: The data of the event. All listeners share it, and it is read-only.
+            data: The data of the event. Its lists, tables and sets are copied, so a later change of them has no effect.
+                All listeners share the copy, so they must not change it. Other objects are not copied.
 
         Raises:
             RegistrationError: The type or the data cannot work.
@@ -262,7 +264,11 @@ class AppBus(FrameworkEvents):
                 f"event_type must be a type without wildcards, and not state_changed or hassette_…, got {event_type!r}"
             )
         check_kwargs("data", {} if data is None else data)
-        self._service.emit(event_type, data or {})
+        try:
+            own = copied(dict(data or {}))
+        except RecursionError:
+            raise RegistrationError("data must contain no list or table that contains itself") from None
+        self._service.emit(event_type, own)
 
     async def wait_for(
         self, what: str | Condition, *, where: Where | None = None, timeout: Duration | None = None

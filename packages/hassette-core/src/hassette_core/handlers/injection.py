@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
+from hassette_core.copies import copied, has_copies
 from hassette_core.errors import RegistrationError, describe_error
 from hassette_core.events import Event, State, StateChanged, TriggerFired
 from hassette_core.handlers.annotations import filled_names, read_parameters, takes_any_name
@@ -77,6 +78,25 @@ class _Slot(NamedTuple):
     by_name: bool
 
 
+class _FreshArguments(partial[Any]):
+    """A partial that calls its function with copies of the arguments."""
+
+    def __call__(self, *positional: Any, **named: Any) -> Any:
+        return self.func(*positional, **copied(self.keywords), **named)
+
+
+def copied_kwargs(kwargs: Mapping[str, object]) -> dict[str, object]:
+    """Return a copy of arguments, so that later changes of the caller have no effect.
+
+    Raises:
+        RegistrationError: An argument contains itself.
+    """
+    try:
+        return copied(dict(kwargs))
+    except RecursionError:
+        raise RegistrationError("kwargs must contain no list or table that contains itself") from None
+
+
 class InjectionPlan:
     """Fills in the parameters of one handler.
 
@@ -91,7 +111,7 @@ class InjectionPlan:
     """
 
     def __init__(self, handler: Handler, provides: Provides, kwargs: Mapping[str, object] | None = None) -> None:
-        fixed = dict(kwargs or {})
+        fixed = copied_kwargs(kwargs or {})
         slots: list[_Slot] = []
         left_out = False
         parameters = read_parameters(handler, resolve=provides != "nothing")
@@ -110,6 +130,9 @@ class InjectionPlan:
             else:
                 slots.append(slot._replace(by_name=slot.by_name or left_out))
         self._handler: Handler = partial(handler, **fixed) if fixed else handler
+        if any(has_copies(value) for value in fixed.values()):
+            # Each run has its own lists and tables. Otherwise a run that changes them would change the next runs.
+            self._handler = _FreshArguments(handler, **fixed)
         self._positional = tuple(slot for slot in slots if not slot.by_name)
         self._named = tuple(slot for slot in slots if slot.by_name)
         self._event_only = [type(slot.marker) for slot in slots] == [WholeEvent] and not self._named

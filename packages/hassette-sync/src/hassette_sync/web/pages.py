@@ -91,6 +91,10 @@ async def registration(request: Request, data: History, time_range: Range, id_: 
         trigger=trigger_of(answer.registration, data.triggers()),
         over_time=await data.timeline(time_range, id_),
         recent=recent.runs,
+        # A firing may have led to no run, for example because a condition did not hold.
+        last_firing_us=max(
+            [*(run.started_us for run in recent.runs[:1]), *(each.at_us for each in answer.not_runs)], default=0
+        ),
         failures=failures.runs,
     )
 
