@@ -179,6 +179,37 @@ class Lamp(App[AppConfig]):
     await home.records(1)
 
 
+@pytest.mark.parametrize("version", [2, 3], ids=["starts", "fails"])
+async def test_stop_during_a_reload_leaves_no_running_app(
+    home: Home, apps: AppRunner, app_dir: AppDirectory, version: int
+) -> None:
+    text = """
+import asyncio
+GO = asyncio.Event()
+class Lamp(App[AppConfig]):
+    VERSION = 1
+    async def on_initialize(self):
+        self.bus.on_state_change(self.heard, "light.a")
+        if self.VERSION > 1:
+            await GO.wait()
+    async def heard(self): ...
+"""
+    app_dir.write("lamp", text)
+    service = await apps.start({"lamp": entry("lamp", "Lamp")})
+    app_dir.write("lamp", text.replace("VERSION = 1", f"VERSION = {version}"))
+    reload = asyncio.create_task(service.reload_changed())
+    await home.until(lambda: version == module("lamp").Lamp.VERSION)
+    await service.stop()
+    module("lamp").GO.set()
+    await asyncio.wait({reload})
+    assert list(service.running) == []
+    assert statuses(service) == {"lamp.lamp": "stopped"}
+    assert ("app_stopped", "lamp.lamp", "during a reload") in await home.lifecycle()
+    assert home.bus_service.roster.entries() == home.scheduler_service.roster.entries() == []
+    home.change("light.a", "on")
+    await home.records(0)
+
+
 DEPENDENT = """
 class User(App[AppConfig]):
     async def on_initialize(self):

@@ -180,6 +180,10 @@ class AppFleet:
         """Stop all instances, each before the instances on which it depends, within the time limit in seconds."""
         self._open = False
         await self._cancel_starts(self._instances)
+        for instance in self._instances:
+            # A reload was cancelled between the stop of one version and the start of the other.
+            if instance.app is None and instance.loaded.instance in self._objects.get(instance.loaded.app_key, {}):
+                self._stopped(instance, "during a reload")
         running = [instance for instance in self._instances if instance.app is not None]
         depends_on = {instance.loaded.app_key: instance.loaded.depends_on for instance in running}
         waves = stop_waves(depends_on, depends_on)
