@@ -337,7 +337,7 @@ async def coroutine() -> None: ...
         (
             "light.a",
             {"color": 1},
-            r"no option 'color'; its options are changed_from, .* priority, missed, kwargs, timeout, on_error, name",
+            r"no option 'color'; its options are changed_from, .* missed, kwargs, timeout, on_error, name",
         ),
         ("light.a", {"name": " "}, "name must be a non-blank string"),
     ],
