@@ -580,6 +580,47 @@ async def test_check_online_names_entities_and_services_that_the_home_does_not_h
     assert "no entity of Home Assistant matches 'lihgt.*'" in texts(report, "warning")
 
 
+CREATES = """
+async def on_initialize(self):
+    for entity in ("sensor.mine", "sensor.keyword", "sensor.room_hall", "sensor.helper", "sensor.set"):
+        self.bus.on_state_change(self.act, entity, name=entity)
+    self.bus.on_state_change(self.act, "sensor.room_*", where=above("sensor.mine", 5), name="glob")
+    self.bus.on_state_change(self.act, self.config.light, name="setting")
+    self.scheduler.run_in(self.later, 3600)
+async def act(self):
+    await self.api.turn_on("light.haal")
+    await self.api.call_service("light.turn_onn", target="light.hall")
+async def later(self):
+    await self.api.set_state("sensor.mine", 1)
+    await self.api.set_state(entity_id="sensor.keyword", state=1)
+    await self.api.set_state(f"sensor.room_{self.app_key}", 1)
+    await self.api.set_state(self.config.light, 1)
+    await helper(self.api)
+    print(self.states["sensor.mine"], self.states["sensor.helper"])
+"""
+
+
+async def test_check_online_knows_the_entities_that_an_app_creates_later(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_app(folder, CREATES)
+    file = folder / "apps" / "hall.py"
+    helper = (
+        '\n\nasync def helper(api):\n    await api.set_state("sensor.helper", 1)\n    await api.set_state(SET, 1)\n'
+    )
+    file.write_text(file.read_text() + helper + 'SET = "sensor.set"\n')
+    (folder / "hassette.toml").write_text(f'{CONFIG}config.light = "light.of_the_app"\n')
+    async with SimulatedHome(speed=0) as home:
+        monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__URL", home.url)
+        monkeypatch.setenv("HASSETTE__HOME_ASSISTANT__TOKEN", home.token)
+        _, report = await asyncio.to_thread(check, capsys, "--online")
+    found = texts(report)
+    assert "entity 'light.haal'" in found
+    assert "service 'light.turn_onn'" in found
+    assert len(found.splitlines()) == 2, found
+    assert texts(report, "warning") == ""
+
+
 TRIGGERS = """
 async def on_initialize(self):
     for number, config in enumerate((

@@ -28,10 +28,17 @@ def compare(
         trial: The result of starting the apps in a simulated home. It contains the entities that the apps create.
     """
     entities = home.states.keys() | trial.entities
+    loaded = tuple(loaded)
+    created_ids = _created(loaded, sources)
+    created = [glob_matcher(entity_id) for entity_id in created_ids]
+
+    def exists(entity_id: str) -> bool:
+        return entity_id in entities or any(matches(entity_id) for matches in created)
+
     found: dict[tuple[str, str], Finding] = {}
     for app_key, source in sources.items():
         for use in source.entities:
-            if use.entity_id not in entities | source.created | _ALL_OR_NONE:
+            if use.entity_id not in _ALL_OR_NONE and not exists(use.entity_id):
                 found[app_key, use.entity_id] = _missing_entity(app_key, use, entities, source.file)
         for service in source.services:
             if service.service not in home.services.get(service.domain, {}):
@@ -42,10 +49,10 @@ def compare(
     for subject, topic in trial.topics:
         app_key = subject.partition(".")[0]
         if is_glob(topic):
-            if not any(map(glob_matcher(topic), entities)):
+            if not any(map(glob_matcher(topic), {*entities, *created_ids})):
                 text = f"app {subject}: no entity of Home Assistant matches {topic!r}, which the app uses"
                 found[subject, topic] = Finding(Level.WARNING, subject, text)
-        elif topic not in entities and (app_key, topic) not in found:
+        elif not exists(topic) and (app_key, topic) not in found:
             found[subject, topic] = _missing_entity(subject, EntityUse(topic, 0), entities)
     domains = {entity_id.partition(".")[0] for entity_id in entities}
     for instance in loaded:
@@ -54,10 +61,20 @@ def compare(
             if not _ENTITY_ID.fullmatch(value) or domain not in domains or name in home.services.get(domain, {}):
                 continue
             subject = f"{instance.app_key}.{instance.instance}"
-            if value not in entities and not {(subject, value), (instance.app_key, value)} & found.keys():
+            if not exists(value) and not {(subject, value), (instance.app_key, value)} & found.keys():
                 text = f"app {subject}: Home Assistant has no entity {value!r}, the value of {key}"
                 found[subject, value] = Finding(Level.FAILED, subject, text + did_you_mean(value, entities))
     return list(found.values())
+
+
+def _created(loaded: Iterable[LoadedInstance], sources: Mapping[str, AppSource]) -> set[str]:
+    """Return the entity ids and globs that the code of any app creates. An app may listen to the entity of another."""
+    created = {entity_id for source in sources.values() for entity_id in source.created}
+    for instance in loaded:
+        source = sources.get(instance.app_key)
+        values = (getattr(instance.config, name, None) for name in (source.created_settings if source else ()))
+        created.update(value for value in values if isinstance(value, str))
+    return created
 
 
 def _missing_entity(subject: str, use: EntityUse, entities: Iterable[str], file: str = "") -> Finding:

@@ -61,6 +61,7 @@ _TAKES_MOMENTS = {
     *(("time", name) for name in ("parse", "next", "is_between")),
 }
 """The methods whose arguments may be moments, such as ``"input_datetime.wake_up"``."""
+_SWITCHES = ("turn_on", "turn_off", "toggle")
 _STATE_CONDITIONS = (state_is, above, below)
 
 
@@ -86,7 +87,9 @@ class AppSource(NamedTuple):
         file: The file of the app's class.
         findings: The problems in the code.
         entities: The entity ids in the code.
-        created: The entity ids that the app creates with `Api.set_state`.
+        created: The entity ids and globs that the code in the directory of the apps creates with `Api.set_state`.
+        created_settings: The settings with entity ids that the app creates, such as ``sensor`` for
+            ``self.config.sensor``.
         services: The service calls in the code.
         reads_states: Whether the code reads states.
         has_methods: Whether the class has methods.
@@ -96,6 +99,7 @@ class AppSource(NamedTuple):
     findings: tuple[Finding, ...] = ()
     entities: tuple[EntityUse, ...] = ()
     created: frozenset[str] = frozenset()
+    created_settings: frozenset[str] = frozenset()
     services: tuple[ServiceUse, ...] = ()
     reads_states: bool = False
     has_methods: bool = False
@@ -154,6 +158,7 @@ class _Reader:
         self._findings: list[Finding] = []
         self._entities: list[EntityUse] = []
         self._created: set[str] = set()
+        self._created_settings: set[str] = set()
         self._services: list[ServiceUse] = []
         self._reads_states = False
         self._globals: dict[str, Any] = {}
@@ -185,11 +190,14 @@ class _Reader:
                 private = private_names(node)
                 for item in walk_self(without_aliases(function, self_name, self._components), self_name):
                     self._check_node(file, item, self_name, None if unknown_allowed else known | private)
+        for module in self._modules:
+            self._collect_created(module)
         return AppSource(
             self._classes[0][0] if self._classes else "",
             tuple(self._findings),
             tuple(self._entities),
             frozenset(self._created),
+            frozenset(self._created_settings),
             tuple(self._services),
             self._reads_states,
             any(True for node in nodes for _ in methods(node)),
@@ -274,10 +282,10 @@ class _Reader:
                 self._entities += _entities_of_moments(self._uses(value))
         elif part == "api":
             texts = [argument.value for argument in call.args if isinstance(argument, ast.Constant)]
-            if name == "set_state" and call.args:
-                self._created.update(use.entity_id for use in self._uses(call.args[0]))
-            elif name == "get_state" and call.args:
+            if name == "get_state" and call.args:
                 self._reads_states = True
+                self._collect_entities(call.args[0])
+            elif name in _SWITCHES and call.args:
                 self._collect_entities(call.args[0])
             elif name == "call_service":
                 for keyword in call.keywords:
@@ -286,8 +294,34 @@ class _Reader:
                 match texts:
                     case [str() as domain, str() as service, *_]:
                         self._services.append(ServiceUse(domain, service, call.lineno))
+                    case [str() as name] if len(call.args) == 1 and name.count(".") == 1:
+                        domain, service = name.split(".")
+                        self._services.append(ServiceUse(domain, service, call.lineno))
                     case _:
                         pass
+
+    def _collect_created(self, module: ast.Module) -> None:
+        """Collect the entities that any code writes with `Api.set_state`, also code outside of the app's class."""
+        for node in ast.walk(module):
+            match node:
+                case ast.Call(func=ast.Attribute(attr="set_state"), args=[value, *_]):
+                    self._add_created(value)
+                case ast.Call(func=ast.Attribute(attr="set_state"), keywords=keywords):
+                    for keyword in keywords:
+                        if keyword.arg == "entity_id":
+                            self._add_created(keyword.value)
+                case _:
+                    pass
+
+    def _add_created(self, value: ast.expr) -> None:
+        match value:
+            case ast.Attribute(value=ast.Attribute(attr="config"), attr=name):
+                self._created_settings.add(name)
+            case ast.JoinedStr(values=parts):
+                texts = [part.value if isinstance(part, ast.Constant) else "*" for part in parts]
+                self._created.add("".join(map(str, texts)))
+            case _:
+                self._created.update(use.entity_id for use in self._uses(value))
 
     def _collect_entities(self, value: ast.expr) -> None:
         self._entities += self._uses(value)
