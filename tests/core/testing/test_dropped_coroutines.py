@@ -249,3 +249,12 @@ def test_run_that_uses_another_event_loop_fails_and_sends_nothing(home: HomeUnde
     assert "works only on the event loop of Hassette" in (run.error or "")
     assert "asyncio.run()" in (run.error or "")
     assert home.calls() == []
+
+
+async def test_call_of_an_app_on_the_loop_of_the_test_is_an_error_that_names_home_run(home: HomeUnderTest) -> None:
+    await home.set(LIGHT, "off")
+    await home.add_app(OwnLoop)
+    with pytest.raises(WrongLoopError, match=r"In a test, pass the coroutine to home.run\(\)"):
+        await home.app(OwnLoop).helper()
+    await home.run(home.app(OwnLoop).helper())
+    assert home.state(LIGHT) == "on"

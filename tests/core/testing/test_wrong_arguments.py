@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hassette_core import App, AppConfig, RegistrationError, above
+from hassette_core import App, AppConfig, Condition, ConditionView, RegistrationError, above
 from hassette_core.testing import HomeTestError, HomeUnderTest
 
 
@@ -47,3 +47,17 @@ def test_rehearse_in_the_settings_of_an_app_is_an_error(home: HomeUnderTest, tmp
     )
     with pytest.raises(HomeTestError, match=r"rehearse must be in \[apps.lamp\]"):
         home.add_apps(tmp_path / "hassette.toml", "lamp")
+
+
+def test_wait_for_a_class_in_place_of_a_condition_is_an_error(home: HomeUnderTest) -> None:
+    class Quiet(Condition):
+        def holds(self, view: ConditionView) -> bool:
+            return True
+
+        def describe(self) -> str:
+            return "it is quiet"
+
+    home.add_app(Jobs)
+    app = home.app(Jobs)
+    with pytest.raises(RegistrationError, match=r"got the class Quiet; write Quiet\(…\)"):
+        home.run(app.bus.wait_for(Quiet))  # type: ignore[arg-type]  the wrong type is the subject

@@ -164,7 +164,8 @@ class WrongLoopError(CoreError):
     def __init__(self, call: str) -> None:
         super().__init__(
             f"{call} works only on the event loop of Hassette, and the app ran it on another one, such as that of"
-            " asyncio.run(): make the handler an `async def` and write await, or derive the app from SyncApp"
+            " asyncio.run(): make the handler an `async def` and write await, or derive the app from SyncApp."
+            " In a test, pass the coroutine to home.run()"
         )
 
 

@@ -301,6 +301,9 @@ class AppBus(FrameworkEvents):
             # A running handler gets a grace period at the end. If its wait failed, each stop would record an error.
             raise asyncio.CancelledError(f"{self._app}.{self._instance} has ended")
         timeout_s = optional_seconds("timeout", timeout)
+        if isinstance(what, type):  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not all checked
+            name = what.__name__
+            raise RegistrationError(f"what must be a condition or an event type, got the class {name}; write {name}(…)")
         if isinstance(what, Condition):
             if where is not None:
                 raise RegistrationError("where is for an event type; combine the condition with & in place of it")

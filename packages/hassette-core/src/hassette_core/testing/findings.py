@@ -46,8 +46,8 @@ class Findings(VirtualTime):
         return dict(self._entity(entity_id)["attributes"])
 
     def _entity(self, entity_id: str) -> dict[str, Any]:
-        states = self._read(lambda: dict(self._system.simulated.core.states))
-        if (state := states.get(checked_entity_id(entity_id, states))) is None:
+        states = self._system.simulated.core.states
+        if (state := self._read(lambda: states.get(checked_entity_id(entity_id, states)))) is None:
             raise self._unknown_entity(entity_id)
         return state
 
