@@ -178,6 +178,7 @@ class ServiceApi(ApiMethods):
     async def notify(
         self,
         message: str,
+        *,
         title: str | None = None,
         target: str | Sequence[str] | None = None,
         data: Mapping[str, Any] | None = None,

@@ -91,6 +91,7 @@ class SyncApi:
     def notify(
         self,
         message: str,
+        *,
         title: str | None = None,
         target: str | Sequence[str] | None = None,
         data: Mapping[str, Any] | None = None,
