@@ -131,6 +131,21 @@ def test_new_subscriber_does_not_wait_for_the_flush_interval():
         loop.run_until_complete(scenario())
 
 
+def test_record_is_written_in_time_although_a_subscriber_came():
+    with manual_loop() as loop:
+
+        async def scenario() -> None:
+            sink = MemorySink()
+            async with CommandExecutor(sink, clock=Clock(monotonic_ns=loop.monotonic_ns)) as executor:
+                record = await executor.execute(invoke(nothing))
+                await asyncio.sleep(0.45)
+                async with executor.feed.subscribe():
+                    await asyncio.sleep(0.1)
+                    assert list(sink.records) == [record]
+
+        loop.run_until_complete(scenario())
+
+
 def test_short_deadline_is_kept_directly_after_a_quick_run():
     with manual_loop() as loop:
 

@@ -287,9 +287,10 @@ class RecordDispatcher:
 
     def _publish_waiting(self) -> None:
         if self._timer is not None:
-            # The timer may be set to the end of the flush interval, which is too late for a subscriber.
+            # The timer may be set to the end of the flush interval, which is too late for a subscriber. The records may
+            # have waited for nearly all of the interval, so the queues must not wait for it again.
             self._timer.cancel()
-            self._tick()
+            self._tick_and_flush()
 
 
 def _stop_limit_of(sink: RecordSink) -> float:
