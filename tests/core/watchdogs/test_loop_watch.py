@@ -1,10 +1,17 @@
 """Code that blocks the event loop is found, named and recorded."""
 
+import selectors
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hassette_core import Status
+from hassette_core import MemorySink, Status
+from hassette_core.watchdogs import LoopWatch
+from hassette_executor import CommandExecutor
+from support.records import invoke
 from support.waiting import eventually
 from support.whole_home import WholeHome, whole_home
 
@@ -132,3 +139,47 @@ async def test_watch_that_is_switched_off_reports_nothing(tmp_path: Path) -> Non
         records = await place.records(2)
         assert await place.lifecycle("loop_blocked") == []
     assert [record.effects for record in records] == [None, None]
+
+
+async def report_of(call: Callable[[], None]) -> str:
+    """Call a function in a run while the loop is watched, and return the report about it."""
+    sink = MemorySink()
+    async with CommandExecutor(sink) as executor, LoopWatch(executor, blocked_s=0.2):
+
+        async def handler() -> None:
+            call()
+
+        await executor.execute(invoke(handler))
+        await eventually(lambda: any(batch.lifecycle for batch in sink.batches))
+    return next(event.detail for batch in sink.batches for event in batch.lifecycle)
+
+
+async def test_handler_that_waits_in_a_selector_is_found() -> None:
+    # `subprocess.run` and `multiprocessing` wait in this way, and so does the event loop.
+    selector = selectors.DefaultSelector()
+    assert "test_loop_watch.py in test_handler" in await report_of(lambda: selector.select(0.8) and None)
+
+
+STOPPED = """
+import asyncio, logging, os, subprocess, time
+from hassette_core.watchdogs import LoopWatch
+from hassette_executor import CommandExecutor
+
+async def main():
+    async with CommandExecutor() as executor, LoopWatch(executor, blocked_s=0.5):
+        stop = f"kill -STOP {os.getpid()}; sleep 1.2; kill -CONT {os.getpid()}"
+        loop = asyncio.get_running_loop()
+        # The timer is due while the process is stopped.
+        loop.call_later(0.9, time.sleep, 0.1)
+        await (await asyncio.create_subprocess_shell("sleep 0.3; " + stop)).wait()
+        await asyncio.sleep(0.3)
+
+logging.basicConfig(level=logging.WARNING)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.long
+def test_code_that_runs_after_a_stopped_process_continues_is_not_reported() -> None:
+    done = subprocess.run([sys.executable, "-c", STOPPED], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

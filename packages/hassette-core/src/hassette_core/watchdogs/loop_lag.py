@@ -18,6 +18,10 @@ WINDOW_S = 30.0
 _LATE_S = 0.25
 """If the thread itself is late by this many seconds, one call of the loop may not have released the interpreter lock.
 Then the thread measures the loop even if it waits for events again."""
+CALLBACK = asyncio.Handle._run.__code__  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
+"""The code in which an event loop runs each callback."""
+TURN = "_run_once"
+"""The method in which an event loop waits for events and then runs all callbacks that are due."""
 
 
 class Delay(NamedTuple):
@@ -43,7 +47,7 @@ class LoopLag:
 
     Args:
         blocked_s: Seconds after which a loop that has not answered counts as blocked.
-        blocked: Called in the thread, once for each block, with `Delay.asked_s`.
+        blocked: Called in the thread during a block, with `Delay.asked_s`, until it returns True (code found).
         measured: Called on the event loop with each delay.
 
     Attributes:
@@ -53,7 +57,7 @@ class LoopLag:
     def __init__(
         self,
         blocked_s: float = WINDOW_S,
-        blocked: Callable[[float], None] = lambda asked_s: None,
+        blocked: Callable[[float], bool] = lambda asked_s: True,
         measured: Callable[[Delay], None] = lambda delay: None,
     ) -> None:
         self._blocked_s = blocked_s
@@ -89,10 +93,7 @@ class LoopLag:
             is_late = time.monotonic() - due_s >= _LATE_S
             if is_late or (frame is not None and not waits_for_events(frame)):
                 del frame  # it would keep the objects of the running code alive
-                try:
-                    self._measure(loop, due_s, cpu_s, ended)
-                except RuntimeError:
-                    return  # the loop is closed
+                self._measure(loop, due_s, cpu_s, ended)
             due_s, cpu_s = time.monotonic() + INTERVAL_S, time.process_time()
 
     def _measure(self, loop: asyncio.AbstractEventLoop, asked_s: float, cpu_s: float, ended: threading.Event) -> None:
@@ -108,12 +109,15 @@ class LoopLag:
             answered.set()
 
         self.unanswered_s = asked_s
-        # The call must not inherit the context of an app.
-        loop.call_soon_threadsafe(answer, context=contextvars.Context())
-        if not answered.wait(max(0.0, asked_s + self._blocked_s - time.monotonic())) and not ended.is_set():
-            self._blocked(asked_s)
-        while not answered.wait(INTERVAL_S) and not ended.is_set() and not loop.is_closed():
-            pass
+        try:
+            # The call must not inherit the context of an app.
+            loop.call_soon_threadsafe(answer, context=contextvars.Context())
+        except RuntimeError:
+            ended.set()  # the loop is closed
+            return
+        is_found, wait_s = False, max(0.0, asked_s + self._blocked_s - time.monotonic())
+        while not answered.wait(wait_s) and not ended.is_set() and not loop.is_closed():
+            is_found, wait_s = is_found or self._blocked(asked_s), INTERVAL_S
 
     def _forget_old(self) -> None:
         oldest_s = time.monotonic() - WINDOW_S
@@ -123,4 +127,10 @@ class LoopLag:
 
 def waits_for_events(frame: FrameType) -> bool:
     """Return whether this is the frame of an event loop that has nothing to do."""
-    return frame.f_code.co_filename == selectors.__file__
+    if frame.f_code.co_filename != selectors.__file__:
+        return False
+    # Code in a callback of the loop may also wait there: `subprocess.run` does.
+    turn = frame.f_back
+    while turn is not None and turn.f_code is not CALLBACK and turn.f_code.co_name != TURN:
+        turn = turn.f_back
+    return turn is not None and turn.f_code is not CALLBACK

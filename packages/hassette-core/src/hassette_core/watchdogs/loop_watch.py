@@ -9,12 +9,13 @@ import sysconfig
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from math import inf
 from types import FrameType
 from typing import Any, NamedTuple
 
 from hassette_core.containment import ACTOR, Actor, GuardedTask, subject_of
 from hassette_core.lifecycle import AsyncWithService
-from hassette_core.watchdogs.loop_lag import INTERVAL_S, Delay, LoopLag, waits_for_events
+from hassette_core.watchdogs.loop_lag import CALLBACK, INTERVAL_S, TURN, Delay, LoopLag, waits_for_events
 from hassette_executor import CommandExecutor, Execution, execution_in
 
 logger = logging.getLogger(__name__)
@@ -115,13 +116,15 @@ class LoopWatch(AsyncWithService):
         self.lag.stop()
         self._stopped.set()
 
-    def _found(self, asked_s: float) -> None:
-        """Look at the blocked loop. The thread calls this."""
+    def _found(self, asked_s: float) -> bool:
+        """Look at the blocked loop. Return whether the code that blocks it was found. The thread calls this."""
         assert self._loop is not None  # the thread starts after the loop is known
         frame = sys._current_frames().get(self._thread_id)  # pyright: ignore[reportPrivateUsage]  documented
-        block = None if frame is None else _block_of(frame, self._loop, asked_s)
-        if block is None:
-            return  # the loop waits for events, so the machine is slow and not the code
+        # If the loop waits for events, the machine is slow and not the code. If the process was stopped or suspended,
+        # the loop may run other callbacks now. They have just begun, so they are not the cause.
+        if frame is None or waits_for_events(frame) or _turn_s(frame, self._loop) < self._blocked_s / 2:
+            return False
+        block = _block_of(frame, self._loop, asked_s)
         self._found_block = asked_s, block
         seconds = time.monotonic() - block.began_s
         if block.execution is not None:
@@ -131,6 +134,7 @@ class LoopWatch(AsyncWithService):
             "Code blocks the event loop; all apps wait",
             extra={**_facts(block), "seconds": round(seconds, 1), "where": block.where},
         )
+        return True
 
     def _measured(self, delay: Delay) -> None:
         """Report the end of a block. `LoopLag` calls this after each measurement."""
@@ -201,10 +205,16 @@ def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-def _block_of(frame: FrameType, loop: asyncio.AbstractEventLoop, asked_s: float) -> Block | None:
-    """Return the block whose code is at this frame. None if the loop waits for events."""
-    if waits_for_events(frame):
-        return None
+def _turn_s(frame: FrameType, loop: asyncio.AbstractEventLoop) -> float:
+    """Return for how many seconds the loop has been running the callbacks that were due together."""
+    turn = next((each for each in _frames(frame) if each.f_code.co_name == TURN), None)
+    # The loop has set this variable just before the first callback. Without it, the time is not known.
+    began_s = None if turn is None else turn.f_locals.get("end_time")
+    return loop.time() - began_s if isinstance(began_s, float) else inf
+
+
+def _block_of(frame: FrameType, loop: asyncio.AbstractEventLoop, asked_s: float) -> Block:
+    """Return the block whose code is at this frame."""
     outermost_first = [*_frames(frame)][::-1]
     context = next((found for each in outermost_first if (found := _context_of(each)) is not None), None)
     actor = None if context is None else context.get(ACTOR) or None
@@ -229,7 +239,7 @@ def _frames(frame: FrameType | None) -> Iterator[FrameType]:
 
 def _context_of(frame: FrameType) -> contextvars.Context | None:
     """Return the context of a callback of the event loop, if the frame is its `asyncio.Handle`."""
-    if frame.f_code is not asyncio.Handle._run.__code__:  # pyright: ignore[reportPrivateUsage, reportUnknownMemberType, reportAttributeAccessIssue]
+    if frame.f_code is not CALLBACK:
         return None
     return getattr(frame.f_locals.get("self"), "_context", None)
 
