@@ -156,6 +156,23 @@ def test_error_for_a_wrong_module_or_class_proposes_right_ones(
     assert message in only_error(failed)
 
 
+def test_secret_that_is_a_number_in_the_file_of_secrets_is_explained(app_dir: AppDirectory) -> None:
+    app_dir.write(
+        "garage",
+        """
+        from pydantic import SecretStr
+        class Config(AppConfig):
+            pin: SecretStr
+        class Garage(App[Config]):
+            pass
+        """,
+    )
+    _, failed = load(app_dir.path, x=entry("garage", "Garage", config={"pin": 4711}))
+    message = only_error(failed)
+    assert "pin must be text in quotes, got a number; write a secret in secrets.toml in quotes, too" in message
+    assert "4711" not in message
+
+
 def test_error_names_a_missing_app_dir(tmp_path: Path) -> None:
     _, failed = load(tmp_path / "nowhere", x=entry("good", "Good"))
     assert "does not exist; create it" in only_error(failed)

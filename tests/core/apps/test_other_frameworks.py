@@ -7,7 +7,7 @@ import pytest
 
 from hassette_core import App, AppConfig, AppLoadError, SyncApp
 from hassette_core.apps import load_apps
-from hassette_core.apps.replacements import HOOKS
+from hassette_core.replacements import HOOKS
 from hassette_core.testing import HomeTestError, HomeUnderTest
 from support.app_runner import AppDirectory, AppRunner, entry
 

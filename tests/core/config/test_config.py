@@ -321,6 +321,7 @@ def test_unreadable_token_file_is_named(file: Path, name: str) -> None:
         ("[apps.hall]\ndisable = true", "write enabled = false"),
         ("[apps.hall]\ndependencies = ['notifier']", "write depends_on with app keys"),
         ("[apps.hall]\nfilename = 'hall.py'", "write module, without .py"),
+        ("[apps.hall]\nmodule = 'hall'\nclass_name = 'Hall'", "apps.hall.class_name is not a known key; write class."),
         ("[hassette]\nbase_url = 'http://home'", "write url in [home_assistant]"),
         ("[hassette]\ntoken = 'x'", "write token in [home_assistant]"),
         ("[apps.hall]\nmodul = 'hall'", "did you mean 'module'?"),

@@ -245,3 +245,21 @@ def test_error_of_a_template_that_the_home_cannot_render_names_the_attribute(hom
     home.set("sensor.t", "{% if is_state('a', 'on') %}true{% endif %}")
     with pytest.raises(HomeTestError, match=r"home.simulated.template = lambda template, variables: ..."):
         home.add_app(Template)
+
+
+class Shutters(App[AppConfig]):
+    async def on_initialize(self) -> None:
+        for cover in ("hall", "bath"):
+            self.scheduler.run_in(self.close_one, 60, name=f"close {cover}", kwargs={"cover": cover})
+
+    async def close_one(self, cover: str) -> None:
+        """Close nothing."""
+
+
+def test_runs_of_jobs_with_a_name_are_found_by_their_method_too(home: HomeUnderTest) -> None:
+    home.add_app(Shutters)
+    home.advance(minutes=1)
+    assert len(home.runs("close hall")) == 1
+    assert (
+        len(home.runs("close_one")) == len(home.runs("shutters.close_one")) == len(home.runs(Shutters.close_one)) == 2
+    )

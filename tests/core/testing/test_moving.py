@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from hassette_core import Api, App, AppBus, AppScheduler, AppStorage, RunningApps, States
-from hassette_core.apps.replacements import replacement_of
 from hassette_core.bus.options import ListenerOptions
 from hassette_core.config import AppEntry
 from hassette_core.home import HomeRegistry
 from hassette_core.moments import AppTime
+from hassette_core.replacements import replacement_of
 from hassette_core.scheduler.options import JobOptions
 from hassette_core.testing import HomeUnderTest
 from support import other_programs

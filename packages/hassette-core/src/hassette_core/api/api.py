@@ -8,6 +8,7 @@ from hassette_core.api.history_api import HistoryApi
 from hassette_core.api.requests import Requests
 from hassette_core.api.service_api import ServiceApi
 from hassette_core.api.state_api import StateApi
+from hassette_core.app_component import AppComponent
 from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.link import HomeAssistantLink
 from hassette_core.unawaited import reports_unawaited
@@ -15,7 +16,7 @@ from hassette_executor import ServiceCall, record_service_call
 
 
 @reports_unawaited("api")
-class Api(ServiceApi, StateApi, HistoryApi, CommandApi):
+class Api(ServiceApi, StateApi, HistoryApi, CommandApi, AppComponent, attribute="api"):
     """Home Assistant's API. Apps use it as `App.api`, and all apps share one object.
 
     - Services: `call_service`, `turn_on`, `turn_off`, `toggle`, `notify`.

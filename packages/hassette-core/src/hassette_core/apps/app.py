@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, ForwardRef, Generic, TypeVar, g
 from pydantic import BaseModel, ConfigDict
 
 from hassette_core.apps.context import AppContext
-from hassette_core.apps.replacements import replacement_of
 from hassette_core.errors import AppLoadError
+from hassette_core.replacements import replacement_of
 from hassette_executor import ErrorContext
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hassette_core.api import Api
+from hassette_core.app_component import AppComponent
 from hassette_core.bus import AppBus
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import is_async, name_of
@@ -28,7 +29,7 @@ thread that the app has started. On the event loop, for example in a function fo
 """
 
 
-class Blocking:
+class Blocking(AppComponent):
     """Base class of the blocking classes. Properties are read without waiting.
 
     Args:
@@ -37,7 +38,6 @@ class Blocking:
     """
 
     _source: type
-    _attribute: str
 
     def __init__(self, target: object, calls: LoopCalls) -> None:
         self._target = target

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hassette_core.apps.app import AnyApp, App
-from hassette_core.apps.replacements import HOOKS
 from hassette_core.apps.source_code import attributes_of_others, class_node, file_of, imported_trees, used_attributes
 from hassette_core.apps.sync_app import SyncApp
+from hassette_core.replacements import HOOKS
 
 _NAMES = ("on_initialize", "on_shutdown", "on_error")
 _FRAMEWORK_CLASSES = (AnyApp, App, SyncApp)

@@ -20,13 +20,14 @@ from hassette_core.apps.dependencies import dependency_problems
 from hassette_core.apps.hooks import uncalled_hooks
 from hassette_core.apps.imports import PACKAGE, open_package, restore_copies
 from hassette_core.apps.instance_tables import check_reserved, instances_of, load_error, log_level_of
-from hassette_core.apps.replacements import import_advice
+from hassette_core.apps.source_code import file_of
 from hassette_core.apps.sync_app import SyncApp
 from hassette_core.config import AppEntry
-from hassette_core.config.problems import UNKNOWN_KEY, dotted, expected_of, known_keys, unknown_key
+from hassette_core.config.problems import TEXT, UNKNOWN_KEY, dotted, expected_of, known_keys, unknown_key
 from hassette_core.containment import acting_for
 from hassette_core.errors import AppLoadError, describe_error, line_in
 from hassette_core.redaction import is_secret_key, mask_secret_values
+from hassette_core.replacements import import_advice
 from hassette_core.suggestions import did_you_mean
 
 
@@ -178,9 +179,11 @@ def load_instance(
     _check_app_key(app_key)
     if not _is_app(app_class):
         raise load_error(app_key, f"class must be an App, got {app_class!r}: write class Name(App[YourConfig])")
-    directory = Path(inspect.getfile(app_class)).parent
+    file = file_of(app_class)
+    directory = Path.cwd() if file is None else file.parent
     config_class = _config_class(app_key, app_class)
-    _check_hooks(app_key, app_class, directory)
+    if file is not None:  # a class without a file, for example one of exec(), has no code to read
+        _check_hooks(app_key, app_class, directory)
     config = _configure(f"{app_key}.{instance}", app_key, config_class, settings, directory)
     return LoadedInstance(app_key, instance, app_class, config, _depends_on(app_key, (), app_class))
 
@@ -349,10 +352,14 @@ def _problem(details: Any, config_class: type[AppConfig]) -> str:
         return unknown_key(details["loc"], known_keys(config_class, details["loc"][:-1]))
     if details["type"] == "missing":
         return f"{path} is missing"
-    hidden = _is_secret(details, config_class) or isinstance(details["input"], Mapping)
+    value = details["input"]
+    hidden = _is_secret(details, config_class) or isinstance(value, Mapping)
     expected = expected_of(details)
     problem = f"{path}: {details['msg']}" if expected is None else f"{path} must be {expected}"
-    return problem + ("" if hidden else f", got {mask_secret_values(details['input'])!r}")
+    if expected == TEXT and hidden and isinstance(value, int | float):
+        # Without this sentence, a number in secrets.toml would look like an error about the reference to it.
+        return f"{problem}, got a number; write a secret in secrets.toml in quotes, too"
+    return problem + ("" if hidden else f", got {mask_secret_values(value)!r}")
 
 
 def _is_secret(details: Any, config_class: type[AppConfig]) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from hassette_core.app_component import AppComponent
 from hassette_core.apps.status import AppStatus
 from hassette_core.errors import AppLookupError
 from hassette_core.suggestions import did_you_mean
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 AppT = TypeVar("AppT", bound="AnyApp[Any]")
 
 
-class RunningApps:
+class RunningApps(AppComponent, attribute="apps"):
     """The running apps, by app key: ``self.apps``. It can be used in threads.
 
     Call `get` where you need the other app. After a reload of the other app, `get` returns the new object. Keep the

@@ -5,9 +5,10 @@ import logging
 import time
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfoNotFoundError
 
+from hassette_core.app_component import AppComponent
 from hassette_core.apps.stored_values import Changes, StoredDict, from_json, to_json
 from hassette_core.containment import FRAMEWORK, Actor, RecordEvent
 from hassette_core.errors import StorageError
@@ -20,7 +21,7 @@ FILE = "storage.json"
 VERSION = 1
 
 
-class AppStorage(MutableMapping[str, Any]):
+class AppStorage(MutableMapping[str, Any], AppComponent, attribute="storage"):
     """A small mapping that survives restarts, crashes and reloads: ``self.storage``. It can be used in threads.
 
     Keys are texts. A value is a text, a number, True, False, None, a datetime, date, time or timedelta, or a list or a
@@ -62,6 +63,18 @@ class AppStorage(MutableMapping[str, Any]):
         self._written = b""
         self._failure = ""
         self._log = RepeatedLog(logger)
+
+    if not TYPE_CHECKING:  # with this method, a type checker would accept each attribute
+
+        def __setattr__(self, name: str, value: object) -> None:
+            """Set an attribute of the framework.
+
+            Raises:
+                AttributeError: The name is public, so that an app means a value of the storage.
+            """
+            if not name.startswith("_"):
+                raise AttributeError(f'self.storage.{name} = … stores nothing; write self.storage["{name}"] = …')
+            super().__setattr__(name, value)
 
     @property
     def is_open(self) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+from hassette_core.app_component import AppComponent
 from hassette_core.bus.change_filter import ChangeFilter
 from hassette_core.bus.event_filter import EventFilter
 from hassette_core.bus.framework_events import FrameworkEvents
@@ -33,7 +34,7 @@ from hassette_core.unawaited import reports_unawaited
 
 
 @reports_unawaited("bus")
-class AppBus(FrameworkEvents):
+class AppBus(FrameworkEvents, AppComponent, attribute="bus"):
     """Registers the listeners of one app instance. Each method takes the handler first and returns a `Subscription`.
 
     Listeners end when the app instance stops. A plain ``def`` handler runs in a thread and cannot register listeners.

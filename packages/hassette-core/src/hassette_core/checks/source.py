@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from hassette_core.api import Api
+from hassette_core.app_component import unknown_member
 from hassette_core.apps import AnyApp, AppContext, AppStorage, RunningApps, SyncApp
 from hassette_core.apps.blocking import SyncApi, SyncBus, SyncHome, SyncScheduler, SyncTime
 from hassette_core.apps.hooks import uncalled_hooks
-from hassette_core.apps.replacements import replacement_of
 from hassette_core.apps.source_code import attributes_of_others, class_node, file_of, imported_trees
 from hassette_core.bus import AppBus
 from hassette_core.checks.attributes import (
@@ -31,6 +31,7 @@ from hassette_core.errors import RegistrationError
 from hassette_core.handlers import is_async
 from hassette_core.home import HomeRegistry
 from hassette_core.moments import AppTime, parse_moment
+from hassette_core.replacements import replacement_of
 from hassette_core.scheduler import AppScheduler
 from hassette_core.states import States
 from hassette_core.suggestions import did_you_mean
@@ -246,10 +247,7 @@ class _Reader:
         elif (component := self._components.get(part)) is not None and not hasattr(component, name):
             if part == "logger" and name in vars(logging.getLogger()):
                 return  # an attribute that only a logger object has, and not the class
-            suggestion = did_you_mean(
-                name, (each for each in dir(component) if not each.startswith("_")), form=f"self.{part}.{{}}"
-            )
-            self._add(f"self.{part}.{name} does not exist{suggestion}", file, line)
+            self._add(unknown_member(part, component, name), file, line)
 
     def _replacement(self, name: str, known: set[str]) -> str:
         if (replacement := replacement_of(name)) is not None:

@@ -44,7 +44,7 @@ class Table(BaseModel):
     """A table of the file. An unknown key is an error. Values cannot be changed."""
 
     # The text of an error of pydantic shows the input, which may be a secret. `Problems` shows inputs that are none.
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class FrameworkSettings(Table):

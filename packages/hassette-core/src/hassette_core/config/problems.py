@@ -16,11 +16,12 @@ from hassette_core.redaction import is_secret_key, mask_secret_values
 from hassette_core.suggestions import did_you_mean
 from hassette_executor import SettingError
 
+TEXT = "text in quotes"
 _EXPECTED = {
     "bool": "true or false",
     "int": "a whole number",
     "float": "a number",
-    "string": "text in quotes",
+    "string": TEXT,
     "path": "a path in quotes",
     "dict": "a table",
     "dict_attributes": "a table",
@@ -37,6 +38,7 @@ _OF_OTHER_PROGRAMS = {
     ("apps", "disable"): "enabled = false",
     ("apps", "dependencies"): "depends_on with app keys",
     ("apps", "global_dependencies"): "import in the code of the app",
+    ("apps", "class_name"): "class",
     ("apps", "filename"): "module, without .py",
     ("apps", "args"): "config",
     ("apps", "app_config"): "config",

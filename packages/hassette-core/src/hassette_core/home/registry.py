@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
+from hassette_core.app_component import AppComponent
 from hassette_core.errors import UnknownNameError
 from hassette_core.home.data import HomeData, plain_name
 from hassette_core.home.entries import Area, Device, EntityEntry, Floor, Label, NamedEntry, User
@@ -10,7 +11,7 @@ from hassette_core.home.membership import HomePart
 from hassette_core.home.selection import HomeSelection, Scope
 
 
-class HomeRegistry:
+class HomeRegistry(AppComponent, attribute="home"):
     """The areas, floors, devices, labels and users of the home. Apps use it as `App.home`.
 
     The framework reads the registries of Home Assistant after it has connected, and again when they change. The apps

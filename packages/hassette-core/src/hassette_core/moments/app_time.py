@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import date, datetime, time, tzinfo
 
+from hassette_core.app_component import AppComponent
 from hassette_core.clock import TimerClock
 from hassette_core.errors import MomentUnknownError
 from hassette_core.handlers import Duration, seconds
@@ -71,7 +72,7 @@ class AppSun:
 
 
 @reports_unawaited("time")
-class AppTime:
+class AppTime(AppComponent, attribute="time"):
     """The time of the home: its clock, its time zone and its sun.
 
     All datetimes are aware and in the home's time zone, which may differ from the machine's. The time comes from the

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime, time, timedelta
 from typing import Unpack
 
+from hassette_core.app_component import AppComponent
 from hassette_core.containment import check_own_registration
 from hassette_core.errors import RegistrationError
 from hassette_core.handlers import Duration, Handler, keyword_options, seconds
@@ -19,7 +20,7 @@ DayNames = str | Collection[str] | None
 """Days of the week, such as ``"mon-fri"`` or ``["sat", "sun"]``; None for every day."""
 
 
-class AppScheduler:
+class AppScheduler(AppComponent, attribute="scheduler"):
     """Registers the jobs of one app instance. Each method takes the handler first and returns a `Job`.
 
     The option ``kwargs`` passes arguments to the handler. Jobs end when the app instance stops. A plain ``def`` handler

@@ -3,13 +3,14 @@
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from types import MappingProxyType
 
+from hassette_core.app_component import AppComponent
 from hassette_core.errors import UnknownEntityError
 from hassette_core.events import State
 
 _NO_STATES: Mapping[str, State] = MappingProxyType({})
 
 
-class States(Mapping[str, State]):
+class States(Mapping[str, State], AppComponent, attribute="states"):
     """The current states of all entities, by entity id. Read-only.
 
     A state change is visible here before a listener receives it. While the connection to Home Assistant is lost, this

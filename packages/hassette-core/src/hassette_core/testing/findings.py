@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,7 +17,9 @@ from hassette_core.testing.virtual_time import VirtualTime
 from hassette_executor import Registration
 
 HandlerOrName = str | Callable[..., object]
-"""A handler: its name (``"turn_on"`` or ``"motion_light.turn_on"``) or its method (``MotionLight.turn_on``)."""
+"""A handler: its name (``"turn_on"`` or ``"motion_light.turn_on"``) or its method (``MotionLight.turn_on``).
+
+A listener or job with the option ``name`` is found by this name, and by the name of its method."""
 
 
 class Findings(VirtualTime):
@@ -129,7 +132,11 @@ class Findings(VirtualTime):
         if not (isinstance(handler, str) or hasattr(handler, "__qualname__")):
             raise HomeTestError(f"handler must be a name such as 'turn_on', or a method, got {handler!r}")
         registrations = self._read_flushed(lambda: list(self._system.recorder.registrations.values()))
-        found = {(each.app, each.instance, each.name) for each in registrations if _is_handler(each, handler)}
+        # A job with the option `name`, for example, is also found by the name of its method.
+        matching = [each for each in registrations if _is_handler(each, handler)] or [
+            each for each in registrations if isinstance(handler, str) and _is_handler(_named_by_method(each), handler)
+        ]
+        found = {(each.app, each.instance, each.name) for each in matching}
         if not found:
             name = handler if isinstance(handler, str) else handler.__qualname__
             instead = "" if registrations else "No app has registered a handler; start one with home.add_app()"
@@ -250,6 +257,10 @@ def _is_handler(registration: Registration, handler: HandlerOrName) -> bool:
         return registration.handler == f"{handler.__module__}.{handler.__qualname__}"
     app, instance, name = registration.app, registration.instance, registration.name
     return handler in (name, f"{app}.{name}", f"{app}.{instance}.{name}", registration.handler)
+
+
+def _named_by_method(registration: Registration) -> Registration:
+    return replace(registration, name=registration.handler.rpartition(".")[2])
 
 
 def _describe_call(service: str, entity: str | None, data: dict[str, Any]) -> str:

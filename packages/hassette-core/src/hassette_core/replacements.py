@@ -1,14 +1,10 @@
 """Names of AppDaemon, hassette 0.60 and pyscript, and the names of this framework that replace them.
 
-`AnyApp` adds a replacement to the error about a missing attribute, ``hassette check`` adds one to a finding, and the
-import of an app adds one to the error about a missing module or decorator.
+`AnyApp` and `AppComponent` add a replacement to the error about a missing attribute, ``hassette check`` adds one to a
+finding, and the import of an app adds one to the error about a missing module or decorator.
 """
 
-from hassette_core.api import Api
-from hassette_core.bus import AppBus
-from hassette_core.home import HomeRegistry
-from hassette_core.moments import AppTime
-from hassette_core.scheduler import AppScheduler
+from typing import Any
 
 _START = "on_initialize"
 _STOP = "on_shutdown"
@@ -73,7 +69,7 @@ ATTRIBUTES = {
     "get_ad_api": "self.api",
     "get_app": "self.apps.get",
     "get_callback_entries": "the page of the app",
-    "get_calendar_events": "self.api.call_service",
+    "get_calendar_events": 'self.api.call_service("calendar.get_events", …)',
     "get_entity": "self.states[…]",
     "get_entity_callbacks": "the page of the app",
     "get_error_log": "self.logger",
@@ -107,7 +103,7 @@ ATTRIBUTES = {
     "listen_notification_action": "self.bus.on_event",
     "listen_state": "self.bus.on_state_change",
     "log": "self.logger.info",
-    "mqtt_publish": "self.api.call_service",
+    "mqtt_publish": 'self.api.call_service("mqtt.publish", …)',
     "mqtt_subscribe": "self.bus.on_trigger",
     "mqtt_unsubscribe": "cancel() of the subscription",
     "name": "self.instance",
@@ -119,8 +115,8 @@ ATTRIBUTES = {
     "parse_time": "self.time.parse",
     "parse_utc_string": "datetime.fromisoformat",
     "persistent_notification": "self.api.notify",
-    "press_button": "self.api.call_service",
-    "process_conversation": "self.api.call_service",
+    "press_button": 'self.api.call_service("input_button.press", …)',
+    "process_conversation": 'self.api.call_service("conversation.process", …)',
     "register_constraint": "a function or a Condition in where",
     "register_endpoint": "self.bus.on_trigger",
     "register_route": "self.bus.on_trigger",
@@ -132,15 +128,15 @@ ATTRIBUTES = {
     "run_in_thread": "asyncio.to_thread",
     "run_script": "self.api.turn_on",
     "run_sequence": "a method with await self.time.sleep",
-    "select_first": "self.api.call_service",
-    "select_last": "self.api.call_service",
-    "select_next": "self.api.call_service",
-    "select_option": "self.api.call_service",
-    "select_previous": "self.api.call_service",
+    "select_first": 'self.api.call_service("input_select.select_first", …)',
+    "select_last": 'self.api.call_service("input_select.select_last", …)',
+    "select_next": 'self.api.call_service("input_select.select_next", …)',
+    "select_option": 'self.api.call_service("input_select.select_option", …)',
+    "select_previous": 'self.api.call_service("input_select.select_previous", …)',
     "set_log_level": "log_level of the app",
-    "set_options": "self.api.call_service",
-    "set_textvalue": "self.api.call_service",
-    "set_value": "self.api.call_service",
+    "set_options": 'self.api.call_service("input_select.set_options", …)',
+    "set_textvalue": 'self.api.call_service("input_text.set_value", …)',
+    "set_value": 'self.api.call_service("input_number.set_value", …)',
     "sleep": "self.time.sleep",
     "split_device_list": "str.split",
     "split_entity": 'str.split(".")',
@@ -173,7 +169,7 @@ ATTRIBUTES = {
     "integration_entities": "self.home.entity(…).integration",
     "is_device_attr": "self.home.device_of",
     "ping": "self.bus.on_connection_lost",
-    "reload_conversation": "self.api.call_service",
+    "reload_conversation": 'self.api.call_service("conversation.reload", …)',
     "set_error_level": "log_level of the app",
     "set_production_mode": "reload = false in hassette.toml",
     "time_since_last_press": "self.states[…].state",
@@ -181,7 +177,78 @@ ATTRIBUTES = {
 """Attributes of an app in other frameworks, and their replacements. A missing attribute that a component of an app
 has, such as ``run_in``, has the replacement ``self.scheduler.run_in``."""
 
-_COMPONENTS = {"bus": AppBus, "scheduler": AppScheduler, "api": Api, "time": AppTime, "home": HomeRegistry}
+_CALL = "self.api.call_service"
+_JOBS = "self.scheduler.jobs"
+MEMBERS: dict[str, dict[str, str]] = {
+    "api": {
+        "delete_entity": "self.api.remove_state",
+        "get_attribute": "self.states[…].attributes",
+        "get_entity_or_none": "self.states.get",
+        "get_panels": 'self.api.command("get_panels")',
+        "get_services": 'self.api.command("get_services")',
+        "get_state_or_none": "self.states.get",
+        "get_state_raw": "self.states[…]",
+        "get_state_value": "self.states[…].state",
+        "helpers": "self.api.command",
+        "get_calendars": 'self.states.domain("calendar")',
+        "get_config": 'self.api.command("get_config")',
+        "get_histories": "self.api.get_history",
+        "sync": "self.api of a SyncApp",
+        **dict.fromkeys(("async_call", "call", "execute_service", "service"), _CALL),
+        **dict.fromkeys(("ws_send_and_wait", "ws_send_json"), "self.api.command"),
+        **dict.fromkeys(
+            ("delete_rest_request", "get", "get_rest_request", "post", "post_rest_request", "rest_request"),
+            "self.api.rest",
+        ),
+    },
+    "apps": {"call": "self.apps.get", "get_all": "self.apps.instances", "keys": "list(self.apps)"},
+    "bus": {
+        "on": "self.bus.on_event",
+        "on_component_loaded": 'self.bus.on_event(…, "component_loaded")',
+        "on_error": "on_error of the app, or on_error=…",
+        "on_homeassistant_restart": "self.bus.on_homeassistant_start",
+        "on_service_registered": 'self.bus.on_event(…, "service_registered")',
+        "on_time": "self.scheduler.run_daily",
+        "on_websocket_connected": "self.bus.on_connection_restored",
+        "on_websocket_disconnected": "self.bus.on_connection_lost",
+        "trigger": "self.bus.on_trigger",
+        **dict.fromkeys(("listen", "subscribe"), "self.bus.on_event"),
+        **dict.fromkeys(("fire", "publish", "send"), "self.bus.emit"),
+        **dict.fromkeys(("on_change", "on_state", "state_changes", "state_all_changes"), "self.bus.on_state_change"),
+        **dict.fromkeys(("cancel", "remove_listener", "unsubscribe"), "cancel() of the subscription"),
+        **dict.fromkeys(
+            ("add_listener", "cancel_all", "get_listeners", "remove_all_listeners"),
+            "the subscriptions, which the app can keep in a list",
+        ),
+    },
+    "scheduler": {
+        "add_job": "the method for the schedule, such as self.scheduler.run_cron",
+        "list_jobs": _JOBS,
+        "register": "the method for the schedule, such as self.scheduler.run_cron",
+        "remove_group": "self.scheduler.group(…).cancel()",
+        "run_monthly": "self.scheduler.run_cron",
+        "schedule": "self.scheduler.run_daily, which also takes an entity",
+        "schedule_cron": "self.scheduler.run_cron",
+        "run_weekly": "self.scheduler.run_daily with days=…",
+        **dict.fromkeys(("cancel_all", "clear", "remove_all_jobs"), f"cancel() of each job of {_JOBS}()"),
+        **dict.fromkeys(("cancel", "cancel_job", "remove", "remove_job"), "cancel() of the job"),
+        **dict.fromkeys(("call_later", "run_after", "schedule_in"), "self.scheduler.run_in"),
+    },
+    "states": {
+        "all": "self.states.values",
+        "anybody_home": 'state_is("person.*", "home", match="any")',
+        "is_state": "self.states[…].state == …",
+        "set": "self.api.set_state",
+        "state": "self.states[…].state",
+    },
+    "time": {"today_at": "self.time.parse", "tz": "self.time.zone", "utcnow": "self.time.now"},
+}
+"""Members of a component of an app, such as the bus, that a reader of another framework may expect, and the
+replacements. A member is looked up here first, and then in `ATTRIBUTES`."""
+
+components: dict[str, type[Any]] = {}
+"""The class of each component of an app, by the attribute of the app. `AppComponent` fills it."""
+
 _DERIVE = "derive the app from App or SyncApp of hassette_core"
 _MODULES = {
     **dict.fromkeys(("appdaemon", "hassapi", "adapi", "adbase"), f"{_DERIVE}, see the page Moving from AppDaemon"),
@@ -206,6 +273,10 @@ _PYSCRIPT = {
 """Names that pyscript defines in each script, and the replacement."""
 
 
+_SEARCHED = ("bus", "scheduler", "api", "time", "home")
+"""The components whose members another framework has in the app itself. The others are mappings."""
+
+
 def replacement_of(attribute: str) -> str | None:
     """Return the replacement of an attribute that an app does not have; None if none is known.
 
@@ -217,7 +288,7 @@ def replacement_of(attribute: str) -> str | None:
         return ATTRIBUTES[attribute]
     if attribute.startswith("_"):
         return None
-    return next((f"self.{part}.{attribute}" for part, cls in _COMPONENTS.items() if hasattr(cls, attribute)), None)
+    return next((f"self.{part}.{attribute}" for part in _SEARCHED if hasattr(components[part], attribute)), None)
 
 
 def import_advice(error: BaseException) -> str | None:
