@@ -63,8 +63,8 @@ def measure_parsing(rounds: int, calls: int) -> None:
             {
                 "floor": lambda text=text: json.loads(text),
                 "plain": lambda text=text: parse_json(text),
-                "frame": lambda text=text: parse_frame(text, 0),
-                "list": lambda text=f"[{text},{text}]": parse_frame(text, 0),
+                "frame": lambda text=text: tuple(parse_frame(text, 0)),
+                "list": lambda text=f"[{text},{text}]": tuple(parse_frame(text, 0)),
                 "parse": lambda raw=raw: parse_event(raw["event"], 0),
                 "receive": lambda inbox=inbox, message=message: inbox.receive(message),
             },

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -243,6 +244,30 @@ async def test_subscription_receives_its_messages_until_it_is_ended(caplog: pyte
     assert "unknown shape" not in caplog.text
     (line,) = [record for record in caplog.records if record.levelname == "ERROR"]
     assert "a defect of the receiver" in vars(line)["error"]
+
+
+async def test_other_tasks_run_before_the_last_message_of_a_large_frame() -> None:
+    async def talk(socket: web.WebSocketResponse) -> None:
+        await greet(socket)
+        message = await next_command(socket)
+        await succeed(socket, message["id"])
+        await socket.send_json([{"id": message["id"], "type": "event", "event": number} for number in range(50)])
+        await socket.receive()
+
+    others: list[int] = []
+    received: list[tuple[int, bool]] = []
+
+    def receive(event: int) -> None:
+        if not received:
+            asyncio.get_running_loop().call_soon(others.append, 1)
+        received.append((event, bool(others)))
+        time.sleep(0.001)
+
+    async with connected_to(talk) as connection:
+        await connection.subscribe_command("hear a trigger", receive, "subscribe_trigger", trigger={"x": 1})
+        await eventually(lambda: len(received) == 50)
+    assert [event for event, _ in received] == list(range(50))
+    assert [other for _, other in received][::49] == [False, True]
 
 
 async def test_refused_subscription_receives_nothing(caplog: pytest.LogCaptureFixture) -> None:

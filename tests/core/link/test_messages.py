@@ -140,7 +140,8 @@ def test_event_of_another_type_and_an_answer_are_passed_on_as_objects() -> None:
 
 def test_frame_keeps_no_reference_to_the_frame_in_its_changes() -> None:
     frame = "[" + ",".join([text_of(MESSAGE)] * 50) + "]"
-    changes = parse_frame(frame, 0)
+    changes = list(parse_frame(frame, 0))
+    assert len(changes) == 50
     for change in changes:
         assert isinstance(change, ReceivedChange)
         assert len(change.text) == len(text_of(MESSAGE))

@@ -314,10 +314,10 @@ class Connection:
                         self._ignore(str(message))
                     else:
                         self._receive(cast("Message", message))
-                # receive() does not wait while messages are waiting.
-                if (read_s := loop.time()) >= slice_ends:
-                    await asyncio.sleep(0)
-                    slice_ends = loop.time() + SLICE_S
+                    # receive() does not wait while messages are waiting, and one frame may contain thousands of them.
+                    if (read_s := loop.time()) >= slice_ends:
+                        await asyncio.sleep(0)
+                        slice_ends = loop.time() + SLICE_S
         except UnreadableMessageError as error:
             return ConnectionEnd(str(error))
         finally:

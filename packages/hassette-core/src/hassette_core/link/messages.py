@@ -7,7 +7,7 @@ fields are checked one by one.
 
 import json
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import msgspec
@@ -126,8 +126,10 @@ class ReceivedChange(msgspec.Struct, frozen=True, gc=False):
     text: str | bytes
 
 
-def parse_frame(text: str, received_ns: int) -> "Sequence[ReceivedChange | Message | UnreadableMessageError]":
+def parse_frame(text: str, received_ns: int) -> "Iterable[ReceivedChange | Message | UnreadableMessageError]":
     """Parse a text frame. Home Assistant may send several messages in one frame, as a list.
+
+    A list may contain thousands of messages, so each of them is parsed when the iteration has come to it.
 
     Args:
         text: The frame.
@@ -149,14 +151,18 @@ def parse_frame(text: str, received_ns: int) -> "Sequence[ReceivedChange | Messa
         raw_items = _split(text)
     except _ODD:
         return [_check(item) for item in _parse_items(text)]
-    messages: list[ReceivedChange | Message | UnreadableMessageError] = []
-    for raw in raw_items:
+    return _parse_each(raw_items, received_ns)
+
+
+def _parse_each(
+    items: Iterable[msgspec.Raw], received_ns: int
+) -> "Iterator[ReceivedChange | Message | UnreadableMessageError]":
+    for raw in items:
         item = bytes(raw)  # a copy, because a part of the frame would keep the whole frame in memory
         try:
-            messages.append(_received_change(item, received_ns))
+            yield _received_change(item, received_ns)
         except _ODD:
-            messages += (_check(parsed) for parsed in _parse_items(item))
-    return messages
+            yield from (_check(parsed) for parsed in _parse_items(item))
 
 
 def _received_change(text: str | bytes, received_ns: int) -> ReceivedChange:
