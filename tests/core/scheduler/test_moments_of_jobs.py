@@ -273,7 +273,9 @@ class DrivenJob:
         registration = JobRegistration(app="app", instance="one", name="job", schedule="", handler="nothing")
         lane = RunLane(registration, "single", CommandRunner(CommandExecutor()))
         schedule = AtMoment(parse_moment(WAKE_UP))
-        self.job = PlannedJob(registration, lane, nothing, schedule, self.clock, self.states, jitter=jitter)
+        self.job = PlannedJob(
+            registration, lane, nothing, nothing, {}, schedule, self.clock, self.states, jitter=jitter
+        )
         self.job.plan_first(self.place)
 
     def change(self, value: str) -> None:

@@ -238,7 +238,8 @@ async def test_agenda_does_not_grow_with_jobs_that_come_and_go() -> None:
 
     def planned(delay_s: float) -> PlannedJob:
         registration = JobRegistration(app="app", instance="one", name="job", schedule="once", handler="nothing")
-        job = PlannedJob(registration, RunLane(registration, "single", runner), nothing, Interval(delay_s), clock, {})
+        lane = RunLane(registration, "single", runner)
+        job = PlannedJob(registration, lane, nothing, nothing, {}, Interval(delay_s), clock, {})
         job.plan_first(Place(zone=UTC))
         agenda.put(job)
         return job

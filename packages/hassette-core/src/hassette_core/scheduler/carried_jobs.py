@@ -2,17 +2,18 @@
 
 import functools
 import inspect
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
-from hassette_core.handlers import Handler
+from hassette_core.conditions import Where
+from hassette_core.errors import RegistrationError
+from hassette_core.handlers import Handler, name_of
 from hassette_core.roster import Roster
+from hassette_core.scheduler.options import JobOptions
 from hassette_core.scheduler.planned_job import Plan, PlannedJob
+from hassette_core.scheduler.schedules import Schedule
 from hassette_core.scheduler.timetable import Timetable
-from hassette_executor import ErrorHook, JobRegistration
-
-logger = logging.getLogger(__name__)
+from hassette_executor import JobRegistration
 
 Rebind = Callable[[Handler], Handler | None]
 
@@ -55,43 +56,34 @@ class CarriedJobs:
             if job.active and (not shared or equal_arguments(job.arguments, kwargs)):
                 self._timetable.cancel(job)
             elif job.active:
-                self._keep(job)
+                self.keep(job)
 
-    def carry_over(self, jobs: Sequence[SuspendedJob], rebind: Rebind) -> None:
-        """Continue suspended jobs; see `SchedulerService.carry_over`."""
+    def carry_over(self, jobs: Sequence[SuspendedJob]) -> list[SuspendedJob]:
+        """Continue suspended jobs in the jobs of the newer version; see `SchedulerService.carry_over`.
+
+        Returns:
+            The jobs that run once and that the newer version has not registered. The caller registers them again.
+        """
         now_ns = self._timetable.monotonic_ns()
         current = self._roster.entries()
+        left: list[SuspendedJob] = []
         for old, plan in jobs:
             found = [each for each in current if _same(each, old)]
             if not found:
-                # A recurring job is missing in the newer version, so it ends.
-                if not old.schedule.recurring:
-                    self._continue(old, plan, rebind)
+                # A recurring job is missing in the newer version, so it ends. `SchedulerService.restore` has already
+                # registered the persistent timers again, without those that the newer version has replaced.
+                if not old.schedule.recurring and old.timer is None:
+                    left.append(SuspendedJob(old, plan))
             elif old.schedule.recurring and found[0].schedule.describe() == old.schedule.describe():
                 (new, *_) = found
                 # A time of day is planned again from the code, unless it has passed during the reload.
                 earlier = new.plan is None or plan.due_ns < new.plan.due_ns
                 if earlier and (not new.by_calendar or plan.due_ns <= now_ns):
                     self._timetable.change_plan(new, plan)
+        return left
 
-    def _continue(self, old: PlannedJob, plan: Plan, rebind: Rebind) -> None:
-        """Register a job of the older version again, with the method of the newer version as its handler."""
-        registration = old.registration
-        handler = _rebound(old.handler, rebind)
-        if handler is None:
-            logger.warning(
-                "Timer of an app ends with its reload, because its handler is not a method of the app",
-                extra={"registration": registration.key, "handler": registration.handler},
-            )
-            return
-        job = old.carried_over(self._roster.prepare(registration, "parallel", shared=old.shared), handler)
-        job.active = True
-        job.plan = plan
-        self._roster.add(job, _rebound_hook(old.on_error, rebind), shared=old.shared)
-        self._timetable.add(job)
-        self._keep(job)
-
-    def _keep(self, job: PlannedJob) -> None:
+    def keep(self, job: PlannedJob) -> None:
+        """End a job that was registered again when the app registers a job of the same name."""
         self._jobs = {key: active for key, jobs in self._jobs.items() if (active := [j for j in jobs if j.active])}
         self._jobs.setdefault(job.registration.key, []).append(job)
 
@@ -99,7 +91,7 @@ class CarriedJobs:
 def _same(new: PlannedJob, old: PlannedJob) -> bool:
     if new.registration.key != old.registration.key:
         return False
-    return old.schedule.recurring or equal_arguments(new.arguments, old.arguments)
+    return old.schedule.recurring or not new.shared or equal_arguments(new.arguments, old.arguments)
 
 
 def equal_arguments(one: Mapping[str, object] | None, other: Mapping[str, object] | None) -> bool:
@@ -110,14 +102,29 @@ def equal_arguments(one: Mapping[str, object] | None, other: Mapping[str, object
         return False
 
 
-def _rebound(handler: Handler, rebind: Rebind) -> Handler | None:
-    if not isinstance(handler, functools.partial):
-        return rebind(handler)
-    found = rebind(handler.func)
-    return None if found is None else functools.partial(found, *handler.args, **handler.keywords)
+def rebound(job: PlannedJob, rebind: Rebind) -> tuple[Handler, Schedule, JobOptions]:
+    """Return the handler, the schedule and the options with which the newer version of an app continues a job.
+
+    Raises:
+        RegistrationError: The handler is not a method of the newer version.
+    """
+    handler = _rebound(job.function, rebind)
+    if handler is None:
+        name = name_of(job.function)
+        raise RegistrationError(f"handler must be a method of the newer version of the app, got {name}")
+    # The newer version has registered its jobs. This job must not end them.
+    options: JobOptions = {**job.options, "replace": False}
+    where, hook = options.get("where"), options.get("on_error")
+    if inspect.ismethod(where):
+        options["where"] = cast("Where", rebind(where) or where)
+    # A hook that is no method does not belong to the older object.
+    if hook is not None and inspect.ismethod(getattr(hook, "func", hook)):  # a partial has the attribute `func`
+        options["on_error"] = _rebound(hook, rebind)
+    return handler, job.schedule, options
 
 
-def _rebound_hook(hook: ErrorHook | None, rebind: Rebind) -> ErrorHook | None:
-    """Return the error hook of a continued job. A hook that is no method does not belong to the older object."""
-    function: object = getattr(hook, "func", hook)  # a partial has the attribute
-    return _rebound(hook, rebind) if hook is not None and inspect.ismethod(function) else hook
+def _rebound(function: Callable[..., Any], rebind: Rebind) -> Handler | None:
+    if not isinstance(function, functools.partial):
+        return rebind(function)
+    found = rebind(function.func)
+    return None if found is None else functools.partial(found, *function.args, **function.keywords)

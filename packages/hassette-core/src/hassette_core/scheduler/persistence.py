@@ -98,13 +98,15 @@ def is_replaced(timer: KeptTimer, name: str, jobs: Sequence[PlannedJob]) -> bool
         name: The name of its registration.
         jobs: The jobs, also if they have ended.
     """
-    arguments = timer.options.get("kwargs")
-    return any(
-        job.registration.name == name
+    kwargs = timer.options.get("kwargs")
+
+    def replaces(job: PlannedJob) -> bool:
         # Without arguments, a timer that each start registers would be one more timer after each start.
-        and (job.arguments is None or not job.shared or (job.replaces and equal_arguments(job.arguments, arguments)))
-        for job in jobs
-    )
+        if job.arguments is None or not job.shared:
+            return True
+        return job.options.get("replace", False) and equal_arguments(job.arguments, kwargs)
+
+    return any(job.registration.name == name and replaces(job) for job in jobs)
 
 
 def _local_time(schedule: Schedule, at: datetime, place: Place) -> str:

@@ -1,7 +1,5 @@
 """`PlannedJob`: a job with the plan of its next run."""
 
-import copy
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -10,9 +8,9 @@ from hassette_core.handlers import Handler, describe_duration
 from hassette_core.moments import Place, StateMap, SunTime
 from hassette_core.roster import RunLane
 from hassette_core.scheduler.job_condition import JobCondition
-from hassette_core.scheduler.options import NO_JITTER, RUN_LATE, Jitter, Misfires
+from hassette_core.scheduler.options import NO_JITTER, RUN_LATE, Jitter, JobOptions, Misfires
 from hassette_core.scheduler.schedules import AtMoment, Calendar, Interval, Schedule, StartAt
-from hassette_executor import DueTrigger, ErrorHook, ExecuteJob, JobRegistration
+from hassette_executor import DueTrigger, ExecuteJob, JobRegistration
 
 MAX_COUNTED = 1_000
 """Maximum number of missed runs that are counted for a calendar job. Without this limit, the count would take too long
@@ -80,19 +78,19 @@ class PlannedJob:
     Args:
         registration: Name, schedule and settings, as they are recorded.
         lane: Starts, queues or skips the runs, depending on the mode.
-        handler: The callable to run, without arguments.
+        function: The callable that the app has given.
+        call: The callable to run, without arguments.
+        options: The options that the app has given.
         schedule: The times of the runs.
         clock: Wall clock and monotonic clock.
         states: The current states, for the moments that entities hold.
         jitter: The random time that is added to each run.
         misfires: The rule for late runs.
         condition: Decides whether a due run starts; None starts every run.
-        arguments: The option ``kwargs``; None without the option.
-        replaces: The option ``replace``.
-        group: The name of the group; None for a job without a group.
-        on_error: Called when a run of the job fails; None uses the error hook of the app.
 
     Attributes:
+        arguments: The option ``kwargs``; None without the option.
+        group: The name of the group; None for a job without a group.
         active: False once the job is cancelled, or once its only run has started.
         paused: True while due runs are skipped.
         timer: The id of the job's entry in the file of persistent timers; None if it has none.
@@ -104,7 +102,9 @@ class PlannedJob:
         self,
         registration: JobRegistration,
         lane: RunLane,
-        handler: Handler,
+        function: Handler,
+        call: Handler,
+        options: JobOptions,
         schedule: Schedule,
         clock: TimerClock,
         states: StateMap,
@@ -112,17 +112,14 @@ class PlannedJob:
         jitter: Jitter = NO_JITTER,
         misfires: Misfires = RUN_LATE,
         condition: JobCondition | None = None,
-        arguments: Mapping[str, object] | None = None,
-        replaces: bool = False,
-        group: str | None = None,
-        on_error: ErrorHook | None = None,
     ) -> None:
+        kwargs = options.get("kwargs")
         self.registration = registration
-        self.arguments = arguments
-        self.replaces = replaces
+        self.function = function
+        self.options = options
+        self.arguments = None if kwargs is None else dict(kwargs)
+        self.group = options.get("group")
         self.schedule = schedule
-        self.group = group
-        self.on_error = on_error
         self.active = True
         self.paused = False
         self.timer: str | None = None
@@ -131,7 +128,7 @@ class PlannedJob:
         self._plan: Plan | None = None
         self._upcoming: UpcomingJob | None = None
         self._lane = lane
-        self._handler = handler
+        self._call = call
         self._clock = clock
         self._states = states
         self._jitter = jitter
@@ -195,18 +192,6 @@ class PlannedJob:
         """Skip the waiting runs. The job stays active."""
         self._lane.skip_waiting()
 
-    @property
-    def handler(self) -> Handler:
-        """The callable to run, with its ``kwargs``."""
-        return self._handler
-
-    def carried_over(self, lane: RunLane, handler: Handler) -> "PlannedJob":
-        """Return a copy with the same plan, for the newer version of an app that replaces the app of this job."""
-        job = copy.copy(self)
-        job._lane = lane
-        job._handler = handler
-        return job
-
     def end(self) -> None:
         """Plan no further run. The registration is retired when the last run has ended."""
         self.active = False
@@ -215,7 +200,7 @@ class PlannedJob:
 
     def _offer(self, trigger: DueTrigger, ready_ns: int) -> None:
         self._lane.offer(
-            ExecuteJob(registration=self.registration, call=self._handler, trigger=trigger, ready_ns=ready_ns)
+            ExecuteJob(registration=self.registration, call=self._call, trigger=trigger, ready_ns=ready_ns)
         )
 
     def plan_first(self, place: Place) -> None:

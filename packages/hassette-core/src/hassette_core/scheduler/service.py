@@ -1,26 +1,26 @@
 """`SchedulerService`: register jobs, and run them when they are due."""
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import cast
 
 from hassette_core.clock import SystemClock, TimerClock
-from hassette_core.conditions import Condition, ConditionContext, as_condition
+from hassette_core.conditions import ConditionContext, as_condition
 from hassette_core.containment import check_may_control
 from hassette_core.errors import describe_error
 from hassette_core.handlers import Handler, InjectionPlan
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.moments import Place
 from hassette_core.roster import Roster, registration_fields
-from hassette_core.scheduler.carried_jobs import CarriedJobs, SuspendedJob, equal_arguments
+from hassette_core.scheduler.carried_jobs import CarriedJobs, SuspendedJob, equal_arguments, rebound
 from hassette_core.scheduler.job_condition import JobCondition
 from hassette_core.scheduler.kept_file import KeptFile
-from hassette_core.scheduler.kept_jobs import KeptJobs, KeptTimer, PausedKind
+from hassette_core.scheduler.kept_jobs import KeptJobs, PausedKind
 from hassette_core.scheduler.options import DEFAULT_MODE, NO_JITTER, JobOptions, jitter_of, misfires_of, settings_of
 from hassette_core.scheduler.parsing import ScheduleParser
 from hassette_core.scheduler.persistence import (
@@ -146,11 +146,13 @@ class SchedulerService(AsyncWithService):
         Raises:
             RegistrationError: The job cannot work, or its name is taken. The message explains how to fix it.
         """
-        if (where := options.get("where")) is not None:
-            options = {**options, "where": as_condition("where", where, has_event=False)}  # a generator is read once
+        where = options.get("where")
+        condition = None if where is None else as_condition("where", where, has_event=False)
+        if condition is not None and not inspect.ismethod(where):
+            options = {**options, "where": condition}  # a generator is read once
         settings = settings_of(options, schedule)
         fields = registration_fields(app, instance, handler, options, settings, self._redact)
-        persist, where = options.get("persist", False), options.get("where")
+        persist = options.get("persist", False)
         if persist:
             options = check_persistent(handler, schedule, options)
             self._kept.check_timer(app, instance)
@@ -168,23 +170,21 @@ class SchedulerService(AsyncWithService):
         job = PlannedJob(
             registration,
             lane,
+            handler,
             call,
+            options,
             schedule,
             self.clock,
             self._conditions.view().states,
             jitter=NO_JITTER if restored else jitter_of(options),
             misfires=misfires_of(options),
-            condition=None if where is None else JobCondition(cast("Condition", where), self._conditions, self._log),
-            arguments=None if kwargs is None else dict(kwargs),
-            replaces=options.get("replace", False),
-            group=options.get("group"),
-            on_error=options.get("on_error"),
+            condition=None if condition is None else JobCondition(condition, self._conditions, self._log),
         )
         self._timetable.plan_first(job)
         if persist:
             job.timer = self._kept.add_timer(kept_timer(handler, job, options, self.place))
         job.paused = self._kept.is_paused(app, instance, registration.name, job.group)
-        self.roster.add(job, job.on_error, shared=shared)
+        self.roster.add(job, options.get("on_error"), shared=shared)
         self._timetable.add(job)
         return job
 
@@ -210,14 +210,12 @@ class SchedulerService(AsyncWithService):
                 handler = getattr(owner, timer.method)
                 self.add(app, instance, handler, restored_schedule(timer), restored_options(timer), restored=True)
             except Exception as error:  # noqa: BLE001  `getattr` may call code of the app. One timer must not end the app
-                self._drop(timer, describe_error(error))
+                self._drop(app, instance, f"{timer.name!r} of the method {timer.method}", error)
 
-    def _drop(self, timer: KeptTimer, problem: str) -> None:
-        subject = f"{timer.app}.{timer.instance}"
-        detail = f"the timer {timer.name!r} of the method {timer.method} cannot be registered again: {problem}"
-        logger.warning(
-            "Persistent timer cannot be registered again and is dropped", extra={"app": subject, "problem": detail}
-        )
+    def _drop(self, app: str, instance: str, timer: str, error: Exception) -> None:
+        subject = f"{app}.{instance}"
+        detail = f"the timer {timer} cannot be registered again: {describe_error(error)}"
+        logger.warning("Timer cannot be registered again and is dropped", extra={"app": subject, "problem": detail})
         self._executor.report("timer_dropped", subject, detail)
 
     def jobs(self, app: str, instance: str, *, name: str | None = None, group: str | None = None) -> list[PlannedJob]:
@@ -276,13 +274,25 @@ class SchedulerService(AsyncWithService):
 
         A recurring job that the newer version has registered, too, keeps the due times of its interval, and a run that
         became due meanwhile starts now. A job that runs once and that the newer version has not registered keeps its
-        time. It ends when the app registers a job of the same name.
+        time. It ends when the app registers a job of the same name. It is dropped with a warning if the newer version
+        cannot run it.
 
         Args:
             jobs: The result of `take_plans`.
             rebind: Returns the method of the newer version for a handler of the older version; None if there is none.
         """
-        self._carried.carry_over(jobs, rebind)
+        continued: list[PlannedJob] = []
+        for old, plan in self._carried.carry_over(jobs):
+            app, instance, name, *_ = old.registration.key
+            try:
+                job = self.add(app, instance, *rebound(old, rebind))
+            except Exception as error:  # noqa: BLE001  as in `restore`
+                self._drop(app, instance, repr(name), error)
+            else:
+                self._timetable.change_plan(job, plan)
+                continued.append(job)
+        for job in continued:
+            self._carried.keep(job)
 
     def run_now(self, job: PlannedJob) -> None:
         """Run a job once, now. Its schedule does not change. May be called in a thread.
