@@ -131,10 +131,10 @@ async def test_app_with_too_many_timers_or_pauses_gets_an_error_and_other_apps_d
     pauses = [["app", "one", "job", str(number)] for number in range(MAX_KEPT)]
     file.write_text(json.dumps({"timers": timers, "paused": pauses}))
     async with process(file, clock, restore=False) as first:
-        with pytest.raises(RegistrationError, match="persist must be used for at most 10000 waiting timers"):
+        with pytest.raises(RegistrationError, match="must have at most 10000 waiting timers with persist"):
             first.scheduler.run_in(first.app.off, 60, persist=True)
         job = first.scheduler.run_every(first.app.off, 60)
-        with pytest.raises(RegistrationError, match="a pause must be one of at most 10000 of an app instance"):
+        with pytest.raises(RegistrationError, match="must have at most 10000 pauses"):
             job.pause()
         first.scheduler.run_every(first.app.turn_off, 60, name="5").pause()  # it is paused already
         other = AppScheduler(first.service, "other", "one")

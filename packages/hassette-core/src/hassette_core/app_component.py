@@ -7,6 +7,8 @@ from hassette_core.suggestions import did_you_mean
 
 _ITEMS = {"apps": 'self.apps.get("{}")', "states": 'self.states.domain("{}")', "storage": 'self.storage["{}"]'}
 """The components with items, and the code that reads an item."""
+_OF_FRAMEWORK = frozenset(("end", "is_open", "restore", "suspend", "write"))
+"""Members of components that only the framework uses. No error proposes them."""
 
 
 class AppComponent:
@@ -54,7 +56,7 @@ def unknown_member(attribute: str, component: type[object], name: str) -> str:
     """
     text = f"self.{attribute}.{name} does not exist"
     replacement = MEMBERS.get(attribute, {}).get(name) or ATTRIBUTES.get(name)
-    known = [each for each in dir(component) if not each.startswith("_")]
+    known = [each for each in dir(component) if not each.startswith("_") and each not in _OF_FRAMEWORK]
     form = f"self.{attribute}.{{}}"
     if replacement is None and attribute in components:
         replacement = replacement_of(name)

@@ -14,7 +14,7 @@ _PART = r"(?:[a-z0-9_*?]|\[!?[a-z0-9_-]+\])+"
 _ENTITY = re.compile(rf"{_PART}\.{_PART}")
 _RANGE = re.compile(r"\[[^\]]*?([a-z0-9_])-([a-z0-9_])")
 MAX_ENTITY_ID_CHARACTERS = 255
-"""Home Assistant accepts no longer id."""
+"""The longest entity id that Home Assistant accepts."""
 _WILD = re.compile(r"[*?\[]")
 _ACCENT = re.compile("[\u0300-\u036f]")
 # The most common domains. A glob that begins with such a domain (`light*`) means a domain, and not names (`hall*`).

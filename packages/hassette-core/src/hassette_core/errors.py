@@ -18,7 +18,7 @@ traceback, because the message explains the failure completely::
         ├── WrongLoopError                an app ran a coroutine of the API on another event loop
         ├── RegistrationError             a listener or job was registered with options that cannot work
         ├── RefusedError                  the simulated home rejects a command, with Home Assistant's message
-        ├── NotConfirmedError             the expected effect of a service call did not follow
+        ├── NotConfirmedError             the home did not reach the expected states of a call
         ├── HomeUnknownError              the registries of Home Assistant have not been read yet
         ├── UnknownNameError              the home has no area, floor, label or device of this name
         ├── WaitTimeoutError              bus.wait_for waited too long (also a TimeoutError)
@@ -327,7 +327,7 @@ class NoAnswerError(LinkError):
 
 
 class NotConfirmedError(CoreError):
-    """The expected effect of a service call did not follow.
+    """The home did not reach the expected states of a service call.
 
     Args:
         service: The service, such as ``light.turn_on``.

@@ -27,7 +27,7 @@ HOOKS = {
     **dict.fromkeys(("on_unload",), _STOP),
     **dict.fromkeys(("on_exception", "on_failure"), "on_error"),
 }
-"""Methods that another framework calls, or that sound as if this framework called them, and the right methods."""
+"""Methods that another framework calls, or whose names suggest that this framework calls them, and the right names."""
 
 ATTRIBUTES = {
     "AD": "self.api",
@@ -211,13 +211,14 @@ MEMBERS: dict[str, dict[str, str]] = {
         "on_time": "self.scheduler.run_daily",
         "on_websocket_connected": "self.bus.on_connection_restored",
         "on_websocket_disconnected": "self.bus.on_connection_lost",
+        "remove_all_listeners": "self.bus.cancel_all",
         "trigger": "self.bus.on_trigger",
         **dict.fromkeys(("listen", "subscribe"), "self.bus.on_event"),
         **dict.fromkeys(("fire", "publish", "send"), "self.bus.emit"),
         **dict.fromkeys(("on_change", "on_state", "state_changes", "state_all_changes"), "self.bus.on_state_change"),
         **dict.fromkeys(("cancel", "remove_listener", "unsubscribe"), "cancel() of the subscription"),
         **dict.fromkeys(
-            ("add_listener", "cancel_all", "get_listeners", "remove_all_listeners"),
+            ("add_listener", "get_listeners"),
             "the subscriptions, which the app can keep in a list",
         ),
     },
@@ -230,7 +231,7 @@ MEMBERS: dict[str, dict[str, str]] = {
         "schedule": "self.scheduler.run_daily, which also takes an entity",
         "schedule_cron": "self.scheduler.run_cron",
         "run_weekly": "self.scheduler.run_daily with days=…",
-        **dict.fromkeys(("cancel_all", "clear", "remove_all_jobs"), f"cancel() of each job of {_JOBS}()"),
+        **dict.fromkeys(("clear", "remove_all_jobs"), "self.scheduler.cancel_all"),
         **dict.fromkeys(("cancel", "cancel_job", "remove", "remove_job"), "cancel() of the job"),
         **dict.fromkeys(("call_later", "run_after", "schedule_in"), "self.scheduler.run_in"),
     },

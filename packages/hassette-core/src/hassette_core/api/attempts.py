@@ -57,7 +57,7 @@ class Confirmation(NamedTuple):
 
 
 class _Unconfirmed(NamedTuple):
-    """An attempt whose effect did not follow."""
+    """An attempt after which the home did not reach the expected states."""
 
     error: LinkError | NotConfirmedError
 
@@ -254,7 +254,7 @@ class Attempts:
                         confirmed_ns = clock.monotonic_ns()
                 sending.check()
                 if confirmed_ns is None and (over or sending.ended_ns) and expectation.holds(watch.current):
-                    # No change made them so: the states were as expected before the call, and still are.
+                    # No change was necessary: the states were as expected before the call.
                     confirmed_ns = timing.sent_ns
                 if over or (confirmed_ns is not None and sending.ended_ns):
                     return confirmed_ns

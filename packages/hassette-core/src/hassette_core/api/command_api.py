@@ -19,7 +19,7 @@ INSTEAD = {
     **dict.fromkeys(("assist_pipeline/run", "camera/webrtc/offer"), "a separate WebSocket client"),
     "system_health/info": "self.api.rest",
 }
-"""Commands that are answered by several messages, and what to use in place of them."""
+"""Commands that Home Assistant answers with several messages, and their replacements."""
 _SUBSCRIBES = re.compile(r"(^|/)(un)?subscribe(_|/|$)|/start_preview$")
 TEMPLATE_S = 10.0
 """Default time limit of a template, in seconds."""

@@ -118,10 +118,10 @@ class FileWatch:
 
 
 def _linked_modules(folder: Path) -> tuple[Path, ...]:
-    """Return the modules that are symbolic links, and the folders and modules in folders that are.
+    """Return the modules and folders in a folder that are symbolic links.
 
-    The system reports no change of the file to which a link leads, nor of a folder to which a link leads since later
-    than the start of the watch.
+    The system does not report changes of the file to which a link leads. It reports changes of a linked folder only if
+    the link is older than the watch.
     """
     found: list[Path] = []
     for parent, folders, files in os.walk(folder):

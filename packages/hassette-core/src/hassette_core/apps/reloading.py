@@ -89,7 +89,7 @@ class Reloader:
     def _units(
         self, active: Mapping[str, AppEntry], restart: Collection[str]
     ) -> tuple[list[ReloadUnit], dict[str, _Attempt]]:
-        """Return the apps to load again, in units, and what each of them is loaded from."""
+        """Return the apps to load again, in units, and the attempt of each app: its table and its files."""
         groups = changed_groups()
         affected = {name for group in groups for name in group}
         causes = {
@@ -129,7 +129,7 @@ class Reloader:
         return "it could not be loaded before" if app_key in self._fleet.failed_apps() else ""
 
     def _note(self, unit: ReloadUnit, entries: Mapping[str, AppEntry], attempts: Mapping[str, _Attempt]) -> None:
-        """Remember what has been applied, and which attempt is not worth a repetition."""
+        """Remember the applied versions, and the failed attempts that must not be repeated."""
         interrupted = unit.failed_to_start and self._ready is not None and not self._ready.is_set()
         self.interrupted = self.interrupted or interrupted
         for app_key in unit.causes:

@@ -19,7 +19,8 @@ ALL_USERS = 0o004
 
 _REFERENCE = re.compile(r"""\s*(?:secret\(\s*(["'])(?P<called>[^"']+)\1\s*\)|!secret\s+(?P<tagged>\S+))\s*""")
 _ATTEMPT = re.compile(r"""^\s*!?\s*secret\s*[("']|^\s*!\s*secret\b|\bsecret\(\s*["']|!secret\s""", re.IGNORECASE)
-"""A text with such a part is meant as a reference. If it is not one, the app would get the text itself."""
+"""A part of a text that was probably written as a reference. If the reference is not complete, the app would get the
+text itself."""
 _UNQUOTED = re.compile(r"""(?:\bsecret\s*\(\s*["']?|!secret\s+)(?P<name>[\w.-]*)""", re.IGNORECASE)
 _EXAMPLE = """'secret("name")' or '!secret name'"""
 _SECRETS_FILE_KEY: KeyPath = ("hassette", "secrets_file")

@@ -139,7 +139,7 @@ class KeptJobs:
         paused = self._paused.get((app, instance), {})
         if len(paused) >= MAX_KEPT and (kind, name) not in paused:
             raise RegistrationError(
-                f"a pause must be one of at most {MAX_KEPT} of an app instance, got another one in {app}.{instance}"
+                f"an app instance must have at most {MAX_KEPT} pauses, got one more in {app}.{instance}"
                 f" for the {kind} {name!r}; resume jobs that are no longer needed, or give them a common group"
             )
 
@@ -159,7 +159,7 @@ class KeptJobs:
         """
         if len(self._ids_of.get((app, instance), ())) >= MAX_KEPT:
             raise RegistrationError(
-                f"persist must be used for at most {MAX_KEPT} waiting timers of an app instance, got another one in"
+                f"an app instance must have at most {MAX_KEPT} waiting timers with persist, got one more in"
                 f" {app}.{instance}; with replace=True, a timer ends the earlier timer of the same name and arguments"
             )
 

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 POLL_S = 0.25
 STUCK_PATIENCE_S = 1.0
-"""Longest real time without progress, in seconds, for the end of a home that has made no progress before."""
+"""Maximum real time in seconds for the stop of a home that has made no progress before."""
 FRAMES = 6
 """Maximum number of frames of a thread in the error message."""
 MOST_US = 24 * 3_600 * 1_000_000
@@ -162,7 +162,7 @@ class HomeThread:
         return self._stuck_at is not None and self._stuck_at == self._progress()
 
     def takes_call(self, call: Callable[[], object]) -> bool:
-        """Make a request of a call to the loop in a thread of the test; see `IdleHandler`.
+        """Turn a call of the loop into a request if a thread of the test makes it; see `IdleHandler`.
 
         The test has called a method of an app that waits, such as one of a `SyncApp`.
         """

@@ -1,4 +1,4 @@
-"""`NotingExecutor`: the executor of the home under test, which notes the order of what it does."""
+"""`NotingExecutor`: the executor of the home under test, which notes the order of its actions."""
 
 from typing import Any
 

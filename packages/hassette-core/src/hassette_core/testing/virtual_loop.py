@@ -42,7 +42,7 @@ class _TimerTime(float):
 
 
 class IdleHandler(Protocol):
-    """Decides what happens when the loop has nothing to do, and receives the calls of the test's thread."""
+    """Chooses the next step of a loop that has nothing to do, and receives the calls of the test's thread."""
 
     def takes_call(self, call: Callable[[], object]) -> bool:
         """Return False if the current thread is not a thread of the test. Otherwise call a function on the loop later.

@@ -12,7 +12,7 @@ WINDOW_NS = 60 * 10**9
 MAX_CAUSES = 20_000
 """At most this many contexts are kept. Each takes about 300 bytes."""
 MAX_PARENTS = 20
-"""At most this many contexts of Home Assistant between two runs are followed."""
+"""Maximum number of contexts of Home Assistant that are followed between two runs."""
 
 
 class _Cause:
