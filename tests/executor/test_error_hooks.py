@@ -11,7 +11,6 @@ from hassette_executor import (
     ExecutionTimeoutError,
     ExecutorSettings,
     HassetteError,
-    HookCall,
     LifecycleEvent,
     MemorySink,
     Record,
@@ -349,7 +348,21 @@ def test_hook_call_that_has_ended_cannot_fail():
     assert current_hook_call() is None
     with hook_call() as call:
         assert current_hook_call() is call
-        call.end()
-    assert call.fail(HassetteError("too late")) is False
     assert current_hook_call() is None
-    HookCall().end()
+    with pytest.raises(ValueError, match="of the hook"), hook_call() as failed:
+        raise ValueError("of the hook")
+    for ended in (call, failed):
+        assert ended.fail(HassetteError("too late")) is False
+
+
+def test_exception_of_a_hook_comes_before_the_failure_by_other_code():
+    def run(error: Exception | None) -> None:
+        with hook_call() as call:
+            call.fail(HassetteError("by other code"))
+            if error is not None:
+                raise error
+
+    with pytest.raises(ValueError, match="of the hook"):
+        run(ValueError("of the hook"))
+    with pytest.raises(HassetteError, match="by other code"):
+        run(None)

@@ -57,10 +57,9 @@ async def call_app(
 
     async def attempt() -> None:
         try:
-            with hook_call() as hook:
+            with hook_call():
                 # The app may have overridden the method with a plain `def`.
                 await finish_call(call() if threads is None else await threads.run(call, actor[0]))
-                hook.end()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  Code of an app may raise anything. A SystemExit that left this

@@ -172,10 +172,9 @@ class ErrorHooks:
         _in_hook.set(True)
         enter(None)  # log lines and service calls of a hook are not effects of the run, whose record is already made
         try:
-            with hook_call() as call:
+            with hook_call():
                 async with asyncio.timeout(self._settings.hook_timeout_s):
                     await self._invoke(hook, context)
-                call.end()
         except BaseException as error:
             # A SystemExit that left this task would end the event loop. The hook may also raise a CancelledError: it
             # may cancel its own task, or await a cancelled task.

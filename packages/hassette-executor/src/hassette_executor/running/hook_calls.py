@@ -30,16 +30,11 @@ class HookCall:
             self._problem = self._problem or problem
             return True
 
-    def end(self) -> None:
-        """End the call.
-
-        Raises:
-            HassetteError: Other code has let the call fail.
-        """
+    def end(self) -> HassetteError | None:
+        """End the call. Return the error with which other code has let it fail, if any."""
         with self._lock:
             self._ended = True
-        if self._problem is not None:
-            raise self._problem
+        return self._problem
 
 
 _current: ContextVar[HookCall | None] = ContextVar("hassette_current_hook_call", default=None)
@@ -49,10 +44,17 @@ current_hook_call = _current.get
 
 @contextmanager
 def hook_call() -> Generator[HookCall]:
-    """Make a new call the current one for the ``with`` block. The code in the block ends it."""
+    """Make a new call the current one for the ``with`` block. It ends with the block, also after an exception.
+
+    Raises:
+        HassetteError: Other code has let the call fail.
+    """
     call = HookCall()
     token = _current.set(call)
     try:
         yield call
     finally:
         _current.reset(token)
+        problem = call.end()
+    if problem is not None:
+        raise problem
