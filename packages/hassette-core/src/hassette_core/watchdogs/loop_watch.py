@@ -38,7 +38,7 @@ class Block(NamedTuple):
         name: The name of the listener, job or method.
         frames: The frames of the app's code, innermost first: function, file and line.
         execution: The run whose code blocked the loop; None if the code was no run.
-        began_s: The latest moment at which the block can have begun, by `time.monotonic`.
+        began_s: The earliest moment at which the block can have begun, by `time.monotonic`.
     """
 
     actor: Actor | None
@@ -122,9 +122,9 @@ class LoopWatch(AsyncWithService):
         frame = sys._current_frames().get(self._thread_id)  # pyright: ignore[reportPrivateUsage]  documented
         # If the loop waits for events, the machine is slow and not the code. If the process was stopped or suspended,
         # the loop may run other callbacks now. They have just begun, so they are not the cause.
-        if frame is None or waits_for_events(frame) or _turn_s(frame, self._loop) < self._blocked_s / 2:
+        if frame is None or waits_for_events(frame) or (turn_s := _turn_s(frame, self._loop)) < self._blocked_s / 2:
             return False
-        block = _block_of(frame, self._loop, asked_s)
+        block = _block_of(frame, self._loop, asked_s, turn_s)
         self._found_block = asked_s, block
         seconds = time.monotonic() - block.began_s
         if block.execution is not None:
@@ -213,13 +213,13 @@ def _turn_s(frame: FrameType, loop: asyncio.AbstractEventLoop) -> float:
     return loop.time() - began_s if isinstance(began_s, float) else inf
 
 
-def _block_of(frame: FrameType, loop: asyncio.AbstractEventLoop, asked_s: float) -> Block:
+def _block_of(frame: FrameType, loop: asyncio.AbstractEventLoop, asked_s: float, turn_s: float) -> Block:
     """Return the block whose code is at this frame."""
     outermost_first = [*_frames(frame)][::-1]
     context = next((found for each in outermost_first if (found := _context_of(each)) is not None), None)
     actor = None if context is None else context.get(ACTOR) or None
     execution = None if context is None else execution_in(context)
-    began_s = asked_s - INTERVAL_S
+    began_s = max(asked_s - INTERVAL_S, time.monotonic() - turn_s)
     if execution is not None:
         began_s = max(began_s, min(execution.started_ns / 1e9, asked_s))
     code = _app_frames(outermost_first)
