@@ -28,7 +28,7 @@ class Hall(App[AppConfig]):
         self.logger.info("Light", extra={"brightness": brightness})
 """
 BAD = """
-from hassette_core import Api
+from hassette_core import Api, App, AppConfig
 from home import light, services
 
 
@@ -37,6 +37,13 @@ async def act(api: Api) -> None:
     await services.light.turn_on(api, target=entity, brihgtness=100)
     await services.light.turn_on(api, target=entity, flash="fast")
     await services.light.trun_on(api)
+
+
+def misspell(app: App[AppConfig]) -> None:
+    app.bus.on_state_chang
+    app.scheduler.run_dayly
+    app.states.domian
+    app.storage.count = 3
 """
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.long]
@@ -62,4 +69,4 @@ def test_pyright_finds_misspelt_names_and_accepts_right_ones(tmp_path: Path) -> 
     command = [sys.executable, "-m", "pyright", "-p", str(tmp_path), "--pythonpath", sys.executable, "--outputjson"]
     answer = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
     found = {(Path(each["file"]).name, each["range"]["start"]["line"]) for each in answer["generalDiagnostics"]}
-    assert found == {("bad.py", line) for line in (6, 7, 8, 9)}
+    assert found == {("bad.py", line) for line in (6, 7, 8, 9, 13, 14, 15, 16)}

@@ -748,5 +748,7 @@ class Hall(SyncApp[AppConfig]):
     assert texts(check(capsys)[1]) == ""
     (folder / "apps" / "hall.py").write_text(source.replace("turn_on", "trun_on"))
     assert "self.api.trun_on does not exist; did you mean 'self.api.turn_on'?" in texts(check(capsys)[1])
+    (folder / "apps" / "hall.py").write_text(source.replace('"light", "turn_off"', '"light/turn_off"'))
+    assert "got 'light/turn_off'; write 'light.turn_off'" in texts(check(capsys)[1])
     (folder / "apps" / "hall.py").write_text(source.replace("home.areas", "home.aeras"))
     assert "self.home.aeras does not exist; did you mean 'self.home.areas'?" in texts(check(capsys)[1])

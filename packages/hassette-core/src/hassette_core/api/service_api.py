@@ -119,7 +119,7 @@ class ServiceApi(ApiMethods):
                 ``expect`` can never hold.
             RegistrationError: ``within`` is not a duration.
         """
-        domain, service = _service_of(domain, service)
+        domain, service = service_of(domain, service)
         given = _merge_fields(f"call {domain}.{service}", data, fields)
         message: dict[str, Any] = {"domain": domain, "service": service}
         if given:
@@ -225,11 +225,11 @@ class ServiceApi(ApiMethods):
                 await self.call_service("notify", name, data={**content, **more})
 
 
-def _service_of(domain: str, service: str | None) -> tuple[str, str]:
+def service_of(domain: str, service: str | None = None) -> tuple[str, str]:
     """Return domain and service, which may be given in one string.
 
     Raises:
-        ValueError: They do not name a service.
+        TypeError, ValueError: They do not name a service. The message contains a correction.
     """
     for name in (domain, service or ""):
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not always type-checked

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from hassette_core.api import Api
+from hassette_core.api import Api, service_of
 from hassette_core.app_component import unknown_member
 from hassette_core.apps import AnyApp, AppContext, AppStorage, RunningApps, SyncApp
 from hassette_core.apps.blocking import SyncApi, SyncBus, SyncHome, SyncScheduler, SyncTime
@@ -228,7 +228,7 @@ class _Reader:
             case ast.Call(func=ast.Attribute(value=ast.Attribute(value=ast.Name(id=owner), attr=part), attr=name)) if (
                 owner == self_name and part in self._components
             ):
-                self._collect_uses(part, name, node)
+                self._collect_uses(file, part, name, node)
             case ast.Call(func=ast.Name(id=name), args=[entities, *_]) if self._globals.get(name) in _STATE_CONDITIONS:
                 self._collect_entities(entities)
             case ast.Subscript(value=ast.Attribute(value=ast.Name(id=owner), attr="states"), slice=index) if (
@@ -270,7 +270,7 @@ class _Reader:
             case _:
                 return None
 
-    def _collect_uses(self, part: str, name: str, call: ast.Call) -> None:
+    def _collect_uses(self, file: str, part: str, name: str, call: ast.Call) -> None:
         if part == "states" and name == "get" and call.args:
             self._collect_entities(call.args[0])
         elif part == "bus" and name in ("on_state_change", "on_attribute_change") and len(call.args) > 1:
@@ -290,11 +290,13 @@ class _Reader:
                     if keyword.arg in ("target", "entity_id"):
                         self._collect_entities(keyword.value)
                 match texts:
-                    case [str() as domain, str() as service, *_]:
-                        self._services.append(ServiceUse(domain, service, call.lineno))
-                    case [str() as name] if len(call.args) == 1 and name.count(".") == 1:
-                        domain, service = name.split(".")
-                        self._services.append(ServiceUse(domain, service, call.lineno))
+                    case [domain, *others] if len(texts) == len(call.args) <= 2:
+                        try:
+                            service = service_of(cast("str", domain), *cast("list[str]", others))
+                        except (TypeError, ValueError) as error:
+                            self._add(str(error), file, call.lineno)
+                        else:
+                            self._services.append(ServiceUse(*service, call.lineno))
                     case _:
                         pass
 
