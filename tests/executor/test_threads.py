@@ -458,3 +458,30 @@ async def test_result_of_a_plain_handler_is_deleted_during_its_run():
         for _ in range(200):
             await executor.execute(invoke(lambda: Tracked(deleted), runs_in="sync"))
             assert deleted.pop() is True
+
+
+async def test_hung_calls_of_an_owner_do_not_delay_its_calls_after_a_renewal_up_to_half_of_all_threads():
+    go = threading.Event()
+    threads = ThreadPool(1, most=4)
+
+    async def hang() -> None:
+        began = threading.Event()
+        stuck = asyncio.ensure_future(threads.run(lambda: (began.set(), go.wait(patience(20))), "a"))
+        await eventually(began.is_set)
+        stuck.cancel()
+        await asyncio.wait({stuck})
+
+    await hang()
+    waits = asyncio.ensure_future(threads.run(lambda: 6, "a"))
+    await threads.run(lambda: None, "b")
+    assert not waits.done()
+    threads.renew("a")
+    assert await threads.run(lambda: 7, "a") == 7
+    await hang()
+    threads.renew("a")
+    last = asyncio.ensure_future(threads.run(lambda: 8, "a"))
+    await threads.run(lambda: None, "b")
+    assert not last.done()
+    go.set()
+    assert (await waits, await last) == (6, 8)
+    await eventually(lambda: threads.leaked == 0)

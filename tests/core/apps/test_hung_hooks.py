@@ -7,6 +7,7 @@ import pytest
 
 from hassette_core.apps import AppService
 from hassette_core.apps.imports import PACKAGE
+from hassette_executor import ExecutorSettings
 from support.app_runner import AppDirectory, AppRunner, entry
 from support.home import Home
 from support.waiting import patience
@@ -26,6 +27,7 @@ class Quick(SyncApp[AppConfig]): ...
 """
 START_LIMIT_S = patience(0.5)
 """Short, because each hung start takes so long, but long enough for the other apps on a busy machine."""
+THREADS = ExecutorSettings().threads
 STARTS = {"on_initialize(self)": "", "__init__(self, config, context)": "super().__init__(config, context)"}
 
 
@@ -81,3 +83,34 @@ async def test_reload_goes_on_although_on_shutdown_hangs(apps: AppRunner, app_di
     assert (1 if broken else 2) == lamp.VERSION
     went.set()
     module().GO.set()
+
+
+@pytest.mark.parametrize("kind", ["App", "SyncApp"])
+async def test_newer_version_has_threads_although_handlers_of_the_older_one_hang(
+    home: Home, apps: AppRunner, app_dir: AppDirectory, kind: str
+) -> None:
+    text = f"""
+import threading
+from hassette_core import SyncApp
+GO, BEGAN, ENDED = threading.Event(), [], []
+class Hung({kind}[AppConfig]):
+    {"async " * (kind == "App")}def on_initialize(self):
+        self.bus.on_state_change(self.on, "light.a", mode="parallel", timeout=0.01)
+    def on(self):
+        BEGAN.append(1)
+        GO.wait({patience(20)})
+        ENDED.append(1)
+"""
+    app_dir.write("hung", text)
+    service = await apps.start({"hung": entry("hung", "Hung")})
+    hung = module()
+    runs = 0
+    while len(hung.BEGAN) < THREADS:
+        runs += 1
+        home.change("light.a", str(runs))
+        await home.records(runs)
+    app_dir.write("hung", text.replace("GO.wait(", "str(").replace("0.01", "60"))
+    await service.reload_changed()
+    home.change("light.a", "on")
+    await home.until(lambda: bool(module().ENDED))
+    hung.GO.set()

@@ -380,6 +380,11 @@ class CommandExecutor:
         """Return all runs in progress, oldest first, except runs of sync handlers that still wait for a thread."""
         return self.in_flight.running()
 
+    def renew_threads(self, app: str) -> None:
+        """Forget the hung handlers and error hooks of an app, because a newer version of it starts."""
+        self._threads.renew(app)
+        self._hook_threads.renew(app)
+
     @property
     def threads_at_work(self) -> int:
         """Number of sync handlers and error hooks at work, see `ThreadPool.at_work`."""
@@ -391,9 +396,4 @@ class CommandExecutor:
 
     async def force_flush(self, timeout_s: float = 5.0) -> bool:
         """Write all waiting records and announcements. Return False if this takes longer than the timeout."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._dispatcher.flush()
-        except TimeoutError:
-            return False
-        return True
+        return await self._dispatcher.flush(timeout_s)

@@ -121,6 +121,9 @@ class AppInstance:
         if self._starting:
             return AppProblem(f"{self._starting[0]} of an earlier start has not ended, and its thread cannot be ended")
         environment = self._environment
+        if self._context is None:  # the first start of this version
+            environment.executor.renew_threads(self.loaded.app_key)
+            environment.threads.renew(self.loaded.app_key)
         set_rehearsal(self._actor, on=self.loaded.rehearse)
         self._version = app_actor(self._actor)
         context = self._context = AppContext(

@@ -200,10 +200,15 @@ class RecordDispatcher:
             if self._writers:
                 queue.schedule_flush()
 
-    async def flush(self) -> None:
-        """Dispatch and write all records and announcements that wait now."""
+    async def flush(self, timeout_s: float) -> bool:
+        """Dispatch and write all records and announcements that wait now. Return False after the timeout."""
         self.dispatch()
-        await asyncio.gather(*(queue.flush() for queue in self._queues))
+        try:
+            async with asyncio.timeout(timeout_s):
+                await asyncio.gather(*(queue.flush() for queue in self._queues))
+        except TimeoutError:
+            return False
+        return True
 
     def accounting(self, sink: int) -> Accounting:
         """Return the numbers of stored, lost and waiting runs of one sink."""

@@ -37,7 +37,7 @@ class ThreadCall:
         function: The function to call.
         context: The context variables of the call.
         calls: The queue of the pool.
-        owner: The app of the call, or another value that calls have in common.
+        owner: The app of the call, or another value that calls have in common, with the number of its renewals.
 
     Attributes:
         abandoned: Whether the caller no longer waits for the call. Then the call must not wait for the event loop.
@@ -65,7 +65,7 @@ class ThreadCall:
         function: Callable[[], object],
         context: contextvars.Context,
         calls: "deque[ThreadCall | None]",
-        owner: Hashable,
+        owner: tuple[Hashable, int],
     ) -> None:
         self.function = function
         self.context = context
@@ -124,7 +124,8 @@ class ThreadPool:
     ) -> None:
         self._limit = limit
         self._hung_per_owner = limit if hung_per_owner is None else hung_per_owner
-        self._hung: Counter[Hashable] = Counter()
+        self._hung: Counter[tuple[Hashable, int]] = Counter()
+        self._renewed: Counter[Hashable] = Counter()
         self._most = most
         self._kind = kind
         self._log = log
@@ -161,7 +162,7 @@ class ThreadPool:
         """
         if self.closed:
             raise ExecutorStoppedError
-        call = ThreadCall(function, contextvars.copy_context(), self._calls, owner)
+        call = ThreadCall(function, contextvars.copy_context(), self._calls, (owner, self._renewed[owner]))
         with self._lock:
             if self.busy >= self._threads:
                 self._start_thread()
@@ -183,6 +184,15 @@ class ThreadPool:
         finally:
             # Break a reference cycle: the traceback holds this frame, and the call's future holds the exception.
             del call
+
+    def renew(self, owner: Hashable) -> None:
+        """Let hung calls of an owner no longer delay its further calls, because a newer version of an app starts.
+
+        This has no effect while hung calls use half of all threads. Otherwise they could use up the threads of all
+        apps.
+        """
+        if self._hung.total() < self._most // 2:
+            self._renewed[owner] += 1
 
     async def _interrupted(self, call: ThreadCall) -> bool:
         """Cancel the wait of a call for the event loop. Return whether the call has ended within `END_S`."""
@@ -219,7 +229,7 @@ class ThreadPool:
                 ("leaked", call.owner),
                 logging.ERROR,
                 "All threads are held by calls that did not end in time; further calls cannot begin",
-                extra={"threads": self._hung_per_owner, "kind": self._kind, "owner": call.owner},
+                extra={"threads": self._hung_per_owner, "kind": self._kind, "owner": call.owner[0]},
             )
 
     def park(self, call: ThreadCall, cancel_wait: Callable[[], object]) -> None:
