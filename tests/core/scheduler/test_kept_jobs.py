@@ -162,7 +162,7 @@ async def test_timer_whose_method_is_gone_is_dropped_with_a_warning(
     async with process(file, clock, restore=False) as second:
         second.scheduler.restore(object())
         assert second.scheduler.jobs() == ()
-    assert "Persistent timer cannot be registered again and is dropped" in caplog.text
+    assert "Timer cannot be registered again and is dropped" in caplog.text
 
 
 @pytest.mark.parametrize(
