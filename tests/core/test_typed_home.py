@@ -49,7 +49,10 @@ def load(home: HomeSnapshot, folder: Path) -> ModuleType:
 
 def test_each_entity_is_an_attribute_with_its_id(tmp_path: Path) -> None:
     odd = ["light.hall", "light.1st", "light.class", "light.n1st", "light.match", "import.x", "services.a", "areas.b"]
-    module = load(snapshot(*odd), tmp_path)
+    home = snapshot(*odd)
+    names = re.findall(r"(?m)^(?:async )?(?:class|def) (\w+)", typed_home(home))
+    assert len(names) == len(set(names))
+    module = load(home, tmp_path)
     light = module.light
     assert (light.hall, light.n1st_, light.class_, light.n1st, light.match_) == (
         *("light.hall", "light.1st", "light.class", "light.n1st", "light.match"),

@@ -197,7 +197,9 @@ async def refused_calls(client: HomeClient) -> Any:
             call("input_boolean", "bogus_name", target=boolean),
             call("input_boolean", "turn_on"),
             call("input_boolean", "turn_on", target="input_boolean.missing"),
-            call("input_boolean", "turn_on", target="bogus_name"),
+            client.api.command(
+                "call_service", domain="input_boolean", service="turn_on", target={"entity_id": "bogus_name"}
+            ),
             call("input_boolean", "turn_on", target={"area_id": "no_such_area"}),
             call("input_boolean", "turn_on", target=boolean, bogus=1),
             call("input_boolean", "turn_on", target=boolean, return_response=True),

@@ -1,6 +1,7 @@
 """Service calls with an expected effect: the confirmation, the repetition, and the record of each attempt."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -266,7 +267,7 @@ async def test_expecting_function_that_raises_has_not_seen_its_state(home: Scrip
     ("expect", "what"),
     [
         (lambda value: 1 / 0, "light.hall must satisfy <lambda>"),
-        (["up", lambda value: 1 / 0], "light.hall must be one of 'up', must satisfy <lambda>"),
+        (["up", lambda value: 1 / 0], "light.hall must be one of 'up', a value that satisfies <lambda>"),
         ({"light.hall": {"brightness": lambda value: 1 / 0}}, "light.hall brightness must satisfy <lambda>"),
     ],
 )
@@ -294,6 +295,8 @@ async def test_error_of_an_unconfirmed_call_contains_the_exception_of_an_expecti
         ({"expect": {}}, "expect must contain an entity id, got {}"),
         ({"expect": {"light": "on"}}, "expect must have entity ids as keys, such as 'light.hall', got 'light'"),
         ({"expect": {"light.*": "on"}}, r"expect must have entity ids as keys, such as 'light.hall', got 'light.\*'"),
+        ({"expect": {"light.Hall": "on"}}, "each key of expect must .* got 'light.Hall'; did you mean 'light.hall'?"),
+        ({"expect": math.nan}, r"expect\['light.hall'\] must be a value that a state can have, got nan"),
         ({"expect": {"light.hall": True}}, "must be a state, which is a string, got True; write 'on'"),
         ({"expect": {"light.hall": None}}, r"expect\['light.hall'\] must be a state, which is a string, got None"),
         ({"expect": {"light.hall": {}}}, r"expect\['light.hall'\] must contain 'state' or an attribute"),

@@ -131,6 +131,28 @@ async def test_notify_finds_the_service_of_its_target(
     assert calls(home) == sent
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": []}, r"target must contain at least one notify service, got \[\]"),
+        ({"target": ""}, "target must be a notify service or entity, such as 'mobile_app_alex', .*, got ''"),
+        ({"target": "light.hall"}, "target must be a notify service or entity, .*, got 'light.hall'"),
+        ({"target": ["phone", None]}, "target must be a notify service or entity, .*, got None"),
+        (
+            {"target": {"entity_id": "notify.display"}},
+            "target must be a notify service or entity, .*, got {'entity_id'",
+        ),
+        ({"data": []}, r"data must be a mapping, such as {'name': 'value'}, got \[\]"),
+    ],
+)
+async def test_notification_without_a_receiver_or_with_wrong_data_is_refused(
+    home: ScriptedApi, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        await home.api.notify("x", **options)
+    assert calls(home) == []
+
+
 async def test_data_for_a_notify_entity_is_refused(home: ScriptedApi) -> None:
     with pytest.raises(ValueError, match="data must be None for the notify entity"):
         await home.api.notify("x", target="display", data={"tag": "t"})
@@ -226,15 +248,21 @@ async def test_target_may_contain_ids_and_selections(home: ScriptedApi, target: 
         ([], r"target must contain at least one entity, got \[\]"),
         ((), r"target must contain at least one entity, got \(\)"),
         ({}, r"target must contain an entity, a device or an area, got {}"),
-        ({"entity_id": []}, "target must contain an entity, a device or an area"),
-        ({"area_id": []}, "target must contain an entity, a device or an area"),
+        ({"entity_id": []}, r"target\['entity_id'\] must contain at least one entity, got \[\]"),
+        ({"entity_id": None}, r"target\['entity_id'\] must be an entity id, .*, got None"),
+        ({"entity_id": "Light.Hall"}, r"target\['entity_id'\] must .* got 'Light.Hall'; did you mean 'light.hall'\?"),
+        ({"area_id": []}, r"target\['area_id'\] must be an id, such as 'hall', or several ids, got \[\]"),
+        ({"area_id": ""}, r"target\['area_id'\] must be an id, such as 'hall', or several ids, got ''"),
+        ({"label_id": ["a", None]}, r"target\['label_id'\] must be .*, got \['a', None\]"),
+        ({"light.hall": "on"}, "target must have only the keys entity_id, device_id, area_id, .*, got 'light.hall'"),
         (3, "target must be an entity id, a selection, several of these, or a table such as .*, got 3"),
         ([None], "target must be an entity id or a glob, got None"),
         ([["light.hall"]], r"target must be an entity id or a glob, got \['light.hall'\]"),
         ("Light.Hall", "got 'Light.Hall'; did you mean 'light.hall'?"),
         ("light hall", "got 'light hall'; did you mean 'light.hall'?"),
-        ("", "target must consist of lower case letters"),
-        ("light.hall,", "target must consist of lower case letters"),
+        ("", "target must consist of lower case letters, .* such as 'light.hall', got ''$"),
+        ("hall", "target must consist of lower case letters, .* such as 'light.hall', got 'hall'$"),
+        ("light.hall,", "target must consist of lower case letters, .* got ''$"),
         ("light.*", r"target must be the id of one entity, got the glob 'light.\*'"),
         (Chosen("light.gone"), "target must contain an entity, got chosen lights, which are no entities now"),
         ([Chosen("light.hall"), Chosen()], "target must contain an entity, got chosen lights"),
@@ -247,6 +275,13 @@ async def test_target_without_an_entity_or_with_a_wrong_id_is_refused(
         with pytest.raises((TypeError, ValueError), match=message):
             await call
     assert home.home.sent("call_service") == []
+
+
+async def test_entity_in_both_target_and_field_is_refused(home: ScriptedApi) -> None:
+    with pytest.raises(TypeError, match="entity_id must be given in target or as a field, got both"):
+        await home.api.turn_on("light.hall", entity_id="light.porch")
+    await home.api.call_service("light.turn_on", target={"area_id": {"hall"}}, entity_id="light.porch")
+    assert calls(home) == [("light.turn_on", {"area_id": ["hall"]}, {"entity_id": "light.porch"})]
 
 
 async def test_target_none_of_turn_on_is_refused(home: ScriptedApi) -> None:
@@ -297,7 +332,53 @@ async def test_wrong_values_of_other_requests_are_refused_by_their_name(home: Sc
         await home.api.render_template("{{ 1 }}", ["a"])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="domain and service must be texts, such as 'light', 'turn_on', got None"):
         await home.api.call_service(None, "turn_on")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="event_type must be a text such as 'my_event', got ''"):
+        await home.api.fire_event("")
     assert home.home.requests == []
+
+
+@pytest.mark.parametrize(
+    ("entity_id", "state", "message"),
+    [
+        ("sensor.New", "1", "entity_id must .* got 'sensor.New'; did you mean 'sensor.new'?"),
+        ("new", "1", "entity_id must .* such as 'light.hall', got 'new'$"),
+        ("sensor.new", None, "state must be a text or a number, got None; write 'unknown'"),
+        ("sensor.new", True, "state must be a text or a number, got True; write 'on'"),
+        ("sensor.new", ["1"], r"state must be a text or a number, got \['1'\]; write str\(…\) of it"),
+        ("sensor.new", math.nan, "state must be a finite number, got nan"),
+    ],
+)
+async def test_state_that_would_be_stored_as_another_one_is_refused(
+    home: ScriptedApi, entity_id: Any, state: Any, message: str
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        await home.api.set_state(entity_id, state)
+    assert home.home.requests == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "message"),
+    [
+        (None, "/api/config", "method must be one of GET, POST, PUT, PATCH, DELETE, got None"),
+        ("HEAD", "/api/config", "method must be one of GET, .*, got 'HEAD'"),
+        ("GET", 5, "path must start with /api/, without the parts . and .., got 5"),
+        ("GET", "/api/../auth/token", "path must start with /api/, without the parts . and .., got '/api/../auth"),
+        ("GET", "/api/states/%2e%2E/webhook/x", "path must start with /api/, without the parts . and .., got"),
+        ("GET", "/api/states/..", "path must start with /api/, without the parts . and .., got"),
+    ],
+)
+async def test_request_that_would_be_sent_as_another_one_is_refused(
+    home: ScriptedApi, method: Any, path: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        await home.api.rest(method, path)
+    assert home.home.requests == []
+
+
+@pytest.mark.parametrize("field", ["id", "type", "timeout_s"])
+async def test_field_that_hassette_sets_itself_is_refused(home: ScriptedApi, field: str) -> None:
+    with pytest.raises(ValueError, match=f"fields must not contain {field}, which Hassette sets itself"):
+        await home.api.command("get_config", **{field: 1})
 
 
 async def test_past_of_a_selection_is_fetched(home: ScriptedApi) -> None:
@@ -327,10 +408,10 @@ async def test_any_rest_request_can_be_sent_and_a_change_is_recorded(home: Scrip
     assert home.recorded == []
     assert await home.api.rest("POST", "/api/events/e", {"n": 1}) == {"n": 1}
     assert home.recorded[0].data == '{"method":"POST","path":"/api/events/e","body":{"n":1}}'
-    with pytest.raises(CallFailedError, match="Not found") as failed:
+    with pytest.raises(CallFailedError, match=r"Not found") as failed:
         await home.api.rest("DELETE", "/api/states/a.b")
     assert failed.value.code == "404"
-    with pytest.raises(ValueError, match="path must start with /api/, got 'api/states'"):
+    with pytest.raises(ValueError, match=r"path must start with /api/, .* got 'api/states'"):
         await home.api.rest("GET", "api/states")
 
 

@@ -218,6 +218,8 @@ class Fuzz(App[AppConfig]):
         await road("subscribe", lambda: connection.subscribe_command("x", print, "call_service", **fields))
         await road("send", lambda: connection._send(901, "x", "call_service", fields, 1))
         await road("rest", lambda: connection.rest("x", "POST", "/api/services/light/turn_on", {}))
+        await road("dots", lambda: connection.rest("x", "GET", "/api/states/../webhook/secret"))
+        await road("escape", lambda: connection.rest("x", "GET", "/api/%77ebhook/secret"))
         await road("state", lambda: connection.rest("x", "DELETE", "/api/states/light.hall"))
         await road("channel", lambda: channel.send(MESSAGE))
         await road("list", lambda: channel.send("[" + MESSAGE + "]"))
@@ -319,7 +321,19 @@ async def test_no_public_or_private_road_of_a_rehearsing_app_changes_the_home(tm
     assert [kind for kind in others if not kind.startswith(READ_PREFIXES) and kind not in READS] == []
     assert [request for request in home.requests if request[0] != "GET"] == []
     refused = {name for name, outcome in results if outcome == "RehearsalError"}
-    assert refused >= {"connection", "subscribe", "send", "rest", "state", "channel", "list", "request", "class"}
+    assert refused >= {
+        "connection",
+        "subscribe",
+        "send",
+        "rest",
+        "dots",
+        "escape",
+        "state",
+        "channel",
+        "list",
+        "request",
+        "class",
+    }
     assert refused >= {"other later", "other job", "other on_event", "other hook", "other cancel_all"}
     assert refused >= {"task", "empty context", "to_thread", "default executor", "own executor", "thread"}
 

@@ -154,8 +154,13 @@ def domain_of(entity: str) -> str:
     return "" if is_glob(domain) else domain
 
 
-def check_entity(entity_id: object, *, option: str = "entity_id") -> str:
+def check_entity(entity_id: object, *, option: str = "entity_id", globs: bool = True) -> str:
     """Check an entity id or glob, and return it in the form that the index stores: ``*`` becomes ``*.*``.
+
+    Args:
+        entity_id: The value.
+        option: The name of the option, for the error message.
+        globs: Whether the message may propose a glob.
 
     Raises:
         RegistrationError: The value can match no entity. For a string, the message contains a corrected value.
@@ -165,9 +170,11 @@ def check_entity(entity_id: object, *, option: str = "entity_id") -> str:
     if entity_id == "*":
         return "*.*"
     if _ENTITY.fullmatch(entity_id) is None:
+        corrected = _corrected(entity_id)
+        hint = f"; did you mean {corrected!r}?" if globs or not is_glob(corrected) else ""
         raise RegistrationError(
-            f"{option} must consist of lower case letters, digits and underscores with one dot, such as 'light.hall',"
-            f" or be a glob with * ? [abc], got {entity_id!r}; did you mean {_corrected(entity_id)!r}?"
+            f"{option} must consist of lower case letters, digits and underscores with one dot, such as"
+            f" 'light.hall',{' or be a glob with * ? [abc],' if globs else ''} got {entity_id!r}{hint}"
         )
     if (problem := _never_an_entity(entity_id)) is not None:
         raise RegistrationError(f"{option} must be an entity id of Home Assistant, got {entity_id!r}: {problem}")
@@ -193,10 +200,9 @@ def check_entity_id(option: str, value: Any) -> str:
     Raises:
         RegistrationError: The value is not an entity id, or it is a glob.
     """
-    entity_id = check_entity(value, option=option)
-    if is_glob(entity_id):
+    if isinstance(value, str) and is_glob(value):
         raise RegistrationError(f"{option} must be the id of one entity, got the glob {value!r}")
-    return entity_id
+    return check_entity(value, option=option, globs=False)
 
 
 def _corrected(entity: str) -> str:

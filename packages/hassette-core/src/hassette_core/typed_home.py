@@ -41,7 +41,7 @@ from hassette_core import {core}
 _TYPING = ("Any", "Final", "Literal", "Required", "TypedDict", "Unpack", "cast")
 _CORE = ("Api", "CallOptions", "ServiceResult", "State")
 _USED = frozenset({*_TYPING, *_CORE})
-_RESERVED = frozenset({*_USED, *dir(builtins), "areas", "services"})
+_RESERVED = frozenset({*_USED, *dir(builtins), "areas", "services", "_Areas", "_Services"})
 """Names that no domain may have in the module, because its types and services use them."""
 _SHADOWING = frozenset({*_USED, "bool", "dict", "float", "int", "list", "str", "tuple"})
 """A field with such a name would hide a type from the fields that follow in a class."""

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from typing import Any, Literal, cast
+from urllib.parse import unquote
 
 from hassette_core.api.requests import ApiMethods, mapping_of, new_context_id
 from hassette_core.errors import CallFailedError, LinkError, NoAnswerError
@@ -21,6 +22,9 @@ INSTEAD = {
 }
 """Commands that Home Assistant answers with several messages, and their replacements."""
 _SUBSCRIBES = re.compile(r"(^|/)(un)?subscribe(_|/|$)|/start_preview$")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_DOTS = re.compile(r"^[^?#]*/\.\.?(/|[?#]|$)")
+"""A path with such a part would be sent as another path."""
 TEMPLATE_S = 10.0
 """Default time limit of a template, in seconds."""
 
@@ -104,12 +108,15 @@ class CommandApi(ApiMethods):
         Raises:
             CallFailedError: Home Assistant refused the command. The code ``unknown_command`` means that this Home
                 Assistant does not have the command.
-            ValueError: The command subscribes to something. Use the methods of `App.bus`.
+            ValueError: The command subscribes to something; use the methods of `App.bus`. Or a field has the name
+                ``id``, ``type`` or ``timeout_s``.
             LinkError: See `Api`.
         """
         if not isinstance(command, str) or not command or _SUBSCRIBES.search(command) or command in INSTEAD:  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not always type-checked
             hint = f"use {INSTEAD[command]}" if command in INSTEAD else "self.bus can subscribe"
             raise ValueError(f"command must be a command with one answer, got {command!r}; {hint}")
+        if own := sorted(fields.keys() & {"id", "type", "timeout_s"}):
+            raise ValueError(f"fields must not contain {own[0]}, which Hassette sets itself")
         action = f"send {command}"
         if command in READS:
             return await self._requests.command(action, command, **fields)
@@ -145,12 +152,14 @@ class CommandApi(ApiMethods):
         Raises:
             CallFailedError: The answer has an HTTP status of 300 or more. Its `code` is the status, such as ``404``.
             NoAnswerError: Home Assistant did not answer within 30 s.
-            ValueError: The path does not start with ``/api/``.
+            ValueError: The method is unknown, or the path does not start with ``/api/``, or has a part ``..``.
             LinkError: See `Api`.
         """
-        method_name = method.upper()
-        if not path.startswith("/api/"):
-            raise ValueError(f"path must start with /api/, got {path!r}")
+        method_name = str(method).upper()
+        if method_name not in METHODS:
+            raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+        if not isinstance(path, str) or not path.startswith("/api/") or _DOTS.search(unquote(path)):  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not always type-checked
+            raise ValueError(f"path must start with /api/, without the parts . and .., got {path!r}")
         action = f"send {method_name} {path}"
 
         async def send() -> Any:

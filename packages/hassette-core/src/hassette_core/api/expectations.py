@@ -1,11 +1,14 @@
 """`Expectation`: the states that a service call must lead to."""
 
 import inspect
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
+from hassette_core.api.targets import check_one
 from hassette_core.conditions import truth_of
+from hassette_core.entities import is_glob
 from hassette_core.errors import describe_error
 from hassette_core.events import State
 from hassette_core.handlers import is_async
@@ -14,8 +17,6 @@ ExpectedValue = str | float | Collection[Any] | Callable[[Any], object] | None
 """A value, a collection of values, or a function that receives the value and returns a true value."""
 ExpectedStates = ExpectedValue | Mapping[str, ExpectedValue | Mapping[str, ExpectedValue]]
 """The option ``expect`` of `Api.call_service`: the state by entity id, or one state for all entities of the target."""
-
-_GLOB = frozenset("*?[]")
 
 
 class _Check(NamedTuple):
@@ -116,8 +117,9 @@ def parse_expectation(expect: ExpectedStates, targets: Sequence[str]) -> Expecta
     checks: list[_Check] = []
     for entity_id, wanted in by_entity.items():
         key = f"expect[{entity_id!r}]"
-        if not isinstance(entity_id, str) or entity_id.count(".") != 1 or _GLOB & set(entity_id):
+        if not isinstance(entity_id, str) or entity_id.count(".") != 1 or is_glob(entity_id):
             raise ValueError(f"expect must have entity ids as keys, such as 'light.hall', got {entity_id!r}")
+        check_one("each key of expect", entity_id)
         if not isinstance(wanted, Mapping):
             checks.append(_Check(entity_id, None, *_state_value(key, wanted)))
             continue
@@ -153,6 +155,8 @@ def _value(key: str, wanted: Any) -> tuple[Callable[[Any], object], str]:
         name = getattr(wanted, "__name__", type(wanted).__name__)
         return lambda value: truth_of(name, wanted(value)), f"must satisfy {name}"
     if not _is_list(wanted):
+        if isinstance(wanted, float) and math.isnan(wanted):
+            raise ValueError(f"{key} must be a value that a state can have, got {wanted!r}")
         return partial(_equal, wanted), f"must be {wanted!r}"
     values: list[Any] = list(wanted)
     if not values:
@@ -164,7 +168,7 @@ def _value(key: str, wanted: Any) -> tuple[Callable[[Any], object], str]:
         # An attribute may itself be a list, such as a color.
         return any(accept(value) for accept, _ in each) or (isinstance(value, list | tuple) and _equal(values, value))
 
-    texts = [text for _, text in each]
+    texts = [text.replace("must satisfy", "a value that satisfies") for _, text in each]
     return accepts, f"must be {texts[0]}" if len(texts) == 1 else f"must be one of {', '.join(texts)}"
 
 

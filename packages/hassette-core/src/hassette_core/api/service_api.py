@@ -1,7 +1,7 @@
 """`ServiceApi`: call services, and wait for their effect."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, TypedDict, cast
 
 from hassette_core.api.attempts import Attempts, Confirmation, ServiceResult
 from hassette_core.api.expectations import ExpectedStates, parse_expectation
@@ -126,6 +126,9 @@ class ServiceApi(ApiMethods):
             message["service_data"] = given
         if target is not None:
             message["target"] = as_target(target, self._cache.states)
+            if twice := sorted(message["target"].keys() & given.keys()):
+                # Home Assistant would ignore the field.
+                raise TypeError(f"{', '.join(twice)} must be given in target or as a field, got both")
         if return_response:
             message["return_response"] = True
         expectation = parse_expectation(expect, entities_of(message.get("target", {}), given))
@@ -203,26 +206,45 @@ class ServiceApi(ApiMethods):
             fields: Further fields of the service, such as ``notification_id``.
 
         Raises:
-            ValueError: A notify entity was given data.
+            TypeError, ValueError: A notify entity was given data, or a target is no notify service.
             CallFailedError: There is no such notify service, or it failed.
             LinkError: See `call_service`.
         """
         content: dict[str, Any] = {"message": message, **fields}
         if title is not None:
             content["title"] = title
-        targets = (target,) if target is None or isinstance(target, str) else tuple(target)
-        for each in targets:
-            name = "notify" if each is None else each.removeprefix("notify.")
+        more = {"data": given} if (given := mapping_of("data", data)) else {}
+        names = ("notify",) if target is None else _notify_names(target)
+        for name in names:
             entity_id = f"notify.{name}"
             if name == "persistent_notification":
                 await self.call_service("persistent_notification", "create", data=content)
-            elif each is not None and entity_id in self._cache.states:
-                if data:
+            elif target is not None and entity_id in self._cache.states:
+                if more:
                     raise ValueError(f"data must be None for the notify entity {entity_id}, got {data!r}")
                 await self.call_service("notify", "send_message", target=entity_id, data=content)
             else:
-                more = {"data": mapping_of("data", data)} if data else {}
                 await self.call_service("notify", name, data={**content, **more})
+
+
+def _notify_names(target: object) -> list[str]:
+    """Return the names of notify services and entities without their domain.
+
+    Raises:
+        TypeError, ValueError: There is none, or one is wrong.
+    """
+    names: list[object] = [target]
+    if isinstance(target, Collection) and not isinstance(target, str | bytes | Mapping):
+        names = list(cast("Collection[object]", target))
+    for name in names:
+        if not isinstance(name, str) or not name.removeprefix("notify.").isidentifier():
+            raise (ValueError if isinstance(name, str) else TypeError)(
+                f"target must be a notify service or entity, such as 'mobile_app_alex', or several of these, got"
+                f" {name!r}"
+            )
+    if not names:
+        raise ValueError(f"target must contain at least one notify service, got {target!r}; leave it out for all")
+    return [str(name).removeprefix("notify.") for name in names]
 
 
 def service_of(domain: str, service: str | None = None) -> tuple[str, str]:

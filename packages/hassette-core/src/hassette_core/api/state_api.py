@@ -1,11 +1,13 @@
 """`StateApi`: read and write states, and fire events."""
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
 from hassette_core.api.requests import ApiMethods, context_id_of, mapping_of, new_context_id
+from hassette_core.api.targets import check_one
 from hassette_core.events import Context, State
 from hassette_core.link.answers import parse_one_state, parse_states
 
@@ -65,15 +67,17 @@ class StateApi(ApiMethods):
             The state as Home Assistant stored it.
 
         Raises:
-            CallFailedError: Home Assistant refused the state: the entity id is not valid, or the state is too long.
+            CallFailedError: Home Assistant refused the state: it is too long.
             NoAnswerError: Home Assistant did not answer within 30 s. It may still write the state.
             NotConnectedError: There is no connection, or the connection was lost before the answer.
             UnexpectedAnswerError: The answer has an unknown shape.
-            TypeError: An attribute cannot be written as JSON.
+            TypeError, ValueError: The entity id is not valid, the state is neither a text nor a number, or an attribute
+                cannot be written as JSON.
         """
-        action = f"set the state of {entity_id}"
+        action = f"set the state of {check_one('entity_id', entity_id)}"
+        text = _text_of(state)
         given = mapping_of("attributes", attributes)
-        body = {"state": str(state), "attributes": given}
+        body = {"state": text, "attributes": given}
 
         async def send() -> State:
             answer = await self._requests.rest(action, "POST", _path_of(entity_id), body)
@@ -81,7 +85,7 @@ class StateApi(ApiMethods):
 
         def rehearsed() -> State:
             now = self._requests.clock.now()
-            return State(entity_id, str(state), MappingProxyType(given), now, now, Context(new_context_id()))
+            return State(entity_id, text, MappingProxyType(given), now, now, Context(new_context_id()))
 
         return await self._requests.change(
             "set_state", {"entity_id": entity_id}, body, send, rehearsed, lambda written: written.context.id
@@ -100,8 +104,9 @@ class StateApi(ApiMethods):
             CallFailedError: Home Assistant refused the request.
             NoAnswerError: Home Assistant did not answer within 30 s. It may still remove the state.
             NotConnectedError: There is no connection, or the connection was lost before the answer.
+            TypeError, ValueError: The entity id is not valid.
         """
-        action = f"remove the state of {entity_id}"
+        action = f"remove the state of {check_one('entity_id', entity_id)}"
 
         async def send() -> bool:
             answer = await self._requests.rest(action, "DELETE", _path_of(entity_id), missing_is_none=True)
@@ -129,8 +134,10 @@ class StateApi(ApiMethods):
             CallFailedError: Home Assistant refused the event.
             NotConnectedError: There is no connection, or the connection was lost before the answer.
             UnexpectedAnswerError: The answer has an unknown shape.
-            TypeError, ValueError: The data cannot be written as JSON, or is too large.
+            TypeError, ValueError: The type is empty, or the data cannot be written as JSON, or is too large.
         """
+        if not isinstance(event_type, str) or not event_type.strip():  # pyright: ignore[reportUnnecessaryIsInstance]  apps are not always type-checked
+            raise ValueError(f"event_type must be a text such as 'my_event', got {event_type!r}")
         action = f"fire {event_type}"
         event_data = mapping_of("data", data)
 
@@ -142,6 +149,24 @@ class StateApi(ApiMethods):
         return await self._requests.change(
             "fire_event", {}, recorded, send, new_context_id, lambda context_id: context_id
         )
+
+
+def _text_of(state: object) -> str:
+    """Return a state as a text.
+
+    Raises:
+        TypeError, ValueError: The value is neither a text nor a finite number.
+    """
+    if state is None or isinstance(state, bool):
+        hint = "'unknown'" if state is None else ("'on'" if state else "'off'")
+        raise ValueError(f"state must be a text or a number, got {state!r}; write {hint}")
+    if isinstance(state, str):
+        return str.__str__(state)
+    if not isinstance(state, int | float):
+        raise TypeError(f"state must be a text or a number, got {state!r}; write str(…) of it")
+    if not math.isfinite(state):
+        raise ValueError(f"state must be a finite number, got {state!r}; write 'unknown'")
+    return str(state)
 
 
 def _path_of(entity_id: str) -> str:

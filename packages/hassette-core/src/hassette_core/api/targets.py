@@ -35,17 +35,28 @@ def as_target(target: Target, known: Iterable[str]) -> dict[str, Any]:
     """
     if not isinstance(target, Mapping):
         return {"entity_id": _entities_in("target", target, known)}
-    given = dict(cast("Mapping[str, Any]", target))
-    if _has_selection(given.get("entity_id")):
-        given["entity_id"] = _entities_in("target['entity_id']", given["entity_id"], known)
-    if not given or any(isinstance(value, list | tuple | set) and not value for value in given.values()):  # pyright: ignore[reportUnknownArgumentType]  JSON
-        raise ValueError(f"target must contain an entity, a device or an area, got {target!r}")
-    return given
+    given = cast("Mapping[object, object]", target)
+    if not given:
+        raise ValueError("target must contain an entity, a device or an area, got {}")
+    return {_key(key): _part(key, value, known) for key, value in given.items()}
 
 
-def _has_selection(value: object) -> bool:
-    items = cast("Iterable[object]", value) if isinstance(value, list | tuple | set) else (value,)
-    return any(isinstance(item, EntitySelection) for item in items)
+def _key(key: object) -> str:
+    if key not in TARGET_KEYS:
+        raise ValueError(f"target must have only the keys {', '.join(TARGET_KEYS)}, got {key!r}")
+    return str(key)
+
+
+def _part(key: object, value: object, known: Iterable[str]) -> str | list[str]:
+    """Return the ids of one key of a target. A text remains a text."""
+    option = f"target[{key!r}]"
+    if key == "entity_id":
+        return _entities_in(option, value, known)
+    ids = cast("Iterable[object]", value) if isinstance(value, list | tuple | set | frozenset) else (value,)
+    found = [str.__str__(each) for each in ids if isinstance(each, str) and each]
+    if not found or len(found) < len(tuple(ids)):
+        raise ValueError(f"{option} must be an id, such as 'hall', or several ids, got {value!r}")
+    return found[0] if isinstance(value, str) else found
 
 
 def _entities_in(option: str, value: object, known: Iterable[str]) -> str | list[str]:
@@ -86,6 +97,15 @@ def _selected(option: str, selection: EntitySelection, known: Iterable[str]) -> 
 def _check_id(option: str, entity_id: object) -> str:
     if isinstance(entity_id, str) and (entity_id in _NO_ENTITY or _REGISTRY_ID.fullmatch(entity_id)):
         return str.__str__(entity_id)
+    return check_one(option, entity_id)
+
+
+def check_one(option: str, entity_id: object) -> str:
+    """Check the id of one entity, and return it.
+
+    Raises:
+        TypeError, ValueError: The value is no entity id. The message contains a correction.
+    """
     try:
         return check_entity_id(option, entity_id)
     except RegistrationError as error:

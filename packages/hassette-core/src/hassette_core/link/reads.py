@@ -1,7 +1,9 @@
 """The requests that only read, and the guard that stops all others of an app that rehearses."""
 
 import json
+import posixpath
 from typing import Any, cast
+from urllib.parse import unquote
 
 from hassette_core.containment import may_change_the_home, why_refused
 from hassette_core.errors import RehearsalError
@@ -49,7 +51,11 @@ READS = frozenset(
 
 def reads_only(method: str, path: str) -> bool:
     """Return whether a REST request only reads. A webhook may act, whatever the method."""
-    return method.upper() == "GET" and not path.startswith("/api/webhook/")
+    # The form in which the path is sent: without escapes, and without the parts ``..``.
+    plain = posixpath.normpath(unquote(path.partition("?")[0]))
+    if plain == "/api/template":  # with the method POST
+        return True
+    return method.upper() == "GET" and not plain.startswith("/api/webhook/")
 
 
 def check_command(action: str, command: object) -> None:
