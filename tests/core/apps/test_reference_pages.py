@@ -26,6 +26,7 @@ from hassette_core import (
     Subscription,
 )
 from hassette_core.bus.own_events import APP_ERROR
+from hassette_core.bus.topics import check_event_type
 from hassette_core.link.home_restarts import STARTED as HOME_STARTED
 from hassette_core.link.home_restarts import STOPPED as HOME_STOPPED
 from hassette_executor import ErrorContext
@@ -131,3 +132,4 @@ def test_table_of_framework_events_has_each_event_of_the_code() -> None:
     events = {f"hassette_{kind}" for kind in kinds} | {HOME_STARTED, HOME_STOPPED, APP_ERROR}
     listed = {name for name in named(section("listeners", "Events of the framework")) if name.startswith("hassette_")}
     assert listed - {"hassette_"} == events
+    assert {check_event_type(event) for event in events} == events

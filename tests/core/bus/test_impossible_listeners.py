@@ -69,7 +69,12 @@ async def test_failures_of_the_app_itself_need_include_own(home: Home) -> None:
 @pytest.mark.parametrize(
     ("event_type", "message"),
     [
-        ("light.hall", "got the entity 'light.hall'; use on_state_change, or wait for state_is('light.hall', …)"),
+        (
+            "light.hall",
+            "got the entity 'light.hall'; use on_state_change, or wait for state_is('light.hall', …). If an",
+        ),
+        ("scene.activated", "If an event really has this type, write the glob '[s]cene.activated'"),
+        ("Tag_Scanned", "did you mean 'tag_scanned'? If an event really has this type, write the glob '[T]ag_Scanned'"),
         ("binary_sensor.*", "got the entity 'binary_sensor.*'"),
         ("state-changed", "got 'state-changed'; did you mean 'state_changed'?"),
         ("State Changed", "did you mean 'state_changed'?"),

@@ -31,13 +31,16 @@ _HOME_EVENTS = {
 _FRAMEWORK_EVENTS = tuple(
     f"hassette_{kind}"
     for kind in (
-        *("homeassistant_started", "homeassistant_stopped", "connection_lost", "connection_restored"),
+        *("homeassistant_started", "homeassistant_stopped", "connection_lost", "connection_restored", "events_lost"),
         *("app_started", "app_failed", "app_stopped", "app_reloaded", "app_reload_failed", "app_error"),
-        *("trigger_not_attached", "trigger_refused", "trigger_accepted"),
-        *("service_started", "service_stopped", "service_failed", "service_crashed", "service_degraded"),
+        *("app_task_failed", "app_exit_refused", "trigger_not_attached", "trigger_refused", "trigger_accepted"),
+        *("service_waiting", "service_starting", "service_started", "service_partly_started", "service_degraded"),
+        *("service_crashed", "service_restarted", "service_exhausted", "service_stopping", "service_stopped"),
+        *("config_reload_failed", "storage_damaged", "storage_failed", "scheduler_file_damaged"),
+        *("scheduler_file_failed", "timer_dropped", "loop_blocked", "loop_paused", "cancellation_ignored"),
     )
 )
-"""The events of the framework that apps often name."""
+"""All events of the framework. A listener of a similar type is refused, so none may be missing."""
 
 _Listener = TypeVar("_Listener")
 
@@ -150,10 +153,13 @@ def check_event_type(event_type: object) -> str:
     if _ENTITY.fullmatch(event_type):
         raise RegistrationError(
             f"event_type must be an event type, got the entity {event_type!r}; use on_state_change, or wait for"
-            f" state_is({event_type!r}, …)"
+            f" state_is({event_type!r}, …).{_as_glob(event_type)}"
         )
     if (known := _misspelt(event_type)) is not None:
-        raise RegistrationError(f"event_type must be the type of an event, got {event_type!r}; did you mean {known!r}?")
+        raise RegistrationError(
+            f"event_type must be the type of an event, got {event_type!r}; did you mean {known!r}?"
+            f"{_as_glob(event_type)}"
+        )
     shortest = len(_SET.sub("?", event_type).replace("*", ""))
     if shortest > MAX_EVENT_TYPE_CHARACTERS:
         raise RegistrationError(
@@ -161,6 +167,12 @@ def check_event_type(event_type: object) -> str:
             f" Assistant has, got {shortest}: {event_type!r}"
         )
     return event_type
+
+
+def _as_glob(event_type: str) -> str:
+    """Return how to listen to an event whose type only looks wrong. No check refuses a glob."""
+    glob = f"[{event_type[0]}]{event_type[1:]}"
+    return f" If an event really has this type, write the glob {glob!r}"
 
 
 def _misspelt(event_type: str) -> str | None:
