@@ -140,7 +140,15 @@ def test_file_that_everybody_can_read_is_a_warning(folder: Path, mode: int, warn
     "value",
     [
         *("secret(token)", "secret()", 'secret("")', 'secret("token"', "secret 'token'", 'Secret("token")'),
-        *('Bearer secret("token")', "!secret", "!secret two words", "!SECRET token", "Bearer !secret token"),
+        *(
+            "secret(my token)",
+            'secret ( "token )',
+            'Bearer secret("token")',
+            "!secret",
+            "!secret two words",
+            "!SECRET token",
+            "Bearer !secret token",
+        ),
     ],
 )
 def test_text_that_is_meant_as_a_reference_and_is_none_is_an_error(folder: Path, value: str) -> None:
@@ -154,7 +162,9 @@ def test_text_that_is_meant_as_a_reference_and_is_none_is_an_error(folder: Path,
         )
 
 
-@pytest.mark.parametrize("value", ["Secret garden", "the secret (token)", "secrets", "a secret", "it is no !secret"])
+@pytest.mark.parametrize(
+    "value", ["Secret garden", "Secret (for me only)", "the secret (token)", "secrets", "a secret", "it is no !secret"]
+)
 def test_text_about_secrets_is_a_text(folder: Path, value: str) -> None:
     assert load(folder, f"[plug]\nx = '{value}'").plugins["plug"]["x"] == value
 

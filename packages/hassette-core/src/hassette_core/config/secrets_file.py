@@ -18,9 +18,11 @@ ALL_USERS = 0o004
 """The permission of a file with which every user of the machine can read it."""
 
 _REFERENCE = re.compile(r"""\s*(?:secret\(\s*(["'])(?P<called>[^"']+)\1\s*\)|!secret\s+(?P<tagged>\S+))\s*""")
-_ATTEMPT = re.compile(r"""^\s*!?\s*secret\s*[("']|^\s*!\s*secret\b|\bsecret\(\s*["']|!secret\s""", re.IGNORECASE)
+_ATTEMPT = re.compile(
+    r"""^\s*secret(?:\(|\s*[("'][\s("']*[\w.-]*[\s)"']*$)|^\s*!\s*secret\b|\bsecret\(\s*["']|!secret\s""", re.IGNORECASE
+)
 """A part of a text that was probably written as a reference. If the reference is not complete, the app would get the
-text itself."""
+text itself. A sentence such as ``Secret (for me only)`` is no reference."""
 _UNQUOTED = re.compile(r"""(?:\bsecret\s*\(\s*["']?|!secret\s+)(?P<name>[\w.-]*)""", re.IGNORECASE)
 _EXAMPLE = """'secret("name")' or '!secret name'"""
 _SECRETS_FILE_KEY: KeyPath = ("hassette", "secrets_file")
