@@ -126,13 +126,15 @@ class BusService(AsyncWithService):
         """
         if not self._open:
             return
-        rehearsed = is_rehearsing()
         if (parent_id := event.context.parent_id) is not None:
             self._causes.link(event.context.id, parent_id)
-        if self._watchers and not rehearsed and isinstance(event, StateChanged):
+        if self._watchers and isinstance(event, StateChanged) and not is_rehearsing():
             for watcher in tuple(self._watchers.get(event.entity_id, ())):
                 watcher()
         listeners = self._find(event)
+        if not listeners and not self._kept:
+            return  # most events, so the rest costs nothing for them
+        rehearsed = is_rehearsing()
         if rehearsed:
             listeners = tuple([each for each in listeners if is_rehearsing(each.owner)])
         if self._kept:
