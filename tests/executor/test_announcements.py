@@ -167,6 +167,16 @@ async def test_retiring_a_replaced_registration_announces_nothing():
     assert sink.stored("retired") == [new]
 
 
+async def test_registration_that_the_next_start_makes_again_is_not_announced_as_retired():
+    hall = listener("hall")
+    async with CommandExecutor(sink := FaultySink()) as executor:
+        executor.register(hall)
+        executor.retire(hall, announce=False)
+        executor.retire(hall)
+    assert sink.stored("registered") == [hall]
+    assert sink.stored("retired") == []
+
+
 async def test_lost_items_of_the_same_kind_are_added_up():
     sink = MemorySink()
     async with CommandExecutor(sink) as executor:

@@ -206,6 +206,8 @@ async def test_hung_handlers_of_one_app_do_not_delay_the_handlers_and_hooks_of_a
         assert (await executor.execute(runs_of("b", fails))).status == "error"
         await eventually(lambda: reported == ["b"])
         assert not later.done()
+        executor.renew_threads("a")  # a newer version of the app starts
+        assert (await executor.execute(runs_of("a", lambda: None))).status == "success"
         go.set()
         assert (await later).status == "success"
 
