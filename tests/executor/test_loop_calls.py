@@ -409,8 +409,16 @@ async def test_run_fails_with_the_first_problem_although_its_callable_returns():
         executor.hooks.set(lambda context: hooked.append(str(context.exception)))
         record = await executor.execute(invoke(handler, runs_in="sync"))
         assert (record.status, record.failure.kind, record.failure.message) == ("error", "hassette", "first")
-        assert not kept[0].fail(ForgottenError("late"))
+        assert kept[0].fail(ForgottenError("late"))  # the run has failed already
         await eventually(lambda: hooked == ["first"])
+
+
+async def test_run_that_has_ended_with_success_cannot_fail():
+    kept: list[Any] = []
+    async with CommandExecutor() as executor:
+        record = await executor.execute(invoke(lambda: kept.append(current_execution()), runs_in="sync"))
+        assert record.status == "success"
+        assert not kept[0].fail(HassetteError("late"))
 
 
 async def test_run_that_raises_or_adds_lines_keeps_its_own_failure():

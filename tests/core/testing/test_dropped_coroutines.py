@@ -166,6 +166,53 @@ def test_error_hook_that_drops_a_coroutine_is_logged_as_failed(
     assert all("self.api.turn_on('light.hall') was never awaited" in each["error"] for each in failures)
 
 
+class Interrupted(App[AppConfig]):
+    """Handlers that end before they reach the coroutines that they have made."""
+
+    async def on_initialize(self) -> None:
+        self.bus.on_event(self.waits, "deadline", name="deadline", timeout=5)
+        self.bus.on_event(self.waits, "restart", name="restart", mode="restart")
+        self.bus.on_event(self.fails, "fails", name="fails")
+
+    async def helper(self) -> None: ...
+
+    async def waits(self) -> None:
+        calls = [self.api.turn_on(LIGHT), self.helper()]
+        await asyncio.sleep(10)
+        await asyncio.gather(*calls)
+
+    async def fails(self) -> None:
+        calls = [self.api.turn_on(LIGHT), self.helper()]
+        await asyncio.gather(*calls[:0])
+        raise ValueError("no")
+
+
+class InterruptedWithHook(Interrupted):
+    async def on_error(self, context: object) -> None: ...
+
+
+class InterruptedWithPlainHook(Interrupted):
+    def on_error(self, context: object) -> None: ...
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+@pytest.mark.parametrize("app", [Interrupted, InterruptedWithHook, InterruptedWithPlainHook])
+@pytest.mark.parametrize(("event", "status"), [("deadline", "timed_out"), ("restart", "cancelled"), ("fails", "error")])
+def test_run_that_ends_before_it_awaits_its_coroutines_has_no_second_failure(
+    home: HomeUnderTest, caplog: pytest.LogCaptureFixture, app: type[Interrupted], event: str, status: str
+) -> None:
+    home.set(LIGHT, "off")
+    home.add_app(app)
+    home.fire(event)
+    home.advance(seconds=5)
+    if event == "restart":
+        home.fire(event)
+        home.advance(seconds=10)
+    assert home.runs()[0].status == status
+    assert "never awaited" not in caplog.text
+    home.check_failures()
+
+
 class Cyclic(Hooks):
     async def on_initialize(self) -> None:
         self.bus.on_event(self.hide, "hide")

@@ -40,8 +40,20 @@ class _Maker:
         self._call: Execution | HookCall | None = current_hook_call() or current_execution()
         self._actor = current_app()
 
+    @property
+    def is_call_of_app(self) -> bool:
+        """Whether the code belongs to a run or a hook of an app.
+
+        After the end of a failed run, Python deletes the exception, and with it all coroutines that the run had not
+        reached. This code belongs to no run.
+        """
+        return self._call is not None and self._actor is not None
+
     def fail(self, error: CallNotAwaitedError) -> None:
-        """Let the run or the hook fail. If it has ended, log the error."""
+        """Let the run or the hook fail. If it has ended with success, log the error.
+
+        A run that an exception or its deadline ends drops the coroutines that it had not reached. This is no fault.
+        """
         if self._call is None or not self._call.fail(error):
             app = {} if self._actor is None else {"app": subject_of(self._actor), "registration": self._actor}
             logger.error("Call of an app was never awaited, so it had no effect", extra={**app, "problem": str(error)})
@@ -173,12 +185,13 @@ class _CoroutineReports:
         self._collecting = threading.get_ident() if phase == "start" else None
 
     def _report(self, coro: Coroutine[Any, Any, Any]) -> None:
+        maker = _Maker()
         # The garbage collector deletes coroutines of all apps while the code of any app runs.
-        if current_app() is None or self._collecting == threading.get_ident():
+        if not maker.is_call_of_app or self._collecting == threading.get_ident():
             self._warn(coro)
             return
         name = coro.__qualname__.rpartition("<locals>.")[2]
-        _Maker().fail(CallNotAwaitedError(f"{name}()", is_request=False))
+        maker.fail(CallNotAwaitedError(f"{name}()", is_request=False))
 
 
 _coroutine_reports = _CoroutineReports()
@@ -188,8 +201,8 @@ _coroutine_reports = _CoroutineReports()
 def unawaited_coroutines() -> Generator[None]:
     """Report coroutines that code of an app drops without ``await``, during the ``with`` block.
 
-    The run or the hook whose code drops the coroutine fails. A coroutine that is part of a reference cycle leads to
-    Python's own warning, because it is not known which code has dropped it.
+    The run or the hook whose code drops the coroutine fails. If it is not known which of them has dropped a coroutine,
+    Python's own warning appears. This happens to a coroutine that is part of a reference cycle.
     """
     _coroutine_reports.open()
     try:

@@ -259,6 +259,7 @@ class CommandExecutor:
         if raised is None and execution.effects is not None:
             raised = execution.effects.problem
         status, failure, reraise = self._judge(execution, raised)
+        execution.failed = status is not _SUCCESS
         effects = execution.effects.take(all_lines=status is not _SUCCESS) if execution.effects is not None else None
         record_id = self._next_id(started_us + duration_us)
         registration, trigger = command.registration, command.trigger

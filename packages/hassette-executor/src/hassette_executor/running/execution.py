@@ -67,6 +67,7 @@ class Execution:
         cancelling: Number of cancellation requests that were pending for the task at the start; 0 without a deadline.
         cancelling_at_deadline: The same number at the deadline.
         expired: Whether the deadline has passed and the task was cancelled.
+        failed: Whether the run has ended without success.
         reported_ignored: Whether it was reported that the run ignores its cancellation.
         run_number: Number of the run, once it has appeared in a list of runs in progress; 0 before.
         waits_for_thread: Whether this is a run of a sync handler that still waits for a thread.
@@ -80,6 +81,7 @@ class Execution:
         "command",
         "effects",
         "expired",
+        "failed",
         "reported_ignored",
         "run_number",
         "scope",
@@ -98,6 +100,7 @@ class Execution:
         self.cancelling = 0
         self.cancelling_at_deadline = 0
         self.expired = False
+        self.failed = False
         self.reported_ignored = False
         self.run_number = 0
         self.waits_for_thread = False
@@ -136,10 +139,10 @@ class Execution:
     def fail(self, problem: HassetteError) -> bool:
         """Let the run fail with this error, even if its callable returns. May be called in any thread.
 
-        Return False, without an effect, if the run has ended.
+        Return False, without an effect, if the run has ended with success.
         """
         if self not in self.scope.executions:
-            return False
+            return self.failed
         self.scope.effects_of(self).add_problem(problem)
         return True
 
