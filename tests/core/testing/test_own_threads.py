@@ -27,6 +27,35 @@ def in_thread(work: Callable[[], object]) -> None:
     thread.join()
 
 
+class Locking(SyncApp[AppConfig]):
+    """Handlers that share a lock, which one of them holds while it calls the home."""
+
+    def on_initialize(self) -> None:
+        self.lock = threading.Lock()
+        self.seen: list[str] = []
+        self.bus.on_event(self.switch, "switch")
+        self.bus.on_state_change(self.note, "light.*")
+
+    def switch(self) -> None:
+        with self.lock:
+            self.api.turn_on(ROOMS[0])
+            self.time.sleep(5)
+            self.seen.append("switched")
+
+    def note(self) -> None:
+        with self.lock:
+            self.seen.append("noted")
+
+
+def test_handlers_of_a_sync_app_can_share_a_lock(home: HomeUnderTest) -> None:
+    home.set(ROOMS[0], "off")
+    home.add_app(Locking)
+    home.fire("switch")
+    assert home.app(Locking).seen == []
+    home.advance(seconds=5)
+    assert home.app(Locking).seen == ["switched", "noted"]
+
+
 class Threads(SyncApp[AppConfig]):
     """Handlers that wait for threads that they have started."""
 

@@ -248,11 +248,10 @@ class HomeThread:
     def _stacks(self) -> str:
         """Return the stacks of the home's threads."""
         frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]  documented, in spite of its name
-        text = ""
+        text, busy = "", self.loop.turns.working or self.loop.turns.parallel
         for thread in threading.enumerate():
-            mine = thread is self._thread and not self.loop.turns.working
-            works = self.loop.turns.working and thread.name.startswith("hassette-")
-            if (mine or works) and (frame := frames.get(thread.ident or 0)) is not None:
+            shown = thread.name.startswith("hassette-") if busy else thread is self._thread
+            if shown and (frame := frames.get(thread.ident or 0)) is not None:
                 stack = "".join(traceback.format_list(traceback.extract_stack(frame)[-FRAMES:]))
                 text += f"\nThread {thread.name!r} is here:\n{stack}"
         return text

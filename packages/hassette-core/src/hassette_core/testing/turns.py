@@ -6,12 +6,16 @@ A thread has the turn from the start of its call until the call ends, or until t
 
 Threads that an app starts itself have no turn. When such a thread calls the loop, the loop no longer waits for the
 thread with the turn (`Turns.overtake`).
+
+A thread with the turn may need a lock of a thread that waits for the loop. If it makes no progress for a while, the
+loop overtakes it, and later the time may move, too (`LOCK_S` and `LOCK_TIME_S`).
 """
 
 import asyncio
 import threading
 from collections.abc import Callable, Generator, Hashable, Sequence
 from enum import Enum, auto
+from time import monotonic
 from typing import Any
 
 from hassette_executor import RepeatedLog, ThreadCall, ThreadPool, current_thread_call
@@ -19,6 +23,11 @@ from hassette_executor import RepeatedLog, ThreadCall, ThreadPool, current_threa
 GATE_S = 5.0
 """Longest real time, in seconds, for which a thread waits until the loop begins with its function. A thread that holds
 a lock which the loop needs would otherwise wait for ever."""
+LOCK_S = 0.5
+"""Real time without progress, in seconds, after which the loop overtakes a thread while another one waits for the loop.
+The other thread may hold a `threading.Lock` that the first one needs."""
+LOCK_TIME_S = 2.0
+"""The same for the virtual time. The other thread may sleep, and keep the lock until it wakes."""
 MOST_THREADS = 1_000
 
 
@@ -26,7 +35,7 @@ class _State(Enum):
     WORKING = auto()
     """The thread has the turn."""
     PARALLEL = auto()
-    """The thread works, and the loop, too: another thread of the app needs the loop, and this one may wait for it."""
+    """The thread works, and the loop, too: another thread needs the loop, and this one may wait for that thread."""
     HANDED_OVER = auto()
     """The thread has called the loop, and the loop has not begun with the function."""
     WAITING = auto()
@@ -41,6 +50,7 @@ class Turns:
         self._states: dict[ThreadCall, _State] = {}
         self._counts = dict.fromkeys(_State, 0)
         self._ended = False
+        self._progress_at = monotonic()
 
     @property
     def working(self) -> bool:
@@ -54,6 +64,11 @@ class Turns:
             calls = [call for call, state in self._states.items() if state is _State.PARALLEL]
         return not self._ended and not all(call.abandoned for call in calls)
 
+    @property
+    def stops_time(self) -> bool:
+        """Whether the time must not move, because a thread works at the same time as the loop."""
+        return self.parallel and not (self._needs_loop and monotonic() - self._progress_at > LOCK_TIME_S)
+
     def begin(self, call: ThreadCall) -> None:
         """Give the turn to a new call. Call this on the loop, before the call starts."""
         with self._changed:
@@ -63,12 +78,18 @@ class Turns:
         """Wait on the loop until no thread has the turn."""
         with self._changed:
             while self.working and not self._ended:
-                self._changed.wait()
+                if not self._changed.wait(LOCK_S) and self._needs_loop:
+                    self.overtake()
+
+    @property
+    def _needs_loop(self) -> bool:
+        """Whether a thread can continue only when the loop works."""
+        return self._counts[_State.WAITING] > 0 or self._counts[_State.HANDED_OVER] > 0
 
     def overtake(self) -> None:
-        """Let the loop work now, because a thread that an app has started needs it.
+        """Let the loop work now, because another thread needs it.
 
-        The thread with the turn may wait for that thread, for example in `threading.Thread.join`.
+        The thread with the turn may wait for that thread, for example in `threading.Thread.join`, or for its lock.
         """
         with self._changed:
             for call, state in self._states.items():
@@ -132,11 +153,13 @@ class Turns:
             self._counts[before] -= 1
         self._counts[state] += 1
         self._states[call] = state
+        self._progress_at = monotonic()
         self._changed.notify_all()
 
     def _forget(self, call: ThreadCall) -> None:
         if (state := self._states.pop(call, None)) is not None:
             self._counts[state] -= 1
+            self._progress_at = monotonic()
             self._changed.notify_all()
 
 

@@ -16,6 +16,8 @@ from hassette_core.containment import current_app
 from hassette_core.testing.turns import Turns, TurnThreads, submitting_call
 from hassette_executor import ThreadCall
 
+POLL_S = 0.5
+"""Longest real time, in seconds, between two questions whether the time may move."""
 START_US = 1_000_000_000
 """The loop's time at its start, in microseconds."""
 ROUNDING_NS = 500
@@ -108,7 +110,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         if (deliver := self._others.next_result()) is not None:
             self.call_soon(deliver)
             return True
-        if (self._others or self.turns.parallel) and not self._waiting_threads:
+        if (self._others or self.turns.stops_time) and not self._waiting_threads:
             return False  # wait for the threads in real time
         if timeout_s is None:
             return self._idle.loop_is_idle(None)
@@ -284,7 +286,7 @@ class _IdleSelector(selectors.BaseSelector):
         ready = self._real.select(0)
         if ready or (timeout is not None and timeout <= 0) or self._when_idle(timeout):
             return ready
-        return self._real.select(None)
+        return self._real.select(POLL_S)
 
     def close(self) -> None:
         self._real.close()
