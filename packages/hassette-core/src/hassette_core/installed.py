@@ -1,6 +1,7 @@
 """Find the installed packages of the project, and the entry points of plugins, without importing them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from typing import Protocol, runtime_checkable
 
@@ -44,7 +45,8 @@ def find_entry_points(group: str) -> Iterable[EntryPoint]:
     return entry_points(group=group)
 
 
-def installed_versions() -> dict[str, str]:
+@cache  # Python reads the metadata of a package for each version, and each home of a test asks
+def installed_versions() -> Mapping[str, str]:
     """Return the version of each installed package of the project."""
     found: dict[str, str] = {}
     for package in PACKAGES:

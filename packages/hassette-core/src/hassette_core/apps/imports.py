@@ -8,6 +8,7 @@ has the option ``pythonpath = ["apps"]``.
 """
 
 import importlib
+import os
 import sys
 from collections.abc import Collection, Sequence
 from importlib.abc import Loader
@@ -40,11 +41,12 @@ def _forget_copies(app_dir: Path) -> None:
     """
     restore_copies()
     _MODULES.copies.clear()
+    folder = f"{app_dir}{os.sep}"
     for name, module in list(sys.modules.items()):
         if "." in name or name.startswith(("__", "test_", "conftest")):
             continue
         file = getattr(module, "__file__", None)
-        if file in (str(app_dir / f"{name}.py"), str(app_dir / name / "__init__.py")):
+        if file in (f"{folder}{name}.py", f"{folder}{name}{os.sep}__init__.py"):
             for copy in [known for known in sys.modules if known == name or known.startswith(f"{name}.")]:
                 _MODULES.copies[copy] = sys.modules.pop(copy)
 

@@ -171,5 +171,4 @@ class HomeFailures:
 
 def service_names(simulated: SimulatedHome) -> list[str]:
     """Return the names of all services of the home, such as ``light.turn_on``."""
-    described = simulated.services.describe()
-    return [f"{domain}.{name}" for domain, services in described.items() for name in services]
+    return simulated.services.names()

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from random import Random
 from typing import Any, NamedTuple
 
@@ -285,6 +286,7 @@ def _is_state(value: object) -> bool:
     return value is None or (isinstance(value, dict) and {"state", "attributes", "last_updated"} <= value.keys())
 
 
+@cache
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version))
 

@@ -170,6 +170,15 @@ class ServiceRegistry:
         """Return whether the service exists."""
         return self.find(domain, service) is not None
 
+    def names(self) -> list[str]:
+        """Return the names of all services, such as ``light.turn_on``."""
+        return [
+            f"{domain}.{name}"
+            for domain, services in self._table.items()
+            for name, service in services.items()
+            if service.in_version(self._core)
+        ]
+
     def describe(self) -> dict[str, Json]:
         """Return the answer to ``get_services``: all services by domain and name."""
         described: dict[str, Json] = {}
