@@ -23,10 +23,11 @@ from hassette_executor import RepeatedLog, ThreadCall, ThreadPool, current_threa
 GATE_S = 5.0
 """Longest real time, in seconds, for which a thread waits until the loop begins with its function. A thread that holds
 a lock which the loop needs would otherwise wait for ever."""
-LOCK_S = 0.5
+LOCK_S = 2.0
 """Real time without progress, in seconds, after which the loop overtakes a thread while another one waits for the loop.
-The other thread may hold a `threading.Lock` that the first one needs."""
-LOCK_TIME_S = 2.0
+The other thread may hold a `threading.Lock` that the first one needs. On a busy machine, a shorter time would also
+overtake threads that only compute, and the order of events would differ from run to run."""
+LOCK_TIME_S = 5.0
 """The same for the virtual time. The other thread may sleep, and keep the lock until it wakes."""
 MOST_THREADS = 1_000
 
