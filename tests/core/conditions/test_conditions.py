@@ -239,7 +239,7 @@ async def coroutine() -> bool:
         (lambda: state_is("light.a", "on", match="some"), "match must be 'all' or 'any', got 'some'"),
         (lambda: state_is("light.a", "on", duration=-1), "duration must be more than 0"),
         (lambda: state_is("light.a", 1, attribute=""), "attribute must be the name of one attribute"),
-        (lambda: above("sensor.a", "much"), "did you mean"),
+        (lambda: above("sensor.a", "much"), "limit must consist of lower case letters, .* with one dot, .* got 'much'"),
         (lambda: above("sensor.a", "sensor.*"), "limit must be the id of one entity, got the glob"),
         (lambda: above("sensor.a", float("nan")), "limit must be a finite number or an entity id, got nan"),
         (lambda: above("sensor.a", True), "limit must be a finite number or an entity id, got True"),

@@ -163,7 +163,7 @@ def check_entity(entity_id: object, *, option: str = "entity_id", globs: bool = 
         globs: Whether the message may propose a glob.
 
     Raises:
-        RegistrationError: The value can match no entity. For a string, the message contains a corrected value.
+        RegistrationError: The value can match no entity. For most strings, the message contains a corrected value.
     """
     if not isinstance(entity_id, str):
         raise RegistrationError(f"{option} must be an entity id or a glob, got {entity_id!r}")
@@ -171,7 +171,8 @@ def check_entity(entity_id: object, *, option: str = "entity_id", globs: bool = 
         return "*.*"
     if _ENTITY.fullmatch(entity_id) is None:
         corrected = _corrected(entity_id)
-        hint = f"; did you mean {corrected!r}?" if globs or not is_glob(corrected) else ""
+        is_possible = _never_an_entity(corrected) is None and (globs or not is_glob(corrected))
+        hint = f"; did you mean {corrected!r}?" if is_possible else ""
         raise RegistrationError(
             f"{option} must consist of lower case letters, digits and underscores with one dot, such as"
             f" 'light.hall',{' or be a glob with * ? [abc],' if globs else ''} got {entity_id!r}{hint}"

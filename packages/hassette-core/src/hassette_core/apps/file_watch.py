@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hassette_core.apps.module_changes import missing_files
+from hassette_core.syntax import PARSING
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +76,8 @@ class FileWatch:
                 stop.wait(self._step_s)
 
     def _watch(self, stop: threading.Event, watched: tuple[int, int]) -> None:
-        import watchfiles  # here, because the import takes as long as that of all apps, and tests do not need it
+        with PARSING:
+            import watchfiles  # here, because the import takes as long as that of all apps, and tests do not need it
 
         step_ms = round(1000 * self._step_s)
         # The folder may have been filled between its creation and this watch.

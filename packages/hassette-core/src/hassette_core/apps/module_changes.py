@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from hassette_core.apps.imports import PACKAGE, AppSourceLoader, loaded_modules
+from hassette_core.syntax import syntax_tree
 
 
 def changed_groups() -> list[dict[str, ModuleType]]:
@@ -144,7 +145,7 @@ def _imports_of(module: ModuleType, modules: Mapping[str, ModuleType]) -> Iterat
 def _imported_names(source: bytes, package: str) -> Iterator[str]:
     """Yield the names that a source imports. Relative names are resolved with the full name of the package."""
     try:
-        tree = ast.parse(source)
+        tree = syntax_tree(source)
     except (SyntaxError, ValueError):  # a changed file; the import of the module reports the error
         return
     for node in ast.walk(tree):

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from hassette_core.syntax import syntax_tree
+
 
 def file_of(cls: type) -> Path | None:
     """Return the file of a class; None if it was created without a module."""
@@ -72,6 +74,6 @@ def _first_lines(node: ast.ClassDef) -> set[int]:
 
 def _tree_of(file: Path) -> ast.Module | None:
     try:
-        return ast.parse(file.read_bytes())
+        return syntax_tree(file.read_bytes())
     except (OSError, SyntaxError, ValueError):  # the file was removed or changed after its import
         return None

@@ -18,6 +18,7 @@ from hassette_core import events
 from hassette_core.errors import RegistrationError, describe_error
 from hassette_core.handlers import parameter_markers
 from hassette_core.handlers.callables import Handler, function_of, name_of
+from hassette_core.syntax import syntax_tree
 
 if sys.version_info >= (3, 14):
     from annotationlib import Format
@@ -200,7 +201,7 @@ def _find_broken(handler: Handler, function: Any, error: Exception) -> Registrat
 
 def _annotations_in_source(function: Callable[..., Any]) -> dict[str, str]:
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+        tree = syntax_tree(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):
         return {}  # the function was not defined in a file
     definition = next((n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)), None)

@@ -67,7 +67,9 @@ class Turns:
 
     @property
     def stops_time(self) -> bool:
-        """Whether the time must not move, because a thread works at the same time as the loop."""
+        """Whether the time must not move, because a thread works or has just called the loop."""
+        if self._counts[_State.HANDED_OVER] > 0:
+            return True  # the call came after the loop had looked for calls
         return self.parallel and not (self._needs_loop and monotonic() - self._progress_at > LOCK_TIME_S)
 
     def begin(self, call: ThreadCall) -> None:
