@@ -328,6 +328,7 @@ class ThreadPool:
                         if call is not None:
                             call.started = True
                         return call
+                call = None  # otherwise a waiting thread would keep the objects of a call that it may not run
                 self._lock.wait()
 
     def _run(self, call: ThreadCall) -> None:
