@@ -1,14 +1,15 @@
 """Run the apps of a test: write their modules, and start and stop an `AppService`."""
 
 import asyncio
+import sys
 import textwrap
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from hassette_core.api import Api
-from hassette_core.apps import AppService
+from hassette_core.apps import PACKAGE, AppService
 from hassette_core.config import AppEntry
 from hassette_core.home import HomeData, HomeRegistry
 from hassette_core.states import States
@@ -38,6 +39,21 @@ class AppDirectory:
 def entry(module: str, class_name: str, **more: object) -> AppEntry:
     """Return the table ``[apps.<key>]`` of an app."""
     return AppEntry.model_validate({"module": module, "class": class_name, **more})
+
+
+def newer(text: str, version: int) -> str:
+    """Return the code of an app with another number of its `VERSION`."""
+    return text.replace("VERSION = 1", f"VERSION = {version}")
+
+
+def module(name: str) -> Any:
+    """Return an imported module of the apps."""
+    return sys.modules[f"{PACKAGE}.{name}"]
+
+
+def statuses(service: AppService) -> dict[str, str]:
+    """Return the status of each app instance."""
+    return {status.subject: status.status for status in service.statuses}
 
 
 class AppRunner:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from hassette_core import Hassette, HassetteConfig, MemorySink, SimulatedHome
-from hassette_core.apps import PACKAGE
 from hassette_executor import Record
 from support.waiting import eventually
 
@@ -71,10 +70,3 @@ async def whole_home(path: Path, source: str, **settings: Mapping[str, object]) 
         async with Hassette(config, sinks=[sink], plugins=False) as hassette:
             await hassette.wait_ready()
             yield WholeHome(hassette, home, sink)
-
-
-def module_of(name: str = "apps") -> Any:
-    """Return the imported module of the apps."""
-    import sys
-
-    return sys.modules[f"{PACKAGE}.{name}"]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from hassette_core import App, AppConfig
-from hassette_core.apps import AppService, load_instance
+from hassette_core.apps import load_instance
 from hassette_core.errors import AppLoadError
 from hassette_executor import Status
-from support.app_runner import AppDirectory, AppRunner, entry
+from support.app_runner import AppDirectory, AppRunner, entry, statuses
 from support.home import Home
 from support.waiting import patience
 
@@ -40,10 +40,6 @@ class Lamp(App[Config]):
 
 def log() -> Sequence[str]:
     return sys.modules["hassette_apps.lamp"].Lamp.log
-
-
-def statuses(service: AppService) -> dict[str, str]:
-    return {status.subject: status.status for status in service.statuses}
 
 
 async def test_runs_of_an_app_are_recorded_under_its_key_and_instance(

@@ -3,7 +3,6 @@
 import ast
 import asyncio
 import re
-import textwrap
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,54 +10,29 @@ from typing import Any
 import pytest
 
 import hassette_core
-from hassette_core import (
-    Api,
-    AppBus,
-    AppScheduler,
-    AppStorage,
-    Hassette,
-    HassetteConfig,
-    MemorySink,
-    RunningApps,
-    SimulatedHome,
-    States,
-)
+from hassette_core import Hassette, HassetteConfig, MemorySink, SimulatedHome
 from hassette_core.config import AppEntry
-from hassette_core.home import HomeRegistry
-from hassette_core.moments import AppTime
 from hassette_core.testing import HomeUnderTest
+from support.app_examples import examples, parse_example, unknown_members
 from support.app_runner import AppDirectory, AppRunner
 from support.waiting import eventually, patience
 
 ROOT = Path(__file__).parents[3]
-PAGES = Path(__file__).parents[3] / "docs" / "apps"
-TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST
+PAGES = ROOT / "docs" / "apps"
 ALL_PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/README.md")])
-COMPONENTS: dict[str, type] = {
-    "api": Api,
-    "apps": RunningApps,
-    "bus": AppBus,
-    "home": HomeRegistry,
-    "scheduler": AppScheduler,
-    "states": States,
-    "storage": AppStorage,
-    "time": AppTime,
-}
 
 each_page = pytest.mark.parametrize("page", ALL_PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-PAGE = (Path(__file__).parents[3] / "docs" / "writing-apps.md").read_text(encoding="utf-8")
-
-
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = ROOT / "docs" / "writing-apps.md"
 
 
 async def test_example_apps_of_the_documentation_run_with_its_settings(app_dir: AppDirectory) -> None:
-    apps = {found[1]: text for text in blocks("python") if (found := re.search(r"^class (\w+)\(App\[", text, re.M))}
+    apps = {
+        found[1]: text for text in examples(PAGE, "python") if (found := re.search(r"^class (\w+)\(App\[", text, re.M))
+    }
     tables: dict[str, Any] = {name.lower(): {"module": name.lower(), "class": name} for name in apps}
     for name, text in apps.items():
         (app_dir.path / f"{name.lower()}.py").write_text(text, encoding="utf-8")
-    (table,) = tomllib.loads(blocks("toml")[0])["apps"].values()
+    (table,) = tomllib.loads(examples(PAGE, "toml")[0])["apps"].values()
     tables["nightwatch"]["config"] = table["config"]
     sink = MemorySink()
     async with SimulatedHome(speed=0) as home:
@@ -79,8 +53,7 @@ async def test_example_apps_of_the_documentation_run_with_its_settings(app_dir: 
 
 
 async def test_script_that_tries_an_app_out_works() -> None:
-    page = (PAGES / "simulated-home.md").read_text(encoding="utf-8")
-    (text,) = [block for block in re.findall(r"^```python\n(.*?)^```$", page, re.M | re.S) if "MemorySink" in block]
+    (text,) = [each for each in examples(PAGES / "simulated-home.md", "python") if "MemorySink" in each]
     # The script runs in a thread, because it calls asyncio.run, which fails while this thread runs an event loop.
     await asyncio.to_thread(exec, compile(text, "simulated-home.md", "exec"), {"__name__": "__main__"})
 
@@ -93,28 +66,21 @@ async def test_apps_of_a_page_about_apps_start_with_its_settings(
     files = re.findall(r"`apps/(\w+\.py)`:\n\n```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     for name, code in files:
         (app_dir.path / name).write_text(code, encoding="utf-8")
-    table = "".join(re.findall(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    table = "".join(examples(PAGES / f"{page}.md", "toml"))
     entries = {key: AppEntry.model_validate(value) for key, value in tomllib.loads(table)["apps"].items()}
     assert {f"{entry.module}.py" for entry in entries.values()} == {name for name, _ in files}
     service = await apps.start(entries)
     assert [(status.status, status.detail) for status in service.statuses] == [("running", "")] * len(entries)
 
 
-def examples(page: Path, language: str) -> list[str]:
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", page.read_text(encoding="utf-8"), re.M | re.S)
-    return [textwrap.dedent(text) for _, text in found]
-
-
 @each_page
 def test_python_examples_use_names_that_exist(page: Path) -> None:
     problems: list[str] = []
     for text in examples(page, "python"):
-        tree = compile(text, page.name, "exec", flags=TOP_LEVEL_AWAIT)
+        tree = parse_example(text)
+        problems += unknown_members(tree)
         for node in ast.walk(tree):
             match node:
-                case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=part), attr=name):
-                    if part in COMPONENTS and not hasattr(COMPONENTS[part], name):
-                        problems.append(f"self.{part}.{name}")
                 case ast.Attribute(value=ast.Name(id="home"), attr=name):
                     if "HomeUnderTest" in text and not hasattr(HomeUnderTest, name):
                         problems.append(f"home.{name}")

@@ -1,14 +1,11 @@
 """Hooks of a `SyncApp` that hang in their threads: each instance holds few threads, and no other app waits."""
 
-import sys
 from typing import Any
 
 import pytest
 
-from hassette_core.apps import AppService
-from hassette_core.apps.imports import PACKAGE
 from hassette_executor import ExecutorSettings
-from support.app_runner import AppDirectory, AppRunner, entry
+from support.app_runner import AppDirectory, AppRunner, entry, module, statuses
 from support.home import Home
 from support.waiting import patience
 
@@ -31,14 +28,6 @@ THREADS = ExecutorSettings().threads
 STARTS = {"on_initialize(self)": "", "__init__(self, config, context)": "super().__init__(config, context)"}
 
 
-def module() -> Any:
-    return sys.modules[f"{PACKAGE}.hung"]
-
-
-def statuses(service: AppService) -> dict[str, str]:
-    return {status.subject: status.status for status in service.statuses}
-
-
 @pytest.mark.parametrize("method", STARTS)
 async def test_hung_start_uses_one_thread_and_is_tried_again_when_the_thread_has_ended(
     home: Home, apps: AppRunner, app_dir: AppDirectory, method: str
@@ -52,17 +41,17 @@ async def test_hung_start_uses_one_thread_and_is_tried_again_when_the_thread_has
     await home.until(
         lambda: status.detail == f"{name} of an earlier start has not ended, and its thread cannot be ended"
     )
-    assert module().CALLS == [1]
-    module().GO.set()
+    assert module("hung").CALLS == [1]
+    module("hung").GO.set()
     await home.until(lambda: statuses(service)["hung.hung"] == "running")
-    assert module().CALLS == [1, 1]
+    assert module("hung").CALLS == [1, 1]
 
 
 async def test_newer_version_starts_although_the_older_one_hangs(apps: AppRunner, app_dir: AppDirectory) -> None:
     text = HUNG.format(method="on_initialize(self)", before="")
     app_dir.write("hung", text)
     service = await apps.start({"hung": entry("hung", "Hung")}, start_timeout_s=START_LIMIT_S)
-    hung = module()
+    hung = module("hung")
     app_dir.write("hung", text.replace("GO.wait", "self.ended = ").replace("VERSION = 1", "VERSION = 2"))
     await service.reload_changed()
     assert statuses(service) == {"hung.hung": "running"}
@@ -74,7 +63,7 @@ async def test_reload_goes_on_although_on_shutdown_hangs(apps: AppRunner, app_di
     text = HUNG.format(method="on_shutdown(self)", before="")
     app_dir.write("hung", text)
     service = await apps.start({"hung": entry("hung", "Hung")}, stop_timeout_s=0.02)
-    first, went = service.running.get("hung"), module().GO
+    first, went = service.running.get("hung"), module("hung").GO
     start = "    def on_initialize(self): 1 / 0\n    VERSION = 2" if broken else "    VERSION = 2"
     app_dir.write("hung", text.replace("    VERSION = 1", start))
     await service.reload_changed()
@@ -82,7 +71,7 @@ async def test_reload_goes_on_although_on_shutdown_hangs(apps: AppRunner, app_di
     assert lamp is not first
     assert (1 if broken else 2) == lamp.VERSION
     went.set()
-    module().GO.set()
+    module("hung").GO.set()
 
 
 @pytest.mark.parametrize("kind", ["App", "SyncApp"])
@@ -103,7 +92,7 @@ class Hung({kind}[AppConfig]):
 """
     app_dir.write("hung", text)
     service = await apps.start({"hung": entry("hung", "Hung")})
-    hung = module()
+    hung = module("hung")
     runs = 0
     while len(hung.BEGAN) < THREADS:
         runs += 1
@@ -112,5 +101,5 @@ class Hung({kind}[AppConfig]):
     app_dir.write("hung", text.replace("GO.wait(", "str(").replace("0.01", "60"))
     await service.reload_changed()
     home.change("light.a", "on")
-    await home.until(lambda: bool(module().ENDED))
+    await home.until(lambda: bool(module("hung").ENDED))
     hung.GO.set()

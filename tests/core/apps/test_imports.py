@@ -12,7 +12,7 @@ import pytest
 
 from hassette_core.apps import load_apps
 from hassette_core.apps.imports import PACKAGE, forget_modules, loaded_modules
-from support.app_runner import AppDirectory, entry
+from support.app_runner import AppDirectory, entry, module
 
 APP = "\nclass Good(App[AppConfig]): ...\n"
 
@@ -30,10 +30,6 @@ def load(app_dir: AppDirectory, *modules: str) -> list[str]:
     """Load an app of each module, and return the errors."""
     entries = {module.replace(".", "_"): entry(module, "Good") for module in modules}
     return [str(failure.error) for failure in load_apps(entries, app_dir.path)[1]]
-
-
-def module(name: str) -> typing.Any:
-    return sys.modules[f"{PACKAGE}.{name}"]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,11 @@
 """Apps that share a changed module are reloaded together, so that there is never a second copy of a module."""
 
-import sys
 from typing import Any
 
 import pytest
 
 from hassette_core.apps import AppService
-from hassette_core.apps.imports import PACKAGE
-from support.app_runner import AppDirectory, AppRunner, entry
+from support.app_runner import AppDirectory, AppRunner, entry, module, newer
 from support.home import Home
 
 APP = """
@@ -32,14 +30,6 @@ def versions(service: AppService) -> dict[str, int]:
         for key in service.running
         for name, app in service.running.instances(key).items()
     }
-
-
-def module(name: str) -> Any:
-    return sys.modules[f"{PACKAGE}.{name}"]
-
-
-def newer(text: str, version: int) -> str:
-    return text.replace("VERSION = 1", f"VERSION = {version}")
 
 
 async def failures(home: Home) -> dict[str, str]:

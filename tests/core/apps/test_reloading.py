@@ -2,19 +2,16 @@
 
 import asyncio
 import gc
-import sys
 import typing
 import weakref
 from typing import Any
 
 import pytest
 
-from hassette_core.apps import AppService
-from hassette_core.apps.imports import PACKAGE
 from hassette_core.config import AppEntry
 from hassette_core.errors import AppLookupError
 from hassette_executor import Status
-from support.app_runner import AppDirectory, AppRunner, entry
+from support.app_runner import AppDirectory, AppRunner, entry, module, newer, statuses
 from support.home import Home
 
 LAMP = """
@@ -31,20 +28,8 @@ class Lamp(App[Config]):
 """
 
 
-def statuses(service: AppService) -> dict[str, str]:
-    return {status.subject: status.status for status in service.statuses}
-
-
-def module(name: str) -> Any:
-    return sys.modules[f"{PACKAGE}.{name}"]
-
-
 async def reloads(home: Home) -> list[tuple[str, str]]:
     return [(kind, subject) for kind, subject, _ in await home.lifecycle() if "reload" in kind]
-
-
-def write(app_dir: AppDirectory, name: str, text: str, version: int) -> None:
-    app_dir.write(name, text.replace("VERSION = 1", f"VERSION = {version}"))
 
 
 async def test_changed_app_is_replaced_and_keeps_its_registrations(
@@ -54,7 +39,7 @@ async def test_changed_app_is_replaced_and_keeps_its_registrations(
     app_dir.write("other", LAMP)
     service = await apps.start({"lamp": entry("lamp", "Lamp"), "other": entry("other", "Lamp")})
     other = service.running.get("other")
-    write(app_dir, "lamp", LAMP, 2)
+    app_dir.write("lamp", newer(LAMP, 2))
     await service.reload_changed()
     lamp = service.running.get("lamp")
     assert type(lamp).VERSION == 2
@@ -107,7 +92,7 @@ async def test_broken_version_does_not_stop_the_running_one(
     assert failure.endswith("The previous version keeps running")
     home.change("light.a", "on")
     await home.records(1)
-    write(app_dir, "lamp", LAMP, 3)
+    app_dir.write("lamp", newer(LAMP, 3))
     await service.reload_changed()
     assert type(service.running.get("lamp")).VERSION == 3
     home.change("light.a", "off")
@@ -213,7 +198,7 @@ async def test_app_whose_new_import_is_missing_is_reloaded_when_the_file_appears
     app_dir.write("a", LAMP)
     service = await apps.start({"a": entry("a", "Lamp"), "b": entry("b", "Lamp")})
     assert statuses(service) == {"a.a": "running", "b": "failed"}
-    write(app_dir, "a", "import late" + LAMP, 2)
+    app_dir.write("a", newer("import late" + LAMP, 2))
     await service.reload_changed()
     app_dir.write("late", "")
     app_dir.write("b", LAMP)
@@ -291,7 +276,7 @@ async def test_event_during_a_reload_runs_exactly_one_handler(
     app_dir.write("lamp", SLOW)
     app_dir.write("other", LAMP)
     service = await apps.start({"lamp": entry("lamp", "Lamp"), "other": entry("other", "Lamp")})
-    write(app_dir, "lamp", SLOW, version)
+    app_dir.write("lamp", newer(SLOW, version))
     reloading = asyncio.create_task(service.reload_changed())
     await home.until(lambda: version == module("lamp").Lamp.VERSION)
     new = module("lamp")
@@ -332,7 +317,7 @@ class Lamp(App[AppConfig]):
     home.change("light.a", "on")
     home.change("light.a", "off")
     await home.settle()
-    write(app_dir, "lamp", text, 2)
+    app_dir.write("lamp", newer(text, 2))
     reloading = asyncio.create_task(service.reload_changed())
     await home.settle()
     home.change("light.a", "on")
@@ -372,7 +357,7 @@ class Lamp(App[AppConfig]):
     home.change("light.a", "on")
     await home.records(1)
     await home.pass_time(60)
-    write(app_dir, "lamp", text, 2)
+    app_dir.write("lamp", newer(text, 2))
     await service.reload_changed()
     await home.pass_time(39)
     assert module("lamp").Lamp.runs == []
@@ -411,7 +396,7 @@ class Lamp(App[AppConfig]):
     service = await apps.start({"lamp": entry("lamp", "Lamp")})
     home.change("light.a", "on")
     await home.records(1)
-    write(app_dir, "lamp", text, 2)
+    app_dir.write("lamp", newer(text, 2))
     await service.reload_changed()
     await home.pass_time(300)
     await home.records(3)
@@ -438,7 +423,7 @@ class Lamp(App[AppConfig]):
     service = await apps.start({"lamp": entry("lamp", "Lamp")})
     home.change("light.a", "on")
     await home.records(1)
-    write(app_dir, "lamp", text, 2)
+    app_dir.write("lamp", newer(text, 2))
     await service.reload_changed()
     await home.pass_time(200)
     home.change("light.a", "off")
@@ -464,7 +449,7 @@ async def test_duration_counts_the_time_before_the_reload(
     home.change("light.a", "on")
     await home.pass_time(4)
     home.clock.advance(0)
-    write(app_dir, "lamp", text, 2)
+    app_dir.write("lamp", newer(text, 2))
     reloading = asyncio.create_task(service.reload_changed())
     await asyncio.sleep(0)
     if during == "off":
@@ -484,7 +469,7 @@ async def test_debounced_event_runs_after_the_reload(home: Home, apps: AppRunner
     app_dir.write("lamp", text)
     service = await apps.start({"lamp": entry("lamp", "Lamp")})
     home.change("light.a", "on")
-    write(app_dir, "lamp", text, 2)
+    app_dir.write("lamp", newer(text, 2))
     await service.reload_changed()
     await home.pass_time(5)
     await home.records(1)
@@ -497,7 +482,7 @@ async def test_other_app_gets_an_object_at_every_moment_of_a_reload(
     app_dir.write("lamp", SLOW)
     service = await apps.start({"lamp": entry("lamp", "Lamp")})
     old = service.running.get("lamp")
-    write(app_dir, "lamp", SLOW, 2)
+    app_dir.write("lamp", newer(SLOW, 2))
     reloading = asyncio.create_task(service.reload_changed())
     await home.until(lambda: module("lamp").Lamp.VERSION == 2)
     await asyncio.wait_for(module("lamp").STARTING.wait(), 10)
@@ -527,7 +512,7 @@ class Lamp(App[AppConfig]):
     with containing_tasks(home.executor.report):
         service = await apps.start({"lamp": entry("lamp", "Lamp")})
         old = module("lamp")
-        write(app_dir, "lamp", text, 2)
+        app_dir.write("lamp", newer(text, 2))
         await service.reload_changed()
         assert old.ENDED == [1]
         assert module("lamp").ENDED == []
@@ -540,7 +525,7 @@ async def test_app_is_stopped_started_and_reloaded_by_name(home: Home, apps: App
     service = await apps.start({"lamp": entry("lamp", "Lamp"), "b": entry("lamp", "Lamp", depends_on=["lamp"])})
     await service.stop_app("lamp")
     assert statuses(service) == {"lamp.lamp": "stopped", "b.b": "running"}
-    write(app_dir, "lamp", LAMP, 2)
+    app_dir.write("lamp", newer(LAMP, 2))
     await service.reload_changed()
     assert statuses(service) == {"lamp.lamp": "stopped", "b.b": "running"}
     await service.start_app("lamp")
@@ -567,7 +552,7 @@ async def test_version_that_fails_to_start_is_not_tried_again_after_another_chan
     app_dir.write("lamp", text.replace("self.scheduler.run_every", "1 / 0; self.x"))
     await service.reload_changed()
     assert module("lamp").DOWN == [1]
-    write(app_dir, "other", LAMP, 2)
+    app_dir.write("other", newer(LAMP, 2))
     await service.reload_changed()
     assert module("lamp").DOWN == [1]
     assert type(service.running.get("other")).VERSION == 2
@@ -598,13 +583,13 @@ async def test_reloads_under_load_lose_no_run_and_leave_nothing(
     counts: list[int] = []
     for number in range(2, 32):
         old += [weakref.ref(service.running.get("lamp")), weakref.ref(module("lamp")), weakref.ref(module("lamp").Lamp)]
-        write(app_dir, "lamp", "import shared\n" + text, number)
+        app_dir.write("lamp", newer("import shared\n" + text, number))
         if number % 5 == 0:
             app_dir.write("shared", f"X = {number}")
         if number % 7 == 0:
             app_dir.write("lamp", "1 / 0")
             await service.reload_changed()
-            write(app_dir, "lamp", "import shared\n" + text, number)
+            app_dir.write("lamp", newer("import shared\n" + text, number))
         await service.reload_changed()
         if number in (11, 31):
             for clear in typing._cleanups:  # type: ignore[attr-defined]  caches of 128 entries for each generic class

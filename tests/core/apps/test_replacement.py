@@ -1,13 +1,11 @@
 """A replaced app loses no timer that its last runs have set, and its `immediate` listeners run once for each change."""
 
 import asyncio
-import sys
 from typing import Any
 
 import pytest
 
-from hassette_core.apps.imports import PACKAGE
-from support.app_runner import AppDirectory, AppRunner, entry
+from support.app_runner import AppDirectory, AppRunner, entry, module, newer
 from support.home import Home
 
 TIMERS = """
@@ -30,10 +28,6 @@ class Lamp(App[AppConfig]):
 """
 
 
-def module(name: str) -> Any:
-    return sys.modules[f"{PACKAGE}.{name}"]
-
-
 @pytest.mark.parametrize("version", [2, 3], ids=["starts", "fails"])
 async def test_timers_that_the_last_run_of_the_older_version_sets_and_cancels_are_kept_and_cancelled(
     home: Home, apps: AppRunner, app_dir: AppDirectory, version: int
@@ -43,7 +37,7 @@ async def test_timers_that_the_last_run_of_the_older_version_sets_and_cancels_ar
     old = module("lamp")
     home.change("light.a", "on")
     await home.settle()
-    app_dir.write("lamp", TIMERS.replace("VERSION = 1", f"VERSION = {version}"))
+    app_dir.write("lamp", newer(TIMERS, version))
     reloading = asyncio.create_task(service.reload_changed())
     await home.settle()
     old.GO.set()
@@ -96,7 +90,7 @@ async def test_immediate_listener_runs_once_for_each_change_during_a_reload(
     old = module("lamp")
     assert sorted(map(str, old.LOG)) == ["1", "on"]
     old.LOG.clear()
-    app_dir.write("lamp", IMMEDIATE.replace("VERSION = 1", f"VERSION = {version}"))
+    app_dir.write("lamp", newer(IMMEDIATE, version))
     reloading = asyncio.create_task(service.reload_changed())
     await home.until(lambda: version == module("lamp").Lamp.VERSION)
     new = module("lamp")

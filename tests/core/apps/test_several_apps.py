@@ -12,7 +12,7 @@ from hassette_core.apps import AppService, load_apps
 from hassette_core.apps.dependencies import stop_waves
 from hassette_core.apps.folders import app_folder
 from hassette_core.errors import AppLookupError
-from support.app_runner import AppDirectory, AppRunner, entry
+from support.app_runner import AppDirectory, AppRunner, entry, statuses
 from support.home import Home
 
 CHAIN = """
@@ -30,10 +30,6 @@ class Link(App[AppConfig]):
 class Needy(Link):
     depends_on = ["a"]
 """
-
-
-def statuses(service: AppService) -> dict[str, str]:
-    return {status.subject: status.status for status in service.statuses}
 
 
 def details(service: AppService) -> dict[str, str]:

@@ -2,46 +2,36 @@
 
 import ast
 import re
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hassette_core import Api, App, AppBus, AppScheduler, AppStorage, RunningApps, States
+from hassette_core import App
 from hassette_core.bus.options import ListenerOptions
 from hassette_core.config import AppEntry
-from hassette_core.home import HomeRegistry
-from hassette_core.moments import AppTime
 from hassette_core.replacements import replacement_of
 from hassette_core.scheduler.options import JobOptions
 from hassette_core.testing import HomeUnderTest
 from support import other_programs
+from support.app_examples import examples, parse_example, unknown_members
 
 PAGES = Path(__file__).parents[3] / "docs" / "moving"
 NAMES = sorted(path.stem for path in PAGES.glob("*.md") if path.stem != "appdaemon-home")
 """The pages with tables. The code of the other page is in ``examples/moved_home``, which has its own tests."""
-OBJECTS = {
-    "api": Api,
-    "apps": RunningApps,
-    "bus": AppBus,
-    "home": HomeRegistry,
-    "scheduler": AppScheduler,
-    "states": States,
-    "storage": AppStorage,
-    "time": AppTime,
-}
+
+
+def path_of(page: str) -> Path:
+    return PAGES / f"{page}.md"
 
 
 def text_of(page: str) -> str:
-    return (PAGES / f"{page}.md").read_text(encoding="utf-8")
+    return path_of(page).read_text(encoding="utf-8")
 
 
 def page_tests(page: str) -> dict[str, Callable[[HomeUnderTest], None]]:
-    (code,) = [
-        block for block in re.findall(r"^```python\n(.*?)^```$", text_of(page), re.M | re.S) if "def test_" in block
-    ]
+    (code,) = [each for each in examples(path_of(page), "python") if "def test_" in each]
     names: dict[str, Any] = {"__name__": f"test_{page}"}
     exec(compile(code, f"{page}.md", "exec"), names)
     return {name: value for name, value in names.items() if name.startswith("test_")}
@@ -61,7 +51,7 @@ def test_ported_app_passes_the_test_of_its_page(
     text = text_of(page)
     code = re.search(rf"`apps/{re.escape(file)}`:\n\n```python\n(.*?)^```$", text, re.M | re.S)
     assert code is not None
-    (settings,) = [block for block in re.findall(r"^```toml\n(.*?)^```$", text, re.M | re.S) if ".config]" in block]
+    (settings,) = [each for each in examples(path_of(page), "toml") if ".config]" in each]
     module = re.search(r'^module = "(\w+)"$', settings, re.M)
     assert module is not None
     (tmp_path / "apps").mkdir()
@@ -110,17 +100,10 @@ def options() -> set[str]:
 def test_names_in_the_tables_exist(page: str) -> None:
     problems: list[str] = []
     for snippet in snippets(page):
-        tree = compile(
-            textwrap.dedent(snippet).replace("=...", "=None"),
-            snippet,
-            "exec",
-            flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST,
-        )
+        tree = parse_example(snippet.replace("=...", "=None"))
+        problems += [f"{snippet}: {member} does not exist" for member in unknown_members(tree)]
         for node in ast.walk(tree):
             match node:
-                case ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=owner), attr=name):
-                    if owner in OBJECTS and not hasattr(OBJECTS[owner], name):
-                        problems.append(f"{snippet}: self.{owner} has no {name}")
                 case ast.Assign(targets=[ast.Name(id=name)]):
                     if name not in options():
                         problems.append(f"{snippet}: there is no option {name}")
