@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib
-import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from hassette_core.apps import AppService
 from hassette_core.apps.imports import PACKAGE
-from support.app_runner import AppDirectory, AppRunner, entry
+from support.app_runner import AppDirectory, AppRunner, entry, module, newer, statuses
 from support.home import Home
 from support.waiting import patience
 
@@ -34,17 +33,9 @@ class Lamp(App[AppConfig]):
 RETRIES = "The previous version does not run either, and its start will be tried again"
 
 
-def module(name: str) -> Any:
-    return sys.modules[f"{PACKAGE}.{name}"]
-
-
 def version(service: AppService) -> int:
     lamp: Any = service.running.get("lamp")
     return lamp.VERSION
-
-
-def statuses(service: AppService) -> dict[str, str]:
-    return {status.subject: status.status for status in service.statuses}
 
 
 async def reloads(home: Home) -> list[tuple[str, str]]:
@@ -80,7 +71,7 @@ async def test_reload_waits_while_home_assistant_is_away_and_loses_no_timer(
     home: Home, app_dir: AppDirectory, ready: asyncio.Event, serving: AppService, by_request: bool
 ) -> None:
     ready.clear()
-    app_dir.write("lamp", LAMP.replace("VERSION = 1", "VERSION = 2"))
+    app_dir.write("lamp", newer(LAMP, 2))
     old = serving.running.get("lamp")
     await (serving.reload("lamp") if by_request else serving.reload_changed())
     await home.settle()
@@ -112,13 +103,13 @@ async def test_connection_lost_during_a_reload_ends_no_app_and_loses_no_timer(
     app_dir.write("lamp_ready", "READY = []")
     importlib.import_module(f"{PACKAGE}.lamp_ready").READY.append(ready)
     # The newer version loses the connection while it starts. So neither version can start.
-    app_dir.write("lamp", LOSING + LAMP.replace("VERSION = 1", "VERSION = 2").replace("READY = None", "READY = Gone()"))
+    app_dir.write("lamp", LOSING + newer(LAMP, 2).replace("READY = None", "READY = Gone()"))
     await serving.reload_changed()
     assert statuses(serving) == {"lamp.lamp": "retrying"}
     problem = "on_initialize failed: ConnectionError: no connection"
     assert await reloads(home) == [("app_reload_failed", f"{problem}. {RETRIES}")]
     assert ("app_failed", "lamp.lamp", problem) in await home.lifecycle()
-    app_dir.write("lamp", LAMP.replace("VERSION = 1", "VERSION = 3"))
+    app_dir.write("lamp", newer(LAMP, 3))
     ready.set()
     await home.until(lambda: statuses(serving) == {"lamp.lamp": "running"} and version(serving) == 3)
     await home.pass_time(300)
@@ -137,7 +128,7 @@ async def test_previous_version_that_cannot_start_again_at_once_keeps_its_timers
     home.change("light.a", "on")
     await home.records(1)
     old.FAILS = True
-    app_dir.write("lamp", text.replace("VERSION = 1", "VERSION = 2").replace("FAILS = False", "FAILS = True"))
+    app_dir.write("lamp", newer(text, 2).replace("FAILS = False", "FAILS = True"))
     await service.reload_changed()
     assert statuses(service) == {"lamp.lamp": "retrying"}
     assert (await reloads(home))[-1][1].endswith(RETRIES)
@@ -152,25 +143,43 @@ async def test_previous_version_that_cannot_start_again_at_once_keeps_its_timers
     assert old.RUNS == [1]
 
 
+SLOW = """
+import asyncio
+BEGAN, GO = asyncio.Event(), asyncio.Event()
+class Lamp(App[AppConfig]):
+    VERSION = 1
+    WAITS = False
+    async def on_initialize(self):
+        self.bus.on_state_change(self.heard, "light.a")
+        if self.VERSION == 3:
+            raise ValueError
+        if self.WAITS:
+            BEGAN.set()
+            await GO.wait()
+    async def heard(self): ...
+"""
+
+
+async def begin_reload(
+    home: Home, apps: AppRunner, app_dir: AppDirectory, version: int = 2
+) -> tuple[AppService, asyncio.Task[None]]:
+    """Begin a reload, and return while the start of a version waits for `GO`.
+
+    The version 2 waits. The version 3 fails, so that the previous version starts again, and waits.
+    """
+    app_dir.write("lamp", SLOW)
+    service = await apps.start({"lamp": entry("lamp", "Lamp")})
+    module("lamp").Lamp.WAITS = True
+    app_dir.write("lamp", newer(SLOW, version).replace("WAITS = False", "WAITS = True"))
+    request = asyncio.create_task(service.reload("lamp"))
+    await home.until(lambda: module("lamp").BEGAN.is_set())
+    return service, request
+
+
 async def test_cancelled_request_does_not_leave_a_reload_half_done(
     home: Home, apps: AppRunner, app_dir: AppDirectory
 ) -> None:
-    text = """
-import asyncio
-GO = asyncio.Event()
-class Lamp(App[AppConfig]):
-    VERSION = 1
-    async def on_initialize(self):
-        if self.VERSION == 2:
-            await GO.wait()
-        self.bus.on_state_change(self.heard, "light.a")
-    async def heard(self): ...
-"""
-    app_dir.write("lamp", text)
-    service = await apps.start({"lamp": entry("lamp", "Lamp")})
-    app_dir.write("lamp", text.replace("VERSION = 1", "VERSION = 2"))
-    request = asyncio.create_task(service.reload("lamp"))
-    await home.until(lambda: statuses(service) == {"lamp.lamp": "starting"} or module("lamp").Lamp.VERSION == 2)
+    service, request = await begin_reload(home, apps, app_dir)
     request.cancel()
     await asyncio.wait({request})
     home.change("light.a", "on")
@@ -179,29 +188,14 @@ class Lamp(App[AppConfig]):
     await home.records(1)
 
 
-@pytest.mark.parametrize("version", [2, 3], ids=["starts", "fails"])
-async def test_stop_during_a_reload_leaves_no_running_app(
+@pytest.mark.parametrize("version", [2, 3], ids=["newer", "previous"])
+async def test_stop_while_a_version_starts_during_a_reload_leaves_no_running_app(
     home: Home, apps: AppRunner, app_dir: AppDirectory, version: int
 ) -> None:
-    text = """
-import asyncio
-GO = asyncio.Event()
-class Lamp(App[AppConfig]):
-    VERSION = 1
-    async def on_initialize(self):
-        self.bus.on_state_change(self.heard, "light.a")
-        if self.VERSION > 1:
-            await GO.wait()
-    async def heard(self): ...
-"""
-    app_dir.write("lamp", text)
-    service = await apps.start({"lamp": entry("lamp", "Lamp")})
-    app_dir.write("lamp", text.replace("VERSION = 1", f"VERSION = {version}"))
-    reload = asyncio.create_task(service.reload_changed())
-    await home.until(lambda: version == module("lamp").Lamp.VERSION)
+    service, request = await begin_reload(home, apps, app_dir, version)
     await service.stop()
     module("lamp").GO.set()
-    await asyncio.wait({reload})
+    await asyncio.wait({request})
     assert list(service.running) == []
     assert statuses(service) == {"lamp.lamp": "stopped"}
     assert ("app_stopped", "lamp.lamp", "during a reload") in await home.lifecycle()
@@ -255,7 +249,7 @@ async def test_dependents_restart_in_order_after_their_dependency_was_replaced(
     await home.records(4)
     match how:
         case "code":
-            app_dir.write("lamp", LAMP.replace("VERSION = 1", "VERSION = 2"))
+            app_dir.write("lamp", newer(LAMP, 2))
             await dependents.reload_changed()
         case "request":
             await dependents.reload("lamp")
@@ -281,7 +275,7 @@ async def test_dependents_restart_in_order_after_their_dependency_was_replaced(
 async def test_dependent_that_is_changed_too_restarts_once_and_after_its_dependency(
     app_dir: AppDirectory, dependents: AppService
 ) -> None:
-    app_dir.write("lamp", LAMP.replace("VERSION = 1", "VERSION = 2"))
+    app_dir.write("lamp", newer(LAMP, 2))
     app_dir.write("users", DEPENDENT + "\n")
     await dependents.reload_changed()
     assert sorted(module("users").STARTS) == ["first", "other", "second"]
@@ -302,7 +296,24 @@ async def test_new_version_with_a_new_dependency_starts_after_it_or_not_at_all(
     assert version(service) == 1
     assert "it must wait for needed, which has failed" in (await reloads(home))[-1][1]
     app_dir.write("needed", LAMP)
-    app_dir.write("lamp", LAMP.replace("VERSION = 1", "VERSION = 3\n    depends_on = ['needed']"))
     await service.reload_changed()
-    assert version(service) == 3
+    assert version(service) == 2
     assert "needed" in service.running
+
+
+async def test_new_dependency_in_the_table_applies_once_that_app_runs(
+    home: Home, apps: AppRunner, app_dir: AppDirectory
+) -> None:
+    app_dir.write("lamp", LAMP)
+    app_dir.write("needed", LAMP.replace("await self.connect()", "raise ValueError"))
+    service = await apps.start({"lamp": entry("lamp", "Lamp")})
+    lamp = service.running.get("lamp")
+    tables = {"lamp": entry("lamp", "Lamp", depends_on=["needed"]), "needed": entry("needed", "Lamp")}
+    await service.reload_changed(tables)
+    await service.reload_changed()
+    assert service.running.get("lamp") is lamp
+    assert [kind for kind, _ in await reloads(home)] == ["app_reload_failed"]
+    app_dir.write("needed", LAMP)
+    await service.reload_changed()
+    assert service.running.get("lamp") is not lamp
+    assert [kind for kind, _ in await reloads(home)] == ["app_reload_failed", "app_reloaded"]

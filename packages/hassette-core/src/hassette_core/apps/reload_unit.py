@@ -80,6 +80,7 @@ class ReloadUnit:
 
     Args:
         causes: The reason for the reload of each app, by app key.
+        modules: The previous versions of the changed modules.
         restart: Keys of apps that are restarted even if nothing has changed.
         fleet: The app instances.
         environment: The parts of the framework that new instances use.
@@ -89,14 +90,15 @@ class ReloadUnit:
 
     Attributes:
         causes: See above, in the order in which the apps are reloaded.
-        modules: The previous versions of the changed modules.
+        modules: See above.
         accepted: Whether the newer versions and tables apply now.
-        failed_to_start: Whether a newer version was loaded, but could not start.
+        failed_to_start: Whether the start of a newer version has failed.
     """
 
     def __init__(
         self,
         causes: dict[str, str],
+        modules: dict[str, ModuleType],
         restart: Collection[str],
         fleet: AppFleet,
         environment: AppEnvironment,
@@ -105,7 +107,7 @@ class ReloadUnit:
         log: ReloadLog,
     ) -> None:
         self.causes = causes
-        self.modules: dict[str, ModuleType] = {}
+        self.modules = modules
         self.accepted = True
         self.failed_to_start = False
         self._restart = restart
@@ -174,8 +176,11 @@ class ReloadUnit:
 
     async def _switch(self, old: AppInstance, new: AppInstance) -> AppProblem | None:
         if set(new.loaded.depends_on) - set(old.loaded.depends_on) and (missing := self._fleet.missing(new)):
+            self.accepted = False  # the next reload tries again, because the apps may run then
             return AppProblem(f"it must wait for {', '.join(missing)}")
-        return await self._fleet.switch(old, new, GRACE_S, self._timeout_s)
+        problem = await self._fleet.switch(old, new, GRACE_S, self._timeout_s)
+        self.failed_to_start = self.failed_to_start or problem is not None
+        return problem
 
     async def _switch_back(self, switches: list[_Switch], problem: AppProblem) -> None:
         """Start the older versions again.
@@ -184,15 +189,13 @@ class ReloadUnit:
             switches: The replaced instances. The newer version of the last one has the problem.
             problem: The problem.
         """
-        self.failed_to_start = True
         failing = switches[-1].new.status.subject
         for old, new in switches:
-            again = None
             if old.app is None:
                 again = await self._fleet.switch(new, old, GRACE_S, self._timeout_s)
+                if again is not None:
+                    self._fleet.retry(old, again)
             reason = problem if new is switches[-1].new else _shared_with(failing)
-            if again is not None:
-                self._fleet.retry(old, again)
             self._refuse(new.status.subject, reason, old)
 
     async def _keep_previous(
@@ -200,8 +203,7 @@ class ReloadUnit:
     ) -> None:
         """Record that the other apps keep their versions, and start the apps that did not run with these versions."""
         self.accepted = False
-        serving = [each for app_key in self.causes for each in self._fleet.instances_of(app_key).values()]
-        for instance in serving:
+        for instance in [each for app_key in self.causes for each in self._fleet.instances_of(app_key).values()]:
             subject = instance.status.subject
             if instance.in_service and not {subject, instance.loaded.app_key} & self._refused:
                 self._refuse(subject, _shared_with(failing), instance)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import ModuleType
 
 from hassette_core.apps.fleet import AppFleet
 from hassette_core.apps.imports import PACKAGE, forget_modules, loaded_modules
@@ -102,17 +103,19 @@ class Reloader:
         units: list[ReloadUnit] = []
         for group in groups:
             of_group = {key: cause for key, cause in causes.items() if f"{PACKAGE}.{active[key].module}" in group}
-            units.append(self._unit(of_group, restart))
-            units[-1].modules = group
-        units += [self._unit({key: causes[key]}, restart) for key in causes if not any(key in u.causes for u in units)]
+            units.append(self._unit(of_group, group, restart))
+        shared = {key for unit in units for key in unit.causes}
+        units += [self._unit({key: causes[key]}, {}, restart) for key in causes if key not in shared]
         return [
             unit
             for unit in units
             if not unit.causes or any(key in restart or self._refused.get(key) != attempts[key] for key in unit.causes)
         ], attempts
 
-    def _unit(self, causes: dict[str, str], restart: Collection[str]) -> ReloadUnit:
-        return ReloadUnit(causes, restart, self._fleet, self._environment, self._app_dir, self._timeout_s, self._log)
+    def _unit(self, causes: dict[str, str], modules: dict[str, ModuleType], restart: Collection[str]) -> ReloadUnit:
+        return ReloadUnit(
+            causes, modules, restart, self._fleet, self._environment, self._app_dir, self._timeout_s, self._log
+        )
 
     def _cause(self, app_key: str, entry: AppEntry, affected: Collection[str], restart: Collection[str]) -> str:
         """Return the reason to load an app again. Empty if there is none."""
