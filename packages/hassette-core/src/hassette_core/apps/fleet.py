@@ -199,7 +199,7 @@ class AppFleet:
         self._notify()
 
     def _begin(self, instance: AppInstance, problem: AppProblem | None = None) -> None:
-        """Start an instance in a task, which repeats failed starts. A problem is that of a first, failed start."""
+        """Start an instance in a task, which repeats failed starts. With a problem, one start has failed already."""
         task = GuardedTask(
             self._start(instance, problem),
             loop=asyncio.get_running_loop(),

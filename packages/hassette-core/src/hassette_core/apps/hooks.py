@@ -47,11 +47,12 @@ def uncalled_hooks(app_class: type[AnyApp[Any]], app_dir: Path) -> list[Uncalled
         app_class: The class of the app.
         app_dir: The directory of the apps' modules. Classes in other directories are not checked.
     """
-    suspects: list[tuple[type, dict[str, str]]] = []
+    suspects: dict[type, dict[str, str]] = {}
     for cls in app_class.__mro__:
         if cls not in _FRAMEWORK_CLASSES:
             hooks = {name: hook for name in vars(cls) if (hook := _hook_of(name, app_class)) is not None}
-            suspects += [(cls, hooks)] if hooks else []
+            if hooks:
+                suspects[cls] = hooks
     if not suspects:
         return []  # the usual case, in which no code is read
     used = {name for tree in imported_trees(app_dir) for name in attributes_of_others(tree, ast.Load)}
@@ -62,12 +63,13 @@ def uncalled_hooks(app_class: type[AnyApp[Any]], app_dir: Path) -> list[Uncalled
             nodes.append((cls, file, node))
             used |= set(used_attributes(node))
     return [
-        UncalledHook(item.name, hooks[item.name], str(file), item.lineno, issubclass(cls, AnyApp))
-        for suspect, hooks in suspects
+        UncalledHook(item.name, suspects[cls][item.name], str(file), item.lineno, issubclass(cls, AnyApp))
         for cls, file, node in nodes
-        if cls is suspect
+        if cls in suspects
         for item in node.body
-        if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef) and item.name in hooks and item.name not in used
+        if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
+        and item.name in suspects[cls]
+        and item.name not in used
     ]
 
 

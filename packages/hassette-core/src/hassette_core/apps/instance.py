@@ -105,7 +105,7 @@ class AppInstance:
         self._threads = environment.threads if issubclass(loaded.app_class, SyncApp) else None
         self._unfinished: _UnfinishedWork | None = None
         self._starting: list[str] = []  # the methods of a start that are being called
-        self._context: AppContext | None = None  # kept here, because code of the app may replace `app.bus`
+        self._context: AppContext | None = None  # of the latest start
 
     @property
     def in_service(self) -> bool:
@@ -210,7 +210,7 @@ class AppInstance:
         self._unfinished = await old._hand_over(grace_s, timeout_s)
         return await self.start()
 
-    async def _hand_over(self, grace_s: float, timeout_s: float) -> "_UnfinishedWork | None":
+    async def _hand_over(self, grace_s: float, timeout_s: float) -> _UnfinishedWork | None:
         """Stop this version if it is running. Return the work that the next version continues."""
         bus, scheduler, app = self._environment.bus, self._environment.scheduler, self.app
         if app is None:
@@ -315,9 +315,9 @@ def _copy_of(config: AppConfig) -> AppConfig:
         ) from error
 
 
-def _method_of(new: AnyApp[Any] | None, handler: Handler, old: AnyApp[Any] | None) -> Handler | None:
+def _method_of(new: AnyApp[Any], handler: Handler, old: AnyApp[Any]) -> Handler | None:
     """Return the method of a new object that has the name of a method of the old object; None if there is none."""
-    if new is None or old is None or getattr(handler, "__self__", None) is not old:
+    if getattr(handler, "__self__", None) is not old:
         return None
     found: Any = getattr(new, handler.__name__, None)
     return found if callable(found) else None

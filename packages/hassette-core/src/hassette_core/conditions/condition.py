@@ -14,6 +14,11 @@ MAX_SHOWN_CHARACTERS = 80
 """Maximum length of a value in a reason."""
 
 
+def shortened(text: str) -> str:
+    """Return a value as a reason shows it."""
+    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
+
+
 class Condition(ABC):
     """A rule that decides whether a trigger leads to a run.
 
@@ -245,7 +250,7 @@ class Function(Condition):
         self._returned: object = None
 
     def holds(self, view: ConditionView) -> bool:
-        self._returned = None  # the last result, if the function raises
+        self._returned = None  # if the function raises, its earlier result is not the reason
         result = self._function() if self._parameter == "none" else self._function(view.event)
         met = truth_of(self._name, result)
         self._returned = result
@@ -256,8 +261,7 @@ class Function(Condition):
 
     def observe(self, view: ConditionView) -> str:
         # The function is not called again: it may count its calls, or take some time.
-        shown = repr(self._returned)
-        return f"it returned {shown if len(shown) <= MAX_SHOWN_CHARACTERS else f'{shown[:MAX_SHOWN_CHARACTERS]}…'}"
+        return f"it returned {shortened(repr(self._returned))}"
 
     @property
     def needs_event(self) -> bool:

@@ -50,10 +50,9 @@ def truth_of(name: str, result: object) -> bool:
     if result is None or isinstance(result, bool | str | int | float):
         return bool(result)
     if inspect.isawaitable(result):
-        if inspect.iscoroutine(result) or isinstance(result, Coroutine):
-            cast(
-                "Coroutine[Any, Any, Any]", result
-            ).close()  # otherwise Python reports, too, that the coroutine was never awaited
+        if isinstance(result, Coroutine):
+            # Otherwise Python also reports that the coroutine was never awaited.
+            cast("Coroutine[Any, Any, Any]", result).close()
         problem = "a coroutine. It must be a plain `def` that does not wait; await the call in the handler"
     elif inspect.isgenerator(result) or inspect.isasyncgen(result):
         problem = "a generator. Write any(…) or all(…) around it"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
-from hassette_core.conditions.condition import MAX_SHOWN_CHARACTERS, Condition
+from hassette_core.conditions.condition import Condition, shortened
 from hassette_core.conditions.values import Expected, attribute_condition, check_attribute, state_condition_of
 from hassette_core.conditions.view import ConditionView
 from hassette_core.entities import Entities, EntityArgument, check_entity_id, parse_entities
@@ -119,7 +119,7 @@ class StateCondition(Condition):
         value = self._value(state)
         if value is None:
             return f"has no attribute {self._attribute!r}"
-        text = _shown(value)
+        text = shortened(str(value))
         if self._duration is None or not self._accepts_value(value, view):
             return f"was {text}"
         passed_s = max(0, int((view.now - self._since(state)).total_seconds()))
@@ -127,12 +127,7 @@ class StateCondition(Condition):
 
 
 def _value_of_limit(state: State | None) -> str:
-    return "does not exist" if state is None else f"was {_shown(state.state)}"
-
-
-def _shown(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]}…"
+    return "does not exist" if state is None else f"was {shortened(state.state)}"
 
 
 def state_is(

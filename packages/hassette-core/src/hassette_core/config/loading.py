@@ -21,7 +21,7 @@ from hassette_core.config.secrets_file import (
 )
 from hassette_core.config.text_file import read_text_file
 from hassette_core.errors import ConfigError
-from hassette_core.redaction import SHORTEST_MASKED, Redaction
+from hassette_core.redaction import Redaction, can_be_masked
 
 DEFAULT_FILE = Path("hassette.toml")
 TABLES = ("hassette", "home_assistant", "executor", "watchdogs", "apps")
@@ -84,7 +84,7 @@ def _redaction(tables: dict[str, Any], file: Path) -> Redaction:
         secrets = read_secrets(file.absolute().parent / Path(str(named)).expanduser())
     except (ValueError, RuntimeError):  # without the file, no secret is known
         return Redaction(())
-    return Redaction([text for text in secret_texts(secrets) if len(text.strip()) >= SHORTEST_MASKED])
+    return Redaction(list(filter(can_be_masked, secret_texts(secrets))))
 
 
 def _read(file: Path) -> str:

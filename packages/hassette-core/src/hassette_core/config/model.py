@@ -14,7 +14,7 @@ from hassette_core.config.environment import TOKEN_KEYS, EnvironmentTables, set_
 from hassette_core.config.problems import missing_token
 from hassette_core.config.secrets_file import SECRETS_FILE, readable_by_all, resolve_secrets
 from hassette_core.config.text_file import read_text_file
-from hassette_core.redaction import SHORTEST_MASKED, Redaction, find_secrets
+from hassette_core.redaction import SHORTEST_MASKED, Redaction, can_be_masked, find_secrets
 from hassette_executor import ExecutorSettings
 
 EXECUTOR_SHARE = 0.5
@@ -302,7 +302,7 @@ class HassetteConfig(BaseSettings):
         token = self.home_assistant.token
         found = [table.get(key) for table in self.plugins.values() for key in TOKEN_KEYS]
         found += [token.get_secret_value() if token is not None else None, os.environ.get(SUPERVISOR_TOKEN)]
-        found += [text for text in self.used_secrets if len(text.strip()) >= SHORTEST_MASKED]
+        found += filter(can_be_masked, self.used_secrets)
         found += find_secrets([self.home_assistant.url, self.plugins])
         for app in self.apps.values():
             found += [*find_secrets(app.config), *find_secrets(app.instances)]

@@ -174,9 +174,8 @@ def unknown_key(path: tuple[str | int, ...], known: list[str]) -> str:
 
 def _advice(path: tuple[str | int, ...]) -> str:
     """Return the end of the sentence about a key of AppDaemon or hassette 0.60; empty for any other key."""
-    table = "apps" if len(path) == 3 and path[0] == "apps" else str(path[0])
-    replacement = _OF_OTHER_PROGRAMS.get((table, str(path[-1])))
-    return f"; write {replacement}." if replacement and len(path) > 1 else ""
+    replacement = _OF_OTHER_PROGRAMS.get((str(path[0]), str(path[-1])))
+    return f"; write {replacement}." if replacement else ""
 
 
 def known_keys(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:

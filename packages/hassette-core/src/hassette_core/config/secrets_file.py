@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from hassette_core.config.lines import KeyPath
 from hassette_core.config.text_file import read_text_file
-from hassette_core.redaction import SHORTEST_MASKED
+from hassette_core.redaction import can_be_masked
 from hassette_core.suggestions import did_you_mean
 
 SECRETS_FILE = Path("secrets.toml")
@@ -90,13 +90,11 @@ def resolve_secrets(tables: Mapping[str, Any], file: Path) -> ResolvedTables:
             problems += [(path, problem) for path, problem in checked if problem]
     if problems:
         raise SecretsError(problems)
-    used = {name: list(_masked_texts(secrets[name])) for _, name in references}
+    used = {name: list(secret_texts(secrets[name])) for _, name in references}
     return ResolvedTables(
         _replaced(tables, secrets),
         frozenset(text for texts in used.values() for text in texts),
-        tuple(
-            sorted(name for name, texts in used.items() if any(len(text.strip()) < SHORTEST_MASKED for text in texts))
-        ),
+        tuple(sorted(name for name, texts in used.items() if not all(map(can_be_masked, texts)))),
     )
 
 
@@ -116,9 +114,18 @@ def unquoted_reference(line: str) -> str:
     return f""". A reference to a secret must be a text in quotes: write 'secret("{found["name"] or "name"}")'"""
 
 
-def secret_texts(secrets: Mapping[str, Any]) -> list[str]:
-    """Return the texts of all secrets of a file, to mask them."""
-    return list(_masked_texts(secrets))
+def secret_texts(secret: object) -> Iterator[str]:
+    """Yield each text in which a secret may appear: of a list or table, the text of each value."""
+    if isinstance(secret, Mapping):
+        for item in cast("Mapping[str, Any]", secret).values():
+            yield from secret_texts(item)
+    elif isinstance(secret, list):
+        for item in cast("list[Any]", secret):
+            yield from secret_texts(item)
+    elif not isinstance(secret, bool):  # true and false are no secrets
+        yield str(secret)
+        if isinstance(secret, date | time):
+            yield secret.isoformat()
 
 
 def read_secrets(file: Path) -> dict[str, Any]:
@@ -191,20 +198,6 @@ def _replaced(value: Any, secrets: Mapping[str, Any]) -> Any:
     name = _name_in(value) if isinstance(value, str) else None
     # A list of secrets is copied, because two apps may use it, and one of them may change it.
     return value if name is None else copy.deepcopy(secrets[name])
-
-
-def _masked_texts(secret: object) -> Iterator[str]:
-    """Yield each text in which a secret may appear: of a list or table, the text of each value."""
-    if isinstance(secret, Mapping):
-        for item in cast("Mapping[str, Any]", secret).values():
-            yield from _masked_texts(item)
-    elif isinstance(secret, list):
-        for item in cast("list[Any]", secret):
-            yield from _masked_texts(item)
-    elif not isinstance(secret, bool):  # true and false are no secrets
-        yield str(secret)
-        if isinstance(secret, date | time):
-            yield secret.isoformat()
 
 
 def _problem(name: str, file: Path, secrets: Mapping[str, Any]) -> str:

@@ -95,12 +95,13 @@ def _windows(
 ) -> tuple[tuple[datetime, datetime], ...]:
     """Return the windows around a day, each with its start and end.
 
-    The cache makes a check in the same hour a hundred times faster: 10 µs. An app may check a window at each event.
+    The cache makes further checks on the same day a hundred times faster: 10 µs. An app may check a window at each
+    event.
 
     Args:
         start: Start of the windows.
         end: End of the windows.
-        today: The local day, without the offset of the start.
+        today: The local day of the checked moment minus the offset of the start.
         utc_offset: The present offset of the home's clocks from UTC.
         place: The home.
     """

@@ -47,6 +47,11 @@ def is_secret_key(key: object) -> bool:
     )
 
 
+def can_be_masked(secret: str) -> bool:
+    """Return whether a secret is long enough to be masked at all."""
+    return len(secret.strip()) >= SHORTEST_MASKED
+
+
 def mask_secret_values(data: Any) -> Any:
     """Return a copy of the data in which `MASK` replaces the value of each secret key.
 

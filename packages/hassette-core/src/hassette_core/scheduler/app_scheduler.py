@@ -50,8 +50,8 @@ class AppScheduler(AppComponent, attribute="scheduler"):
         self._service = service
         self._app = app
         self._instance = instance
-        self._ended = self._suspended = self._restored = False
-        self._registered: list[PlannedJob] = []  # until `restore`
+        self._ended = self._suspended = False
+        self._registered: list[PlannedJob] | None = []  # None after `restore`
 
     @keyword_options
     def run_in(self, handler: Handler, /, delay: Duration, **options: Unpack[JobOptions]) -> Job:
@@ -354,8 +354,7 @@ class AppScheduler(AppComponent, attribute="scheduler"):
         Args:
             owner: The object of the app.
         """
-        self._restored = True
-        registered, self._registered = self._registered, []
+        registered, self._registered = self._registered or (), None
         self._service.restore(self._app, self._instance, owner, registered)
 
     def suspend(self) -> None:
@@ -380,7 +379,7 @@ class AppScheduler(AppComponent, attribute="scheduler"):
             )
         check_own_registration((self._app, self._instance))
         job = self._service.add(self._app, self._instance, handler, schedule, options)
-        if not self._restored:
+        if self._registered is not None:
             self._registered.append(job)
         if self._ended:
             self._service.keep_for_next_start(job)

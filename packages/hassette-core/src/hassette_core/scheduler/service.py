@@ -188,7 +188,7 @@ class SchedulerService(AsyncWithService):
         self._timetable.add(job)
         return job
 
-    def restore(self, app: str, instance: str, owner: object, registered: Sequence[PlannedJob] = ()) -> None:
+    def restore(self, app: str, instance: str, owner: object, registered: Sequence[PlannedJob]) -> None:
         """Register the persistent timers of an app instance that an earlier start has kept.
 
         A timer that the app has replaced, or whose method is gone, is dropped.

@@ -32,7 +32,7 @@ class Timetable:
         clock: Wall clock, monotonic clock and timers.
         place: The home's time zone and location.
         watch: Reports changes of entities, for jobs at the time that an entity holds. None for no such reports.
-        kept: The persistent timers. None for a timetable without them.
+        kept: The persistent timers.
 
     Attributes:
         place: The home's time zone and location; `set_place` changes it.
@@ -47,7 +47,7 @@ class Timetable:
         place: Place,
         *,
         watch: Watch | None = None,
-        kept: KeptJobs | None = None,
+        kept: KeptJobs,
     ) -> None:
         self.place = place
         self.failure: Exception | None = None
@@ -59,7 +59,7 @@ class Timetable:
         self._agenda = Agenda()
         self._clock_jobs = 0
         self._watch = watch
-        self._kept = KeptJobs() if kept is None else kept
+        self._kept = kept
         self._by_entity: dict[str, dict[int, PlannedJob]] = {}
         self._unwatch: dict[str, Callable[[], None]] = {}
         self._timer: Timer | None = None
