@@ -18,11 +18,9 @@ from support.app_runner import AppDirectory, AppRunner
 from support.waiting import eventually, patience
 
 ROOT = Path(__file__).parents[3]
+PAGE = ROOT / "docs" / "writing-apps.md"
 PAGES = ROOT / "docs" / "apps"
 ALL_PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("packages/*/README.md")])
-
-each_page = pytest.mark.parametrize("page", ALL_PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-PAGE = ROOT / "docs" / "writing-apps.md"
 
 
 async def test_example_apps_of_the_documentation_run_with_its_settings(app_dir: AppDirectory) -> None:
@@ -73,7 +71,7 @@ async def test_apps_of_a_page_about_apps_start_with_its_settings(
     assert [(status.status, status.detail) for status in service.statuses] == [("running", "")] * len(entries)
 
 
-@each_page
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_python_examples_use_names_that_exist(page: Path) -> None:
     problems: list[str] = []
     for text in examples(page, "python"):
