@@ -165,7 +165,7 @@ async def test_thread_that_outlives_its_deadline_is_held_and_logged_until_its_ca
         assert (await later).status == "success"
     assert ended == ["stuck", "later"]
     (line,) = [line for line in caplog.records if line.name == "hassette_executor.executor"]
-    assert line.getMessage() == "All threads are held by calls that did not end in time; further calls cannot begin"
+    assert line.getMessage() == "Hung calls hold all threads that one app may have; further calls of this app wait"
 
 
 async def test_hung_handlers_of_one_app_do_not_delay_the_handlers_and_hooks_of_another_app():
@@ -305,7 +305,7 @@ async def test_cancelled_calls_leave_nothing_behind_and_one_line_reports_that_no
     go.set()
     await eventually(lambda: threads.leaked == 0)
     (line,) = caplog.records
-    assert line.getMessage() == "All threads are held by calls that did not end in time; further calls cannot begin"
+    assert line.getMessage() == "Hung calls hold all threads that one app may have; further calls of this app wait"
     assert line.threads == 1
     threads.close()
 

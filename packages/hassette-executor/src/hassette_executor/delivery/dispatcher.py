@@ -74,7 +74,8 @@ class RecordDispatcher:
         with_details: The records in the buffer with a failure or effects. They are collected when they are made, so
             that no later step has to search for them.
         notify_at: If the buffer has at least this length after a record was added, the executor calls `record_added`.
-        notify_from_ns: It also does so for each record of a run that begins at this monotonic time or later.
+        notify_from_ns: It also does so for a run that begins, or ends with a failure or effects, at this monotonic time
+            or later.
         feed: The live feed.
     """
 

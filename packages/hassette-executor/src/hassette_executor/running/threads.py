@@ -37,7 +37,7 @@ class ThreadCall:
         function: The function to call.
         context: The context variables of the call.
         calls: The queue of the pool.
-        owner: The app of the call, or another value that calls have in common, with the number of its renewals.
+        owner: The app of the call, or another value that calls have in common, and the number of its renewals.
 
     Attributes:
         abandoned: Whether the caller no longer waits for the call. Then the call must not wait for the event loop.
@@ -99,12 +99,10 @@ class ThreadPool:
 
     Args:
         limit: Maximum number of threads that run a call and do not wait for the event loop. Further calls wait for a
-            free thread.
+            free thread. If one owner has as many hung calls, its further calls wait until a hung call ends.
         kind: Kind of the calls; part of the names of the threads.
         log: Receives an error message if an owner has as many hung calls as allowed; None for no message.
         most: Maximum number of threads, including those that wait for the event loop, and those with hung calls.
-        hung_per_owner: Number of hung calls of one owner at which its further calls wait until a hung call ends. None
-            for the limit.
 
     Attributes:
         closed: Whether the pool refuses calls.
@@ -114,16 +112,9 @@ class ThreadPool:
     """
 
     def __init__(
-        self,
-        limit: int,
-        kind: str = "run",
-        log: RepeatedLog | None = None,
-        *,
-        most: int = MOST_THREADS,
-        hung_per_owner: int | None = None,
+        self, limit: int, kind: str = "run", log: RepeatedLog | None = None, *, most: int = MOST_THREADS
     ) -> None:
         self._limit = limit
-        self._hung_per_owner = limit if hung_per_owner is None else hung_per_owner
         self._hung: Counter[tuple[Hashable, int]] = Counter()
         self._renewed: Counter[Hashable] = Counter()
         self._most = most
@@ -191,8 +182,9 @@ class ThreadPool:
         This has no effect while hung calls use half of all threads. Otherwise they could use up the threads of all
         apps.
         """
-        if self._hung.total() < self._most // 2:
-            self._renewed[owner] += 1
+        with self._lock:
+            if self._hung.total() < self._most // 2:
+                self._renewed[owner] += 1
 
     async def _interrupted(self, call: ThreadCall) -> bool:
         """Cancel the wait of a call for the event loop. Return whether the call has ended within `END_S`."""
@@ -224,12 +216,12 @@ class ThreadPool:
                         self._start_thread()
         if call.cancel_wait is not None:
             call.cancel_wait()
-        if self._log is not None and self._hung[call.owner] >= self._hung_per_owner:
+        if self._log is not None and self._hung[call.owner] >= self._limit:
             self._log.log(
                 ("leaked", call.owner),
                 logging.ERROR,
-                "All threads are held by calls that did not end in time; further calls cannot begin",
-                extra={"threads": self._hung_per_owner, "kind": self._kind, "owner": call.owner[0]},
+                "Hung calls hold all threads that one app may have; further calls of this app wait",
+                extra={"threads": self._limit, "kind": self._kind, "owner": call.owner[0]},
             )
 
     def park(self, call: ThreadCall, cancel_wait: Callable[[], object]) -> None:
@@ -318,12 +310,12 @@ class ThreadPool:
         with self._lock:
             while True:
                 if calls is self._calls and self._surplus() > 0:
-                    self._threads -= 1  # this thread took the place of a thread that no longer waits or hangs
+                    self._threads -= 1  # this thread took the place of another one, whose wait or hung call has ended
                     if calls:
                         self._lock.notify()  # this thread may have been woken for the call
                     return None
                 for index, call in enumerate(calls):
-                    if call is None or calls is not self._calls or self._hung[call.owner] < self._hung_per_owner:
+                    if call is None or calls is not self._calls or self._hung[call.owner] < self._limit:
                         del calls[index]
                         if call is not None:
                             call.started = True
