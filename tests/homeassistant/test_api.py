@@ -170,27 +170,29 @@ async def test_service_without_a_response_and_call_without_return_response_are_r
     assert failed.value.code == "service_validation_error"
 
 
-async def import_statistics(client: HomeClient, statistic_id: str, hours: list[datetime], **kind: Any) -> None:
+async def import_statistics(
+    client: HomeClient, statistic_id: str, hours: list[datetime], *, mean: bool, unit: str, unit_class: str
+) -> None:
     """Write statistics into the recorder: 10, 20 and so on for the given hours."""
     stats = [
         {"start": hour.isoformat(), "mean": 10.0 * number, "min": 1.0, "max": 50.0}
-        if kind["mean"]
+        if mean
         else {"start": hour.isoformat(), "state": 10.0 * number, "sum": 10.0 * number}
         for number, hour in enumerate(hours, 1)
     ]
     metadata: dict[str, Any] = {
-        "has_sum": not kind["mean"],
+        "has_sum": not mean,
         "name": None,
         "source": "test",
         "statistic_id": statistic_id,
-        "unit_of_measurement": kind["unit"],
+        "unit_of_measurement": unit,
     }
     try:
-        newer = {"mean_type": int(kind["mean"]), "unit_class": kind["unit_class"]}
+        newer = {"mean_type": int(mean), "unit_class": unit_class}
         await client.api.command("recorder/import_statistics", metadata={**metadata, **newer}, stats=stats)
     except CallFailedError as error:
         assert error.code == "invalid_format", error  # noqa: PT017  Home Assistant 2025.4 has the older fields only
-        older = {"has_mean": kind["mean"]}
+        older = {"has_mean": mean}
         await client.api.command("recorder/import_statistics", metadata={**metadata, **older}, stats=stats)
 
 
@@ -201,13 +203,9 @@ async def test_statistics_have_their_values_periods_and_units(client: HomeClient
     await import_statistics(client, "test:warmth", hours, mean=True, unit="°C", unit_class="temperature")
     ids = ["test:energy", "test:warmth", "sensor.nothing"]
     found: dict[str, list[Statistic]] = {}
-
-    async def imported() -> bool:
-        found.update(await client.api.get_statistics(ids, hours[0] - timedelta(hours=1), now))
-        return len(found["test:energy"]) == len(found["test:warmth"]) == 3
-
-    while not await imported():  # the recorder writes in a thread
+    while [len(found.get(each, ())) for each in ids] != [3, 3, 0]:  # the recorder writes in a thread
         await client.settle()
+        found = await client.api.get_statistics(ids, hours[0] - timedelta(hours=1), now)
     energy, warmth = found["test:energy"], found["test:warmth"]
     assert [(each.start, each.end) for each in energy] == [(hour, hour + timedelta(hours=1)) for hour in hours]
     assert [(each.state, each.sum, each.mean) for each in energy] == [(10, 10, None), (20, 20, None), (30, 30, None)]

@@ -37,140 +37,112 @@ token = "{token}"
 
 [sync]
 port = 0
-
-[apps.alarm_clock]
-module = "alarm_clock"
-class = "AlarmClock"
-config = {{ wake_up = "input_datetime.alarm", days = "mon-sun", light = "light.bed_light", fade_minutes = 1 }}
-
-[apps.climate_guard]
-module = "climate_guard"
-class = "ClimateGuard"
-[apps.climate_guard.config]
+"""
+RECIPES = {
+    "alarm_clock": """
+wake_up = "input_datetime.alarm"
+days = "mon-sun"
+light = "light.bed_light"
+fade_minutes = 1
+""",
+    "climate_guard": """
 window = "binary_sensor.bedroom_window"
 climate = "climate.ecobee"
 off_after_s = 0.2
 humidity = "sensor.bedroom_humidity"
-
-[apps.cube_control]
-module = "cube_control"
-class = "CubeControl"
-[apps.cube_control.config]
+""",
+    "cube_control": """
 device = "00:15:8d:00:02:b1:9a:3c"
-light = "{{{{ states('input_text.note') }}}}"
+light = "{{ states('input_text.note') }}"
 all_lights = ["light.ceiling_lights", "light.bed_light"]
-
-[apps.energy_limiter]
-module = "energy_limiter"
-class = "EnergyLimiter"
-[apps.energy_limiter.config]
+""",
+    "energy_limiter": """
 power = "sensor.home_power"
 limit = 9000
 resume_below = 5000
 loads = ["switch.ac", "switch.decorative_lights"]
 check_every_s = 0.2
 resume_every_s = 0.2
-
-[apps.failure_watch]
-module = "failure_watch"
-class = "FailureWatch"
-
-[apps.guest_wifi]
-module = "guest_wifi"
-class = "GuestWifi"
-[apps.guest_wifi.config]
+""",
+    "failure_watch": "",
+    "guest_wifi": """
 switch = "input_boolean.guest_wifi"
-router = "{router}"
 password = "not a secret"
 off_after_hours = 0.0003
-
-[apps.heating_boost]
-module = "heating_boost"
-class = "HeatingBoost"
-config = {{ button = "input_button.bathroom_boost", climate = "climate.hvac", boost_minutes = 0.04 }}
-
-[apps.heating_boost_sync]
-module = "heating_boost_sync"
-class = "HeatingBoostSync"
-config = {{ button = "input_button.guest_room_boost", climate = "climate.hvac", boost_minutes = 0.02 }}
-
-[apps.lock_question]
-module = "lock_question"
-class = "LockQuestion"
-config = {{ lock = "lock.front_door", phone = "persistent_notification", ask_after_s = 0.2 }}
-
-[apps.motion_light]
-module = "motion_light"
-class = "MotionLight"
-[apps.motion_light.config]
+""",
+    "heating_boost": """
+button = "input_button.bathroom_boost"
+climate = "climate.hvac"
+boost_minutes = 0.04
+""",
+    "heating_boost_sync": """
+button = "input_button.guest_room_boost"
+climate = "climate.hvac"
+boost_minutes = 0.02
+""",
+    "lock_question": """
+lock = "lock.front_door"
+phone = "persistent_notification"
+ask_after_s = 0.2
+""",
+    "motion_light": """
 motion = "binary_sensor.kitchen_motion"
 light = "light.kitchen_lights"
 off_after_s = 0.2
 only_after_dark = false
-
-[apps.occupancy]
-module = "occupancy"
-class = "Occupancy"
-[apps.occupancy.config]
+""",
+    "occupancy": """
 holiday = "input_boolean.holiday"
 lights = ["light.office_rgbw_lights"]
 at = "input_datetime.evening"
 random_min = 0
 shortest_min = 0.01
 longest_min = 0.02
-
-[apps.presence]
-module = "presence"
-class = "Presence"
-[apps.presence.config]
+""",
+    "presence": """
 person = "person.ann"
 presence = "input_select.ann_presence"
 arriving_minutes = 0.01
 leaving_minutes = 0.01
-
-[apps.remote_control]
-module = "remote_control"
-class = "RemoteControl"
-[apps.remote_control.config]
+""",
+    "remote_control": """
 device = "00:0d:6f:00:0a:90:69:e7"
 light = "light.ceiling_lights"
 all_lights = ["light.ceiling_lights", "light.entrance_color_white_lights"]
 double_click_s = 1.5
-
-[apps.room_climate]
-module = "room_climate"
-class = "RoomClimate"
-[apps.room_climate.config]
+""",
+    "room_climate": """
 climate = "climate.heatpump"
 windows = ["binary_sensor.office_window"]
 open_for_s = 0.2
 persons = ["person.bob"]
-schedule = [{{ start = "00:00", temperature = 21 }}, {{ start = "12:00", temperature = 21 }}]
-
-[apps.room_light]
-module = "room_light"
-class = "RoomLight"
-[apps.room_light.config]
+schedule = [{ start = "00:00", temperature = 21 }, { start = "12:00", temperature = 21 }]
+""",
+    "room_light": """
 motion = ["binary_sensor.bathroom_motion"]
 light = "light.living_room_rgbww_lights"
 lux = "sensor.bathroom_lux"
 humidity = "sensor.bathroom_humidity"
 night_mode = "input_boolean.night_mode"
 daytimes = [
-    {{ start = "00:00", brightness_pct = 60, off_after_s = 0.2 }},
-    {{ start = "12:00", brightness_pct = 60, off_after_s = 0.2 }},
+    { start = "00:00", brightness_pct = 60, off_after_s = 0.2 },
+    { start = "12:00", brightness_pct = 60, off_after_s = 0.2 },
 ]
-
-[apps.watering]
-module = "watering"
-class = "Watering"
-config = {{ valve = "valve.orchard", rain = "sensor.rain", at = "input_datetime.watering", minutes = 0.05 }}
-
-[apps.watering_sync]
-module = "watering_sync"
-class = "WateringSync"
-config = {{ valve = "valve.front_garden", rain = "sensor.rain", at = "input_datetime.watering", minutes = 0.05 }}
-"""
+""",
+    "watering": """
+valve = "valve.orchard"
+rain = "sensor.rain"
+at = "input_datetime.watering"
+minutes = 0.05
+""",
+    "watering_sync": """
+valve = "valve.front_garden"
+rain = "sensor.rain"
+at = "input_datetime.watering"
+minutes = 0.05
+""",
+}
+"""The settings of each recipe, except the address of the router."""
 AT_FIRST = {
     "binary_sensor.bathroom_motion": "off",
     "binary_sensor.bedroom_window": "off",
@@ -184,6 +156,12 @@ AT_FIRST = {
     "sensor.home_power": "6000",
     "sensor.rain": "10",
 }
+
+
+def table_of(recipe: str, settings: str) -> str:
+    """Return the tables of one recipe for ``hassette.toml``."""
+    class_name = recipe.title().replace("_", "")
+    return f'\n[apps.{recipe}]\nmodule = "{recipe}"\nclass = "{class_name}"\n[apps.{recipe}.config]\n{settings}'
 
 
 class Router(http.server.HTTPServer):
@@ -255,7 +233,10 @@ def recipes(recording_home_assistant: RealHomeAssistant, tmp_path_factory: pytes
 
     asyncio.run(prepare())
     router = Router()
-    text = SETTINGS.format(examples=EXAMPLES, url=home.url, token=home.token, router=f"127.0.0.1:{router.server_port}")
+    text = SETTINGS.format(examples=EXAMPLES, url=home.url, token=home.token)
+    router_setting = f'router = "127.0.0.1:{router.server_port}"\n'
+    tables = RECIPES | {"guest_wifi": RECIPES["guest_wifi"] + router_setting}
+    text += "".join(table_of(recipe, settings) for recipe, settings in tables.items())
     (folder / "hassette.toml").write_text(text, encoding="utf-8")
     try:
         with starting(folder) as start:

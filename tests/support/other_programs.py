@@ -71,9 +71,7 @@ PYSCRIPT = _names("""
 state_trigger state_active time_trigger time_active event_trigger mqtt_trigger webhook_trigger task_unique service
 pyscript_compile pyscript_executor get getattr setattr set delete names exist persist create cancel current_task
 executor name2id sleep unique wait wait_until add_done_callback remove_done_callback call has_service fire debug
-info warning
-error print get_global_ctx set_global_ctx list_global_ctx reload app_config hass state_hold state_check_now
-state_hold_false
-hold_off kill_me trigger_type trigger_time var_name value old_value context
+info warning error print get_global_ctx set_global_ctx list_global_ctx reload app_config hass state_hold
+state_check_now state_hold_false hold_off kill_me trigger_type trigger_time var_name value old_value context
 """)
 """Decorators, functions and arguments of pyscript 1.6, without the names of their objects, such as ``state``."""
