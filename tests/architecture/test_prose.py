@@ -15,6 +15,7 @@ from hassette_core import HassetteConfig
 from hassette_executor.otel.settings import OpenTelemetrySettings
 from hassette_store import StoreSettings
 from hassette_sync.settings import WebSettings
+from support.app_examples import examples
 from support.waiting import patience
 
 ROOT = Path(__file__).parents[2]
@@ -64,11 +65,6 @@ def loss_table(page: Path) -> list[str]:
     return match[1].splitlines()
 
 
-def fenced(page: Path, language: str) -> list[str]:
-    """Return the code blocks of a page in one language."""
-    return re.findall(rf"^ *```{language}\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL)
-
-
 def events(page: Path) -> list[str]:
     """Return each event in the table of losses, such as ``disk full`` and ``corrupt file``."""
     cells = [re.sub(r" \(.*?\)", "", row.split("|")[1]) for row in loss_table(page)]
@@ -100,7 +96,9 @@ def test_each_name_in_the_glossary_is_in_the_code() -> None:
 
 
 def test_model_docstring_in_contributing_is_the_real_one() -> None:
-    (model,) = [example for example in fenced(ROOT / "CONTRIBUTING.md", "python") if example.startswith("def run_in(")]
+    (model,) = [
+        example for example in examples(ROOT / "CONTRIBUTING.md", "python") if example.startswith("def run_in(")
+    ]
     source = ROOT / "packages/hassette-core/src/hassette_core/scheduler/app_scheduler.py"
 
     assert textwrap.indent(model, "    ") in source.read_text()
@@ -128,7 +126,7 @@ def test_python_examples_compile_and_complete_programs_run(page: Path, tmp_path:
     files = re.findall(r"`apps/(\w+\.py)`:\n\n```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
     for name, code in files:
         (tmp_path / name).write_text(code, encoding="utf-8")
-    for example in fenced(page, "python"):
+    for example in examples(page, "python"):
         compile(example, page.name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         if re.search(r"^(class |asyncio\.run)", example, re.MULTILINE):  # any other example is not a complete program
             command = [sys.executable, "-W", "error", "-c", example]
@@ -144,9 +142,9 @@ def test_every_toml_example_fits_the_model_of_the_configuration(
 ) -> None:
     (tmp_path / "token.txt").write_text("token")
     monkeypatch.chdir(tmp_path)
-    for block in fenced(page, "toml"):
+    for block in examples(page, "toml"):
         without_secrets = re.sub(r"""'secret\(.+?\)'|"!secret .+?\"""", '"secret"', block)
-        tables = tomllib.loads(textwrap.dedent(without_secrets))
+        tables = tomllib.loads(without_secrets)
         if not tables.keys() <= HassetteConfig.model_fields.keys() | PLUGIN_SETTINGS.keys():
             continue  # secrets.toml, or the pyproject.toml of a reader
         for app in tables.get("apps", {}).values():
@@ -158,7 +156,7 @@ def test_every_toml_example_fits_the_model_of_the_configuration(
 
 
 def test_readme_contains_the_two_commands_that_ci_runs() -> None:
-    commands = "".join(fenced(ROOT / "README.md", "sh")).splitlines()
+    commands = "".join(examples(ROOT / "README.md", "sh")).splitlines()
 
     assert sum(command.endswith("hassette demo") for command in commands) == 1
     assert sum(command.endswith("nox -s test") for command in commands) == 1
