@@ -122,6 +122,7 @@ async def test_target_that_cannot_be_turned_on_is_refused(home: ScriptedApi, tar
             [("persistent_notification.create", None, {"message": "x", "notification_id": "n"})],
         ),
         ({"target": ["a", "b"]}, [("notify.a", None, {"message": "x"}), ("notify.b", None, {"message": "x"})]),
+        ({"target": "3d_printer"}, [("notify.3d_printer", None, {"message": "x"})]),
     ],
 )
 async def test_notify_finds_the_service_of_its_target(
@@ -202,6 +203,10 @@ async def test_command_with_several_answers_is_refused_with_a_replacement(
     with pytest.raises(ValueError, match=f"must be a command with one answer, got {command!r}; (use )?{instead}"):
         await home.api.command(command)
     assert home.home.sent(str(command)) == []
+
+
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
 
 
 class Chosen:
@@ -304,7 +309,8 @@ async def test_selection_before_the_registries_are_read_is_refused_with_this_rea
         ({"a": {"b": [1, math.inf]}}, r"service_data\['a'\]\['b'\]\[1\] must be a finite number, got inf"),
         ({"colors": {1, 2}}, r"service_data\['colors'\] must be a text, .* got {1, 2}; write list\(…\)"),
         ({"when": datetime(2026, 1, 1, tzinfo=UTC)}, r"service_data\['when'\] must be a text, .* write str\(…\) of it"),
-        ({"a": "\ud800"}, r"service_data\['a'\] must be a text without lone surrogates"),
+        ({"a": "\ud800"}, r"service_data\['a'\] must be a text without half of a surrogate pair"),
+        ({"a": ENDLESS}, r"service_data\['a'\]\[0\] must not contain itself"),
         ({(1, 2): 3}, r"service_data must have texts as keys, got \(1, 2\)"),
         (["x"], r"data must be a mapping, such as {'name': 'value'}, got \['x'\]"),
         ("text", "data must be a mapping, .* got 'text'"),
@@ -317,6 +323,7 @@ async def test_wrong_data_is_refused_by_its_name(home: ScriptedApi, data: Any, m
         with pytest.raises((TypeError, ValueError), match=message.replace("service_data", "event_data")):
             await home.api.fire_event("e", data)
     assert home.home.sent("call_service") == home.home.sent("fire_event") == []
+    assert all(call.error and "must " in call.error for call in home.recorded)
 
 
 async def test_wrong_values_of_other_requests_are_refused_by_their_name(home: ScriptedApi) -> None:

@@ -232,6 +232,10 @@ def test_trigger_with_a_broken_template_is_refused(home: HomeUnderTest, template
         "{%- for x in [1, {'a': 2}] -%}{{ x }}{%- endfor -%}",
         "{% set x = 1 %}{% set y %}{{ -x }}{% endset %}{{ y }}",
         "{% raw %}{{ {% endraw %}",
+        r"{{ 'C:\\' }}",
+        "{{ {'a': {'b': 1}} }}",
+        "{%- set x = {'a': {}}%}{{ x }}",
+        "{# it's #}{{ '%}' ~ \"}}\" }}",
         "on",
     ],
 )

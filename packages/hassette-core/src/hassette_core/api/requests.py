@@ -10,6 +10,7 @@ from hassette_core.api.targets import TARGET_KEYS
 from hassette_core.clock import TimerClock
 from hassette_core.containment import is_rehearsing
 from hassette_core.errors import CallFailedError, LinkError, UnexpectedAnswerError
+from hassette_core.handlers import is_plain_text
 from hassette_core.link import HomeAssistantLink, RestAnswer
 from hassette_core.link.connection import MAX_SENT_BYTES
 from hassette_core.redaction import mask_secret_values
@@ -172,8 +173,11 @@ class Requests:
         if not data:
             return ""
         # Data with wrong values or keys is recorded, too, because its call has failed.
-        masked = mask_secret_values(data)
-        text = json.dumps(masked, separators=(",", ":"), ensure_ascii=False, default=str, skipkeys=True)
+        try:
+            masked = mask_secret_values(data)
+            text = json.dumps(masked, separators=(",", ":"), ensure_ascii=False, default=str, skipkeys=True)
+        except RecursionError:  # a list or table contains itself, or the nesting is too deep
+            return "…"
         text = self._redact(text)  # before the text is cut, because half of a secret would not be found
         return text if len(text) <= MAX_DATA_CHARACTERS else text[: MAX_DATA_CHARACTERS - 1] + "…"
 
@@ -237,10 +241,11 @@ def _named(error: TypeError | ValueError, data: object) -> TypeError | ValueErro
 
 
 def _json_problem(value: object, path: str, around: frozenset[int]) -> str | None:
-    if value is None or isinstance(value, str | int):
-        text = value if isinstance(value, str) else ""
-        bad = not text.isascii() and any("\ud800" <= each <= "\udfff" for each in text)
-        return f"{path} must be a text without lone surrogates, got {value!r}" if bad else None
+    if value is None or isinstance(value, int):
+        return None
+    if isinstance(value, str):
+        problem = f"{path} must be a text without half of a surrogate pair, got {value!r}"
+        return None if is_plain_text(value) else problem
     if isinstance(value, float):
         return None if math.isfinite(value) else f"{path} must be a finite number, got {value!r}"
     if id(value) in around:

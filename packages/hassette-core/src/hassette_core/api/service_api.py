@@ -1,5 +1,6 @@
 """`ServiceApi`: call services, and wait for their effect."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
@@ -237,7 +238,7 @@ def _notify_names(target: object) -> list[str]:
     if isinstance(target, Collection) and not isinstance(target, str | bytes | Mapping):
         names = list(cast("Collection[object]", target))
     for name in names:
-        if not isinstance(name, str) or not name.removeprefix("notify.").isidentifier():
+        if not isinstance(name, str) or not re.fullmatch(r"\w+", name.removeprefix("notify.")):
             raise (ValueError if isinstance(name, str) else TypeError)(
                 f"target must be a notify service or entity, such as 'mobile_app_alex', or several of these, got"
                 f" {name!r}"

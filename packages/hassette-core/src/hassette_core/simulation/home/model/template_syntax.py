@@ -8,6 +8,7 @@ _BLOCKS = ("if", "for", "macro", "call", "filter", "block", "with", "raw", "auto
 _NEED_AN_EXPRESSION = ("if", "elif", "for", "set", "macro", "call", "filter", "block")
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _STRING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
+_TOKEN = re.compile(rf"{_STRING.pattern}|['\"{{}}%]", re.DOTALL)
 _SPACE_CONTROL = re.compile(r"^[-+]|[-]$")
 _UNBEGUN = re.compile(r"[*/%~|.,=<>!]|(?:and|or|in|is|if|else)\b")
 _UNFINISHED = re.compile(r"(?:[-+*/%~|.,=<>!(\[{]|\b(?:and|or|not|in|is|if|else))$")
@@ -43,16 +44,18 @@ def syntax_problem(template: str) -> str | None:
 
 
 def _end_of(template: str, begin: int, end: str) -> int | None:
-    """Return the position of the end of a tag. Text in quotes does not end it, except in a comment."""
-    quote = ""
-    for index in range(begin, len(template)):
-        character = template[index]
-        if quote:
-            quote = "" if character == quote and template[index - 1] != "\\" else quote
-        elif character in "'\"" and end != "#}":
-            quote = character
-        elif template.startswith(end, index):
-            return index
+    """Return the position of the end of a tag. Quoted text and braces in pairs do not end it, except in a comment."""
+    if end == "#}":
+        found = template.find(end, begin)
+        return found if found >= 0 else None
+    depth = 0
+    for token in _TOKEN.finditer(template, begin):
+        if depth == 0 and template.startswith(end, token.start()):
+            return token.start()
+        if token[0] in ("'", '"'):
+            return None  # the text has no second quote
+        if token[0] in ("{", "}"):
+            depth = max(0, depth + (1 if token[0] == "{" else -1))
     return None
 
 
