@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -74,38 +75,6 @@ WRONG_CALLS: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda home: home.scheduler.run_in(handler=on_motion, delay=3),
         r"run_in must get the handler as its first argument",
     ),
-    "AppDaemon's value": (
-        lambda home: home.bus.on_state_change(on_motion, "light.hall", new="on"),
-        r"on_state_change has no option 'new'; use changed_to",
-    ),
-    "AppDaemon's attribute": (
-        lambda home: home.bus.on_state_change(on_motion, "light.hall", attribute="brightness"),
-        r"on_state_change has no option 'attribute'; use on_attribute_change",
-    ),
-    "AppDaemon's constraint": (
-        lambda home: home.scheduler.run_daily(on_motion, "07:00", constrain_input_boolean="input_boolean.holiday"),
-        r"run_daily has no option 'constrain_input_boolean'; use where",
-    ),
-    "AppDaemon's option of another method": (
-        lambda home: home.scheduler.run_daily(on_motion, "07:00", new="on"),
-        r"run_daily has no option 'new'; its options are ",
-    ),
-    "AppDaemon's argument of the callback": (
-        lambda home: home.bus.on_state_change(on_motion, "light.hall", strength="high"),
-        r"no option 'strength'; its options are .*\. An argument for the handler belongs in kwargs={'strength': ...}",
-    ),
-    "AppDaemon's filter of an event": (
-        lambda home: home.bus.on_event(on_motion, "zha_event", command_id="on"),
-        r"on_event has no option 'command_id'; .*, and a filter of the event's data in where",
-    ),
-    "hassette's unit": (
-        lambda home: home.scheduler.run_in(on_motion, minutes=5),
-        r"run_in has no option 'minutes'; pass the time in seconds, or as timedelta\(minutes=...\)",
-    ),
-    "hassette's policy": (
-        lambda home: home.scheduler.run_in(on_motion, 5, if_exists="replace"),
-        "run_in has no option 'if_exists'; use replace",
-    ),
     "not callable": (lambda home: home.scheduler.run_in(3, 3), "handler must be callable, got 3"),
 }
 
@@ -116,4 +85,32 @@ async def test_error_for_a_call_in_a_wrong_form_contains_the_right_form(
 ) -> None:
     with pytest.raises(RegistrationError, match=text):
         call(home)
+    assert home.scheduler_service.upcoming() == []
+
+
+UNKNOWN_OPTIONS = [
+    ("bus.on_state_change", ("light.hall",), {"new": "on"}, "; use changed_to"),
+    ("bus.on_state_change", ("light.hall",), {"attribute": "brightness"}, "; use on_attribute_change"),
+    ("scheduler.run_daily", ("07:00",), {"constrain_input_boolean": "input_boolean.holiday"}, "; use where"),
+    ("scheduler.run_daily", ("07:00",), {"new": "on"}, "; its options are "),
+    (
+        "bus.on_state_change",
+        ("light.hall",),
+        {"strength": "high"},
+        r"; its options are .*\. An argument for the handler belongs in kwargs={'strength': ...}",
+    ),
+    ("bus.on_event", ("zha_event",), {"command_id": "on"}, "; .*, and a filter of the event's data in where"),
+    ("scheduler.run_in", (), {"minutes": 5}, r"; pass the time in seconds, or as timedelta\(minutes=...\)"),
+    ("scheduler.run_in", (5,), {"if_exists": "replace"}, "; use replace"),
+]
+"""A method, its arguments, an option of AppDaemon or of hassette 0.60, and the end of the error message."""
+
+
+@pytest.mark.parametrize(("method", "arguments", "option", "end"), UNKNOWN_OPTIONS, ids=repr)
+async def test_option_of_another_framework_is_an_error_with_the_right_option(
+    home: Home, method: str, arguments: tuple[object, ...], option: dict[str, Any], end: str
+) -> None:
+    name, (unknown,) = method.partition(".")[2], option
+    with pytest.raises(RegistrationError, match=f"{name} has no option {unknown!r}{end}"):
+        attrgetter(method)(home)(on_motion, *arguments, **option)
     assert home.scheduler_service.upcoming() == []

@@ -40,8 +40,7 @@ class Washer(App[AppConfig]):
 def test_event_after_a_duration_is_that_of_the_change_that_began_it(home: HomeUnderTest) -> None:
     home.set("sensor.power", 900)
     home.add_app(Washer)
-    home.set("sensor.power", 3)
-    home.advance(seconds=30)
-    home.set("sensor.power", 2)
-    home.advance(seconds=30)
+    for power in (3, 2):
+        home.set("sensor.power", power)
+        home.advance(seconds=30)
     assert home.app(Washer).seen == ("3", "2")

@@ -15,17 +15,23 @@ from support.records import invoke
 from support.waiting import eventually
 from support.whole_home import WholeHome, whole_home
 
-# The blocks last as long as the watch needs to find them: a test of a blocked loop cannot move its clock.
+# A block ends when the watch has found it: a test of a blocked loop cannot move its clock.
 BLOCKS = """
-    BLOCK_S = 0.8
+    import logging
 
-    def block(seconds=BLOCK_S):
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+    LIMIT_S = 60
+
+    def block():
+        found, until = threading.Event(), time.monotonic() + LIMIT_S
+        log, note = logging.getLogger("hassette_core.watchdogs.loop_watch"), lambda record: found.set() or True
+        log.addFilter(note)
+        while not found.is_set() and time.monotonic() < until:
             time.sleep(0.05)
+        log.removeFilter(note)
+        time.sleep(0.3)  # a shorter delay of other runs is not reported
 
-    def deep(seconds=BLOCK_S):
-        block(seconds)
+    def deep():
+        block()
 
     class App1(App[AppConfig]):
         async def on_initialize(self):
@@ -134,7 +140,8 @@ async def test_on_initialize_and_on_shutdown_that_block_are_attributed(tmp_path:
 
 
 async def test_watch_that_is_switched_off_reports_nothing(tmp_path: Path) -> None:
-    async with whole_home(tmp_path, BLOCKS, watchdogs={"blocked_s": 0}) as place:
+    source = BLOCKS.replace("LIMIT_S = 60", "LIMIT_S = 0.8")
+    async with whole_home(tmp_path, source, watchdogs={"blocked_s": 0}) as place:
         place.home.core.fire("go", {})
         records = await place.records(2)
         assert await place.lifecycle("loop_blocked") == []
@@ -154,10 +161,15 @@ async def report_of(call: Callable[[], None]) -> str:
     return next(event.detail for batch in sink.batches for event in batch.lifecycle)
 
 
-async def test_handler_that_waits_in_a_selector_is_found() -> None:
+async def test_handler_that_waits_in_a_selector_is_found(caplog: pytest.LogCaptureFixture) -> None:
     # `subprocess.run` and `multiprocessing` wait in this way, and so does the event loop.
     selector = selectors.DefaultSelector()
-    assert "test_loop_watch.py in test_handler" in await report_of(lambda: selector.select(0.8) and None)
+
+    def wait() -> None:
+        while "Code blocks the event loop; all apps wait" not in caplog.messages:
+            selector.select(0.05)
+
+    assert "test_loop_watch.py in test_handler" in await report_of(wait)
 
 
 STOPPED = """
