@@ -1,7 +1,21 @@
-"""`copied`: copy the lists and tables of a value that one app passes to another, or to many runs."""
+"""Copy the lists and tables of a value that one app passes to another, or to many runs."""
 
 from collections.abc import Mapping
 from typing import Any, cast
+
+from hassette_core.errors import RegistrationError
+
+
+def copied_option(option: str, values: Mapping[str, object]) -> dict[str, Any]:
+    """Return a copy of the values of an option, so that later changes of the caller have no effect; see `copied`.
+
+    Raises:
+        RegistrationError: A value contains itself.
+    """
+    try:
+        return copied(dict(values))
+    except RecursionError:
+        raise RegistrationError(f"{option} must contain no list or table that contains itself") from None
 
 
 def copied(value: Any) -> Any:

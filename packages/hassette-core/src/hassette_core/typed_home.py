@@ -79,7 +79,7 @@ def typed_home(home: HomeSnapshot) -> str:
     parts += _services(home.services, names)
     parts += _areas(home.areas)
     body = "\n".join(parts).rstrip() + "\n"
-    typing, core = ([name for name in names if re.search(rf"\b{name}\b", body)] for names in (_TYPING, _CORE))
+    typing, core = ([name for name in each if re.search(rf"\b{name}\b", body)] for each in (_TYPING, _CORE))
     head = _HEAD.format(version=__version__, typing=", ".join(typing), core=", ".join(core))
     return head.replace("\nfrom hassette_core import \n", "") + "\n" + body
 

@@ -64,7 +64,6 @@ class Api(ServiceApi, StateApi, HistoryApi, CommandApi, AppComponent, attribute=
         """The responses of services to apps that rehearse, by service, such as ``calendar.get_events``.
 
         A response may be a function, also an ``async def``: it receives the fields of the call, and returns the
-        response. A call with
-        ``return_response`` whose response is not here raises a `RehearsalError`.
+        response. A call with ``return_response`` whose response is not here raises a `RehearsalError`.
         """
         return self._requests.rehearsal_responses

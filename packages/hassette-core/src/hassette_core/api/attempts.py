@@ -103,7 +103,7 @@ class _Sending:
             self.failure = error
 
     async def end(self) -> None:
-        """Wait no longer for the answer."""
+        """Stop waiting for the answer."""
         if not self._task.done():
             self._task.cancel()
             await asyncio.wait([self._task])

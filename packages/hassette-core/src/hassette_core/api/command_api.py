@@ -152,7 +152,7 @@ class CommandApi(ApiMethods):
         Raises:
             CallFailedError: The answer has an HTTP status of 300 or more. Its `code` is the status, such as ``404``.
             NoAnswerError: Home Assistant did not answer within 30 s.
-            ValueError: The method is unknown, or the path does not start with ``/api/``, or has a part ``..``.
+            ValueError: The method is unknown, or the path does not start with ``/api/``, or has a part ``.`` or ``..``.
             LinkError: See `Api`.
         """
         method_name = str(method).upper()

@@ -1,6 +1,5 @@
 """`Expectation`: the states that a service call must lead to."""
 
-import inspect
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -24,7 +23,7 @@ class _Check(NamedTuple):
 
     entity_id: str
     attribute: str | None
-    accepts: Callable[[Any], object]
+    accepts: Callable[[Any], bool]
     text: str
 
     @property
@@ -81,11 +80,7 @@ class Expectation:
         if state is None:
             return False
         try:
-            result = check.accepts(check.value_in(state))
-            if inspect.iscoroutine(result):
-                result.close()
-                return TypeError("it returned a coroutine, which would always count as true")
-            return bool(result)
+            return check.accepts(check.value_in(state))
         except Exception as error:  # noqa: BLE001  The state may be `unavailable`, which the function cannot read. The
             # next state may be as expected. If none is, the error of the call contains this exception.
             return error
@@ -137,7 +132,7 @@ def parse_expectation(expect: ExpectedStates, targets: Sequence[str]) -> Expecta
     return Expectation(checks)
 
 
-def _state_value(key: str, wanted: object) -> tuple[Callable[[Any], object], str]:
+def _state_value(key: str, wanted: object) -> tuple[Callable[[Any], bool], str]:
     for value in cast("Collection[object]", wanted) if _is_list(wanted) else (wanted,):
         if value is None or isinstance(value, bool):
             hint = "'unknown'" if value is None else ("'on'" if value else "'off'")
@@ -147,7 +142,7 @@ def _state_value(key: str, wanted: object) -> tuple[Callable[[Any], object], str
     return _value(key, wanted)
 
 
-def _value(key: str, wanted: Any) -> tuple[Callable[[Any], object], str]:
+def _value(key: str, wanted: Any) -> tuple[Callable[[Any], bool], str]:
     """Return a function that accepts a value, and the text of the expected value."""
     if callable(wanted):
         if is_async(wanted):

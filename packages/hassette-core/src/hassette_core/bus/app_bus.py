@@ -25,7 +25,7 @@ from hassette_core.conditions import (
     state_condition_of,
 )
 from hassette_core.containment import check_own_registration
-from hassette_core.copies import copied
+from hassette_core.copies import copied_option
 from hassette_core.entities import EntityArgument, is_glob, parse_entities
 from hassette_core.errors import RegistrationError
 from hassette_core.events import Event
@@ -265,11 +265,7 @@ class AppBus(FrameworkEvents, AppComponent, attribute="bus"):
                 f"event_type must be a type without wildcards, and not state_changed or hassette_…, got {event_type!r}"
             )
         check_kwargs("data", {} if data is None else data)
-        try:
-            own = copied(dict(data or {}))
-        except RecursionError:
-            raise RegistrationError("data must contain no list or table that contains itself") from None
-        self._service.emit(event_type, own)
+        self._service.emit(event_type, copied_option("data", data or {}))
 
     async def wait_for(
         self, what: str | Condition, *, where: Where | None = None, timeout: Duration | None = None

@@ -155,7 +155,7 @@ class _Reader:
         self._app_key = app_key
         self._app_class = app_class
         self._modules = modules
-        self._classes: list[tuple[str, type, ast.ClassDef]] = []
+        self._classes: list[tuple[str, ast.ClassDef]] = []
         self._findings: list[Finding] = []
         self._entities: list[EntityUse] = []
         self._created: set[str] = set()
@@ -171,10 +171,10 @@ class _Reader:
 
     def add(self, cls: type, file: Path, node: ast.ClassDef) -> None:
         self._globals = {**vars(sys.modules[cls.__module__]), **self._globals}
-        self._classes.append((str(file), cls, node))
+        self._classes.append((str(file), node))
 
     def read(self) -> AppSource:
-        nodes = [node for _, _, node in self._classes]
+        nodes = [node for _, node in self._classes]
         classes = {node.name for node in nodes}
         assigned = {name for node in nodes for name in assigned_attributes(node, classes)}
         self._assigned = frozenset(assigned)
@@ -186,11 +186,11 @@ class _Reader:
         dynamic = any(has_dynamic_attributes(node) for node in nodes)
         any_attribute = any("__getattr__" in vars(cls) for cls in self._app_class.__mro__ if cls is not AnyApp)
         unknown_allowed = not self.complete or dynamic or any_attribute
-        for file, _, node in self._classes:
+        for file, node in self._classes:
+            known_here = None if unknown_allowed else known | private_names(node)
             for function, self_name in methods(node):
-                private = private_names(node)
                 for item in walk_self(without_aliases(function, self_name, self._components), self_name):
-                    self._check_node(file, item, self_name, None if unknown_allowed else known | private)
+                    self._check_node(file, item, self_name, known_here)
         for module in self._modules:
             self._collect_created(module)
         return AppSource(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
-from hassette_core.copies import copied, has_copies
+from hassette_core.copies import copied, copied_option, has_copies
 from hassette_core.errors import RegistrationError, describe_error
 from hassette_core.events import Event, State, StateChanged, TriggerFired
 from hassette_core.handlers.annotations import filled_names, read_parameters, takes_any_name
@@ -85,18 +85,6 @@ class _FreshArguments(partial[Any]):
         return self.func(*positional, **copied(self.keywords), **named)
 
 
-def copied_kwargs(kwargs: Mapping[str, object]) -> dict[str, object]:
-    """Return a copy of arguments, so that later changes of the caller have no effect.
-
-    Raises:
-        RegistrationError: An argument contains itself.
-    """
-    try:
-        return copied(dict(kwargs))
-    except RecursionError:
-        raise RegistrationError("kwargs must contain no list or table that contains itself") from None
-
-
 class InjectionPlan:
     """Fills in the parameters of one handler.
 
@@ -111,7 +99,7 @@ class InjectionPlan:
     """
 
     def __init__(self, handler: Handler, provides: Provides, kwargs: Mapping[str, object] | None = None) -> None:
-        fixed = copied_kwargs(kwargs or {})
+        fixed = copied_option("kwargs", kwargs or {})
         slots: list[_Slot] = []
         left_out = False
         parameters = read_parameters(handler, resolve=provides != "nothing")

@@ -5,10 +5,9 @@ import re
 from collections.abc import Collection, Iterable
 from typing import NoReturn
 
+from hassette_core.simulation.home.core import ENTITY_ID
 from hassette_core.testing.errors import HomeTestError
 
-ENTITY_ID = re.compile(r"(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)")
-"""As in Home Assistant."""
 SERVICE = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 
 

@@ -17,7 +17,7 @@ from hassette_core.testing.turns import Turns, TurnThreads, submitting_call
 from hassette_executor import ThreadCall
 
 POLL_S = 0.5
-"""Longest real time, in seconds, between two questions whether the time may move."""
+"""Longest real time, in seconds, until the loop checks again whether the time may move."""
 START_US = 1_000_000_000
 """The loop's time at its start, in microseconds."""
 ROUNDING_NS = 500

@@ -21,7 +21,7 @@ class _Cause:
     Attributes:
         at_ns: The time of Home Assistant's answer, by the monotonic clock.
         origin: The event that has led to the run, and its listener.
-        parent: The cause of this event, if its context does not show it.
+        parent: The cause of the event in ``origin``, if the context of this event does not show it.
         is_first: Whether the chain begins here, although the event has a cause.
         event: The event that an app has emitted. None for a change of the home.
     """

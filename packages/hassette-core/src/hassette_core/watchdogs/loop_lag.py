@@ -41,7 +41,7 @@ class Delay(NamedTuple):
 class LoopLag:
     """Measures in a thread how long the event loop takes to answer a call, from `start` to `stop`.
 
-    Every half a second, the thread looks whether the loop waits for events. If so, the loop is not late, and the thread
+    Every half second, the thread checks whether the loop waits for events. If so, the loop is not late, and the thread
     does not wake it up. Otherwise the thread asks the loop for a call, and waits for it. Code that blocks the event
     loop delays the call. A slow network does not.
 

@@ -19,7 +19,7 @@ DEFAULT_VERSION = "2025.4.4"
 MATCH_ALL = "*"
 MAX_STATE_LENGTH = 255
 MAX_EVENT_TYPE_LENGTH = 64
-_ENTITY_ID = re.compile(r"^(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)$")
+ENTITY_ID = re.compile(r"^(?!.+__)(?!_)[\da-z_]+(?<!_)\.(?!_)[\da-z_]+(?<!_)$")
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -292,7 +292,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def _check_state(entity_id: str, state: object) -> str:
-    if not _ENTITY_ID.match(entity_id):
+    if not ENTITY_ID.match(entity_id):
         raise ValueError("Invalid entity ID specified.")
     text = str(state)
     if len(text) > MAX_STATE_LENGTH:
