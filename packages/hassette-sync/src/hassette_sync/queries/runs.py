@@ -35,14 +35,15 @@ LEFT JOIN error_groups ON error_groups.id = failures.error_group_id
 """
 
 
-def _with_names(inner: str, order: str = "DESC") -> str:
+def with_names(inner: str, order: str = "DESC") -> str:
+    """Return a statement for runs with their names. ``inner`` selects rows of the view ``runs``."""
     return f"SELECT {_COLUMNS} FROM ({inner}) AS page {_JOINS} ORDER BY page.id {order}"
 
 
-RUN = _with_names("SELECT * FROM runs WHERE id = :id")
+RUN = with_names("SELECT * FROM runs WHERE id = :id")
 """One run with its names."""
 
-RUNS_AFTER = _with_names("SELECT * FROM runs WHERE id > :after ORDER BY id LIMIT :limit", "ASC")
+RUNS_AFTER = with_names("SELECT * FROM runs WHERE id > :after ORDER BY id LIMIT :limit", "ASC")
 """Runs with an id above a known one, oldest first: the runs that a live client has missed."""
 
 NEWEST_ID = (
@@ -109,7 +110,7 @@ def runs_sql(conditions: Collection[str]) -> str:
     """Return the statement for the newest runs below ``:cursor`` that meet the named conditions."""
     filters = [CONDITIONS[name] for name in conditions] if list(conditions) != ["error_group"] else [_ERROR_GROUP_ALONE]
     where = " AND ".join(["id < :cursor", "id >= :first_id", *filters])
-    return _with_names(f"SELECT * FROM runs WHERE {where} ORDER BY id DESC LIMIT :limit")
+    return with_names(f"SELECT * FROM runs WHERE {where} ORDER BY id DESC LIMIT :limit")
 
 
 RUN_FAILURE = """
@@ -133,7 +134,7 @@ _IDS_IN_CONTEXT = " UNION ".join(
     f"SELECT id FROM {kind.runs_table} WHERE {condition}" for kind in KINDS for condition in kind.context_conditions
 )
 
-CAUSED_BY_CONTEXT = _with_names(
+CAUSED_BY_CONTEXT = with_names(
     f"""
     SELECT * FROM runs WHERE id IN ({_IDS_IN_CONTEXT} ORDER BY 1 LIMIT :limit)
 """,
@@ -141,7 +142,7 @@ CAUSED_BY_CONTEXT = _with_names(
 )
 """Runs triggered by an event with this context or with a child context: the runs that a service call triggered."""
 
-CALLERS_OF_CONTEXTS = _with_names(
+CALLERS_OF_CONTEXTS = with_names(
     """
     SELECT * FROM runs WHERE id IN (
         SELECT run_id FROM service_calls
