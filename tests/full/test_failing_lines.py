@@ -80,7 +80,7 @@ async def test_pages_label_samples_and_show_the_failing_line(failed: tuple[Path,
 
             one, other = await text_of(f"/runs/{first}"), await text_of(f"/runs/{second}")
             lists = [await text_of(page) for page in ("/", "/errors", "/errors/1")]
-            run = (await client.get(f"/api/runs/{second}")).json()
+            run = (await client.get(f"/api/v1/runs/{second}")).json()
     assert "line 4, in <code>on_light</code>" in other
     assert 'return attributes["color_temp"]' in other.split("Sample traceback")[0]
     assert "'brightness'" not in other.split("Sample traceback")[0]

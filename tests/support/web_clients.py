@@ -19,3 +19,13 @@ def live_client(address: str, **options: Any) -> Any:
     import websockets
 
     return websockets.connect(address, open_timeout=patience(LIMIT_S), **options)
+
+
+def app_client(data: Any, settings: Any = None, **options: Any) -> httpx.AsyncClient:
+    """Return an HTTP client of the application, without a socket."""
+    from hassette_sync.settings import WebSettings
+    from hassette_sync.web.application import create_app
+
+    app = create_app(data, settings or WebSettings())
+    options.setdefault("base_url", "http://localhost:8765")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), **options)

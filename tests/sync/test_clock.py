@@ -78,7 +78,7 @@ async def test_pages_show_and_follow_runs_in_the_future(ahead: tuple[History, in
         transport = httpx.ASGITransport(app=application.create_app(data, WebSettings()))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
             answers = {path: await client.get(path) for path in ("/", "/runs", "/errors", "/handlers", "/sessions")}
-            api = (await client.get("/api/runs")).json()
+            api = (await client.get("/api/v1/runs")).json()
         assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(answers, 200)
         assert answers["/runs"].text.count("ValueError") >= 9
         assert f'data-newest="{(future_us // 1000 + 8) << 21 | 11}"' in answers["/"].text

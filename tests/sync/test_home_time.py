@@ -113,7 +113,7 @@ async def test_pages_show_and_read_times_of_the_home(morning: tuple[Path, int], 
     async with DataSyncService(path) as data:
         transport = httpx.ASGITransport(app=application.create_app(data, WebSettings()))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
-            run_id = (await client.get(f"/api/runs?{asked}")).json()["runs"][0]["id"]
+            run_id = (await client.get(f"/api/v1/runs?{asked}")).json()["runs"][0]["id"]
             pages = {
                 name: (await client.get(name)).text
                 for name in (
@@ -127,8 +127,8 @@ async def test_pages_show_and_read_times_of_the_home(morning: tuple[Path, int], 
                     "/sessions",
                 )
             }
-            overview = (await client.get(f"/api/overview?{asked}")).json()
-            status = (await client.get("/api/status")).json()
+            overview = (await client.get(f"/api/v1/overview?{asked}")).json()
+            status = (await client.get("/api/v1/status")).json()
     for name, page in pages.items():
         assert "times in Europe/Berlin" in page, name
         assert "T07:00:0" in page or name.startswith(("/jobs", "/sessions")), name

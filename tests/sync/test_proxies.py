@@ -62,7 +62,7 @@ async def test_page_behind_a_proxy_opens_the_live_stream(plausible: Path, keeps_
 
 async def test_page_of_another_site_cannot_open_the_live_stream_through_a_proxy(plausible: Path) -> None:
     async with behind(plausible) as address:
-        stream = f"{address.replace('http', 'ws')}/api/live"
+        stream = f"{address.replace('http', 'ws')}/api/v1/live"
         for key in ("", "guessed", "x" * 43, "\u00e9"):
             with pytest.raises(websockets.InvalidStatus):
                 await hello(stream, key, "http://evil.example")
@@ -75,7 +75,7 @@ async def test_refused_live_connection_is_logged_once_with_the_fix(
         async with behind(plausible) as address:
             for _ in range(5):
                 with pytest.raises(websockets.InvalidStatus):
-                    await hello(f"{address.replace('http', 'ws')}/api/live", "", "https://hassette.example")
+                    await hello(f"{address.replace('http', 'ws')}/api/v1/live", "", "https://hassette.example")
     (record,) = [record for record in caplog.records if "Live connection was refused" in record.message]
     assert vars(record)["origin"] == "https://hassette.example"
     assert "Host" in vars(record)["to_allow_it"]
@@ -164,7 +164,7 @@ async def test_slash_at_the_end_of_an_address_redirects_without_the_host_name(pl
 
 
 @pytest.mark.parametrize("token", [None, TOKEN], ids=["without a token", "with a token"])
-@pytest.mark.parametrize("path", ["/", "", "/runs/7", "/login", "/static/live.js", "/api/status"])
+@pytest.mark.parametrize("path", ["/", "", "/runs/7", "/login", "/static/live.js", "/api/v1/status"])
 async def test_prefix_that_a_proxy_does_not_remove_is_named_with_the_fix(
     plausible: Path, path: str, token: str | None
 ) -> None:
@@ -189,9 +189,9 @@ async def test_wrong_address_of_a_known_page_is_not_blamed_on_a_proxy(plausible:
 async def test_token_is_accepted_in_another_header_if_a_proxy_needs_the_usual_one(plausible: Path) -> None:
     removes = frozenset({"authorization"})
     async with behind(plausible, TOKEN, removes=removes) as address, http_client() as client:
-        usual = await client.get(f"{address}/api/status", headers={"Authorization": f"Bearer {TOKEN}"})
-        other = await client.get(f"{address}/api/status", headers={"X-Hassette-Token": TOKEN})
-        wrong = await client.get(f"{address}/api/status", headers={"X-Hassette-Token": f"{TOKEN}x"})
+        usual = await client.get(f"{address}/api/v1/status", headers={"Authorization": f"Bearer {TOKEN}"})
+        other = await client.get(f"{address}/api/v1/status", headers={"X-Hassette-Token": TOKEN})
+        wrong = await client.get(f"{address}/api/v1/status", headers={"X-Hassette-Token": f"{TOKEN}x"})
     assert (usual.status_code, other.status_code, wrong.status_code) == (401, 200, 401)
     assert "X-Hassette-Token" in usual.json()["detail"]
 
@@ -208,7 +208,7 @@ async def test_unknown_host_name_is_named_with_the_setting(plausible: Path, capl
 
 async def test_program_without_a_host_header_is_answered(plausible: Path) -> None:
     async with behind(plausible, version="1.0", removes=frozenset({"host"})) as address, http_client() as client:
-        assert (await client.get(f"{address}/healthz")).status_code == 200
+        assert (await client.get(f"{address}/health/live")).status_code == 200
 
 
 NGINX = shutil.which("nginx")

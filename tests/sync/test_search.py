@@ -152,7 +152,7 @@ async def test_page_searches_as_the_service_does(new_history: NewHistory, now_us
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
             for asked in ({"text": "KÜCHE"}, {"app": "kÜche"}, {"entity": "LIGHT.hall"}):
                 assert f'data-id="{run}"' in (await client.get("/runs", params=asked)).text, asked
-            too_long = await client.get("/api/runs", params={"text": "x" * 201})
+            too_long = await client.get("/api/v1/runs", params={"text": "x" * 201})
     assert (too_long.status_code, too_long.json()["detail"]) == (400, "text must have at most 200 characters, got 201.")
 
 

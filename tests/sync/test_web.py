@@ -25,9 +25,9 @@ from support.history import HOUR, NewHistory
 from support.live_runs import TriggerState
 from support.patient_data import patient_data
 from support.waiting import patience
+from support.web_clients import app_client
 
 pytest.importorskip("fastapi")
-from hassette_sync.web.application import create_app
 from hassette_sync.web.menu import MENU, MenuEntry
 
 TOKEN = "a-secret-of-many-letters"
@@ -35,15 +35,9 @@ MENU_PAGES = tuple(entry.path for entry in MENU)
 PAGES = (*MENU_PAGES, "/registrations/4", "/registrations/6", "/errors/1")
 
 
-def browser(data: DataSyncService, settings: WebSettings | None = None, **more: Any) -> httpx.AsyncClient:
-    app = create_app(data, settings or WebSettings())
-    base_url = more.pop("base_url", "http://localhost:8765")
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=base_url, **more)
-
-
 @pytest.fixture
 async def client(data: DataSyncService) -> AsyncIterator[httpx.AsyncClient]:
-    async with browser(data) as client:
+    async with app_client(data) as client:
         yield client
 
 
@@ -141,10 +135,10 @@ class BlockingService(DataSyncService):
 
 
 async def test_event_loop_is_free_while_a_page_is_rendered(plausible: Path) -> None:
-    async with BlockingService(plausible) as data, browser(data) as client:
+    async with BlockingService(plausible) as data, app_client(data) as client:
         page = asyncio.ensure_future(client.get("/"))
         assert await asyncio.to_thread(BlockingApps.rendering.wait, patience(5))
-        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/health/live")).status_code == 200
         BlockingApps.released.set()
         assert (await page).status_code == 200
 
@@ -163,7 +157,7 @@ async def test_run_shows_attempts_confirmations_and_calls_that_were_not_sent(
         run_id = history.run(
             history.listener("hall", "on_motion", "state_changed.binary_sensor.hall"), now_us, calls=calls
         )
-    async with patient_data(history.path) as data, browser(data) as client:
+    async with patient_data(history.path) as data, app_client(data) as client:
         page = html.unescape((await client.get(f"/runs/{run_id}")).text)
         text = run_detail(await data.run(run_id), ShownTimes(HomeTime(), now_us))
 
@@ -195,12 +189,12 @@ async def test_text_in_the_address_is_never_markup(client: httpx.AsyncClient) ->
 
 
 async def test_every_json_route_answers_and_is_described(client: httpx.AsyncClient, data: DataSyncService) -> None:
-    described = (await client.get("/api/openapi.json")).json()["paths"]
-    assert all(set(one["get"]["responses"]) == {"200", "4XX", "503"} for one in described.values())
+    described = (await client.get("/api/v1/openapi.json")).json()["paths"]
+    assert all(set(one["get"]["responses"]) == {"200", "4XX", "5XX"} for one in described.values())
     ids = {"runs": (await data.runs()).runs[0].id, "registrations": 4, "errors": 1, "sessions": 1}
     assert len(described) >= 19
     for path in described:
-        kind = path.split("/")[2]
+        kind = path.split("/")[3]
         answer = await client.get(path.replace("{id}", str(ids.get(kind))))
         assert answer.status_code == 200, (path, answer.text)
         assert answer.headers["cache-control"] == "no-store"
@@ -218,8 +212,8 @@ async def test_links_keep_the_time_range_of_the_page(client: httpx.AsyncClient) 
 
 
 async def test_ids_in_json_are_strings_and_pages_do_not_overlap(client: httpx.AsyncClient) -> None:
-    first = (await client.get("/api/runs", params={"limit": 2})).json()
-    second = (await client.get("/api/runs", params={"limit": 2, "cursor": first["next_cursor"]})).json()
+    first = (await client.get("/api/v1/runs", params={"limit": 2})).json()
+    second = (await client.get("/api/v1/runs", params={"limit": 2, "cursor": first["next_cursor"]})).json()
     ids = [run["id"] for run in first["runs"] + second["runs"]]
     assert all(isinstance(id_, str) and int(id_) > 2**53 for id_ in ids)
     assert ids == sorted(ids, key=int, reverse=True)
@@ -229,19 +223,21 @@ async def test_ids_in_json_are_strings_and_pages_do_not_overlap(client: httpx.As
 @pytest.mark.parametrize(
     ("path", "code", "error"),
     [
-        ("/api/runs/1", 404, "not_found"),
-        ("/api/runs/one", 400, "bad_question"),
-        ("/api/runs?status=fine", 400, "bad_question"),
-        ("/api/runs?since=whenever", 400, "bad_question"),
-        ("/api/nothing", 404, "http"),
-        ("/api/runs?limit=0", 400, "bad_question"),
-        ("/api/registrations?retired=perhaps", 400, "bad_question"),
+        ("/api/v1/runs/1", 404, "not_found"),
+        ("/api/v1/runs/one", 400, "bad_question"),
+        ("/api/v1/runs?status=fine", 400, "bad_question"),
+        ("/api/v1/runs?since=whenever", 400, "bad_question"),
+        ("/api/v1/nothing", 404, "not_found"),
+        ("/api/v1/runs?limit=0", 400, "bad_question"),
+        ("/api/v1/registrations?retired=perhaps", 400, "bad_question"),
     ],
 )
 async def test_bad_request_is_a_clear_json_error(client: httpx.AsyncClient, path: str, code: int, error: str) -> None:
     answer = await client.get(path)
-    assert (answer.status_code, answer.json()["error"]) == (code, error)
-    assert answer.json()["detail"].endswith(".")
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert (answer.status_code, problem["status"], problem["type"]) == (code, code, f"urn:hassette:problem:{error}")
+    assert problem["detail"].endswith(".")
 
 
 @pytest.mark.parametrize(
@@ -254,9 +250,9 @@ async def test_bad_request_is_a_clear_page(client: httpx.AsyncClient, path: str,
     assert "Back to the overview" in answer.text
 
 
-@pytest.mark.parametrize("path", ["/", "/runs", "/api/overview", "/readyz"])
+@pytest.mark.parametrize("path", ["/", "/runs", "/api/v1/overview", "/health/ready"])
 async def test_missing_history_is_a_503_with_the_reason(tmp_path: Path, path: str) -> None:
-    async with patient_data(tmp_path / "hassette.db") as data, browser(data) as client:
+    async with patient_data(tmp_path / "hassette.db") as data, app_client(data) as client:
         answer = await client.get(path)
     assert answer.status_code == 503
     assert "There is no history at" in answer.text
@@ -272,7 +268,7 @@ async def test_unknown_app_is_not_an_empty_history(client: httpx.AsyncClient, ki
 async def test_pages_of_an_empty_history_explain_what_to_do(new_history: Callable[..., Any]) -> None:
     history = new_history()
     history.close()
-    async with patient_data(history.path) as data, browser(data) as client:
+    async with patient_data(history.path) as data, app_client(data) as client:
         for path in MENU_PAGES:
             answer = await client.get(path)
             assert answer.status_code == 200
@@ -281,21 +277,21 @@ async def test_pages_of_an_empty_history_explain_what_to_do(new_history: Callabl
 
 
 async def test_slow_query_is_a_503_with_advice(plausible: Path) -> None:
-    async with DataSyncService(plausible, deadline_s=1e-9) as data, browser(data) as client:
-        page, api = await client.get("/"), await client.get("/api/overview")
+    async with DataSyncService(plausible, deadline_s=1e-9) as data, app_client(data) as client:
+        page, api = await client.get("/"), await client.get("/api/v1/overview")
     assert page.status_code == api.status_code == 503
-    assert api.json()["error"] == "query_timeout"
+    assert api.json()["type"] == "urn:hassette:problem:query_timeout"
     assert "Ask for a shorter time range" in page.text
     assert api.headers["retry-after"] == "5"
 
 
 async def test_health_check_succeeds_before_the_framework_is_ready(plausible: Path) -> None:
     feed = MemoryFeed()
-    async with patient_data(plausible, feed) as data, browser(data) as client:
-        assert (await client.get("/healthz")).status_code == 200
-        assert (await client.get("/readyz")).status_code == 503
+    async with patient_data(plausible, feed) as data, app_client(data) as client:
+        assert (await client.get("/health/live")).status_code == 200
+        assert (await client.get("/health/ready")).status_code == 503
         feed.state = MemorySnapshot(ready=True, connection="connected")
-        assert (await client.get("/readyz")).json() == {"ready": True, "connection": "connected"}
+        assert (await client.get("/health/ready")).json() == {"ready": True, "connection": "connected"}
 
 
 @pytest.mark.parametrize("host", ["evil.example", "192.168.1.5", "localhost.evil.example", "", "[", "hassette.local"])
@@ -307,7 +303,7 @@ async def test_foreign_host_name_is_refused(client: httpx.AsyncClient, host: str
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:1", "127.0.0.1:8765", "[::1]:8765", "LOCALHOST"])
 async def test_loopback_names_are_accepted(client: httpx.AsyncClient, host: str) -> None:
-    assert (await client.get("/healthz", headers={"host": host})).status_code == 200
+    assert (await client.get("/health/live", headers={"host": host})).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -321,30 +317,30 @@ async def test_loopback_names_are_accepted(client: httpx.AsyncClient, host: str)
     ],
 )
 async def test_allowed_host_name_is_accepted(data: DataSyncService, allowed: str, host: str) -> None:
-    async with browser(data, WebSettings(allowed_hosts=(allowed,))) as client:
+    async with app_client(data, WebSettings(allowed_hosts=(allowed,))) as client:
         assert (await client.get("/", headers={"host": host})).status_code == 200
 
 
 @pytest.fixture
 async def guarded(data: DataSyncService) -> AsyncIterator[httpx.AsyncClient]:
-    async with browser(data, WebSettings(host="0.0.0.0", token=TOKEN), base_url="http://192.168.1.5:8765") as client:
+    async with app_client(data, WebSettings(host="0.0.0.0", token=TOKEN), base_url="http://192.168.1.5:8765") as client:
         yield client
 
 
 async def test_nothing_is_revealed_without_the_token(guarded: httpx.AsyncClient) -> None:
-    for path in (*PAGES, "/api/overview", "/api/openapi.json"):
+    for path in (*PAGES, "/api/v1/overview", "/api/v1/openapi.json"):
         answer = await guarded.get(path)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"
         assert "motion" not in answer.text
-    for path in ("/healthz", "/login", "/static/hassette.css"):
+    for path in ("/health/live", "/login", "/static/hassette.css"):
         assert (await guarded.get(path)).status_code == 200
 
 
 async def test_only_the_right_token_in_the_header_is_accepted(guarded: httpx.AsyncClient) -> None:
-    assert (await guarded.get("/api/status", headers={"authorization": f"Bearer {TOKEN}"})).status_code == 200
+    assert (await guarded.get("/api/v1/status", headers={"authorization": f"Bearer {TOKEN}"})).status_code == 200
     for wrong in (f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer", "Bearer é".encode()):
-        assert (await guarded.get("/api/status", headers={"authorization": wrong})).status_code == 401
+        assert (await guarded.get("/api/v1/status", headers={"authorization": wrong})).status_code == 401
 
 
 async def test_browser_returns_to_its_page_after_signing_in(guarded: httpx.AsyncClient) -> None:
@@ -381,7 +377,7 @@ async def test_events_have_pages_and_ordinary_starts_are_optional(new_history: C
             history.lifecycle(session, now_us - (70 - n) * 1_000_000, "connection_lost", f"link-{n}-", "gone")
         for n in range(40):
             history.lifecycle(session, now_us - 40_000 + n * 1_000, "service_started", f"part-{n}-")
-    async with patient_data(history.path) as data, browser(data) as client:
+    async with patient_data(history.path) as data, app_client(data) as client:
         path: str | None = "/sessions"
         seen: list[str] = []
         while path is not None:
@@ -393,8 +389,8 @@ async def test_events_have_pages_and_ordinary_starts_are_optional(new_history: C
             path = urljoin("/sessions", html.unescape(older[1])) if older else None
         assert seen == [f"link-{n}-" for n in reversed(range(70))]
         assert "part-39-" in (await client.get("/sessions?routine=yes")).text
-        all_ = (await client.get("/api/lifecycle?limit=500")).json()["events"]
-        notable = (await client.get("/api/lifecycle?limit=500&routine=false")).json()["events"]
+        all_ = (await client.get("/api/v1/lifecycle?limit=500")).json()["events"]
+        notable = (await client.get("/api/v1/lifecycle?limit=500&routine=false")).json()["events"]
         assert (len(all_), len(notable)) == (110, 70)
 
 
@@ -437,7 +433,7 @@ async def test_link_to_the_next_page_is_in_the_live_part_of_its_list(
         for n in range(101):
             error = ("exception", "".join(f"E{digit}" for digit in str(n)), "")
             history.run(handler, now_us - HOUR + n, session_id=session, status="error", error=error)
-    async with patient_data(history.path) as data, browser(data) as client:
+    async with patient_data(history.path) as data, app_client(data) as client:
         page = (await client.get(path)).text
     live = page.partition(f'id="{part}" data-live')[2].partition("data-live")[0]
     assert 'rel="next"' in live.partition("</section>")[0]
@@ -449,7 +445,7 @@ async def test_all_lost_records_can_be_reached(new_history: NewHistory, now_us: 
         for n in range(70):
             history.loss(session, "queue_full_count", "runs", 1_000 + n, now_us - n, now_us - n)
     address, seen = "/sessions", []
-    async with patient_data(history.path) as data, browser(data) as client:
+    async with patient_data(history.path) as data, app_client(data) as client:
         while address:
             page = (await client.get(address)).text
             assert ("data-follow" in page) == (address == "/sessions"), "only the first page is live"
@@ -478,7 +474,7 @@ async def test_last_firing_of_a_trigger_may_have_led_to_no_run(
             history.not_run(id_, now_us - not_run_before * minute, "condition")
     feed = MemoryFeed()
     feed.state = MemorySnapshot(triggers=[TriggerState("door", "default", "rang", "trigger.webhook", "accepted", "")])
-    async with DataSyncService(history.path, feed) as data, browser(data) as client:
+    async with DataSyncService(history.path, feed) as data, app_client(data) as client:
         page = (await client.get(f"/registrations/{id_}")).text
         shown = ShownTimes(HomeTime(), now_us)
     found = re.search(r'last firing <time datetime="([^"]+)"', page)
@@ -496,10 +492,10 @@ async def test_page_of_a_handler_shows_the_answer_to_its_trigger(plausible: Path
     feed = MemoryFeed()
     answer = TriggerState(shown.app, shown.instance, shown.name, shown.listens_to, status, detail)
     feed.state = MemorySnapshot(triggers=[replace(answer, topic="trigger.other"), answer])
-    async with DataSyncService(plausible, feed) as data, browser(data) as client:
+    async with DataSyncService(plausible, feed) as data, app_client(data) as client:
         page = (await client.get("/registrations/4")).text
         other = (await client.get("/registrations/6")).text
-        answers = (await client.get("/api/triggers")).json()
+        answers = (await client.get("/api/v1/triggers")).json()
     assert f">{status}</span>" in page
     assert html.escape(detail) in page
     assert "last firing" in page

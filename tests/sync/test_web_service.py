@@ -47,7 +47,7 @@ def ended(id_: int, message: str = "no") -> Any:
 
 def live_address(url: str | None, after: int | str = 0) -> str:
     assert url is not None
-    return f"{url.replace('http', 'ws', 1)}api/live?after={after}"
+    return f"{url.replace('http', 'ws', 1)}api/v1/live?after={after}"
 
 
 async def test_service_has_a_url_and_releases_its_port(plausible: Path) -> None:
@@ -121,7 +121,7 @@ async def test_head_requests_are_answered(plausible: Path) -> None:
         create_web_service(patient_data(plausible), WebSettings(port=0)) as service,
         http_client(base_url=str(service.url)) as client,
     ):
-        for path in ("/healthz", "/readyz", "/", "/static/live.js", "/api/status"):
+        for path in ("/health/live", "/health/ready", "/", "/static/live.js", "/api/v1/status"):
             head, whole = await client.head(path), await client.get(path)
             assert (head.status_code, head.content) == (whole.status_code, b""), path
 
@@ -134,7 +134,7 @@ async def test_client_that_never_reads_uses_bounded_memory_and_does_not_delay_st
             assert service.url is not None
             client.connect(("127.0.0.1", int(service.url.rstrip("/").rpartition(":")[2])))
             client.sendall(
-                b"GET /api/live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
             )
             numbers = itertools.count(1)

@@ -6,9 +6,10 @@ A reverse proxy may replace `Host` by the address of this server, and may send p
 import hashlib
 import hmac
 import ipaddress
-import json
+import logging
 import socket
 from collections.abc import Collection, Iterable
+from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote, urlsplit
 
@@ -16,14 +17,17 @@ from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hassette_sync.settings import WebSettings
+from hassette_sync.web.problems import PROBLEM_TYPE, problem_body
 from hassette_sync.web.refusals import RefusalLog
 from hassette_sync.web.root import first_part, no_page, root_of, without_prefix
+
+_logger = logging.getLogger(__name__)
 
 COOKIE = "hassette_session"
 TOKEN_HEADER = "x-hassette-token"  # noqa: S105  the name of a header
 _ALLOW_HOST = "Add it to allowed_hosts in [sync]"
 _MAX_SHOWN = 200
-_OPEN_PATHS = ("/healthz", "/readyz", "/login")
+_OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/login"})
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _SECURITY_HEADERS = {
     # Pages load nothing from other hosts and have no inline scripts, so the name of an app or entity can never run as a
@@ -98,13 +102,32 @@ class AccessControl:
             if self._token is not None and not is_admitted(self._token, headers):
                 await _refuse(scope, receive, send, 404, no_page(scope["path"][:_MAX_SHOWN], self._first_parts))
             else:
-                await self._app(scope, receive, _with_headers(send))
+                await self._answer(scope, receive, send)
         elif scope["type"] == "http" and scope["method"] == "GET" and (target := _without_last_slash(scope)):
-            await _respond(send, 308, "", location=target)
-        elif not scope["path"].startswith(_OPEN_PATHS) and not scope["path"].startswith("/static/"):
+            await _respond(send, 308, b"", location=target)
+        elif scope["path"] not in _OPEN_PATHS and not scope["path"].startswith("/static/"):
             await self._check_token(scope, receive, send, headers)
         else:
-            await self._app(scope, receive, _with_headers(send))
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request to the application. Answer an unexpected error with problem details, and log it."""
+        started = scope["type"] == "websocket"
+
+        async def send_noting_start(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, _with_headers(send_noting_start))
+        except Exception:
+            # An error of any class must have the shape of the other errors. After the start of the response, only the
+            # server can end the connection.
+            if started:
+                raise
+            _logger.exception("Request failed because of an error in Hassette")
+            await _refuse(scope, receive, send, 500, "Hassette could not answer. Its log contains the cause.")
 
     def _is_own_page(self, scope: Scope, headers: Headers) -> bool:
         """Return whether a WebSocket is from a page of this server, or from a program without an origin."""
@@ -124,12 +147,12 @@ class AccessControl:
 
     async def _check_token(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
         if self._token is None or is_admitted(self._token, headers):
-            await self._app(scope, receive, _with_headers(send))
+            await self._answer(scope, receive, send)
         elif scope["type"] == "http" and "text/html" in headers.get("accept", ""):
             query = scope["query_string"].decode("latin-1")
             target = scope["path"] + (f"?{query}" if query else "")
             root = root_of(scope["path"], headers)
-            await _respond(send, 303, "", location=f"{root}login?next={quote(target, safe='/')}")
+            await _respond(send, 303, b"", location=f"{root}login?next={quote(target, safe='/')}")
         else:
             await _refuse(
                 scope,
@@ -225,13 +248,13 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reaso
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": reason[:100]})
         return
-    await _respond(send, status, json.dumps({"error": "refused", "detail": reason}, ensure_ascii=False))
+    kind = HTTPStatus(status).name.lower()
+    await _respond(send, status, problem_body(status, kind, reason))
 
 
-async def _respond(send: Send, status: int, body: str, location: str | None = None) -> None:
-    data = body.encode()
+async def _respond(send: Send, status: int, data: bytes, location: str | None = None) -> None:
     headers: Iterable[tuple[bytes, bytes]] = [
-        (b"content-type", b"application/json"),
+        *([(b"content-type", PROBLEM_TYPE.encode())] if data else []),
         (b"content-length", str(len(data)).encode()),
         *([(b"location", location.encode("ascii"))] if location else []),
         *([(b"www-authenticate", b"Bearer")] if status == 401 else []),

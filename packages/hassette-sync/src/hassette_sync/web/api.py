@@ -1,9 +1,8 @@
-"""The JSON API under ``/api``. Ids are strings. Times are microseconds since the Unix epoch."""
+"""The JSON API under ``/api/v1``. Ids are strings. Times are microseconds since the Unix epoch."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from hassette_sync.answers.errors import ErrorGroupDetail, ErrorGroupsPage
 from hassette_sync.answers.overview import Overview, SystemStatus, Timeline, TriggerState, Upcoming
@@ -13,21 +12,9 @@ from hassette_sync.answers.sessions import LifecyclePage, LossesPage, Session, S
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.registrations import MAX_LISTED
 from hassette_sync.web.parameters import DEFAULT_LIMIT, Cursor, Filter, History, Limit, PathId, Range, RangeOrAll
+from hassette_sync.web.problems import Problem
 
-
-class Problem(BaseModel):
-    """The answer to a request that failed.
-
-    Attributes:
-        error: Code of the error, such as ``bad_question`` or ``not_found``.
-        detail: Short text for the user.
-    """
-
-    error: str
-    detail: str
-
-
-api = APIRouter(prefix="/api", responses={"4XX": {"model": Problem}, 503: {"model": Problem}})
+api = APIRouter(prefix="/api/v1", responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}})
 
 
 @api.get("/status")

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from http import HTTPStatus
 from typing import cast
 
 from fastapi import FastAPI, Request
@@ -24,12 +25,14 @@ from hassette_sync.web.access import AccessControl
 from hassette_sync.web.api import api
 from hassette_sync.web.login import login
 from hassette_sync.web.pages import pages
+from hassette_sync.web.problems import is_for_programs, problem
 from hassette_sync.web.refusals import RefusalLog
 from hassette_sync.web.rendering import error_page
 from hassette_sync.web.root import first_part, no_page
 from hassette_sync.web.stream import stream
 
 _STATUS = {NotFoundError: 404, BadQuestionError: 400, QueryTimeoutError: 503, HistoryUnavailableError: 503}
+_MAX_SHOWN = 200
 
 _ROUTERS = (api, stream, pages, login)
 
@@ -45,7 +48,7 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
         title="Hassette",
         summary="The history of Hassette: runs, failures, sessions.",
         version=__version__,
-        openapi_url="/api/openapi.json",
+        openapi_url="/api/v1/openapi.json",
         # FastAPI's documentation pages load scripts from another host.
         docs_url=None,
         redoc_url=None,
@@ -61,8 +64,8 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
     app.state.followers = set[asyncio.Task[object]]()
     for router in _ROUTERS:
         app.include_router(router)
-    app.add_api_route("/healthz", _healthz, include_in_schema=False)
-    app.add_api_route("/readyz", _readyz, include_in_schema=False)
+    app.add_api_route("/health/live", _health_live, include_in_schema=False)
+    app.add_api_route("/health/ready", _health_ready, include_in_schema=False)
     app.mount("/static", StaticFiles(packages=[("hassette_sync", "static")]))
     app.add_exception_handler(SyncError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
@@ -80,46 +83,58 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
     return app
 
 
-async def _healthz() -> dict[str, str]:
+async def _health_live() -> dict[str, str]:
     """Report that this process responds to requests."""
     return {"status": "alive"}
 
 
-async def _readyz(request: Request) -> Response:
+async def _health_ready(request: Request) -> Response:
     """Report whether the framework is ready. Outside its process, report whether the history can be read."""
     data: DataSyncService = request.app.state.data
     if (live := data.live_state()) is not None:
         connection = live.connection or "unknown"
-        return JSONResponse({"ready": live.ready, "connection": connection}, 200 if live.ready else 503)
+        if not live.ready:
+            return problem(503, "not_ready", f"Hassette is not ready. Its connection to Home Assistant: {connection}.")
+        return JSONResponse({"ready": True, "connection": connection})
     try:
         await data.status()
     except SyncError as error:
-        return JSONResponse({"ready": False, "detail": str(error)}, 503)
+        return problem(503, _name(error), str(error), headers={"retry-after": "5"})
     return JSONResponse({"ready": True})
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     code = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
-    if request.url.path.startswith("/api/"):
-        body = {"error": _name(cast("SyncError", error)), "detail": str(error)}
-        return JSONResponse(body, code, headers={"retry-after": "5"} if code == 503 else None)
+    if is_for_programs(request.scope["path"]):
+        headers = {"retry-after": "5"} if code == 503 else None
+        return problem(code, _name(cast("SyncError", error)), str(error), headers=headers)
     return await error_page(request, code, str(error))
 
 
 async def _answer_invalid_parameter(request: Request, error: Exception) -> Response:
-    """When FastAPI has rejected a parameter, send the same response as for a `BadQuestionError`."""
-    found = cast("RequestValidationError", error).errors()
-    message = "; ".join(f"{one['loc'][-1]}: {one['msg']}" for one in found)
-    return await _answer_error(request, BadQuestionError(f"{message}."))
+    """When FastAPI has rejected a parameter, send the same kind of response as for a `BadQuestionError`."""
+    found = [
+        (str(one["loc"][-1])[:_MAX_SHOWN], f"{one['msg']}.") for one in cast("RequestValidationError", error).errors()
+    ]
+    message = " ".join(f"{name}: {sentence}" for name, sentence in found)
+    if is_for_programs(request.scope["path"]):
+        return problem(400, "bad_question", message, invalid=found)
+    return await error_page(request, 400, message)
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     refused = cast("HTTPException", error)
-    sentence = f"{refused.detail}."
-    if refused.status_code == 404:
-        sentence = no_page(request.url.path, request.app.state.first_parts)
-    if request.url.path.startswith(("/api/", "/static/")):
-        return JSONResponse({"error": "http", "detail": sentence}, refused.status_code, headers=refused.headers)
+    status, path = HTTPStatus(refused.status_code), request.scope["path"][:_MAX_SHOWN]
+    sentence = f"{refused.detail.rstrip('.')}."
+    if refused.detail != status.phrase:
+        pass  # a route gave the reason
+    elif status == HTTPStatus.NOT_FOUND:
+        sentence = no_page(path, request.app.state.first_parts)
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (refused.headers or {}).get("Allow", "another one")
+        sentence = f"The method of a request for {path} must be {allowed}, got {request.method[:20]!r}."
+    if is_for_programs(request.scope["path"]):
+        return problem(status, status.name.lower(), sentence, headers=refused.headers)
     return await error_page(request, refused.status_code, sentence)
 
 

@@ -1,4 +1,4 @@
-"""The live stream: a WebSocket at ``/api/live?after=ID``; pages add ``&at_most=N&key=KEY``."""
+"""The live stream: a WebSocket at ``/api/v1/live?after=ID``; pages add ``&at_most=N&key=KEY``."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ from contextlib import aclosing, suppress
 from typing import Literal
 
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.websockets import WebSocketState
 
 from hassette_sync.answers.stream import LiveMessage, LiveRun
@@ -16,6 +16,7 @@ from hassette_sync.ids import parse_id
 from hassette_sync.questions.paging import MAX_LIMIT
 from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import now_us
+from hassette_sync.web.problems import problem
 
 _logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ _NO_WEBSOCKET = (
 )
 
 
-@stream.get("/api/live", include_in_schema=False)
+@stream.get("/api/v1/live", include_in_schema=False)
 async def explain(request: Request) -> Response:
     """Explain why there are no live updates, for a request that is not a WebSocket."""
     if "sec-websocket-key" in request.headers:
@@ -42,11 +43,10 @@ async def explain(request: Request) -> Response:
             host=request.headers.get("host", ""),
             to_fix_it="let the proxy pass on the headers Upgrade and Connection with HTTP/1.1",
         )
-    body = {"error": "upgrade_required", "detail": _NO_WEBSOCKET}
-    return JSONResponse(body, 426, headers={"upgrade": "websocket"})
+    return problem(426, "upgrade_required", _NO_WEBSOCKET, headers={"upgrade": "websocket"})
 
 
-@stream.websocket("/api/live")
+@stream.websocket("/api/v1/live")
 async def live(websocket: WebSocket, after: str = "0", at_most: str | None = None) -> None:
     """Send each run as it ends: in the order of ids, unless the wall clock was set back.
 

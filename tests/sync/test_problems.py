@@ -1,0 +1,103 @@
+"""Errors of the API: all have the shape of RFC 9457."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_sync import DataSyncService
+from hassette_sync.answers.overview import SystemStatus
+from hassette_sync.live import MemoryFeed, MemorySnapshot
+from hassette_sync.settings import WebSettings
+from support.patient_data import patient_data
+from support.web_clients import app_client
+
+pytest.importorskip("fastapi")
+TOKEN = "a-secret-of-many-letters"
+
+
+class FailingService(DataSyncService):
+    """Has an error in one of its answers."""
+
+    async def status(self) -> SystemStatus:
+        raise ZeroDivisionError("secret of the code")
+
+
+def assert_is_problem(answer: Any, status: int, kind: str) -> str:
+    """Return the sentence of a problem after checks of its other members."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (answer.status_code, body["status"], body["type"]) == (status, status, f"urn:hassette:problem:{kind}")
+    assert body["title"]
+    assert body["detail"].endswith(".")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    return body["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status", "kind"),
+    [
+        ("GET", "/api/v1/status", {"authorization": ""}, 401, "unauthorized"),
+        ("GET", "/api/v1/runs/1", {}, 404, "not_found"),
+        ("GET", "/api/v1/nothing", {}, 404, "not_found"),
+        ("GET", "/api/status", {}, 404, "not_found"),
+        ("GET", "/api", {}, 404, "not_found"),
+        ("GET", "/static/nothing.js", {}, 404, "not_found"),
+        ("GET", "/elsewhere/api/v1/status", {"authorization": ""}, 404, "not_found"),
+        ("POST", "/api/v1/status", {}, 405, "method_not_allowed"),
+        ("DELETE", "/api/v1/runs/1", {}, 405, "method_not_allowed"),
+        ("TRACE", "/health/live", {}, 405, "method_not_allowed"),
+        ("GET", "/api/v1/status", {"host": "evil.example"}, 421, "misdirected_request"),
+        ("GET", "/api/v1/live", {}, 426, "upgrade_required"),
+        ("GET", "/api/v1/runs?limit=0", {}, 400, "bad_question"),
+        ("GET", "/api/v1/runs?cursor=x", {}, 400, "bad_question"),
+    ],
+)
+async def test_every_error_of_the_api_is_a_problem(
+    data: DataSyncService, method: str, path: str, headers: dict[str, str], status: int, kind: str
+) -> None:
+    async with app_client(data, WebSettings(token=TOKEN)) as client:
+        answer = await client.request(method, path, headers={"authorization": f"Bearer {TOKEN}", **headers})
+    assert_is_problem(answer, status, kind)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/status", "/health/ready"])
+async def test_missing_history_is_a_problem_that_asks_to_come_back(tmp_path: Path, path: str) -> None:
+    async with patient_data(tmp_path / "hassette.db") as data, app_client(data) as client:
+        answer = await client.get(path)
+    assert "There is no history at" in assert_is_problem(answer, 503, "database_missing")
+    assert answer.headers["retry-after"] == "5"
+
+
+async def test_framework_that_is_not_ready_is_a_problem_with_the_state_of_its_connection(plausible: Path) -> None:
+    feed = MemoryFeed()
+    feed.state = MemorySnapshot(ready=False, connection="reconnecting")
+    async with patient_data(plausible, feed) as data, app_client(data) as client:
+        sentence = assert_is_problem(await client.get("/health/ready"), 503, "not_ready")
+    assert "reconnecting" in sentence
+
+
+async def test_error_in_the_code_is_a_problem_and_is_logged(plausible: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with FailingService(plausible) as data, app_client(data) as client:
+        with caplog.at_level(logging.ERROR):
+            answer = await client.get("/api/v1/status")
+    sentence = assert_is_problem(answer, 500, "internal_server_error")
+    assert "secret of the code" not in sentence
+    (record,) = [record for record in caplog.records if "error in Hassette" in record.message]
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError
+
+
+async def test_each_invalid_parameter_is_named(data: DataSyncService) -> None:
+    async with app_client(data) as client:
+        body = (await client.get("/api/v1/registrations?limit=0&retired=perhaps")).json()
+    assert {one["parameter"] for one in body["invalid_parameters"]} == {"limit", "retired"}
+    assert all(one["detail"].endswith(".") for one in body["invalid_parameters"])
+
+
+async def test_error_of_the_api_names_the_allowed_method(data: DataSyncService) -> None:
+    async with app_client(data) as client:
+        answer = await client.put("/api/v1/runs")
+    assert answer.headers["allow"] == "GET"
+    assert "must be GET, got 'PUT'" in answer.json()["detail"]
