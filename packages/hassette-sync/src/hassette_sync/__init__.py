@@ -9,6 +9,7 @@ One question takes this path:
 """
 
 from hassette_sync.__about__ import __version__
+from hassette_sync.control import Control, ControlAction, ControlResult, MemoryControl, NoControl
 from hassette_sync.errors import (
     BadQuestionError,
     DatabaseMissingError,
@@ -30,6 +31,9 @@ from hassette_sync.time_range import TimeRange
 
 __all__ = [
     "BadQuestionError",
+    "Control",
+    "ControlAction",
+    "ControlResult",
     "DataSyncService",
     "DatabaseMissingError",
     "DatabaseUnreadableError",
@@ -39,8 +43,10 @@ __all__ = [
     "LiveFeed",
     "LiveRow",
     "LiveSnapshot",
+    "MemoryControl",
     "MemoryFeed",
     "NewerDatabaseError",
+    "NoControl",
     "NoFeed",
     "NotADatabaseError",
     "NotFoundError",

@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from hassette_sync.answers.overview import Live, Overview, SystemStatus, Timeline, TriggerState, Upcoming
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.stream import LiveRun
+from hassette_sync.control import Control, NoControl
 from hassette_sync.follow import TooManyRuns, Update, follow_feed, follow_file
 from hassette_sync.live import LiveFeed, NoFeed
 from hassette_sync.questions import now, overview
@@ -80,24 +81,28 @@ class DataSyncService:
     Args:
         path: Path of the database file, usually ``data_dir/hassette.db``.
         live: Feed of the framework, or None in any other process.
+        control: Control of the framework, or None in any other process.
         deadline_s: Deadline of one question, in seconds.
         open_file: Opens the file.
 
     Attributes:
         path: Path of the database file.
         live: Feed of the framework, or `NoFeed`.
+        control: Control of the framework, or `NoControl`.
     """
 
     def __init__(
         self,
         path: Path,
         live: LiveFeed | None = None,
+        control: Control | None = None,
         *,
         deadline_s: float = DEFAULT_DEADLINE_S,
         open_file: OpenFile = open_history,
     ) -> None:
         self.path = path
         self.live: LiveFeed = NoFeed() if live is None else live
+        self.control: Control = NoControl() if control is None else control
         self._reader = Reader(path, deadline_s=deadline_s, open_file=open_file)
         self._sketches = Sketches()
 
@@ -168,6 +173,11 @@ class DataSyncService:
     def is_live(self) -> bool:
         """Whether the live feed of the framework is available."""
         return not isinstance(self.live, NoFeed)
+
+    @property
+    def can_control(self) -> bool:
+        """Whether the running framework can be controlled from this process."""
+        return not isinstance(self.control, NoControl)
 
     def live_state(self) -> Live | None:
         """Return the present state of the framework, or None without the live feed."""
