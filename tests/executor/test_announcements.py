@@ -184,3 +184,19 @@ async def test_lost_items_of_the_same_kind_are_added_up():
         executor.count_loss("slow_reader", "events", 4, 5, 15)
     (loss,) = [loss for batch in sink.batches for loss in batch.losses]
     assert loss == Loss("slow_reader", "events", 7, 5, 20)
+
+
+async def test_last_silence_of_each_error_group_is_written():
+    async with CommandExecutor(sink := FaultySink()) as executor:
+        executor.silence("1:a", 5)
+        executor.silence("1:b", 7)
+        executor.silence("1:a", None)
+    assert sink.stored("silences") == [("1:a", None), ("1:b", 7)]
+
+
+async def test_silences_above_the_bound_are_a_loss():
+    async with CommandExecutor(sink := FaultySink(), limits=ExecutorLimits(lifecycle_events=2)) as executor:
+        for number in range(5):
+            executor.silence(f"1:{number}", 5)
+    assert sink.stored("silences") == [("1:3", 5), ("1:4", 5)]
+    assert [(loss.what, loss.count) for loss in sink.stored("losses")] == [("silences", 3)]

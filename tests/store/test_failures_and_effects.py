@@ -15,6 +15,7 @@ from support.rows import (
     Listener,
     LogLine,
     ServiceCall,
+    Silence,
     execution,
     invocation,
     run_id,
@@ -209,3 +210,21 @@ async def test_effects_and_causes_are_found_by_index(store: DatabaseService, rea
     assert read.value(f"SELECT run_id {backwards}") == cause.id
     for query, index in ((forwards, "handler_invocations_by_context"), (backwards, "service_calls_by_context")):
         assert index in str(read.rows(f"EXPLAIN QUERY PLAN SELECT 1 {query}"))
+
+
+async def test_silence_of_an_error_group_is_stored_until_it_is_ended(store: DatabaseService, read: Reader) -> None:
+    failing, other = Failure(message="one"), Failure(message="two", type="OtherError")
+    runs = (invocation(1, Listener(), "error", failure=failing), invocation(2, Listener(), "error", failure=other))
+    await store.write(Batch(1, invocations=runs))
+    silenced = read.value("SELECT fingerprint FROM error_groups WHERE message = 'one'")
+    until = "SELECT silenced_until_us FROM error_groups ORDER BY message"
+
+    await store.write(Batch(2, silences=(Silence(silenced, T0_US), Silence("1:gone", T0_US))))
+    assert [row["silenced_until_us"] for row in read.rows(until)] == [T0_US, None]
+
+    await store.write(Batch(3, invocations=(invocation(3, Listener(), "error", failure=failing),)))
+    assert read.value("SELECT count FROM error_groups WHERE message = 'one'") == 2
+    assert [row["silenced_until_us"] for row in read.rows(until)] == [T0_US, None]
+
+    await store.write(Batch(4, silences=(Silence(silenced, None),)))
+    assert [row["silenced_until_us"] for row in read.rows(until)] == [None, None]

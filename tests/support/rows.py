@@ -182,6 +182,11 @@ class LifecycleEvent(NamedTuple):
     detail: str
 
 
+class Silence(NamedTuple):
+    fingerprint: str
+    until_us: int | None
+
+
 class Batch(NamedTuple):
     sequence: int
     at_us: int = T0_US
@@ -195,6 +200,7 @@ class Batch(NamedTuple):
     summaries: tuple[Summary, ...] = ()
     losses: tuple[Loss, ...] = ()
     running: tuple[Running, ...] | None = None
+    silences: tuple[Silence, ...] = ()
     session_facts: tuple[tuple[str, str], ...] = ()
 
 

@@ -33,12 +33,13 @@ CREATE TABLE error_groups (
     last_seen_us  INTEGER NOT NULL,
     first_run_id  INTEGER NOT NULL,      -- the run of the first failure, which may have been deleted
     last_run_id   INTEGER NOT NULL,      -- the newest run with this failure
-    count         INTEGER NOT NULL       -- number of runs with this failure, including deleted runs
+    count         INTEGER NOT NULL,      -- number of runs with this failure, including deleted runs
+    silenced_until_us INTEGER            -- end of the silence; NULL if the group is not silenced
 ) STRICT;
 INSERT INTO "error_groups" VALUES(1,'1:4d6d39b06d39cc196d9db58f','exception','ZeroDivisionError','division by zero','/config/apps/hall.py',12,'Hall.on_motion','self.brightness = 254 / state.attributes["dim"]','Traceback (most recent call last):
   File "/config/apps/hall.py", line 12, in Hall.on_motion
 ZeroDivisionError: division by zero
-',1790000000001000,1790000010021000,3753902080002097152,3753902101015560192,4);
+',1790000000001000,1790000010021000,3753902080002097152,3753902101015560192,4,NULL);
 CREATE TABLE failures (
     run_id         INTEGER PRIMARY KEY,  -- handler_invocations.id or job_executions.id
     error_group_id INTEGER NOT NULL REFERENCES error_groups (id),
@@ -377,7 +378,7 @@ CREATE TABLE store_state (
     value INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 INSERT INTO "store_state" VALUES('all_runs_below',1);
-INSERT INTO "store_state" VALUES('file_number',5619958864513783);
+INSERT INTO "store_state" VALUES('file_number',4350767952834037);
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;

@@ -29,7 +29,7 @@ from hassette_executor.errors import (
     SubscriberTooSlowError,
 )
 from hassette_executor.executor import CommandExecutor
-from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, NotRun, ShedSummary, SkipCount
+from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, NotRun, ShedSummary, Silence, SkipCount
 from hassette_executor.records.failures import Failure, Frame, format_exception
 from hassette_executor.records.registrations import (
     JobRegistration,
@@ -110,6 +110,7 @@ __all__ = [
     "ServiceCall",
     "SettingError",
     "ShedSummary",
+    "Silence",
     "SinkWithLosses",
     "SinkWithStopLimit",
     "SkipCount",

@@ -1,12 +1,8 @@
-"""`CommandExecutor`: the only way to run handlers and jobs, and the only place that catches all their errors.
-
-docs/adr/0001 gives the reasons.
-"""
+"""`CommandExecutor`: the only way to run handlers and jobs, and the only place that catches all their errors."""
 
 import asyncio
 import logging
 from collections.abc import Callable
-from types import TracebackType
 from typing import cast
 
 from hassette_executor.clock import Clock
@@ -166,9 +162,7 @@ class CommandExecutor:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.stop()
 
     async def execute(self, command: Command) -> Record:
@@ -362,6 +356,10 @@ class CommandExecutor:
             self.hooks.observer.reported(event)
 
         self._dispatcher.call_on_loop(announce)
+
+    def silence(self, fingerprint: str, until_us: int | None) -> None:
+        """Announce the silence of an error group, or its end. The arguments are fields of `Silence`."""
+        self._dispatcher.announce(lambda builder: builder.silence(fingerprint, until_us, self._clock.wall_ns() // 1000))
 
     def set_session_facts(self, **facts: str) -> None:
         """Add or change facts about the session, such as ``home_assistant="2025.4.4"`` or ``reason="SIGTERM"``."""

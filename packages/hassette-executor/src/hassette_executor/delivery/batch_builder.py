@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from hassette_executor.delivery.summaries import Summaries
-from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, NotRun, SkipCount
+from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, NotRun, Silence, SkipCount
 from hassette_executor.records.ids import hour_of, time_of
 from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record, RunningExecution
@@ -32,6 +32,7 @@ class BatchBuilder:
         self._not_run_count = 0
         self._losses: dict[tuple[str, str], Loss] = {}
         self._running: tuple[RunningExecution, ...] | None = None
+        self._silences: dict[str, Silence] = {}
         self._facts: dict[str, str] = {}
         self._summaries = Summaries(limits.summaries)
 
@@ -42,6 +43,7 @@ class BatchBuilder:
             or self._lifecycle
             or self._skipped
             or self._losses
+            or self._silences
             or self._facts
             or self._summaries
             or self._running is not None
@@ -118,6 +120,16 @@ class BatchBuilder:
         """Replace the list of runs that have been in progress for at least 250 ms."""
         self._running = running
 
+    def silence(self, fingerprint: str, until_us: int | None, at_us: int) -> None:
+        """Add the silence of an error group, or its end. The last one of each error group counts.
+
+        Above the bound of the lifecycle events, the oldest silences are dropped and counted as a loss.
+        """
+        self._silences[fingerprint] = Silence(fingerprint, until_us)
+        while len(self._silences) > self._limits.lifecycle_events:
+            del self._silences[next(iter(self._silences))]
+            self.count_loss("queue_full_count", "silences", 1, at_us, at_us)
+
     def set_facts(self, facts: Mapping[str, str]) -> None:
         """Add or change facts about the session."""
         self._facts.update(facts)
@@ -131,7 +143,10 @@ class BatchBuilder:
         if not self:  # as in most batches of a quiet home
             return Batch(0, at_us)
         batch = self._peek(at_us)._replace(summaries=self._summaries.take())
-        for collected in (self._registered, self._retired, self._lifecycle, self._skipped, self._losses, self._facts):
+        for collected in (
+            *(self._registered, self._retired, self._lifecycle, self._skipped, self._losses, self._silences),
+            self._facts,
+        ):
             collected.clear()
         self._skip_hours.clear()
         self._not_runs.clear()
@@ -150,6 +165,7 @@ class BatchBuilder:
             not_runs=tuple(not_run for newest in self._not_runs.values() for not_run in newest),
             losses=tuple(self._losses.values()),
             running=self._running,
+            silences=tuple(self._silences.values()),
             session_facts=tuple(self._facts.items()),
         )
 

@@ -90,8 +90,8 @@ class Loss:
             ``late_effect`` (the record of the run was already made) or ``slow_reader`` (Home Assistant discarded it).
             The store adds ``file_lost`` (the open database file was removed, replaced or damaged).
         what: ``runs`` (their counts are in a `ShedSummary`); ``log_lines`` or ``service_calls`` with ``late_effect``;
-            ``lifecycle`` with ``queue_full_count``; ``events`` of Home Assistant with ``slow_reader``; another field of
-            `Batch` with ``rejected_row``.
+            ``lifecycle`` or ``silences`` with ``queue_full_count``; ``events`` of Home Assistant with ``slow_reader``;
+            another field of `Batch` with ``rejected_row``.
         count: Number of lost items.
         first_us: Time of the first lost item.
         last_us: Time of the last lost item.
@@ -122,6 +122,18 @@ class LifecycleEvent(NamedTuple):
     detail: str
 
 
+class Silence(NamedTuple):
+    """The silence of an error group: until its end, the group is marked, and no alert reports it.
+
+    Attributes:
+        fingerprint: Fingerprint of the error group, as the sink computes it.
+        until_us: End of the silence. None ends the silence now.
+    """
+
+    fingerprint: str
+    until_us: int | None
+
+
 class Batch(NamedTuple):
     """Runs and announcements that a sink stores together: all of them or none.
 
@@ -141,6 +153,7 @@ class Batch(NamedTuple):
         losses: Counts of lost records, effects and announcements.
         running: All runs that have been in progress for at least 250 ms. Replaces the list of the previous batch; None
             if the list has not changed.
+        silences: New or ended silences of error groups.
         session_facts: New or changed facts about the session, such as ``("home_assistant", "2025.4.4")``. ``outcome``
             and ``reason`` are added when the stop is requested or the framework fails.
     """
@@ -157,6 +170,7 @@ class Batch(NamedTuple):
     summaries: tuple[ShedSummary, ...] = ()
     losses: tuple[Loss, ...] = ()
     running: tuple[RunningExecution, ...] | None = None
+    silences: tuple[Silence, ...] = ()
     session_facts: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -226,6 +240,7 @@ class Batch(NamedTuple):
             "lifecycle": len(self.lifecycle),
             "skipped": sum(skip.count for skip in self.skipped),
             "losses": sum(loss.count for loss in self.losses),
+            "silences": len(self.silences),
             "session_facts": len(self.session_facts),
         }
         return {field: count for field, count in counts.items() if count}
@@ -250,6 +265,7 @@ _ANNOUNCEMENTS = (
     "not_runs",
     "summaries",
     "losses",
+    "silences",
     "session_facts",
 )
 """Fields of `Batch` in which each item is an announcement. In `running`, the whole list is one announcement."""

@@ -10,6 +10,7 @@ from hassette_store.rows.batches import (
     LifecycleRow,
     LossRow,
     NotRunRow,
+    SilenceRow,
     SkipRow,
     SummaryRow,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "RunRow",
     "RunningRow",
     "ServiceCallRow",
+    "SilenceRow",
     "SkipRow",
     "SourceRow",
     "SummaryRow",

@@ -118,6 +118,19 @@ class LifecycleRow(Protocol):
     def detail(self) -> str: ...
 
 
+class SilenceRow(Protocol):
+    """The silence of an error group.
+
+    Attributes:
+        until_us: End of the silence, in microseconds since the Unix epoch. None ends the silence now.
+    """
+
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def until_us(self) -> int | None: ...
+
+
 class BatchRow(Protocol):
     """The records that `DatabaseService.write` stores in one transaction.
 
@@ -137,6 +150,7 @@ class BatchRow(Protocol):
         losses: Lost records and details.
         running: Runs that have been in progress for longer than about 0.25 s. The list replaces the stored list. None
             leaves the stored list unchanged.
+        silences: New or ended silences of error groups.
         session_facts: (name, value) pairs for the facts of the session. A pair replaces the stored fact with the same
             name.
     """
@@ -165,5 +179,7 @@ class BatchRow(Protocol):
     def losses(self) -> Sequence[LossRow]: ...
     @property
     def running(self) -> Sequence[RunningRow] | None: ...
+    @property
+    def silences(self) -> Sequence[SilenceRow]: ...
     @property
     def session_facts(self) -> Sequence[tuple[str, str]]: ...

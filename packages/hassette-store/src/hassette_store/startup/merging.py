@@ -178,7 +178,8 @@ def _copy_groups(db: sqlite3.Connection) -> None:
         {"id": _mapped("error_groups", "id")},
         "ON CONFLICT DO UPDATE SET count = count + excluded.count, last_run_id = max(last_run_id, "
         "excluded.last_run_id), last_seen_us = max(last_seen_us, excluded.last_seen_us), first_seen_us = "
-        "min(first_seen_us, excluded.first_seen_us)",
+        "min(first_seen_us, excluded.first_seen_us), "
+        "silenced_until_us = coalesce(excluded.silenced_until_us, silenced_until_us)",
     )
 
 

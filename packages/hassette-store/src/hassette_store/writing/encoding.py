@@ -22,7 +22,7 @@ from hassette_store.rows import (
 from hassette_store.writing.failing_lines import FailingLines
 from hassette_store.writing.row_ids import NameIds, RegistrationIds
 from hassette_store.writing.statements import EncodedBatch, RowValues
-from hassette_store.writing.texts import json_object
+from hassette_store.writing.texts import cleaned_text, json_object
 from hassette_store.writing.totals import BatchTotals
 from hassette_store.writing.used_ids import NO_NEW_IDS, NewIds
 
@@ -159,6 +159,7 @@ class BatchEncoder:
         return EncodedBatch(
             rows,
             retired,
+            [(silence.until_us, cleaned_text(silence.fingerprint)) for silence in batch.silences],
             None if batch.running is None else session_id,
             self._session_update(batch, runs.values(), totals, now_us),
         )

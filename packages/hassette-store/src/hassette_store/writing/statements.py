@@ -171,6 +171,7 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
 )
 
 RETIRE: Final = tuple(f"UPDATE {kind.registrations_table} SET retired_us = ? WHERE id = ?" for kind in KINDS)
+SILENCE: Final = "UPDATE error_groups SET silenced_until_us = ? WHERE fingerprint = ?"
 NEWEST_NOT_RUNS: Final = 20
 """How many rows of ``not_runs`` each registration keeps."""
 _DELETE_NOT_RUNS: Final = f"""
@@ -204,6 +205,7 @@ class EncodedBatch:
     Attributes:
         rows: Rows of each insertion, by the key in `Insertion.rows`.
         retired: Times and ids of retired registrations.
+        silences: Ends of silences, and fingerprints of error groups.
         running_session_id: Id of the session whose stored list of runs in progress is replaced; None if the batch
             contains no such list.
         session_values: Parameters of `UPDATE_SESSION`.
@@ -211,6 +213,7 @@ class EncodedBatch:
 
     rows: Mapping[str, Sequence[RowValues]]
     retired: list[tuple[int, int]]
+    silences: list[tuple[int | None, str]]
     running_session_id: int | None
     session_values: Mapping[str, object]
 
@@ -264,6 +267,8 @@ def _insert_all(db: sqlite3.Connection, encoded: EncodedBatch) -> None:
         db.execute(_DELETE_NOT_RUNS, {"id": registration_id})
     for statement in RETIRE if encoded.retired else ():
         db.executemany(statement, encoded.retired)
+    if encoded.silences:
+        db.executemany(SILENCE, encoded.silences)
 
 
 def _insert(db: sqlite3.Connection, insertion: Insertion, rows: Sequence[RowValues]) -> None:

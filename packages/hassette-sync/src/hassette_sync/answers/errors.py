@@ -15,6 +15,7 @@ class ErrorGroup(Answer):
         count: Number of failures since the first one.
         recent: Number of failures in the time range whose rows still exist.
         last_run_id: Id of the newest run with this failure.
+        silenced_until_us: End of the silence of this group; None if there is none. It may be in the past.
     """
 
     id: Id
@@ -27,6 +28,7 @@ class ErrorGroup(Answer):
     last_run_id: Id
     count: int
     recent: int
+    silenced_until_us: int | None
 
 
 class ErrorGroupsPage(Answer):

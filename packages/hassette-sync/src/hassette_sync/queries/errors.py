@@ -6,7 +6,7 @@ from hassette_sync.queries.kinds import KIND, union_sql
 
 _GROUP = """
 id, kind, type, message AS sample_message, file, line, function, code, traceback AS sample_traceback,
-first_seen_us, last_seen_us, first_run_id AS sample_run_id, last_run_id, count
+first_seen_us, last_seen_us, first_run_id AS sample_run_id, last_run_id, count, silenced_until_us
 """
 
 # The place of a group is the id of its last failure at the time when the first page was read (`as_of`). A later failure

@@ -105,4 +105,5 @@ def _group(row: Row, recent: int) -> ErrorGroup:
         last_run_id=row["last_run_id"],
         count=row["count"],
         recent=recent,
+        silenced_until_us=row["silenced_until_us"],
     )

@@ -186,7 +186,8 @@ CREATE TABLE error_groups (
     last_seen_us  INTEGER NOT NULL,
     first_run_id  INTEGER NOT NULL,      -- the run of the first failure, which may have been deleted
     last_run_id   INTEGER NOT NULL,      -- the newest run with this failure
-    count         INTEGER NOT NULL       -- number of runs with this failure, including deleted runs
+    count         INTEGER NOT NULL,      -- number of runs with this failure, including deleted runs
+    silenced_until_us INTEGER            -- end of the silence; NULL if the group is not silenced
 ) STRICT;
 
 -- Failures of runs. Each failure has its message and its failing line: the innermost line of app code in its traceback.
