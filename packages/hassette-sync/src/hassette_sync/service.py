@@ -28,6 +28,7 @@ from hassette_sync.questions.sessions import (
     uptime_in,
 )
 from hassette_sync.questions.sketches import Sketches
+from hassette_sync.questions.waterfall import waterfall
 from hassette_sync.reader import OpenFile, Reader, ReadTransaction, open_history
 from hassette_sync.time_range import TimeRange
 
@@ -124,6 +125,7 @@ class DataSyncService:
     runs = question("runs", runs_page)
     run = question("run", run_detail)
     run_facets = question("run_facets", facets_of_runs)
+    waterfall = question("waterfall", waterfall)
     newest_id = question("newest_id", newest_id)
     error_groups = question("error_groups", error_groups_page)
     error_group = question("error_group", error_group_detail)

@@ -1,6 +1,7 @@
 """Convert rows to the values that several answers share."""
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from sqlite3 import Row
 
@@ -44,6 +45,12 @@ def failing_line_of(row: Row | None) -> FailingLine | None:
     if row is None or not row["file"]:
         return None
     return FailingLine(file=row["file"], line=row["line"], function=row["function"], code=row["code"])
+
+
+def level_name(number: int) -> str:
+    """Return the name of a level in Python's logging; the number if it has no name."""
+    names = {value: name for name, value in logging.getLevelNamesMapping().items() if name not in ("WARN", "FATAL")}
+    return names.get(number, str(number))
 
 
 def trigger_of(row: Row) -> Trigger:

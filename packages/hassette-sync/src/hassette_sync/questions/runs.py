@@ -2,7 +2,6 @@
 
 import heapq
 import json
-import logging
 from dataclasses import dataclass
 from itertools import islice
 
@@ -16,7 +15,7 @@ from hassette_sync.queries.registrations import APP_OF_NAME, MEMBERS, REGISTRATI
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
 from hassette_sync.questions.periods import periods_of, resolve
-from hassette_sync.questions.rows import counts_of, failing_line_of, run_of, sum_of
+from hassette_sync.questions.rows import counts_of, failing_line_of, level_name, run_of, sum_of
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.search import search_form
 from hassette_sync.time_range import TimeRange
@@ -226,7 +225,7 @@ async def run_detail(transaction: ReadTransaction, run_id: int) -> RunDetail:
         log_lines=tuple(
             LogLine(
                 at_us=line["at_us"],
-                level=_level(line["level"]),
+                level=level_name(line["level"]),
                 logger=line["logger"] or "",
                 message=line["message"],
             )
@@ -236,11 +235,6 @@ async def run_detail(transaction: ReadTransaction, run_id: int) -> RunDetail:
         dropped_service_calls=dropped["service_calls"] if dropped else 0,
         heard_by=await _other_runs_of_event(transaction, run),
     )
-
-
-def _level(number: int) -> str:
-    names = {value: name for name, value in logging.getLevelNamesMapping().items() if name not in ("WARN", "FATAL")}
-    return names.get(number, str(number))
 
 
 async def _causes(transaction: ReadTransaction, run: Run) -> tuple[Run, ...]:

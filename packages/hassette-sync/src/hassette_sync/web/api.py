@@ -9,6 +9,7 @@ from hassette_sync.answers.overview import Overview, SystemStatus, Timeline, Tri
 from hassette_sync.answers.registrations import AppSummary, RegistrationDetail, Registrations, SkipReason
 from hassette_sync.answers.runs import RunDetail, RunFacets, RunningNow, RunsPage
 from hassette_sync.answers.sessions import LifecyclePage, LossesPage, Session, SessionsPage, Uptime
+from hassette_sync.answers.waterfall import Waterfall
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.registrations import MAX_LISTED
 from hassette_sync.web.parameters import DEFAULT_LIMIT, Cursor, Filter, History, Limit, PathId, Range, RangeOrAll
@@ -73,6 +74,12 @@ async def run_facets(data: History, time_range: Range) -> RunFacets:
 async def run(data: History, id_: PathId) -> RunDetail:
     """One run in detail: trigger, failure, log lines, service calls, causes, and the runs that it triggered."""
     return await data.run(id_)
+
+
+@api.get("/runs/{id}/waterfall")
+async def waterfall(data: History, id_: PathId) -> Waterfall:
+    """One run with its causes and effects on one time axis, from the first cause to the last effect."""
+    return await data.waterfall(id_)
 
 
 @api.get("/running")

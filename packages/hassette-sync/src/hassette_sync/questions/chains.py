@@ -1,0 +1,261 @@
+"""Find the chain of cause and effect that a run belongs to.
+
+A service call has a Home Assistant context. The events that it causes have the same context, or a child of it. So the
+function follows the contexts from a run back to the first run, and from there to all effects.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from sqlite3 import Row
+
+from hassette_sync.answers.kinds import EventTrigger, Trigger
+from hassette_sync.answers.runs import LogLine, Run, ServiceCall
+from hassette_sync.errors import NotFoundError
+from hassette_sync.queries import waterfall as queries
+from hassette_sync.queries.runs import RUN
+from hassette_sync.questions.rows import level_name, run_of
+from hassette_sync.reader import ReadTransaction
+
+MAX_STEPS = 24
+"""Maximum number of steps back to the first cause, and of steps from there to the last effect."""
+MAX_RUNS = 60
+MAX_RUNS_OF_EVENT = 20
+# A chain of few runs shows more of each.
+_MANY_RUNS = 5
+_MANY_LINES, _FEW_LINES = 50, 8
+_MAX_FOUND = 200
+
+
+@dataclass(slots=True)
+class ChainedEvent:
+    """An event, and the runs that it triggered."""
+
+    trigger: Trigger
+    at_us: int
+    runs: list["ChainedRun"] = field(default_factory=list["ChainedRun"])
+
+
+@dataclass(slots=True)
+class ChainedCall:
+    """A service call, the events that it caused, and the number of runs that the limits leave out."""
+
+    call: ServiceCall
+    events: list[ChainedEvent] = field(default_factory=list[ChainedEvent])
+    more_runs: int = 0
+
+    @property
+    def run_count(self) -> int:
+        """Number of the runs that the call triggered, without those that the limits leave out."""
+        return sum(len(event.runs) for event in self.events)
+
+
+@dataclass(slots=True)
+class ChainedRun:
+    """A run, and what it did."""
+
+    run: Run
+    calls: list[ChainedCall] = field(default_factory=list[ChainedCall])
+    logs: list[LogLine] = field(default_factory=list[LogLine])
+    more_calls: int = 0
+    more_logs: int = 0
+
+
+@dataclass(slots=True)
+class Chain:
+    """The chain of a run.
+
+    Attributes:
+        asked: The run that was asked for.
+        path: The runs from the first run of the chain to ``asked``.
+        event: The first event of the chain, or the due time of a job.
+        more_runs: Number of runs of the first event that the limits leave out.
+        earlier: Whether there are earlier runs than the first one, which the limits leave out.
+    """
+
+    asked: Run
+    path: list[Run]
+    event: ChainedEvent
+    more_runs: int = 0
+    earlier: bool = False
+
+
+async def chain_of(transaction: ReadTransaction, run_id: int) -> Chain:
+    """Return the chain of a run: the same chain for each of its runs, except beyond the limits.
+
+    Raises:
+        NotFoundError: The history has no run with this id.
+    """
+    asked = await _run(transaction, run_id)
+    if asked is None:
+        raise NotFoundError("run", run_id)
+    path, earlier = await _path_to(transaction, asked)
+    chain = Chain(asked, path, _event_of(path[0]), earlier=earlier)
+    await _grow(transaction, chain)
+    return chain
+
+
+async def _run(transaction: ReadTransaction, run_id: int) -> Run | None:
+    row = await transaction.one(RUN, {"id": run_id})
+    return run_of(row) if row is not None else None
+
+
+async def _path_to(transaction: ReadTransaction, run: Run) -> tuple[list[Run], bool]:
+    """Return the runs from the first cause to a run, and whether there are causes before it."""
+    path = [run]
+    while (caller := await _caller_of(transaction, path)) is not None:
+        if len(path) > MAX_STEPS:
+            return path, True
+        path.insert(0, caller)
+    return path, False
+
+
+async def _caller_of(transaction: ReadTransaction, path: list[Run]) -> Run | None:
+    """Return the run whose service call led to the first run of a path."""
+    contexts = _causing_contexts(path[0].trigger)
+    if not contexts:
+        return None
+    rows = await transaction.all(queries.CALLERS, {"contexts": json.dumps(contexts), "limit": _MAX_FOUND})
+    known = {run.id for run in path}
+    for context in contexts:
+        for row in rows:
+            if (
+                row["context_id"] == context
+                and row["run_id"] not in known
+                and (caller := await _run(transaction, row["run_id"])) is not None
+            ):
+                return caller
+    return None
+
+
+def _causing_contexts(trigger: Trigger) -> tuple[str, ...]:
+    # At the start of an app, a handler can run with the present state. The context of this state belongs to its last
+    # change, which may be days old and is not the cause of the run.
+    return () if isinstance(trigger, EventTrigger) and trigger.immediate else trigger.contexts
+
+
+def _event_of(run: Run) -> ChainedEvent:
+    return ChainedEvent(run.trigger, run.started_us - run.waited_us)
+
+
+async def _grow(transaction: ReadTransaction, chain: Chain) -> None:
+    """Add the runs of the first event, and the effects of all runs, one step of cause and effect after the other."""
+    first = chain.path[0]
+    on_path = {run.id for run in chain.path}
+    placed = {first.id}
+    siblings = await _siblings(transaction, first)
+    shown = siblings[: MAX_RUNS_OF_EVENT - 1]
+    chain.more_runs = len(siblings) - len(shown)
+    runs = [ChainedRun(run) for run in sorted([first, *shown], key=lambda run: (run.started_us, run.id))]
+    placed.update(node.run.id for node in runs)
+    chain.event.runs = runs
+    chain.event.at_us = min(run.run.started_us - run.run.waited_us for run in runs)
+    every = list(runs)
+    level: list[ChainedRun] = runs
+    for step in range(MAX_STEPS + 1):
+        await _add_calls(transaction, level)
+        calls = {call.call.context_id: call for node in level for call in node.calls if call.call.context_id}
+        found = await _caused(transaction, calls)
+        found += [run for run in chain.path[step + 1 : step + 2] if run.id not in {one.id for one in found}]
+        placing: list[ChainedRun] = []
+        for run in sorted(found, key=lambda run: (run.id not in on_path, run.id)):
+            call = next((calls[context] for context in _causing_contexts(run.trigger) if context in calls), None)
+            if call is None or run.id in placed:
+                continue
+            placed.add(run.id)
+            if run.id not in on_path and (
+                len(placed) > MAX_RUNS or call.run_count >= MAX_RUNS_OF_EVENT or step == MAX_STEPS
+            ):
+                call.more_runs += 1
+                continue
+            placing.append(_place(call, run))
+        level = placing
+        if not level:
+            break
+        every += level
+    await _add_logs(transaction, every)
+
+
+def _place(call: ChainedCall, run: Run) -> ChainedRun:
+    node = ChainedRun(run)
+    event = next((event for event in call.events if event.trigger.is_same_event(run.trigger)), None)
+    if event is None:
+        event = _event_of(run)
+        call.events.append(event)
+    event.at_us = max(call.call.at_us, min(event.at_us, run.started_us - run.waited_us))
+    event.runs.append(node)
+    event.runs.sort(key=lambda node: (node.run.started_us, node.run.id))
+    call.events.sort(key=lambda event: event.at_us)
+    return node
+
+
+async def _siblings(transaction: ReadTransaction, first: Run) -> list[Run]:
+    """Return the other runs of the event of a run."""
+    if first.trigger.own_context is None or not _causing_contexts(first.trigger):
+        return []
+    contexts = json.dumps([first.trigger.own_context])
+    rows = await transaction.all(queries.CAUSED, {"contexts": contexts, "limit": _MAX_FOUND})
+    return [
+        run for run in map(run_of, rows)
+        if run.id != first.id and run.trigger.is_same_event(first.trigger) and _causing_contexts(run.trigger)
+    ]  # fmt: skip
+
+
+async def _caused(transaction: ReadTransaction, contexts: Iterable[str]) -> list[Run]:
+    listed = list(contexts)
+    if not listed:
+        return []
+    rows = await transaction.all(queries.CAUSED, {"contexts": json.dumps(listed), "limit": _MAX_FOUND})
+    return [run_of(row) for row in rows]
+
+
+async def _add_calls(transaction: ReadTransaction, nodes: list[ChainedRun]) -> None:
+    for run_id, rows in (await _rows_by_run(transaction, queries.SERVICE_CALLS, nodes, _MANY_LINES)).items():
+        node = next(node for node in nodes if node.run.id == run_id)
+        node.calls = [
+            ChainedCall(_call_of(row)) for row in sorted(rows, key=lambda row: (row["at_us"], row["position"]))
+        ]
+
+
+async def _add_logs(transaction: ReadTransaction, nodes: list[ChainedRun]) -> None:
+    """Add the log lines, and count the lines and calls that the limits leave out."""
+    limit = _MANY_LINES if len(nodes) <= _MANY_RUNS else _FEW_LINES
+    logs = await _rows_by_run(transaction, queries.LOG_LINES, nodes, limit)
+    ids = json.dumps([node.run.id for node in nodes])
+    counts = {row["run_id"]: row for row in await transaction.all(queries.COUNTS, {"ids": ids})}
+    for node in nodes:
+        node.logs = [_log_of(row) for row in sorted(logs[node.run.id], key=lambda row: row["position"])]
+        node.more_logs = counts[node.run.id]["log_lines"] - len(node.logs)
+        node.more_calls = counts[node.run.id]["service_calls"] - len(node.calls)
+
+
+async def _rows_by_run(
+    transaction: ReadTransaction, statement: str, nodes: list[ChainedRun], limit: int
+) -> defaultdict[int, list[Row]]:
+    found: defaultdict[int, list[Row]] = defaultdict(list)
+    ids = json.dumps([node.run.id for node in nodes])
+    for row in await transaction.all(statement, {"ids": ids, "limit": limit}):
+        found[row["run_id"]].append(row)
+    return found
+
+
+def _call_of(row: Row) -> ServiceCall:
+    return ServiceCall(
+        at_us=row["at_us"],
+        service=row["service"] or "?",
+        target=row["target"],
+        data=row["data"],
+        duration_us=row["duration_us"],
+        context_id=row["context_id"],
+        error=row["error"],
+        attempt=row["attempt"],
+        confirmed_us=row["confirmed_us"],
+        rehearsed=bool(row["rehearsed"]),
+    )
+
+
+def _log_of(row: Row) -> LogLine:
+    return LogLine(
+        at_us=row["at_us"], level=level_name(row["level"]), logger=row["logger"] or "", message=row["message"]
+    )
