@@ -240,6 +240,11 @@ GROWTH = {
     " first_run_id, last_run_id, count, file, line, function, code) SELECT 1000000 + n, printf('f%d', n), 'exception',"
     " 'E', 'm', printf('%0100d', n), n, n, n, n, 1, '', 0, '', ''",
     "lifecycle_events": "lifecycle_events SELECT n, 1, n, 'app_failed', 'x', printf('%0100d', n)",
+    "home_changes": "home_changes SELECT n, 1, 1, printf('%0100d', n), 'on', 'c', NULL, NULL",
+    "home_causes": "home_causes (id, session_id, kind, detail, context_id)"
+    " SELECT n, 1, 'automation', printf('%0100d', n), 'c'",
+    "deploys": "deploys SELECT n, 1, 'hall', 'v', printf('%0100d', n), 's', NULL, 1",
+    "framework_log": "framework_log SELECT n, 1, 30, 1, printf('%0100d', n), NULL",
     "statistics": "skips_daily SELECT n / 5000, 1000000000 + n, 1000000000 + n, 1000000000 + n",
 }
 

@@ -187,6 +187,55 @@ class Silence(NamedTuple):
     until_us: int | None
 
 
+class HomeChange(NamedTuple):
+    id: int
+    entity_id: str = "light.hall"
+    old_state: str | None = "off"
+    new_state: str | None = "on"
+    context_id: str = "01HZX3CHANGE"
+    parent_id: str | None = "01HZX3PARENT"
+    user_id: str | None = "01HZX3USER"
+
+
+class HomeCause(NamedTuple):
+    id: int
+    kind: str = "automation"
+    entity_id: str | None = "automation.evening"
+    service: str | None = None
+    target: str = ""
+    detail: str = "state of sun.sun"
+    context_id: str = "01HZX3CHANGE"
+    parent_id: str | None = "01HZX3PARENT"
+    user_id: str | None = None
+    item_id: str | None = "evening"
+    trace_id: str | None = "0123456789abcdef"
+
+
+class HomeName(NamedTuple):
+    kind: str = "entity"
+    key: str = "light.hall"
+    name: str = "Hall light"
+    area: str | None = "Hall"
+
+
+class Deploy(NamedTuple):
+    id: int
+    app: str = "hall"
+    version: str = "a1b2c3d4"
+    code_hash: str = "c0de"
+    settings_hash: str = "5e77"
+    git_commit: str | None = "0123abc"
+    at_start: bool = True
+
+
+class FrameworkLogLine(NamedTuple):
+    id: int
+    level: int = 30
+    logger: str = "hassette_core.link"
+    message: str = "Connection to Home Assistant was lost"
+    app: str | None = None
+
+
 class Batch(NamedTuple):
     sequence: int
     at_us: int = T0_US
@@ -201,6 +250,11 @@ class Batch(NamedTuple):
     losses: tuple[Loss, ...] = ()
     running: tuple[Running, ...] | None = None
     silences: tuple[Silence, ...] = ()
+    home_changes: tuple[HomeChange, ...] = ()
+    home_causes: tuple[HomeCause, ...] = ()
+    home_names: tuple[HomeName, ...] = ()
+    deploys: tuple[Deploy, ...] = ()
+    framework_log: tuple[FrameworkLogLine, ...] = ()
     session_facts: tuple[tuple[str, str], ...] = ()
 
 

@@ -9,6 +9,18 @@ CREATE TABLE alembic_version (
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 INSERT INTO "alembic_version" VALUES('0001');
+CREATE TABLE deploys (
+    id            INTEGER PRIMARY KEY,
+    session_id    INTEGER NOT NULL REFERENCES sessions (id),
+    app           TEXT NOT NULL,     -- the app's key
+    version       TEXT NOT NULL,     -- short hash of the code and the settings
+    code_hash     TEXT NOT NULL,     -- hash of the app's modules
+    settings_hash TEXT NOT NULL,     -- hash of the settings, with secrets masked
+    git_commit    TEXT,              -- commit of the repository of the app folder, if there is one
+    at_start      INTEGER NOT NULL   -- 1 if the app was started with the framework; 0 for a reload
+) STRICT;
+INSERT INTO "deploys" VALUES(3753902080071303168,1,'hall','a1b2c3d4','c0de','5e77','0123abc',1);
+INSERT INTO "deploys" VALUES(3753902101042823168,2,'hall','a1b2c3d4','c0de','5e77','0123abc',1);
 CREATE TABLE dropped_effects (
     run_id        INTEGER PRIMARY KEY,
     log_lines     INTEGER NOT NULL,
@@ -53,6 +65,16 @@ INSERT INTO "failures" VALUES(3753902080002097152,1,NULL,NULL,NULL,NULL,NULL);
 INSERT INTO "failures" VALUES(3753902080044040192,1,NULL,NULL,NULL,NULL,NULL);
 INSERT INTO "failures" VALUES(3753902100973617152,1,NULL,NULL,NULL,NULL,NULL);
 INSERT INTO "failures" VALUES(3753902101015560192,1,NULL,NULL,NULL,NULL,NULL);
+CREATE TABLE framework_log (
+    id         INTEGER PRIMARY KEY,
+    session_id INTEGER NOT NULL REFERENCES sessions (id),
+    level      INTEGER NOT NULL,     -- level number of Python's logging
+    logger_id  INTEGER NOT NULL REFERENCES names (id),
+    message    TEXT NOT NULL,
+    app        TEXT                  -- key of the app that logged it; NULL for the framework
+) STRICT;
+INSERT INTO "framework_log" VALUES(3753902080073400320,1,30,9,'Connection to Home Assistant was lost','hall');
+INSERT INTO "framework_log" VALUES(3753902101044920320,2,30,9,'Connection to Home Assistant was lost','hall');
 CREATE TABLE handler_invocations (
     id             INTEGER PRIMARY KEY,                         -- see the conventions above
     listener_id    INTEGER NOT NULL REFERENCES listeners (id),  -- the registration
@@ -84,6 +106,45 @@ INSERT INTO "handler_invocations" VALUES(3753902100977811456,1,2,3,3000,3000,250
 INSERT INTO "handler_invocations" VALUES(3753902100979908608,1,2,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
 INSERT INTO "handler_invocations" VALUES(3753902100988297216,2,2,0,3000,3000,250,5,NULL,NULL,NULL,'01HZX3CHILD','01HZX3PARENT',6,0,0);
 INSERT INTO "handler_invocations" VALUES(3753902121943040001,1,1,4,10000000,10000000,0,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
+CREATE TABLE home_causes (
+    id         INTEGER PRIMARY KEY,
+    session_id INTEGER NOT NULL REFERENCES sessions (id),
+    kind       TEXT NOT NULL,        -- automation, script or service_call
+    entity_id  INTEGER REFERENCES names (id),  -- the automation or script; NULL for a service call
+    service_id INTEGER REFERENCES names (id),  -- for example light.turn_on; NULL for an automation or script
+    target     TEXT,                 -- of a service call: compact JSON; NULL for no target
+    detail     TEXT,                 -- for example `state of binary_sensor.door`, or the name of a script
+    context_id TEXT NOT NULL,        -- Home Assistant's context of the cause
+    parent_id  TEXT,                 -- parent of that context, if it has one
+    user_id    INTEGER REFERENCES names (id),  -- the user who caused it, if known
+    item_id    TEXT,                 -- id of the automation or script in Home Assistant's traces, if known
+    trace_id   TEXT                  -- id of the trace, if known: Home Assistant names it from 2026.11 on
+) STRICT;
+INSERT INTO "home_causes" VALUES(3753902080067108864,1,'automation',8,NULL,NULL,'state of sun.sun','01HZX3CHANGE','01HZX3PARENT',NULL,'evening','0123456789abcdef');
+INSERT INTO "home_causes" VALUES(3753902080069206016,1,'service_call',NULL,4,'{"entity_id":["light.hall"]}',NULL,'01HZX3CHANGE','01HZX3PARENT',NULL,NULL,NULL);
+INSERT INTO "home_causes" VALUES(3753902101038628864,2,'automation',8,NULL,NULL,'state of sun.sun','01HZX3CHANGE','01HZX3PARENT',NULL,'evening','0123456789abcdef');
+INSERT INTO "home_causes" VALUES(3753902101040726016,2,'service_call',NULL,4,'{"entity_id":["light.hall"]}',NULL,'01HZX3CHANGE','01HZX3PARENT',NULL,NULL,NULL);
+CREATE TABLE home_changes (
+    id         INTEGER PRIMARY KEY,  -- contains the time at which the framework received the change
+    session_id INTEGER NOT NULL REFERENCES sessions (id),
+    entity_id  INTEGER NOT NULL REFERENCES names (id),
+    old_state  TEXT,                 -- NULL if the entity was new
+    new_state  TEXT,                 -- NULL if the entity was removed
+    context_id TEXT NOT NULL,        -- Home Assistant's context of the change
+    parent_id  TEXT,                 -- parent of that context, if it has one
+    user_id    INTEGER REFERENCES names (id)  -- the user who caused the change, if known
+) STRICT;
+INSERT INTO "home_changes" VALUES(3753902080065011712,1,7,'off','on','01HZX3CHANGE','01HZX3PARENT',6);
+INSERT INTO "home_changes" VALUES(3753902101036531712,2,7,'off','on','01HZX3CHANGE','01HZX3PARENT',6);
+CREATE TABLE home_names (
+    kind TEXT NOT NULL,              -- entity, user, device or area
+    key  TEXT NOT NULL,              -- the id, for example light.hall
+    name TEXT NOT NULL,
+    area TEXT,                       -- name of the area of the entity or device, if it has one
+    PRIMARY KEY (kind, key)
+) WITHOUT ROWID, STRICT;
+INSERT INTO "home_names" VALUES('entity','light.hall','Hall light','Hall');
+INSERT INTO "home_names" VALUES('user','01HZX3USER','Ada',NULL);
 CREATE TABLE job_executions (
     id             INTEGER PRIMARY KEY,                              -- see the conventions above
     job_id         INTEGER NOT NULL REFERENCES scheduled_jobs (id),  -- the registration
@@ -176,9 +237,10 @@ INSERT INTO "log_lines" VALUES(3753902100977811456,1,1790000000000000,20,3,'done
 CREATE TABLE losses (
     id         INTEGER PRIMARY KEY,
     session_id INTEGER NOT NULL REFERENCES sessions (id),
-    reason     TEXT NOT NULL,     -- queue_full_count, queue_full_bytes, rejected_row, late_effect, slow_reader or
-                                  -- file_lost (the open database file was removed, replaced or damaged)
-    what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle, events; for rejected_row, any part of a batch
+    reason     TEXT NOT NULL,     -- queue_full_count, queue_full_bytes, rejected_row, late_effect, slow_reader,
+                                  -- too_many (changes of a flapping entity) or file_lost (the open database file was removed, replaced or damaged)
+    what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle, events, home_changes and others;
+                                  -- for rejected_row, any part of a batch
     count      INTEGER NOT NULL,
     first_us   INTEGER NOT NULL,  -- start of the time range of the losses
     last_us    INTEGER NOT NULL   -- end of the time range of the losses
@@ -195,9 +257,12 @@ INSERT INTO "names" VALUES(3,'hall.main');
 INSERT INTO "names" VALUES(4,'light.turn_on');
 INSERT INTO "names" VALUES(5,'call_service');
 INSERT INTO "names" VALUES(6,'01HZX3USER');
-INSERT INTO "names" VALUES(7,'overlap');
-INSERT INTO "names" VALUES(8,'misfire');
-INSERT INTO "names" VALUES(9,'condition');
+INSERT INTO "names" VALUES(7,'light.hall');
+INSERT INTO "names" VALUES(8,'automation.evening');
+INSERT INTO "names" VALUES(9,'hassette_core.link');
+INSERT INTO "names" VALUES(10,'overlap');
+INSERT INTO "names" VALUES(11,'misfire');
+INSERT INTO "names" VALUES(12,'condition');
 CREATE TABLE not_runs (
     id              INTEGER PRIMARY KEY,   -- higher for later rows of the same registration
     registration_id INTEGER NOT NULL,
@@ -217,12 +282,12 @@ CREATE TABLE not_runs (
     due_us          INTEGER,               -- for a job; NULL for a listener
     manual          INTEGER
 ) STRICT;
-INSERT INTO "not_runs" VALUES(1,1,1,1790000010000000,9,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0,NULL,NULL);
-INSERT INTO "not_runs" VALUES(2,3,1,1790000010000000,7,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
-INSERT INTO "not_runs" VALUES(3,3,1,1790000011000000,8,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "not_runs" VALUES(4,1,2,1790000030000000,9,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0,NULL,NULL);
-INSERT INTO "not_runs" VALUES(5,3,2,1790000030000000,7,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
-INSERT INTO "not_runs" VALUES(6,3,2,1790000031000000,8,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "not_runs" VALUES(1,1,1,1790000010000000,12,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0,NULL,NULL);
+INSERT INTO "not_runs" VALUES(2,3,1,1790000010000000,10,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
+INSERT INTO "not_runs" VALUES(3,3,1,1790000011000000,11,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "not_runs" VALUES(4,1,2,1790000030000000,12,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0,NULL,NULL);
+INSERT INTO "not_runs" VALUES(5,3,2,1790000030000000,10,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
+INSERT INTO "not_runs" VALUES(6,3,2,1790000031000000,11,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE running_executions (
     session_id      INTEGER NOT NULL REFERENCES sessions (id),
     run             INTEGER NOT NULL,  -- number of the run in its process, not its id
@@ -316,8 +381,8 @@ CREATE TABLE skips_daily (
     count           INTEGER NOT NULL,
     PRIMARY KEY (day, registration_id, reason_id)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "skips_daily" VALUES(20717,1,7,6);
-INSERT INTO "skips_daily" VALUES(20717,3,8,2);
+INSERT INTO "skips_daily" VALUES(20717,1,10,6);
+INSERT INTO "skips_daily" VALUES(20717,3,11,2);
 CREATE TABLE skips_hourly (
     hour            INTEGER NOT NULL,
     registration_id INTEGER NOT NULL,
@@ -325,8 +390,8 @@ CREATE TABLE skips_hourly (
     count           INTEGER NOT NULL,
     PRIMARY KEY (hour, registration_id, reason_id)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "skips_hourly" VALUES(497222,1,7,6);
-INSERT INTO "skips_hourly" VALUES(497222,3,8,2);
+INSERT INTO "skips_hourly" VALUES(497222,1,10,6);
+INSERT INTO "skips_hourly" VALUES(497222,3,11,2);
 ANALYZE "sqlite_master";
 INSERT INTO "sqlite_stat1" VALUES('statuses','sqlite_autoindex_statuses_1','5 1');
 INSERT INTO "sqlite_stat1" VALUES('not_runs','not_runs_by_registration','3 2');
@@ -378,7 +443,7 @@ CREATE TABLE store_state (
     value INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 INSERT INTO "store_state" VALUES('all_runs_below',1);
-INSERT INTO "store_state" VALUES('file_number',4350767952834037);
+INSERT INTO "store_state" VALUES('file_number',5460363770467149);
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;
@@ -392,6 +457,10 @@ CREATE INDEX failures_by_group ON failures (error_group_id);
 CREATE INDEX service_calls_by_context ON service_calls (context_id) WHERE context_id IS NOT NULL;
 CREATE INDEX lifecycle_events_by_session ON lifecycle_events (session_id) WHERE session_id IS NOT NULL;
 CREATE INDEX losses_by_session ON losses (session_id) WHERE session_id IS NOT NULL;
+CREATE INDEX home_changes_by_entity ON home_changes (entity_id);
+CREATE INDEX home_changes_by_context ON home_changes (context_id);
+CREATE INDEX home_causes_by_context ON home_causes (context_id);
+CREATE INDEX deploys_by_app ON deploys (app);
 CREATE INDEX not_runs_by_registration ON not_runs (registration_id);
 CREATE VIEW registrations (
     id, kind, app, instance, name, topic, schedule, handler, settings, source_file, source_line, source_snippet,

@@ -30,6 +30,14 @@ from hassette_executor.errors import (
 )
 from hassette_executor.executor import CommandExecutor
 from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, NotRun, ShedSummary, Silence, SkipCount
+from hassette_executor.records.circumstances import (
+    Circumstance,
+    Deploy,
+    FrameworkLogLine,
+    HomeCause,
+    HomeChange,
+    HomeName,
+)
 from hassette_executor.records.failures import Failure, Frame, format_exception
 from hassette_executor.records.registrations import (
     JobRegistration,
@@ -63,10 +71,12 @@ __all__ = [
     "Accounting",
     "Batch",
     "CalledOnLoopError",
+    "Circumstance",
     "Clock",
     "Command",
     "CommandExecutor",
     "DependencyError",
+    "Deploy",
     "DueTrigger",
     "Effects",
     "ErrorContext",
@@ -84,9 +94,13 @@ __all__ = [
     "Feed",
     "FeedSubscription",
     "Frame",
+    "FrameworkLogLine",
     "GeneratorReturnedError",
     "HandlerInvocation",
     "HassetteError",
+    "HomeCause",
+    "HomeChange",
+    "HomeName",
     "HookCall",
     "InvokeHandler",
     "JobExecution",

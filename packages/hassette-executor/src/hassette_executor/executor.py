@@ -10,9 +10,10 @@ from hassette_executor.commands import Command
 from hassette_executor.delivery.dispatcher import Accounting, RecordDispatcher
 from hassette_executor.delivery.sinks import NullSink, RecordSink
 from hassette_executor.errors import ExecutionTimeoutError, ExecutorStoppedError
-from hassette_executor.records import ids
 from hassette_executor.records.batches import LifecycleEvent, NotRun
+from hassette_executor.records.circumstances import Circumstance, HomeName
 from hassette_executor.records.failures import MAX_MESSAGE, Failure, leave_out_frames_of, take_failure
+from hassette_executor.records.ids import IdSequence
 from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record, RunningExecution, Status, Trigger
 from hassette_executor.records.texts import redact_and_cut
@@ -45,7 +46,7 @@ class CommandExecutor:
     record within 0.1 s, and every sink within the flush interval. `execute` waits for neither.
 
     Call all methods on the event loop. Only the methods that announce (`register`, `retire`, `count_skip`, `report`,
-    `set_session_facts`) may also be called in a thread.
+    `note`, `set_session_facts`) may also be called in a thread.
 
     Args:
         sinks: Receivers of the records. Without a sink, records are not stored.
@@ -95,9 +96,7 @@ class CommandExecutor:
         # Hooks have their own pool, so that a hung hook cannot starve handlers.
         self._hook_threads = make_threads(settings.hooks_at_once, "hook", RepeatedLog(logger, settings.log_interval_s))
         self.hooks = ErrorHooks(settings, self._hook_threads)
-        self._last_id = 0
-        self._millisecond_ends_us = 0  # end of the millisecond that the last id contains
-        self._stepped_back_us = 0  # an earlier time means that the wall clock went back; new ids are then lower
+        self._ids = IdSequence()
         self._active: dict[tuple[str, ...], dict[int, Registration]] = {}  # by key and identity
         self._log_handler = ExecutionLogHandler(self._scope)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -112,8 +111,7 @@ class CommandExecutor:
         if self._stopping is not None and not self._stopping.done():
             # A previous stop() may still be running. Wait for it, or it would close what start() opens.
             await asyncio.wait({self._stopping})
-        self._last_id = max(self._last_id, await self._dispatcher.last_id())
-        self._stepped_back_us = ids.time_of(self._last_id) - ids.STEP_BACK_US
+        self._ids.start_after(await self._dispatcher.last_id())
         self._stopped = asyncio.Event()  # a new event, because an earlier start may have used another event loop
         self.in_flight.open()
         self._threads.open()
@@ -221,11 +219,11 @@ class CommandExecutor:
         # No await until the record is in the buffer: a cancellation cannot lose the record.
         duration_us = (self._monotonic_ns() - started_ns) // 1000
         started_us = (started_ns + self.in_flight.wall_offset_ns) // 1000
-        ended_us = started_us + duration_us
-        if self._stepped_back_us <= ended_us < self._millisecond_ends_us:
-            self._last_id = record_id = self._last_id + 1  # like _next_id, but without a call and two divisions
+        ended_us, ids = started_us + duration_us, self._ids
+        if ids.next_from_us <= ended_us < ids.next_until_us:
+            ids.last = record_id = ids.last + 1  # like IdSequence.next, but without a call and two divisions
         else:
-            record_id = self._next_id(ended_us)
+            record_id = ids.next(ended_us)
         waited_us = (started_ns - command.ready_ns) // 1000
         record = command.make_record(
             (record_id, registration, command.trigger, started_us, duration_us, waited_us, _SUCCESS, None, None)
@@ -255,7 +253,7 @@ class CommandExecutor:
         status, failure, reraise = self._judge(execution, raised)
         execution.failed = status is not _SUCCESS
         effects = execution.effects.take(all_lines=status is not _SUCCESS) if execution.effects is not None else None
-        record_id = self._next_id(started_us + duration_us)
+        record_id = self._ids.next(started_us + duration_us)
         registration, trigger = command.registration, command.trigger
         record = command.make_record(
             (record_id, registration, trigger, started_us, duration_us, waited_us, status, failure, effects)
@@ -351,7 +349,7 @@ class CommandExecutor:
         at_us, text = self._clock.wall_ns() // 1000, redact_and_cut(detail, MAX_MESSAGE, self._scope.redact)
 
         def announce() -> None:
-            event = LifecycleEvent(self._next_id(at_us), at_us, kind, subject, text)  # only the loop assigns ids
+            event = LifecycleEvent(self._ids.next(at_us), at_us, kind, subject, text)  # only the loop assigns ids
             self._dispatcher.announce(lambda builder: builder.report(event))
             self.hooks.observer.reported(event)
 
@@ -361,19 +359,20 @@ class CommandExecutor:
         """Announce the silence of an error group, or its end. The arguments are fields of `Silence`."""
         self._dispatcher.announce(lambda builder: builder.silence(fingerprint, until_us, self._clock.wall_ns() // 1000))
 
+    def note(self, circumstance: Circumstance) -> None:
+        """Announce a circumstance of the runs. It gets its id. The caller masks secrets and bounds the texts."""
+        at_us = self._clock.wall_ns() // 1000
+
+        def announce() -> None:
+            named = isinstance(circumstance, HomeName)  # a name has a key instead of an id
+            noted = circumstance if named else circumstance._replace(id=self._ids.next(at_us))
+            self._dispatcher.announce(lambda builder: builder.note(noted, at_us))
+
+        self._dispatcher.call_on_loop(announce)
+
     def set_session_facts(self, **facts: str) -> None:
         """Add or change facts about the session, such as ``home_assistant="2025.4.4"`` or ``reason="SIGTERM"``."""
         self._dispatcher.announce(lambda builder: builder.set_facts(facts))
-
-    def _next_id(self, at_us: int) -> int:
-        # Within a millisecond, and after a small step back of the clock, the next id is the last id plus 1.
-        if self._stepped_back_us <= at_us < self._millisecond_ends_us:
-            self._last_id += 1
-        else:
-            self._last_id = ids.id_after(self._last_id, at_us, stepped_back=at_us < self._stepped_back_us)
-            self._millisecond_ends_us = (at_us // 1000 + 1) * 1000
-            self._stepped_back_us = at_us - ids.STEP_BACK_US
-        return self._last_id
 
     def running(self) -> tuple[RunningExecution, ...]:
         """Return all runs in progress, oldest first, except runs of sync handlers that still wait for a thread."""

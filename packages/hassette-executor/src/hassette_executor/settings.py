@@ -98,6 +98,9 @@ class ExecutorLimits:
             enough for 200 handlers over 48 hours. Above this number, the oldest hours are merged.
         lifecycle_events: How many lifecycle events the next batch may hold. Above this number, the oldest events are
             dropped and counted as a loss.
+        circumstances: How many circumstances of each kind the next batch may hold, such as changes of the home. Above
+            this number, the oldest are dropped and counted as a loss. One burst of Home Assistant has at most 4,096
+            events.
         outcome_lines: How many records may wait for their log line while the log is slow. Further records are counted
             in one line.
     """
@@ -108,4 +111,5 @@ class ExecutorLimits:
     all_not_runs: int = 5_000
     summaries: int = 10_000
     lifecycle_events: int = 1_000
+    circumstances: int = 5_000
     outcome_lines: int = 2_000

@@ -4,6 +4,7 @@ Except for this module, only the schema (``migrations/sql/``), `hassette_store.r
 of lost registrations depend on a specific kind.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -144,6 +145,24 @@ NOT_RUN_COLUMNS: Final = ("registration_id", "session_id", "at_us", "reason_id",
 
 DETAILS: Final = ("failures", "service_calls", "log_lines", "dropped_effects")
 """Tables whose rows belong to a run of any kind. Their column ``run_id`` contains its id."""
+
+
+EVENT_TABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "lifecycle_events": ("id", "session_id", "at_us", "kind", "subject", "detail"),
+    "home_changes": (
+        *("id", "session_id", "entity_id", "old_state", "new_state", "context_id", "parent_id", "user_id"),
+    ),
+    "home_causes": (
+        *("id", "session_id", "kind", "entity_id", "service_id", "target", "detail"),
+        *("context_id", "parent_id", "user_id", "item_id", "trace_id"),
+    ),
+    "deploys": ("id", "session_id", "app", "version", "code_hash", "settings_hash", "git_commit", "at_start"),
+    "framework_log": ("id", "session_id", "level", "logger_id", "message", "app"),
+}
+"""Tables of events and circumstances, with their columns. Their ids are from the sequence of the ids of runs."""
+
+CIRCUMSTANCES_OF_RUNS: Final = ("home_changes", "home_causes", "framework_log")
+"""Event tables that grow as fast as the runs. The retention keeps their rows as long as failed runs."""
 
 
 def trigger_field(column: str) -> str:

@@ -12,7 +12,7 @@ from hassette_store.file.connections import SQLITE_WITHOUT_WAL_RESET_BUG
 from hassette_store.file.creation import FILE_NUMBER
 from hassette_store.file.writer import Writer
 from hassette_store.ids import first_id_sql, time_sql
-from hassette_store.kinds import KINDS, RunKind
+from hassette_store.kinds import EVENT_TABLES, KINDS, RunKind
 from hassette_store.periods import PERIODS_US
 from hassette_store.statuses import INTERRUPTED
 
@@ -21,7 +21,7 @@ COUNT_OPEN_SESSIONS: Final = "SELECT count(*) FROM sessions WHERE outcome = 'ope
 
 _SOURCES_OF_IDS: Final = (
     *((kind.runs_table, "id") for kind in KINDS),
-    ("lifecycle_events", "id"),
+    *((table, "id") for table in EVENT_TABLES),
     ("sessions", "last_id"),
 )
 LAST_ID: Final = (

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from hassette_executor.delivery.summaries import Summaries
 from hassette_executor.records.batches import Batch, LifecycleEvent, Loss, NotRun, Silence, SkipCount
+from hassette_executor.records.circumstances import FIELDS, Circumstance
 from hassette_executor.records.ids import hour_of, time_of
 from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record, RunningExecution
@@ -31,6 +32,7 @@ class BatchBuilder:
         self._not_runs: dict[tuple[str, ...], deque[NotRun]] = {}
         self._not_run_count = 0
         self._losses: dict[tuple[str, str], Loss] = {}
+        self._circumstances: dict[str, deque[Circumstance]] = {field: deque() for field in FIELDS.values()}
         self._running: tuple[RunningExecution, ...] | None = None
         self._silences: dict[str, Silence] = {}
         self._facts: dict[str, str] = {}
@@ -44,6 +46,7 @@ class BatchBuilder:
             or self._skipped
             or self._losses
             or self._silences
+            or any(self._circumstances.values())
             or self._facts
             or self._summaries
             or self._running is not None
@@ -64,6 +67,20 @@ class BatchBuilder:
         while len(self._lifecycle) > self._limits.lifecycle_events:
             oldest = self._lifecycle.popleft()
             self.count_loss("queue_full_count", "lifecycle", 1, oldest.at_us, oldest.at_us)
+
+    def note(self, circumstance: Circumstance, at_us: int) -> None:
+        """Add a circumstance. Above the bound of its kind, the oldest are dropped and counted as a loss.
+
+        Args:
+            circumstance: The circumstance.
+            at_us: The time of the loss, if one is dropped.
+        """
+        field = FIELDS[type(circumstance)]
+        waiting = self._circumstances[field]
+        waiting.append(circumstance)
+        if len(waiting) > self._limits.circumstances:
+            waiting.popleft()
+            self.count_loss("queue_full_count", field, 1, at_us, at_us)
 
     def count_skip(self, registration: Registration, hour_us: int, reason: str, count: int) -> None:
         """Count triggers of one hour that led to no run."""
@@ -148,6 +165,8 @@ class BatchBuilder:
             self._facts,
         ):
             collected.clear()
+        for circumstances in self._circumstances.values():
+            circumstances.clear()
         self._skip_hours.clear()
         self._not_runs.clear()
         self._not_run_count = 0
@@ -167,7 +186,7 @@ class BatchBuilder:
             running=self._running,
             silences=tuple(self._silences.values()),
             session_facts=tuple(self._facts.items()),
-        )
+        )._replace(**{field: tuple(waiting) for field, waiting in self._circumstances.items()})
 
     def _merge_oldest_hours(self) -> None:
         oldest_us, next_us, *_ = sorted(self._skip_hours)

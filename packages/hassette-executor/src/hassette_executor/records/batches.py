@@ -1,16 +1,24 @@
 """Batches: the runs and announcements that the write queue passes to a sink together.
 
-An announcement is everything in a batch except a run: a registration, lifecycle event, count, loss or session fact, or
-the list of runs in progress. Times are wall-clock microseconds since the Unix epoch (``_us``).
+An announcement is everything in a batch except a run: a registration, lifecycle event, circumstance, count, loss or
+session fact, or the list of runs in progress. Times are wall-clock microseconds since the Unix epoch (``_us``).
 
 The store does not import these classes. ``hassette_store.rows`` declares the fields that it reads, and
 tests/typing/joins.py compares both.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from hassette_executor.records.circumstances import (
+    FIELDS,
+    Deploy,
+    FrameworkLogLine,
+    HomeCause,
+    HomeChange,
+    HomeName,
+)
 from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import (
     HandlerInvocation,
@@ -90,8 +98,9 @@ class Loss:
             ``late_effect`` (the record of the run was already made) or ``slow_reader`` (Home Assistant discarded it).
             The store adds ``file_lost`` (the open database file was removed, replaced or damaged).
         what: ``runs`` (their counts are in a `ShedSummary`); ``log_lines`` or ``service_calls`` with ``late_effect``;
-            ``lifecycle`` or ``silences`` with ``queue_full_count``; ``events`` of Home Assistant with ``slow_reader``;
-            another field of `Batch` with ``rejected_row``.
+            ``lifecycle``, ``silences`` or a field of circumstances, such as ``home_changes``, with
+            ``queue_full_count``; such a field with ``too_many`` (they came too often); ``events`` of Home Assistant
+            with ``slow_reader``; another field of `Batch` with ``rejected_row``.
         count: Number of lost items.
         first_us: Time of the first lost item.
         last_us: Time of the last lost item.
@@ -154,6 +163,11 @@ class Batch(NamedTuple):
         running: All runs that have been in progress for at least 250 ms. Replaces the list of the previous batch; None
             if the list has not changed.
         silences: New or ended silences of error groups.
+        home_changes: Changes of states of the home, oldest first.
+        home_causes: Automations, scripts and service calls of Home Assistant, oldest first.
+        home_names: New or changed names of entities, users, devices and areas.
+        deploys: Versions of apps that were started.
+        framework_log: Warnings and errors that were logged outside runs, oldest first.
         session_facts: New or changed facts about the session, such as ``("home_assistant", "2025.4.4")``. ``outcome``
             and ``reason`` are added when the stop is requested or the framework fails.
     """
@@ -171,6 +185,11 @@ class Batch(NamedTuple):
     losses: tuple[Loss, ...] = ()
     running: tuple[RunningExecution, ...] | None = None
     silences: tuple[Silence, ...] = ()
+    home_changes: tuple[HomeChange, ...] = ()
+    home_causes: tuple[HomeCause, ...] = ()
+    home_names: tuple[HomeName, ...] = ()
+    deploys: tuple[Deploy, ...] = ()
+    framework_log: tuple[FrameworkLogLine, ...] = ()
     session_facts: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -207,8 +226,8 @@ class Batch(NamedTuple):
     def split(self) -> "tuple[Batch, ...]":
         """Return smaller batches, to find a row that the sink rejects; an empty tuple if this batch is a single row.
 
-        The first split separates the announcements from the runs. Further splits halve the runs. Announcements are few,
-        so each announcement gets a separate batch.
+        The first split separates the announcements from the runs. Further splits halve the runs, and separate the
+        fields of the announcements and halve each field.
 
         Each piece gets its number when it is written; until then, ``sequence`` is 0. Suppose all pieces got their
         numbers in this method, and the sink rejected the first piece. The parts of the first piece would get higher
@@ -223,10 +242,20 @@ class Batch(NamedTuple):
             return empty.with_records(records[:middle]), empty.with_records(records[middle:])
         if records:
             return ()
-        pieces = [empty._replace(**{field: (item,)}) for field in _ANNOUNCEMENTS for item in getattr(self, field)]
+        pieces = [empty._replace(**{field: items}) for field, items in self._announcements()]
+        if len(pieces) == 1:
+            field, items = next(self._announcements())
+            middle = len(items) // 2
+            halves = (items[:middle], items[middle:]) if middle and field != "running" else ()
+            pieces = [empty._replace(**{field: half}) for half in halves]
+        return tuple(pieces)
+
+    def _announcements(self) -> "Iterator[tuple[str, Sequence[object]]]":
+        for field in _ANNOUNCEMENTS:
+            if items := getattr(self, field):
+                yield field, items
         if self.running is not None:
-            pieces.append(empty._replace(running=self.running))
-        return tuple(pieces) if len(pieces) > 1 else ()
+            yield "running", self.running
 
     def announcement_counts(self) -> dict[str, int]:
         """Return the number of announcements by field, except summaries and the list of runs in progress.
@@ -241,6 +270,7 @@ class Batch(NamedTuple):
             "skipped": sum(skip.count for skip in self.skipped),
             "losses": sum(loss.count for loss in self.losses),
             "silences": len(self.silences),
+            **{field: len(getattr(self, field)) for field in FIELDS.values()},
             "session_facts": len(self.session_facts),
         }
         return {field: count for field, count in counts.items() if count}
@@ -266,6 +296,7 @@ _ANNOUNCEMENTS = (
     "summaries",
     "losses",
     "silences",
+    *FIELDS.values(),
     "session_facts",
 )
 """Fields of `Batch` in which each item is an announcement. In `running`, the whole list is one announcement."""

@@ -47,6 +47,37 @@ def id_after(last_id: int, at_us: int, *, stepped_back: bool) -> int:
     return first_id if stepped_back else max(first_id, last_id + 1)
 
 
+class IdSequence:
+    """The ids of one executor, in order.
+
+    Attributes:
+        last: The last id.
+        next_until_us: The end of the millisecond of the last id. Before it, the next id is the last id plus 1.
+        next_from_us: The wall clock went back if it shows an earlier time; the next id is then lower.
+    """
+
+    __slots__ = ("last", "next_from_us", "next_until_us")
+
+    def __init__(self) -> None:
+        self.last = self.next_until_us = self.next_from_us = 0
+
+    def start_after(self, last_id: int) -> None:
+        """Continue after an id, unless the last id is higher."""
+        self.last = max(self.last, last_id)
+        self.next_from_us = time_of(self.last) - STEP_BACK_US
+
+    def next(self, at_us: int) -> int:
+        """Return a new id that contains a wall-clock time."""
+        # Within a millisecond, and after a small step back of the clock, the next id is the last id plus 1.
+        if self.next_from_us <= at_us < self.next_until_us:
+            self.last += 1
+        else:
+            self.last = id_after(self.last, at_us, stepped_back=at_us < self.next_from_us)
+            self.next_until_us = (at_us // 1000 + 1) * 1000
+            self.next_from_us = at_us - STEP_BACK_US
+        return self.last
+
+
 def time_of(record_id: int) -> int:
     """Return the wall-clock time of an id, in microseconds since the Unix epoch, rounded down to a millisecond."""
     return (record_id >> COUNTER_BITS) * 1000

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from hassette_store.file.side_files import with_suffix
-from hassette_store.kinds import DETAILS, KINDS
+from hassette_store.kinds import DETAILS, EVENT_TABLES, KINDS
 from hassette_store.recovery.cells import TABLE_LEAF, TableFormat, begins_with_row, children_of
 from hassette_store.recovery.log_relation import ComparedPages, relation_of
 from hassette_store.recovery.owners import Claim, claims_of
@@ -21,7 +21,7 @@ from hassette_store.recovery.pages import PageSource, count_pages, frames_of
 from hassette_store.recovery.pointer_map import PageType, PointerMap
 from hassette_store.recovery.union import NATURAL_KEYS, RowSource
 
-_RUNS_AND_EVENTS: Final = (*(kind.runs_table for kind in KINDS), *DETAILS, "lifecycle_events")
+_RUNS_AND_EVENTS: Final = (*(kind.runs_table for kind in KINDS), *DETAILS, *EVENT_TABLES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from hassette_store.clock.redated import moves_of
-from hassette_store.ids import first_id_at, time_of
-from hassette_store.kinds import DETAILS, KINDS, RunKind
+from hassette_store.ids import COUNTER_BITS, first_id_at, time_of
+from hassette_store.kinds import DETAILS, EVENT_TABLES, KINDS, RunKind
 
 # The text of an event contains the move in whole seconds.
 _TOLERANCE_US: Final = 1_000_000
-_SAME_EVENT: Final = " AND ".join(
-    f"one.{column} IS two.{column}" for column in ("session_id", "kind", "subject", "detail")
-)
+
+
+def _delete_former_events(table: str) -> str:
+    """Return the statement that deletes the events of a session that are also in the table, moved by some ms."""
+    same = " AND ".join(
+        f"one.{column} IS two.{column}" for column in EVENT_TABLES[table] if column not in ("id", "at_us")
+    )
+    moved = f"((one.id >> {COUNTER_BITS}) + :by_ms << {COUNTER_BITS})"
+    return (
+        f"DELETE FROM {table} AS one WHERE session_id = :session AND EXISTS (SELECT 1 FROM {table} AS two "
+        f"WHERE two.id >= {moved} AND two.id < {moved} + (1 << {COUNTER_BITS}) AND {same})"
+    )
 
 
 def remove_former_ids(history: sqlite3.Connection) -> None:
@@ -41,11 +50,8 @@ def remove_former_ids(history: sqlite3.Connection) -> None:
                 if _replace(history, kind, former, new):
                     exact.add((session, time_of(new) - time_of(former)))
     for session, by_us in exact:
-        history.execute(
-            "DELETE FROM lifecycle_events AS one WHERE session_id = ? AND EXISTS ("
-            f"SELECT 1 FROM lifecycle_events AS two WHERE {_SAME_EVENT} AND two.at_us / 1000 = one.at_us / 1000 + ?)",
-            (session, by_us // 1000),
-        )
+        for table in EVENT_TABLES:
+            history.execute(_delete_former_events(table), {"session": session, "by_ms": by_us // 1000})
     history.execute("COMMIT")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from hassette_store.file.connections import connect_to_write
-from hassette_store.kinds import KINDS
+from hassette_store.kinds import EVENT_TABLES, KINDS
 from hassette_store.recovery.cells import Row, TableFormat
 from hassette_store.recovery.formats import root_pages, table_formats
 from hassette_store.recovery.page_rows import rows_on
@@ -34,7 +34,8 @@ _FIRST_TABLES: Final = (
     "error_groups",
     "losses",
     "not_runs",
-    "lifecycle_events",
+    *EVENT_TABLES,
+    "home_names",
     "running_executions",
     "store_state",
     *(kind.runs_table for kind in reversed(KINDS)),

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final, Protocol
 
-from hassette_store.ids import MAX_ID
-from hassette_store.kinds import KINDS, RunKind
+from hassette_store.ids import MAX_ID, first_id_at
+from hassette_store.kinds import EVENT_TABLES, KINDS, RunKind
 from hassette_store.periods import DAY_US, PERIODS_US
 from hassette_store.retention.pace import MIN_ROWS, TARGET_S, PacedWriter
 from hassette_store.retention.removed import (
@@ -262,7 +262,9 @@ class Deletions:
             stop_when: Function that returns whether to stop early. It is called before each step.
         """
         after = 0
-        while after < MAX_ID and not (stop_when and await self._writer.db.run(stop_when)):
+        # The ids of events contain the time, so rows with higher ids need not be read.
+        last = first_id_at(before_us) if table in EVENT_TABLES else MAX_ID
+        while after < last and not (stop_when and await self._writer.db.run(stop_when)):
 
             def work(db: sqlite3.Connection) -> None:
                 nonlocal after

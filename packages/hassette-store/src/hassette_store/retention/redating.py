@@ -2,8 +2,9 @@
 
 A board without a battery starts with the time of its last shutdown, and NTP corrects the clock later. Until then, all
 rows get wrong times. When the store finds the correction, it moves these rows by the size of the step: runs with their
-details, their statistics, events, losses, registrations, and the start of the session. So an outage of ten hours is
-shown as an outage. If the process was restarted before the correction, the sessions since the boot are moved, too.
+details, their statistics, events, circumstances, losses, registrations, and the start of the session. So an outage of
+ten hours is shown as an outage. If the process was restarted before the correction, the sessions since the boot are
+moved, too.
 
 If the clock was ahead until the end of an earlier session, and a later boot has corrected it, rows of that session are
 in the future. The store moves them to the time before the present session.
@@ -15,13 +16,14 @@ crash.
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
 from hassette_store.clock.check import WrongTime
 from hassette_store.clock.redated import EVENT, PREFIX, describe_move
 from hassette_store.clock.state import BOOTED, BOOTED_US, same_clock
 from hassette_store.ids import COUNTER_BITS, first_id_at, time_of, time_sql
-from hassette_store.kinds import DETAILS, KINDS, RunKind
+from hassette_store.kinds import DETAILS, EVENT_TABLES, KINDS, RunKind
 from hassette_store.periods import SECOND_US
 from hassette_store.retention.deletions import Steps
 from hassette_store.retention.moved_statistics import MovedStatistics, fold_future_statistics
@@ -56,7 +58,7 @@ class _Task:
         until_us: Only rows before this time are moved.
         by_us: The time by which the rows move; negative to move them back.
         start: 1 if the start of the session moves, too.
-        cursors: For each table of runs, the id at which the next step continues.
+        cursors: For each table of runs or events, the id at which the next step continues.
     """
 
     session: int
@@ -183,21 +185,23 @@ class Redating:
 
     async def _run_new(self, *, session: int, from_us: int, until_us: int, by_us: int, start: int) -> Steps:
         first = first_id_at(from_us) if by_us < 0 else first_id_at(until_us)
-        cursors = {kind.runs_table: first for kind in KINDS}
+        cursors = dict.fromkeys((*(kind.runs_table for kind in KINDS), *EVENT_TABLES), first)
         task = _Task(session=session, from_us=from_us, until_us=until_us, by_us=by_us, start=start, cursors=cursors)
         yield await self._writer.run_timed(lambda db: _save(db, task.values()))
         async for took_s in self._run(task):
             yield took_s
 
     async def _run(self, task: _Task) -> Steps:
-        for kind in KINDS:
+        moves = {kind.runs_table: partial(_move_runs, kind) for kind in KINDS}
+        moves |= {table: partial(_move_events, table) for table in EVENT_TABLES}
+        for table, move in moves.items():
             done = False
-            cursor = task.cursors[kind.runs_table]
+            cursor = task.cursors[table]
             while not done:
 
-                def work(db: sqlite3.Connection, kind: RunKind = kind) -> None:
+                def work(db: sqlite3.Connection, move: _Move = move) -> None:
                     nonlocal done, cursor
-                    after = _move_runs(db, kind, task, cursor, limit=max(1, self._writer.size // 4))
+                    after = move(db, task, cursor, limit=max(1, self._writer.size // 4))
                     done, cursor = after is None, after or cursor
 
                 yield await self._writer.run_and_adapt(work)
@@ -209,15 +213,40 @@ def _save(db: sqlite3.Connection, values: Mapping[str, int]) -> None:
     db.execute(f"INSERT INTO store_state VALUES {rows} ON CONFLICT DO UPDATE SET value = excluded.value")
 
 
-def _move_runs(db: sqlite3.Connection, kind: RunKind, task: _Task, cursor: int, *, limit: int) -> int | None:
-    """Move some runs. Return the cursor of the next step, or None if all runs have been moved."""
-    # A moved run must not be moved again. So runs that move ahead are moved newest first, and the others oldest first.
+class _Move(Protocol):
+    """Moves some rows of a table. Returns the cursor of the next step, or None if all rows have been moved."""
+
+    def __call__(self, db: sqlite3.Connection, task: _Task, cursor: int, *, limit: int) -> int | None: ...
+
+
+def _rows_to_move(
+    db: sqlite3.Connection, table: str, columns: str, task: _Task, cursor: int, *, limit: int
+) -> list[tuple[int, ...]]:
+    # A moved row must not be moved again. So rows that move ahead are moved newest first, and the others oldest first.
     bounds, order = ("id < ? AND id >= ?", "DESC") if task.by_us > 0 else ("id >= ? AND id < ?", "ASC")
-    columns = f"id, {kind.registration_column}, status, duration_us, waited_us"
-    runs = db.execute(
-        f"SELECT {columns} FROM {kind.runs_table} WHERE {bounds} AND session_id = ? ORDER BY id {order} LIMIT ?",
+    return db.execute(
+        f"SELECT {columns} FROM {table} WHERE {bounds} AND session_id = ? ORDER BY id {order} LIMIT ?",
         (cursor, task.from_id if task.by_us > 0 else task.until_id, task.session, limit),
     ).fetchall()
+
+
+def _move_events(table: str, db: sqlite3.Connection, task: _Task, cursor: int, *, limit: int) -> int | None:
+    rows = _rows_to_move(db, table, "id", task, cursor, limit=limit)
+    if not rows:
+        return None
+    at = f", at_us = at_us + {task.by_us:d}" if "at_us" in EVENT_TABLES[table] else ""
+    db.execute("BEGIN IMMEDIATE")
+    for (id_,) in rows:
+        db.execute(f"UPDATE {table} SET id = ?{at} WHERE id = ?", (free_id(db, id_ + task.id_shift), id_))
+    after = rows[-1][0] + (task.by_us < 0)
+    _save(db, {f"{PREFIX}{table}": after})
+    db.execute("COMMIT")
+    return after
+
+
+def _move_runs(kind: RunKind, db: sqlite3.Connection, task: _Task, cursor: int, *, limit: int) -> int | None:
+    columns = f"id, {kind.registration_column}, status, duration_us, waited_us"
+    runs = _rows_to_move(db, kind.runs_table, columns, task, cursor, limit=limit)
     if not runs:
         return None
     statistics = MovedStatistics()
@@ -239,7 +268,7 @@ def _move_runs(db: sqlite3.Connection, kind: RunKind, task: _Task, cursor: int, 
 
 
 def _move_rest(db: sqlite3.Connection, task: _Task) -> None:
-    """Move everything but the runs, and end the redating, in one transaction."""
+    """Move everything but the runs and events, and end the redating, in one transaction."""
     parameters = {
         "session": task.session,
         "from": task.from_us,
@@ -252,14 +281,6 @@ def _move_rest(db: sqlite3.Connection, task: _Task) -> None:
     }
     db.execute("BEGIN IMMEDIATE")
     (runs,) = db.execute("SELECT runs FROM sessions WHERE id = :session", parameters).fetchone() or (0,)
-    events = db.execute(
-        "SELECT id FROM lifecycle_events WHERE session_id = :session AND id >= :from_id AND id < :until_id", parameters
-    ).fetchall()
-    for (id_,) in events:
-        db.execute(
-            "UPDATE lifecycle_events SET id = ?, at_us = at_us + ? WHERE id = ?",
-            (free_id(db, id_ + task.id_shift), task.by_us, id_),
-        )
     for statement in _REST:
         names = {name: value for name, value in parameters.items() if f":{name}" in statement}
         db.execute(statement, names)

@@ -30,6 +30,7 @@ from hassette_store.file.connections import CHECKPOINT_PAGES
 from hassette_store.file.damage import is_lost_schema
 from hassette_store.file.writer import Writer
 from hassette_store.ids import first_id_at
+from hassette_store.kinds import CIRCUMSTANCES_OF_RUNS
 from hassette_store.periods import DAY_US
 from hassette_store.retention.deletions import Deletions, KnownIds, RunsDeleted, Steps
 from hassette_store.retention.pace import MAX_ROWS, PacedWriter
@@ -265,7 +266,10 @@ class Retention:
             deletions.delete_formerly_newest(),
             deletions.delete_old_statistics(now_us),
             deletions.delete_removed(removed_before_us),
-            *(deletions.delete_unreferenced(table, before_us) for table in CONDITIONS),
+            *(
+                deletions.delete_unreferenced(table, removed_before_us if table in CIRCUMSTANCES_OF_RUNS else before_us)
+                for table in CONDITIONS
+            ),
             UnusedNames(self._writer, deletions).delete_if_doubled(),
             self._size_limit.enforce(self._now_us),
             deletions.free_pages(),

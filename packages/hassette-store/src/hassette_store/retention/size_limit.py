@@ -14,6 +14,7 @@ from typing import Final
 
 from hassette_store.file.writer import Writer
 from hassette_store.ids import MAX_ID
+from hassette_store.kinds import EVENT_TABLES
 from hassette_store.retention.deletions import Deletions, Steps, StopCondition
 from hassette_store.retention.largest import LargestRegistrations, runs_to_delete
 from hassette_store.retention.pace import PacedWriter
@@ -85,7 +86,7 @@ class SizeLimit:
 
     async def _shrink(self, group: str, stop_when: StopCondition, kept_share: float) -> Steps:
         deletions = self._deletions
-        if group in ("lifecycle_events", "losses", "not_runs"):
+        if group in (*EVENT_TABLES, "losses", "not_runs"):
             steps = (deletions.delete_oldest(group, stop_when=stop_when),)
         elif group == RUNS:
             steps = (self._shrink_runs(stop_when, kept_share),)

@@ -4,8 +4,8 @@ import sqlite3
 from typing import Final
 
 from hassette_store.ids import MAX_ID, first_id_sql
-from hassette_store.kinds import DETAILS, KINDS, RunKind
-from hassette_store.periods import DAY_US
+from hassette_store.kinds import DETAILS, EVENT_TABLES, KINDS, RunKind
+from hassette_store.periods import DAY_US, MINUTE_US
 
 STATISTICS: Final = (
     ("latency_hourly", "hour"),
@@ -131,8 +131,16 @@ def _retired(kind: RunKind) -> str:
         """
 
 
+# The session ended long before, and the circumstances are deleted by age. So the search ends at the first row, or finds
+# none: the condition is only needed after a step of the clock, and costs no index.
+_CIRCUMSTANCES_OF_SESSION: Final = " ".join(
+    f"AND NOT EXISTS (SELECT 1 FROM {table} WHERE session_id = sessions.id "
+    f"AND id BETWEEN {first_id_sql('started_us')} AND {first_id_sql(f'ended_us + {MINUTE_US}')})"
+    for table in EVENT_TABLES
+    if table != "lifecycle_events"
+)
 CONDITIONS: Final = {
-    "lifecycle_events": f"id < {first_id_sql('?')}",
+    **dict.fromkeys(EVENT_TABLES, f"id < {first_id_sql('?')}"),
     "not_runs": "at_us < ?",
     "losses": "(SELECT ended_us FROM sessions WHERE sessions.id = session_id) < ?",
     "error_groups": "last_seen_us < ? AND NOT EXISTS (SELECT 1 FROM failures WHERE error_group_id = error_groups.id)",
@@ -141,6 +149,7 @@ CONDITIONS: Final = {
         {_RUNS_OF_SESSION}
         AND NOT EXISTS (SELECT 1 FROM losses WHERE session_id = sessions.id)
         AND NOT EXISTS (SELECT 1 FROM lifecycle_events WHERE session_id = sessions.id)
+        {_CIRCUMSTANCES_OF_SESSION}
         """,
     **{kind.registrations_table: _retired(kind) for kind in KINDS},
 }

@@ -23,6 +23,9 @@ _LARGE_TABLES: Final = (
     *((kind.runs_table, "id", kind.named_columns) for kind in KINDS if kind.named_columns),
     ("service_calls", "run_id", ("service_id",)),
     ("log_lines", "run_id", ("logger_id",)),
+    ("home_changes", "id", ("entity_id", "user_id")),
+    ("home_causes", "id", ("entity_id", "service_id", "user_id")),
+    ("framework_log", "id", ("logger_id",)),
 )
 _OTHER_TABLES: Final = (
     ("running_executions", tuple(NAMED_COLUMNS)),
@@ -30,6 +33,18 @@ _OTHER_TABLES: Final = (
     ("skips_daily", ("reason_id",)),
     ("not_runs", ("reason_id", *NAMED_COLUMNS)),
 )
+
+_MAX_HOME_NAMES: Final = 20_000
+_DELETE_HOME_NAMES: Final = """
+DELETE FROM home_names WHERE kind IN ('entity', 'user') AND key NOT IN (SELECT name FROM names)
+"""
+
+
+def _delete_unused_home_names(db: sqlite3.Connection) -> None:
+    # Few homes have so many entities. In the others, an entity keeps its name before the history first mentions it.
+    (count,) = db.execute("SELECT count(*) FROM home_names").fetchone()
+    if count > _MAX_HOME_NAMES:
+        db.execute(_DELETE_HOME_NAMES)
 
 
 def _select(table: str, columns: tuple[str, ...], condition: str = "true") -> str:
@@ -53,6 +68,7 @@ class UnusedNames:
         """Delete unused names if there are twice as many names as after the last deletion."""
         ((count,),) = await self._writer.db.rows("SELECT count(*) FROM names")
         left = await self._writer.db.rows("SELECT value FROM store_state WHERE name = ?", (_LEFT,))
+        yield await self._writer.run_timed(_delete_unused_home_names)
         if count > max(_MIN_NAMES, 2 * (left[0][0] if left else 0)):
             async for took_s in self.delete():
                 yield took_s
@@ -103,6 +119,8 @@ class UnusedNames:
 
             yield await self._writer.run_and_adapt(delete)
         await self._writer.db.rows(f"INSERT OR REPLACE INTO store_state SELECT '{_LEFT}', count(*) FROM names")
+
+        yield await self._writer.run_timed(_delete_unused_home_names)
 
     def _add(self, db: sqlite3.Connection, sql: str, **parameters: int) -> None:
         self._used.update(id_ for (id_,) in db.execute(sql, parameters))

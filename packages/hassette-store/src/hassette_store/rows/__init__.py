@@ -14,6 +14,13 @@ from hassette_store.rows.batches import (
     SkipRow,
     SummaryRow,
 )
+from hassette_store.rows.circumstances import (
+    DeployRow,
+    FrameworkLogRow,
+    HomeCauseRow,
+    HomeChangeRow,
+    HomeNameRow,
+)
 from hassette_store.rows.runs import (
     AnyRunRow,
     CommonRegistrationRow,
@@ -39,12 +46,17 @@ __all__ = [
     "AnyRunRow",
     "BatchRow",
     "CommonRegistrationRow",
+    "DeployRow",
     "DueTriggerRow",
     "EffectsRow",
     "EventTriggerRow",
     "ExecutionRow",
     "FailureRow",
     "FrameRow",
+    "FrameworkLogRow",
+    "HomeCauseRow",
+    "HomeChangeRow",
+    "HomeNameRow",
     "InvocationRow",
     "JobRow",
     "LifecycleRow",

@@ -3,6 +3,13 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from hassette_store.rows.circumstances import (
+    DeployRow,
+    FrameworkLogRow,
+    HomeCauseRow,
+    HomeChangeRow,
+    HomeNameRow,
+)
 from hassette_store.rows.runs import (
     ExecutionRow,
     InvocationRow,
@@ -84,7 +91,8 @@ class LossRow(Protocol):
     """Lost records or details.
 
     Attributes:
-        what: ``runs``, ``log_lines``, ``service_calls``, ``lifecycle`` or ``events`` (of Home Assistant). For rows that
+        what: ``runs``, ``log_lines``, ``service_calls``, ``lifecycle``, ``home_changes`` or another field of
+            circumstances, or ``events`` (of Home Assistant). For rows that
             the store rejected, it can be any field of `BatchRow`.
         count: Number of lost records or details.
         first_us: Start of the time range of the losses, in microseconds since the Unix epoch.
@@ -151,6 +159,11 @@ class BatchRow(Protocol):
         running: Runs that have been in progress for longer than about 0.25 s. The list replaces the stored list. None
             leaves the stored list unchanged.
         silences: New or ended silences of error groups.
+        home_changes: Changes of states of the home, oldest first.
+        home_causes: Automations, scripts and service calls of Home Assistant, oldest first.
+        home_names: New or changed names.
+        deploys: Versions of apps that were started.
+        framework_log: Warnings and errors that were logged outside runs.
         session_facts: (name, value) pairs for the facts of the session. A pair replaces the stored fact with the same
             name.
     """
@@ -181,5 +194,15 @@ class BatchRow(Protocol):
     def running(self) -> Sequence[RunningRow] | None: ...
     @property
     def silences(self) -> Sequence[SilenceRow]: ...
+    @property
+    def home_changes(self) -> Sequence[HomeChangeRow]: ...
+    @property
+    def home_causes(self) -> Sequence[HomeCauseRow]: ...
+    @property
+    def home_names(self) -> Sequence[HomeNameRow]: ...
+    @property
+    def deploys(self) -> Sequence[DeployRow]: ...
+    @property
+    def framework_log(self) -> Sequence[FrameworkLogRow]: ...
     @property
     def session_facts(self) -> Sequence[tuple[str, str]]: ...

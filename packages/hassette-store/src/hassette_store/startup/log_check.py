@@ -18,7 +18,7 @@ from hassette_store.clock.redated import REDATED_SESSIONS
 from hassette_store.file.lock_guard import LockGuard
 from hassette_store.file.side_files import with_suffix
 from hassette_store.ids import first_id_at
-from hassette_store.kinds import KINDS, RunKind
+from hassette_store.kinds import EVENT_TABLES, KINDS, RunKind
 from hassette_store.recovery.cells import Column, TableFormat, rows_in
 from hassette_store.recovery.formats import table_formats
 from hassette_store.recovery.pages import LogFrames, PageSource, count_pages, frames_of
@@ -126,7 +126,7 @@ def _lacks_runs(both: PageSource, numbers: Iterable[int], with_log: sqlite3.Conn
 
     The run was in the file to which the log belongs. An older copy of that file has replaced it.
     """
-    tables = [*(kind.runs_table for kind in KINDS), "lifecycle_events"]
+    tables = [*(kind.runs_table for kind in KINDS), *EVENT_TABLES]
     unknown = " AND ".join(f"value NOT IN (SELECT id FROM {table})" for table in tables)
     for number in numbers:
         if time.monotonic() > ends:

@@ -205,6 +205,8 @@ def _copy(db: sqlite3.Connection, table: str) -> None:
         conflict = f"ON CONFLICT DO UPDATE SET {', '.join(totals)}"
     elif table in ("losses", "not_runs"):
         values["id"] = None
+    elif table == "home_names":
+        conflict = "ON CONFLICT DO UPDATE SET name = excluded.name, area = excluded.area"
     elif table == "failures":
         for column in _OF_GROUP:
             values[column] = (

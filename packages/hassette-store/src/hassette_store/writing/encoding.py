@@ -19,12 +19,13 @@ from hassette_store.rows import (
     RunningRow,
     RunRow,
 )
+from hassette_store.writing.events import encode_events
 from hassette_store.writing.failing_lines import FailingLines
 from hassette_store.writing.row_ids import NameIds, RegistrationIds
 from hassette_store.writing.statements import EncodedBatch, RowValues
 from hassette_store.writing.texts import cleaned_text, json_object
 from hassette_store.writing.totals import BatchTotals
-from hassette_store.writing.used_ids import NO_NEW_IDS, NewIds
+from hassette_store.writing.used_ids import NO_NEW_IDS, NewIds, with_new_ids
 
 
 class BatchEncoder:
@@ -118,7 +119,7 @@ class BatchEncoder:
     def _encode(self, batch: BatchRow, now_us: int, new_ids: NewIds) -> EncodedBatch:
         names, ids, session_id = self.names, self.registrations, self.session_id
         self._sequence = batch.sequence
-        runs = {kind.name: _with_new_ids(getattr(batch, kind.batch_field), new_ids) for kind in KINDS}
+        runs = {kind.name: with_new_ids(getattr(batch, kind.batch_field), new_ids) for kind in KINDS}
         ids.register(batch.registered)
         totals = BatchTotals(session_id, names)
         rows: dict[str, Sequence[RowValues]] = {
@@ -128,6 +129,7 @@ class BatchEncoder:
             totals.add_summary(summary, ids[summary.registration])
         lines = FailingLines()
         rows |= {
+            **encode_events(batch, session_id, names, new_ids),
             "error_groups": self._groups(totals.failures, lines),
             "failures": [
                 (run_id, fingerprint, failure.message, *lines.of(failure))
@@ -136,10 +138,6 @@ class BatchEncoder:
             "service_calls": totals.service_calls,
             "log_lines": totals.log_lines,
             "dropped_effects": totals.dropped,
-            "lifecycle_events": [
-                (event.id, session_id, event.at_us, event.kind, event.subject, event.detail)
-                for event in _with_new_ids(batch.lifecycle, new_ids)
-            ],
             "losses": [
                 (session_id, loss.reason, loss.what, loss.count, loss.first_us, loss.last_us) for loss in batch.losses
             ],
@@ -234,25 +232,6 @@ class BatchEncoder:
             "facts": json_object(batch.session_facts) if batch.session_facts else None,
             "session_id": self.session_id,
         }
-
-
-class _WithNewId:
-    """A run or event of a batch with another id."""
-
-    def __init__(self, record: object, id_: int) -> None:
-        self._record = record
-        self.id = id_
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._record, name)
-
-
-def _with_new_ids(records: Sequence[Any], new_ids: NewIds) -> Sequence[Any]:
-    """Return records with their new ids, without the records that are stored already."""
-    if not new_ids:
-        return records
-    numbered = ((record, new_ids.get(record.id, record.id)) for record in records)
-    return [_WithNewId(record, id_) for record, id_ in numbered if id_ is not None]
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from functools import cache
 from itertools import chain
 from typing import Final
 
-from hassette_store.kinds import KINDS, NOT_RUN_COLUMNS, RUNNING_COLUMNS, RunKind
+from hassette_store.kinds import EVENT_TABLES, KINDS, NOT_RUN_COLUMNS, RUNNING_COLUMNS, RunKind
 from hassette_store.statuses import STATUS_NAMES
 from hassette_store.writing.texts import cleaned_text
 from hassette_store.writing.used_ids import NO_NEW_IDS, NewIds, find_used_ids
@@ -152,7 +152,14 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
     ),
     Insertion("log_lines", "log_lines", ("run_id", "position", "at_us", "level", "logger_id", "message")),
     Insertion("dropped_effects", "dropped_effects", ("run_id", "log_lines", "service_calls")),
-    Insertion("lifecycle_events", "lifecycle_events", ("id", "session_id", "at_us", "kind", "subject", "detail")),
+    *(Insertion(table, table, columns) for table, columns in EVENT_TABLES.items()),
+    Insertion(
+        "home_names",
+        "home_names",
+        ("kind", "key", "name", "area"),
+        conflict="ON CONFLICT DO UPDATE SET name = excluded.name, area = excluded.area "
+        "WHERE name IS NOT excluded.name OR area IS NOT excluded.area",
+    ),
     Insertion("losses", "losses", ("session_id", "reason", "what", "count", "first_us", "last_us")),
     Insertion("running_executions", "running_executions", RUNNING_COLUMNS),
     *_hourly_and_daily(

@@ -7,18 +7,16 @@ contain a run of the batch itself, because the write failed after it had stored 
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
-from hassette_store.kinds import KINDS
+from hassette_store.kinds import EVENT_TABLES, KINDS
 
 NewIds = Mapping[int, int | None]
 """New id of each run or event whose id is in use; None if the file already contains the same run or event."""
 
 NO_NEW_IDS: Final[NewIds] = {}
 
-_TABLES: Final = {kind.runs_table: kind.run_columns for kind in KINDS} | {
-    "lifecycle_events": ("id", "session_id", "at_us", "kind", "subject", "detail")
-}
+_TABLES: Final = {**{kind.runs_table: kind.run_columns for kind in KINDS}, **EVENT_TABLES}
 _IS_USED: Final = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE id = :id" for table in _TABLES)
 
 
@@ -59,6 +57,25 @@ def find_used_ids(db: sqlite3.Connection, rows: Mapping[str, Sequence[Sequence[o
         else:
             new_ids[id_] = next_id = free_id(db, max(id_, next_id) + 1, reserved.__contains__)
     return new_ids
+
+
+class _WithNewId:
+    """A run or event of a batch with another id."""
+
+    def __init__(self, record: object, id_: int) -> None:
+        self._record = record
+        self.id = id_
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._record, name)
+
+
+def with_new_ids(records: Sequence[Any], new_ids: NewIds) -> Sequence[Any]:
+    """Return records with their new ids, without the records that are stored already."""
+    if not new_ids:
+        return records
+    numbered = ((record, new_ids.get(record.id, record.id)) for record in records)
+    return [_WithNewId(record, id_) for record, id_ in numbered if id_ is not None]
 
 
 def _id_of(row: Sequence[object]) -> int:

@@ -5,7 +5,7 @@
 --   * A run's id has 63 bits. The upper 42 bits hold the millisecond at which the run ENDED, counted from the epoch.
 --     The lower 21 bits hold a counter. So ids order runs by time, a time range is an id range, and no index on a time
 --     is needed.
---     Ids are unique over handler_invocations, job_executions and lifecycle_events together.
+--     Ids are unique over handler_invocations, job_executions, lifecycle_events and the tables of section 6 together.
 --   * registration_id is listeners.id or scheduled_jobs.id: both tables take their ids from one sequence.
 --   * Hours and days are whole UTC hours and days since the epoch. A run counts in the hour that its id contains.
 --   * Tables are STRICT: SQLite rejects a value of the wrong type.
@@ -241,7 +241,7 @@ CREATE TABLE dropped_effects (
     service_calls INTEGER NOT NULL
 ) STRICT;
 
--- Section 6: events and losses of the framework.
+-- Section 6: events and losses of the framework, and circumstances of the runs.
 
 -- For example: connection lost or restored, app failed, service restarted, database recovered.
 CREATE TABLE lifecycle_events (
@@ -260,14 +260,82 @@ CREATE INDEX lifecycle_events_by_session ON lifecycle_events (session_id) WHERE 
 CREATE TABLE losses (
     id         INTEGER PRIMARY KEY,
     session_id INTEGER NOT NULL REFERENCES sessions (id),
-    reason     TEXT NOT NULL,     -- queue_full_count, queue_full_bytes, rejected_row, late_effect, slow_reader or
-                                  -- file_lost (the open database file was removed, replaced or damaged)
-    what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle, events; for rejected_row, any part of a batch
+    reason     TEXT NOT NULL,     -- queue_full_count, queue_full_bytes, rejected_row, late_effect, slow_reader,
+                                  -- too_many (changes of a flapping entity) or file_lost (the open database file was removed, replaced or damaged)
+    what       TEXT NOT NULL,     -- runs, log_lines, service_calls, lifecycle, events, home_changes and others;
+                                  -- for rejected_row, any part of a batch
     count      INTEGER NOT NULL,
     first_us   INTEGER NOT NULL,  -- start of the time range of the losses
     last_us    INTEGER NOT NULL   -- end of the time range of the losses
 ) STRICT;
 CREATE INDEX losses_by_session ON losses (session_id) WHERE session_id IS NOT NULL;
+
+-- The tables below contain circumstances that explain the runs. Their ids are from the sequence of the ids of runs, so an
+-- id contains the time. First: changes of states of the home that a person, an automation, a script or a device caused.
+-- Sensors that only measure are left out.
+CREATE TABLE home_changes (
+    id         INTEGER PRIMARY KEY,  -- contains the time at which the framework received the change
+    session_id INTEGER NOT NULL REFERENCES sessions (id),
+    entity_id  INTEGER NOT NULL REFERENCES names (id),
+    old_state  TEXT,                 -- NULL if the entity was new
+    new_state  TEXT,                 -- NULL if the entity was removed
+    context_id TEXT NOT NULL,        -- Home Assistant's context of the change
+    parent_id  TEXT,                 -- parent of that context, if it has one
+    user_id    INTEGER REFERENCES names (id)  -- the user who caused the change, if known
+) STRICT;
+CREATE INDEX home_changes_by_entity ON home_changes (entity_id);
+CREATE INDEX home_changes_by_context ON home_changes (context_id);
+
+-- Automations, scripts and service calls of Home Assistant. Changes that they cause have their context. Service calls of
+-- the framework are in `service_calls`.
+CREATE TABLE home_causes (
+    id         INTEGER PRIMARY KEY,
+    session_id INTEGER NOT NULL REFERENCES sessions (id),
+    kind       TEXT NOT NULL,        -- automation, script or service_call
+    entity_id  INTEGER REFERENCES names (id),  -- the automation or script; NULL for a service call
+    service_id INTEGER REFERENCES names (id),  -- for example light.turn_on; NULL for an automation or script
+    target     TEXT,                 -- of a service call: compact JSON; NULL for no target
+    detail     TEXT,                 -- for example `state of binary_sensor.door`, or the name of a script
+    context_id TEXT NOT NULL,        -- Home Assistant's context of the cause
+    parent_id  TEXT,                 -- parent of that context, if it has one
+    user_id    INTEGER REFERENCES names (id),  -- the user who caused it, if known
+    item_id    TEXT,                 -- id of the automation or script in Home Assistant's traces, if known
+    trace_id   TEXT                  -- id of the trace, if known: Home Assistant names it from 2026.11 on
+) STRICT;
+CREATE INDEX home_causes_by_context ON home_causes (context_id);
+
+-- Names that Home Assistant shows. `names` has the ids.
+CREATE TABLE home_names (
+    kind TEXT NOT NULL,              -- entity, user, device or area
+    key  TEXT NOT NULL,              -- the id, for example light.hall
+    name TEXT NOT NULL,
+    area TEXT,                       -- name of the area of the entity or device, if it has one
+    PRIMARY KEY (kind, key)
+) WITHOUT ROWID, STRICT;
+
+-- Versions of apps: one row for each start of an app with the framework, and for each reload that changed the app. A
+-- version is new if it differs from that of the previous row of the app.
+CREATE TABLE deploys (
+    id            INTEGER PRIMARY KEY,
+    session_id    INTEGER NOT NULL REFERENCES sessions (id),
+    app           TEXT NOT NULL,     -- the app's key
+    version       TEXT NOT NULL,     -- short hash of the code and the settings
+    code_hash     TEXT NOT NULL,     -- hash of the app's modules
+    settings_hash TEXT NOT NULL,     -- hash of the settings, with secrets masked
+    git_commit    TEXT,              -- commit of the repository of the app folder, if there is one
+    at_start      INTEGER NOT NULL   -- 1 if the app was started with the framework; 0 for a reload
+) STRICT;
+CREATE INDEX deploys_by_app ON deploys (app);
+
+-- Warnings and errors that were logged outside runs. The lines of runs are in `log_lines`.
+CREATE TABLE framework_log (
+    id         INTEGER PRIMARY KEY,
+    session_id INTEGER NOT NULL REFERENCES sessions (id),
+    level      INTEGER NOT NULL,     -- level number of Python's logging
+    logger_id  INTEGER NOT NULL REFERENCES names (id),
+    message    TEXT NOT NULL,
+    app        TEXT                  -- key of the app that logged it; NULL for the framework
+) STRICT;
 
 -- Section 7: statistics. The store writes them in the same transaction as the rows that they count, and keeps them for
 -- longer than those rows. The period comes first in each key. A batch then changes one or two pages of a table instead
