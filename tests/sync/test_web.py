@@ -367,7 +367,8 @@ async def test_signing_in_never_redirects_to_another_site(guarded: httpx.AsyncCl
 
 
 async def test_oversized_form_is_not_read(guarded: httpx.AsyncClient) -> None:
-    assert (await guarded.post("/login", content=b"token=" + b"x" * 100_000)).status_code == 401
+    answer = await guarded.post("/login", content=b"token=" + b"x" * 100_000)
+    assert (answer.status_code, answer.json()["type"]) == (413, "urn:hassette:problem:content_too_large")
 
 
 async def test_events_have_pages_and_ordinary_starts_are_optional(new_history: Callable[..., Any], now_us: int) -> None:

@@ -12,6 +12,8 @@ from hassette_sync.settings import WebSettings
 if TYPE_CHECKING:
     from hassette_sync.web.service import WebService
 
+SESSIONS_FILE = "browser_sessions.json"
+
 
 def create_service(*, data_dir: Path, settings: Mapping[str, object], live: LiveFeed) -> "WebService":
     """Return the service that shows the history of ``data_dir/hassette.db`` and the present state.
@@ -27,11 +29,16 @@ def create_service(*, data_dir: Path, settings: Mapping[str, object], live: Live
     """
     web_settings = WebSettings.from_mapping(settings)
     data = DataSyncService(data_dir / "hassette.db", live, deadline_s=web_settings.query_deadline_s)
-    return create_web_service(data, web_settings)
+    return create_web_service(data, web_settings, data_dir / SESSIONS_FILE)
 
 
-def create_web_service(data: DataSyncService, settings: WebSettings) -> "WebService":
+def create_web_service(data: DataSyncService, settings: WebSettings, sessions_file: Path | None = None) -> "WebService":
     """Return the service of the pages and of the HTTP API.
+
+    Args:
+        data: The service that answers the questions.
+        settings: Address, token and host names.
+        sessions_file: File of the sessions of browsers; None keeps them in memory.
 
     Raises:
         WebNotInstalledError: The extra ``web`` is not installed.
@@ -42,4 +49,4 @@ def create_web_service(data: DataSyncService, settings: WebSettings) -> "WebServ
         if (missing.name or "").startswith("hassette_sync"):
             raise
         raise WebNotInstalledError(missing.name or "a package") from missing
-    return WebService(data, settings)
+    return WebService(data, settings, sessions_file)

@@ -23,6 +23,9 @@ class WebSettings:
             port and path. The loopback names are always allowed. With a token, all IP addresses, the name of the
             machine and ``*.local`` are allowed, too.
         query_deadline_s: Deadline of one question, in seconds.
+        control_without_token: Whether visitors may change something, such as run a job, although no token is set.
+        ingress_addresses: Addresses of Home Assistant's ingress, such as ``("172.30.32.2",)``. Only requests from these
+            can name the user of Home Assistant.
 
     Raises:
         ValueError: A value is invalid. The message is one sentence that names the key.
@@ -33,6 +36,8 @@ class WebSettings:
     token: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     query_deadline_s: float = 5.0
+    control_without_token: bool = False
+    ingress_addresses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
@@ -43,6 +48,9 @@ class WebSettings:
                     "allowed_hosts must be host names such as 'hassette.home.arpa', without scheme, port, path and "
                     f"wildcard, got {name!r}"
                 )
+        for address in self.ingress_addresses:
+            if not is_address(address):
+                raise ValueError(f"ingress_addresses must be IP addresses such as '172.30.32.2', got {address!r}")
         # This form also rejects NaN, because every comparison with NaN is false.
         if not self.query_deadline_s > 0:
             raise ValueError(f"query_deadline_s must be above 0, got {self.query_deadline_s!r}")
@@ -71,14 +79,17 @@ class WebSettings:
         _check_type(values, "port", int, "a whole number")
         _check_type(values, "token", str, "text")
         _check_type(values, "query_deadline_s", (int, float), "a number of seconds")
-        if "allowed_hosts" in values:
-            values["allowed_hosts"] = _texts("allowed_hosts", values["allowed_hosts"])
+        _check_type(values, "control_without_token", bool, "true or false")
+        for key in ("allowed_hosts", "ingress_addresses"):
+            if key in values:
+                values[key] = _texts(key, values[key])
         return cls(**values)  # pyright: ignore[reportArgumentType]  checked above
 
 
 def _check_type(values: Mapping[str, object], key: str, type_: type | tuple[type, ...], expected: str) -> None:
     value = values.get(key)
-    if value is not None and (not isinstance(value, type_) or isinstance(value, bool)):
+    # A bool is an int, too.
+    if value is not None and (not isinstance(value, type_) or (isinstance(value, bool) and type_ is not bool)):
         # No token may appear in a log, not even an invalid one.
         shown = type(value).__name__ if key == "token" else repr(value)
         raise ValueError(f"{key} must be {expected}, got {shown}")
@@ -94,10 +105,15 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
 
 def is_host_name(text: str) -> bool:
     """Return whether a text can be the host name in an address, or an IP address."""
+    return is_address(text.strip("[]")) or re.fullmatch(r"\w[\w.-]*", text) is not None
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an IP address."""
     try:
-        ipaddress.ip_address(text.strip("[]"))
+        ipaddress.ip_address(text)
     except ValueError:
-        return re.fullmatch(r"\w[\w.-]*", text) is not None
+        return False
     return True
 
 

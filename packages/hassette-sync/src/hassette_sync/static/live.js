@@ -175,9 +175,9 @@ async function refresh() {
 
 // After a restart of Hassette, the old key is not valid, so connect again with the new key.
 function useKeyOf(page) {
-  const { key } = page.body.dataset;
-  if (!key || key === document.body.dataset.key) return;
-  document.body.dataset.key = key;
+  const { key, keyName } = page.body.dataset;
+  if (!key || keyName === document.body.dataset.keyName) return;
+  Object.assign(document.body.dataset, { key, keyName });
   if (reconnectTimer !== null) {
     clearTimeout(reconnectTimer);
     connect();
@@ -204,8 +204,13 @@ function replaceLiveParts(page) {
   }
 }
 
+// The key in a form has another form on each page, which is no change.
+function markup(part) {
+  return part.innerHTML.replace(/name="key" value="[^"]*"/g, "");
+}
+
 function replace(part, fresh) {
-  if (!part || !fresh || part.innerHTML === fresh.innerHTML) return;
+  if (!part || !fresh || markup(part) === markup(fresh)) return;
   const selection = getSelection();
   if (selection && !selection.isCollapsed && part.contains(selection.anchorNode)) return; // do not interrupt copying
   const focused = part.contains(document.activeElement) ? document.activeElement : null;

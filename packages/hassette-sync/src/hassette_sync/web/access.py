@@ -5,7 +5,6 @@ A reverse proxy may replace `Host` by the address of this server, and may send p
 
 import hashlib
 import hmac
-import ipaddress
 import logging
 import socket
 from collections.abc import Collection, Iterable
@@ -16,17 +15,23 @@ from urllib.parse import quote, urlsplit
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from hassette_sync.settings import WebSettings
+from hassette_sync.settings import WebSettings, is_address
+from hassette_sync.web.browser_sessions import BrowserSessions
+from hassette_sync.web.page_keys import PageKeys
 from hassette_sync.web.problems import PROBLEM_TYPE, problem_body
 from hassette_sync.web.refusals import RefusalLog
 from hassette_sync.web.root import first_part, no_page, root_of, without_prefix
+from hassette_sync.web.visitors import VISITOR, Visitor
+from hassette_sync.web.wrong_tokens import WrongTokens
 
 _logger = logging.getLogger(__name__)
 
 COOKIE = "hassette_session"
 TOKEN_HEADER = "x-hassette-token"  # noqa: S105  the name of a header
+USER_HEADERS = ("x-remote-user-display-name", "x-remote-user-name")
 _ALLOW_HOST = "Add it to allowed_hosts in [sync]"
 _MAX_SHOWN = 200
+_MAX_USER = 100
 _OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/login"})
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _SECURITY_HEADERS = {
@@ -37,7 +42,7 @@ _SECURITY_HEADERS = {
         "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
     ),
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
@@ -56,18 +61,30 @@ class AccessControl:
         app: The protected application.
         settings: Host, token and allowed host names.
         first_parts: First parts of all paths. Another first part may be the prefix of a proxy that does not remove it.
-        page_key: Secret of this process that each page contains.
+        sessions: Sessions of browsers that have signed in.
+        page_keys: Keys on pages.
+        wrong_tokens: Delay of checks after wrong tokens.
         refusals: Log of refused requests.
     """
 
     def __init__(
-        self, app: ASGIApp, settings: WebSettings, first_parts: Collection[str], page_key: str, refusals: RefusalLog
+        self,
+        app: ASGIApp,
+        settings: WebSettings,
+        first_parts: Collection[str],
+        sessions: BrowserSessions,
+        page_keys: PageKeys,
+        wrong_tokens: WrongTokens,
+        refusals: RefusalLog,
     ) -> None:
         self._app = app
         self._first_parts = first_parts
-        self._page_key = page_key
+        self._sessions = sessions
+        self._page_keys = page_keys
+        self._wrong_tokens = wrong_tokens
         self._refusals = refusals
         self._token = settings.token
+        self._ingress_addresses = frozenset(settings.ingress_addresses)
         self._names = {_name_in_header(name) for name in (*_LOOPBACK_NAMES, settings.host, *settings.allowed_hosts)}
         if settings.token:
             name = socket.gethostname().lower()
@@ -89,7 +106,10 @@ class AccessControl:
                 "Request was refused, because its host name is unknown", host=host, to_allow_it=_ALLOW_HOST
             )
             await _refuse(scope, receive, send, 421, f"Unknown host name {host!r}. {_ALLOW_HOST}.")
-        elif scope["type"] == "websocket" and not self._is_own_page(scope, headers):
+            return
+        visitor = await self._visitor(scope, headers)
+        scope[VISITOR] = visitor
+        if scope["type"] == "websocket" and not self._is_own_page(scope, headers, visitor):
             self._refusals.report(
                 "Live connection was refused, because the page is from another host",
                 origin=headers.get("origin", ""),
@@ -99,16 +119,34 @@ class AccessControl:
             await _refuse(scope, receive, send, 403, "Pages of other sites may not connect.")
         elif first_part(scope["path"]) not in self._first_parts:
             # Under the prefix of a proxy, a redirection could lead back to the same address.
-            if self._token is not None and not is_admitted(self._token, headers):
-                await _refuse(scope, receive, send, 404, no_page(scope["path"][:_MAX_SHOWN], self._first_parts))
-            else:
+            if visitor.is_admitted:
                 await self._answer(scope, receive, send)
+            else:
+                await _refuse(scope, receive, send, 404, no_page(scope["path"][:_MAX_SHOWN], self._first_parts))
         elif scope["type"] == "http" and scope["method"] == "GET" and (target := _without_last_slash(scope)):
             await _respond(send, 308, b"", location=target)
-        elif scope["path"] not in _OPEN_PATHS and not scope["path"].startswith("/static/"):
-            await self._check_token(scope, receive, send, headers)
-        else:
+        elif visitor.is_admitted or scope["path"] in _OPEN_PATHS or scope["path"].startswith("/static/"):
             await self._answer(scope, receive, send)
+        else:
+            await _ask_for_token(scope, receive, send, headers)
+
+    async def _visitor(self, scope: Scope, headers: Headers) -> Visitor:
+        """Return who asks. Only the check of a presented token is delayed after wrong tokens."""
+        address = _address_of(scope)
+        user = ""
+        if address in self._ingress_addresses:
+            # Other senders could write any name into these headers.
+            user = next((headers[name].strip()[:_MAX_USER] for name in USER_HEADERS if headers.get(name)), "")
+        if self._token is None:
+            return Visitor(kind="open", address=address, user=user)
+        if (presented := presented_token(headers)) is not None:
+            await self._wrong_tokens.wait(address)
+            if is_token(self._token, presented):
+                return Visitor(kind="token", address=address, user=user)
+            self._wrong_tokens.add(address)
+        elif (id_ := _session_id(headers)) is not None and (session := self._sessions.find(id_)) is not None:
+            return Visitor(kind="session", address=address, session=session, user=user)
+        return Visitor(kind="unknown", address=address)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request to the application. Answer an unexpected error with problem details, and log it."""
@@ -129,10 +167,11 @@ class AccessControl:
             _logger.exception("Request failed because of an error in Hassette")
             await _refuse(scope, receive, send, 500, "Hassette could not answer. Its log contains the cause.")
 
-    def _is_own_page(self, scope: Scope, headers: Headers) -> bool:
+    def _is_own_page(self, scope: Scope, headers: Headers, visitor: Visitor) -> bool:
         """Return whether a WebSocket is from a page of this server, or from a program without an origin."""
-        key = QueryParams(scope["query_string"]).get("key", "")
-        return _same_origin(headers) or hmac.compare_digest(key.encode(), self._page_key.encode())
+        if _same_origin(headers):
+            return True
+        return self._page_keys.accepts(QueryParams(scope["query_string"]).get("key", ""), visitor.session)
 
     def _is_known_host(self, host: str | None) -> bool:
         if host is None:
@@ -143,50 +182,55 @@ class AccessControl:
             return True
         # DNS rebinding needs a name in public DNS, so an IP address or a .local name is safe. Without a token, neither
         # is accepted, because the pages are then available on loopback only.
-        return self._token is not None and (name.endswith(".local") or _is_address(name))
-
-    async def _check_token(self, scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
-        if self._token is None or is_admitted(self._token, headers):
-            await self._answer(scope, receive, send)
-        elif scope["type"] == "http" and "text/html" in headers.get("accept", ""):
-            query = scope["query_string"].decode("latin-1")
-            target = scope["path"] + (f"?{query}" if query else "")
-            root = root_of(scope["path"], headers)
-            await _respond(send, 303, b"", location=f"{root}login?next={quote(target, safe='/')}")
-        else:
-            await _refuse(
-                scope,
-                receive,
-                send,
-                401,
-                "A token is required: send “Authorization: Bearer <token>”, or “X-Hassette-Token: <token>” if a proxy "
-                "removes the header Authorization.",
-            )
+        return self._token is not None and (name.endswith(".local") or is_address(name))
 
 
-def is_admitted(token: str, headers: Headers) -> bool:
-    """Return whether a request has the token, in a header or in the cookie from the login form."""
+async def _ask_for_token(scope: Scope, receive: Receive, send: Send, headers: Headers) -> None:
+    if scope["type"] == "http" and "text/html" in headers.get("accept", ""):
+        query = scope["query_string"].decode("latin-1")
+        # After a sign-in, a browser repeats no request that changes something.
+        target = scope["path"] + (f"?{query}" if query else "") if scope["method"] == "GET" else "/"
+        root = root_of(scope["path"], headers)
+        await _respond(send, 303, b"", location=f"{root}login?next={quote(target, safe='/')}")
+        return
+    await _refuse(
+        scope,
+        receive,
+        send,
+        401,
+        "A token is required: send “Authorization: Bearer <token>”, or “X-Hassette-Token: <token>” if a proxy "
+        "removes the header Authorization.",
+    )
+
+
+def presented_token(headers: Headers) -> str | None:
+    """Return the token in the headers of a request."""
     scheme, _, presented = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return is_token(token, presented.strip())
+        return presented.strip()
     # A proxy may need the header Authorization for its password.
-    if (presented := headers.get(TOKEN_HEADER)) is not None:
-        return is_token(token, presented.strip())
+    presented = headers.get(TOKEN_HEADER)
+    return None if presented is None else presented.strip()
+
+
+def _session_id(headers: Headers) -> str | None:
     try:
         morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
-        return False
-    return morsel is not None and hmac.compare_digest(morsel.value.encode(), cookie_for(token).encode())
+        return None
+    return None if morsel is None else morsel.value
+
+
+def _address_of(scope: Scope) -> str:
+    """Return the address of the sender. A proxy may have sent any text in its place."""
+    client = scope.get("client")
+    text = str(client[0]) if client else ""
+    return text if is_address(text) else "unknown"
 
 
 def is_token(token: str, presented: str) -> bool:
     """Compare in constant time, so that the duration reveals nothing about the token."""
     return hmac.compare_digest(hashlib.sha256(presented.encode()).digest(), hashlib.sha256(token.encode()).digest())
-
-
-def cookie_for(token: str) -> str:
-    """Return the value of the cookie. The token cannot be recovered from the cookie."""
-    return hmac.new(token.encode(), b"hassette-sync cookie 1", hashlib.sha256).hexdigest()
 
 
 def _without_last_slash(scope: Scope) -> str:
@@ -215,14 +259,6 @@ def _name_in_header(name: str) -> str:
         return name.encode("idna").decode("ascii")
     except UnicodeError:
         return name
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _same_origin(headers: Headers) -> bool:

@@ -1,7 +1,6 @@
 """The web application: routes, responses to errors, and access control."""
 
 import asyncio
-import secrets
 from http import HTTPStatus
 from typing import cast
 
@@ -23,13 +22,17 @@ from hassette_sync.service import DataSyncService
 from hassette_sync.settings import WebSettings
 from hassette_sync.web.access import AccessControl
 from hassette_sync.web.api import api
+from hassette_sync.web.body_limit import BodyLimit
+from hassette_sync.web.browser_sessions import BrowserSessions
 from hassette_sync.web.login import login
+from hassette_sync.web.page_keys import PageKeys
 from hassette_sync.web.pages import pages
 from hassette_sync.web.problems import is_for_programs, problem
 from hassette_sync.web.refusals import RefusalLog
 from hassette_sync.web.rendering import error_page
 from hassette_sync.web.root import first_part, no_page
 from hassette_sync.web.stream import stream
+from hassette_sync.web.wrong_tokens import WrongTokens
 
 _STATUS = {NotFoundError: 404, BadQuestionError: 400, QueryTimeoutError: 503, HistoryUnavailableError: 503}
 _MAX_SHOWN = 200
@@ -37,12 +40,19 @@ _MAX_SHOWN = 200
 _ROUTERS = (api, stream, pages, login)
 
 
-def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
+def create_app(
+    data: DataSyncService,
+    settings: WebSettings,
+    sessions: BrowserSessions | None = None,
+    wrong_tokens: WrongTokens | None = None,
+) -> FastAPI:
     """Create the application.
 
     Args:
         data: The service that answers the questions.
         settings: Token and host names.
+        sessions: Sessions of browsers; by default in memory.
+        wrong_tokens: Delay of checks after wrong tokens.
     """
     app = FastAPI(
         title="Hassette",
@@ -56,7 +66,9 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
         # instead.
         redirect_slashes=False,
     )
-    app.state.page_key = secrets.token_urlsafe()
+    kept = app.state.sessions = sessions or BrowserSessions(settings.token)
+    app.state.page_keys = PageKeys(lambda: kept.page_secret)
+    app.state.wrong_tokens = wrong_tokens or WrongTokens()
     app.state.refusals = RefusalLog()
     app.state.data = data
     app.state.settings = settings
@@ -73,11 +85,14 @@ def create_app(data: DataSyncService, settings: WebSettings) -> FastAPI:
     # Older versions of FastAPI copy the routes of a router into `app.routes`, newer versions do not.
     routes = [*app.routes, *(route for router in _ROUTERS for route in router.routes)]
     app.state.first_parts = frozenset(first_part(getattr(route, "path", "/")) for route in routes)
+    app.add_middleware(BodyLimit)
     app.add_middleware(
         AccessControl,  # pyright: ignore[reportArgumentType]  starlette's own typing of middleware
         settings=settings,
         first_parts=app.state.first_parts,
-        page_key=app.state.page_key,
+        sessions=app.state.sessions,
+        page_keys=app.state.page_keys,
+        wrong_tokens=app.state.wrong_tokens,
         refusals=app.state.refusals,
     )
     return app

@@ -20,6 +20,7 @@ from hassette_sync.web import charts
 from hassette_sync.web.menu import MENU
 from hassette_sync.web.parameters import DEFAULT_AGE
 from hassette_sync.web.root import root_of
+from hassette_sync.web.visitors import VISITOR, Visitor
 
 RANGES = (("1h", "1 hour"), ("24h", "24 hours"), ("today", "Today"), ("7d", "7 days"), ("30d", "30 days"))
 _FILTERS = ("duration", "number", "share", "size", "label", "status_label", "reason_label", "plural")
@@ -85,6 +86,7 @@ def _environment() -> jinja2.Environment:
 
 def _render(request: Request, template: str, /, **values: Any) -> str:
     at_us = now_us()
+    visitor: Visitor = request.scope[VISITOR]
     path: str = request.scope["path"]
     # If the history cannot be read, an error page shows times in the time zone of this machine.
     shown = ShownTimes(getattr(request.state, "home", HomeTime()), at_us)
@@ -93,7 +95,9 @@ def _render(request: Request, template: str, /, **values: Any) -> str:
     return _environment().get_template(template).render(
         path=path,
         root=root_of(path, request.headers),
-        page_key=request.app.state.page_key,
+        page_key_name=request.app.state.page_keys.name,
+        page_key=request.app.state.page_keys.new(visitor.session),
+        signed_in=visitor.kind == "session",
         query=query,
         since=since,
         # Links to other lists contain this time range.

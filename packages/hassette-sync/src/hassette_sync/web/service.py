@@ -6,6 +6,7 @@ import errno
 import socket
 from collections.abc import Generator
 from email.utils import formatdate
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,7 @@ from uvicorn.server import ServerState
 from hassette_sync.service import DataSyncService
 from hassette_sync.settings import WebSettings
 from hassette_sync.web.application import create_app
+from hassette_sync.web.browser_sessions import BrowserSessions
 
 _CLOSE_CLIENTS_WITHIN_S = 0.5
 _STOP_WITHIN_S = 1.0
@@ -62,6 +64,7 @@ class WebService:
     Args:
         data: The service that answers the questions. `stop` also closes it.
         settings: Address, token and host names.
+        sessions_file: File of the sessions of browsers; None keeps them in memory.
 
     Attributes:
         name: Name of the service, for the supervisor.
@@ -71,10 +74,11 @@ class WebService:
 
     name = "sync"
 
-    def __init__(self, data: DataSyncService, settings: WebSettings) -> None:
+    def __init__(self, data: DataSyncService, settings: WebSettings, sessions_file: Path | None = None) -> None:
         self.data = data
         self.url: str | None = None
         self._settings = settings
+        self._sessions_file = sessions_file
         self._app: FastAPI | None = None
         self._server: _Server | None = None
         self._socket: socket.socket | None = None
@@ -90,7 +94,9 @@ class WebService:
         """
         self._socket = _bind(self._settings.host, self._settings.port)
         self._stopped.clear()
-        self._app = create_app(self.data, self._settings)
+        sessions = BrowserSessions(self._settings.token, self._sessions_file)
+        await sessions.load()
+        self._app = create_app(self.data, self._settings, sessions)
         config = uvicorn.Config(
             self._app,
             lifespan="off",
@@ -138,6 +144,10 @@ class WebService:
             self._socket.close()
             self._socket = None
         self.url = None
+        if self._app is not None:
+            app, self._app = self._app, None
+            app.state.wrong_tokens.close()
+            await app.state.sessions.close()
         await self.data.close()
 
     async def _stop_server(self, server: _Server) -> None:

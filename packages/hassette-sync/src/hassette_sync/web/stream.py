@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from contextlib import aclosing, suppress
-from typing import Literal
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, WebSocket, WebSocketDisconnect
 from starlette.responses import Response
@@ -16,7 +16,9 @@ from hassette_sync.ids import parse_id
 from hassette_sync.questions.paging import MAX_LIMIT
 from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import now_us
+from hassette_sync.web.browser_sessions import BrowserSessions
 from hassette_sync.web.problems import problem
+from hassette_sync.web.visitors import VISITOR, Visitor
 
 _logger = logging.getLogger(__name__)
 
@@ -76,7 +78,11 @@ async def _serve(websocket: WebSocket, after: int, at_most: int | None) -> None:
     # Clients send no messages, but the server notices a disconnect only while it reads.
     disconnected = asyncio.create_task(_wait_for_disconnect(websocket), name="hassette-sync live client end")
     closing = asyncio.create_task(stopping.wait(), name="hassette-sync live closing")
-    tasks = (sending, disconnected, closing)
+    tasks: list[asyncio.Task[Any]] = [sending, disconnected, closing]
+    visitor: Visitor = websocket.scope[VISITOR]
+    if visitor.session:
+        sessions: BrowserSessions = websocket.app.state.sessions
+        tasks.append(asyncio.create_task(sessions.wait_for_end(visitor.session), name="hassette-sync live sign-out"))
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
