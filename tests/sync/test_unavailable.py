@@ -21,7 +21,7 @@ from hassette_sync import (
     RunFilter,
     TimeRange,
 )
-from hassette_sync.reader import Reader
+from hassette_sync.reader import Reader, ReadTransaction
 from support.history import NewHistory
 from support.unusable_files import make_newer
 from support.waiting import patience
@@ -152,8 +152,7 @@ async def test_questions_never_change_the_file(plausible: Path) -> None:
         await data.overview()
     reader = Reader(plausible, deadline_s=patience(5))
     with pytest.raises(DatabaseUnreadableError, match="attempt to write a readonly database"):
-        async with reader.transaction("writing") as transaction:
-            await transaction.all("DELETE FROM sessions")
+        await reader.ask("writing", ReadTransaction.all, "DELETE FROM sessions")
     await reader.close()
     assert plausible.read_bytes() == before
 

@@ -3,7 +3,7 @@
 One question takes this path:
 
 1. A page or the HTTP API (`web`), or a command (`cli`), calls a method of `DataSyncService` (`service`).
-2. The method opens a read transaction (`reader`) and calls a function of `questions`.
+2. The reader runs a function of `questions` in a read transaction, in a worker thread (`reader`, `lanes`).
 3. That function runs SQL statements of `queries` and returns a typed answer (`answers`).
 4. `web.rendering` makes HTML from the answer with ``templates``; `terminal` makes text.
 """

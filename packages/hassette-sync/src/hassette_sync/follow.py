@@ -15,7 +15,7 @@ from sqlite3 import Row
 from hassette_sync.answers.stream import LiveRun
 from hassette_sync.errors import DroppedError, HistoryUnavailableError, QueryTimeoutError
 from hassette_sync.live import LiveFeed, LiveRow
-from hassette_sync.queries.sessions import DATA_VERSION, RUNS_OF_NEWEST_SESSION
+from hassette_sync.queries.sessions import RUNS_OF_NEWEST_SESSION
 from hassette_sync.questions.now import live_run
 from hassette_sync.questions.runs import newest_id, runs_after
 from hassette_sync.reader import Reader, ReadTransaction
@@ -108,8 +108,7 @@ async def _next_batch(subscription: AsyncIterator[Sequence[LiveRow]]) -> Sequenc
 
 
 async def _next_from_history(reader: Reader, after: int, at_most: int | None) -> Update:
-    async with reader.transaction("live") as transaction:
-        return await _next_runs(transaction, after, at_most)
+    return await reader.ask("live", _next_runs, after, at_most)
 
 
 async def _next_runs(transaction: ReadTransaction, after: int, at_most: int | None) -> Update:
@@ -142,15 +141,12 @@ async def follow_file(reader: Reader, after: int, at_most: int | None = None) ->
     while True:
         try:
             if not started:
-                async with reader.transaction("live") as transaction:
-                    last, started = await newest_id(transaction), True
+                last, started = await reader.ask("live", newest_id), True
             async with aclosing(_changes(reader)) as changes:
                 async for _ in changes:
                     while True:
-                        async with reader.transaction("live") as transaction:
-                            update = await _next_runs(transaction, last, at_most)
-                            newest = await newest_id(transaction)
-                            before, stored = stored, await transaction.one(RUNS_OF_NEWEST_SESSION)
+                        update, newest, session = await reader.ask("live", _news, last, at_most)
+                        before, stored = stored, session
                         if not update and (newest < last or before not in (None, stored)):
                             # The clock went back: new runs have lower ids than the last run, or the store has moved the
                             # last run to its true time.
@@ -166,16 +162,21 @@ async def follow_file(reader: Reader, after: int, at_most: int | None = None) ->
             await asyncio.sleep(_RETRY_INTERVAL_S)
 
 
+async def _news(transaction: ReadTransaction, after: int, at_most: int | None) -> tuple[Update, int, Row | None]:
+    """Return the next runs, the newest id, and the number of runs of the newest session."""
+    update = await _next_runs(transaction, after, at_most)
+    return update, await newest_id(transaction), await transaction.one(RUNS_OF_NEWEST_SESSION)
+
+
 async def _changes(reader: Reader) -> AsyncGenerator[None]:
     """Yield once at the start and after each change of the file. End when another file has replaced it."""
     connection = await reader.open_separate()
     try:
         known: object = None
-        while reader.is_current(connection):
-            rows = list(await connection.aio.execute_fetchall(DATA_VERSION))
-            if (version := rows[0][0]) != known:
+        while connection.is_current(reader.path):
+            if (version := await reader.data_version(connection)) != known:
                 known = version
                 yield
             await asyncio.sleep(POLL_INTERVAL_S)
     finally:
-        await reader.release(connection)
+        connection.close()

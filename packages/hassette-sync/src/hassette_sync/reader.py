@@ -1,55 +1,42 @@
-"""Read-only connections to the history: one read transaction and one deadline for each question."""
+"""Read-only connections to the history: one read transaction and one deadline for each question.
+
+A question runs in a worker thread from start to end: its statements, and the work on their rows. So the event loop,
+which the framework's handlers share, only waits for the answer.
+"""
 
 import asyncio
 import sqlite3
-import time
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager, suppress
-from functools import partial
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import aiosqlite
-
-from hassette_store import LATEST_REVISION, ImmutableFileConnection, connect_to_read
-from hassette_store.file.presence import special_kind_of
-from hassette_store.file.schema import IS_HISTORY
-from hassette_store.file.side_files import log_path, second_files
-from hassette_sync.errors import (
-    DatabaseMissingError,
-    DatabaseUnreadableError,
-    HistoryUnavailableError,
-    NewerDatabaseError,
-    NotADatabaseError,
-    QueryTimeoutError,
-    SyncError,
+from hassette_sync.errors import HistoryUnavailableError, QueryTimeoutError, SyncError
+from hassette_sync.history_file import (
+    HistoryConnection,
+    OpenFile,
+    open_connection,
+    open_history,
+    unavailable,
 )
-from hassette_sync.queries.sessions import SCHEMA_REVISION
-from hassette_sync.search import SQL_FUNCTION, search_form
+from hassette_sync.lanes import Lanes, RunningQuestion
 from hassette_sync.time_range import now_us
 
 # SQLite checks the deadline after this many steps of its virtual machine. With this number, a statement stops within a
 # few milliseconds of its deadline, and the checks do not slow it down.
 _STEPS_BETWEEN_CHECKS = 20_000
-_BUSY_TIMEOUT_S = 1.0
 
 Parameters = dict[str, object]
-
-OpenFile = Callable[[Path], sqlite3.Connection]
-"""Opens a file for reading; see `hassette_store.connect_to_read`."""
-
-
-def open_history(path: Path) -> sqlite3.Connection:
-    """Open a history for reading, even if this user may not write to its directory.
-
-    Without the right to write, changes that are only in the write-ahead log are missing.
-    """
-    return connect_to_read(path, busy_timeout_s=_BUSY_TIMEOUT_S, ignore_wal=True)
+Asked = ParamSpec("Asked")
+AnswerT = TypeVar("AnswerT")
 
 
 class ReadTransaction:
     """Consistent view of the history for one question: all statements see the same state.
 
-    `Reader.transaction` creates it.
+    `Reader.ask` creates it, and runs the question in a worker thread. Its methods are awaited, but they never wait for
+    the event loop.
 
     Attributes:
         path: Path of the open file.
@@ -58,20 +45,27 @@ class ReadTransaction:
         at_us: Time at which the transaction began, in microseconds since the Unix epoch.
     """
 
-    def __init__(self, connection: "PooledConnection", at_us: int) -> None:
+    def __init__(self, connection: HistoryConnection, question: RunningQuestion, at_us: int) -> None:
         self.path = connection.path
         self.problem = connection.problem
         self.identity = connection.identity
         self.at_us = at_us
-        self._connection = connection.aio
+        self._db = connection.db
+        self._question = question
+
+    def rows(self, statement: str, parameters: Parameters | None = None) -> list[sqlite3.Row]:
+        """Return all rows of a statement, like `all`, for functions that are not coroutines."""
+        if self._question.check():
+            raise sqlite3.OperationalError("interrupted")
+        return self._db.execute(statement, parameters or {}).fetchall()
 
     async def all(self, statement: str, parameters: Parameters | None = None) -> list[sqlite3.Row]:
         """Return all rows of a statement."""
-        return list(await self._connection.execute_fetchall(statement, parameters or {}))
+        return self.rows(statement, parameters)
 
     async def one(self, statement: str, parameters: Parameters | None = None) -> sqlite3.Row | None:
         """Return the first row of a statement, or None if there is none."""
-        rows = await self.all(statement, parameters)
+        rows = self.rows(statement, parameters)
         return rows[0] if rows else None
 
 
@@ -86,7 +80,7 @@ class Reader:
     Args:
         path: Path of the database file.
         deadline_s: Deadline of one question, in seconds.
-        connections: Maximum number of questions that are answered at the same time; further questions wait.
+        lanes: Places of the questions that are answered at the same time; further questions wait.
         open_file: Opens the file.
 
     Attributes:
@@ -95,296 +89,162 @@ class Reader:
     """
 
     def __init__(
-        self, path: Path, *, deadline_s: float, connections: int = 2, open_file: OpenFile = open_history
+        self, path: Path, *, deadline_s: float, lanes: Lanes | None = None, open_file: OpenFile = open_history
     ) -> None:
         self.path = path
         self.deadline_s = deadline_s
         self._open_file = open_file
-        self._free = asyncio.Semaphore(connections)
-        self._idle: list[PooledConnection] = []
-        self._closing: set[asyncio.Task[None]] = set()
+        self._lanes = lanes or Lanes()
+        self._threads: ThreadPoolExecutor | None = None
+        self._running: set[asyncio.Future[Any]] = set()
+        self._idle: list[HistoryConnection] = []
 
-    @asynccontextmanager
-    async def transaction(self, question: str) -> AsyncGenerator[ReadTransaction]:
-        """Begin a read transaction for one question.
+    async def ask(
+        self,
+        name: str,
+        answer: Callable[Concatenate[ReadTransaction, Asked], Coroutine[Any, Any, AnswerT]],
+        *args: Asked.args,
+        **kwargs: Asked.kwargs,
+    ) -> AnswerT:
+        """Answer one question in a read transaction, in a worker thread.
+
+        If the caller is cancelled, SQLite stops the statement.
 
         Args:
-            question: Name of the question, for error messages.
+            name: Name of the question, for error messages.
+            answer: Answers the question. It must await nothing but its transaction.
+            args: Further arguments of ``answer``.
+            kwargs: Further keyword arguments of ``answer``.
 
         Raises:
             HistoryUnavailableError: The file is missing, is not a Hassette history, was written by a newer version, or
                 cannot be read.
-            QueryTimeoutError: The deadline has passed. The wait for a connection counts, too.
+            QueryTimeoutError: The deadline has passed. The wait for a connection counts, too. Or too many slow
+                questions are waiting.
         """
-        deadline = time.monotonic() + self.deadline_s
+        question = RunningQuestion(self._lanes, self.deadline_s)
         try:
-            async with asyncio.timeout(self.deadline_s):
-                await self._free.acquire()
+            await self._lanes.enter(question)
         except TimeoutError:
-            raise QueryTimeoutError(question, self.deadline_s) from None
-        connection: PooledConnection | None = None
+            raise QueryTimeoutError(name, self.deadline_s) from None
+
+        def in_transaction(transaction: ReadTransaction) -> Coroutine[Any, Any, AnswerT]:
+            return answer(transaction, *args, **kwargs)
+
+        running = self._start(self._answer, name, question, in_transaction)
+        running.add_done_callback(lambda _: self._lanes.leave(question))
         try:
-            connection = await self._connection()
-            connection.deadline = deadline
-            await connection.aio.execute("BEGIN")
-            try:
-                yield ReadTransaction(connection, now_us())
-            except SyncError:
-                await self._give_back(connection)
-                connection = None
-                raise
-            await self._give_back(connection)
-            connection = None
-        except (sqlite3.Error, UnicodeDecodeError) as error:
-            if "interrupted" in str(error):
-                raise QueryTimeoutError(question, self.deadline_s) from None
-            raise _unavailable(connection.path if connection else self.path, error) from error
-        finally:
-            # A connection is not reused after an error or a cancellation, because a transaction may still be open. The
-            # deadline of 0 stops a statement that is still running.
-            try:
-                if connection is not None:
-                    connection.deadline = 0.0
-                    await self.release(connection)
-            finally:
-                self._free.release()
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            question.stop()
+            # Nothing receives the answer, and asyncio would log the error of the stopped question.
+            running.add_done_callback(lambda done: done.cancelled() or done.exception())
+            raise
 
-    async def open_separate(self) -> "PooledConnection":
-        """Open a connection outside of the pool, to watch the file for changes. The caller must release it."""
-        return await self._open_shielded()
-
-    async def release(self, connection: "PooledConnection") -> None:
-        """Close a connection, even if the caller is cancelled in the meantime."""
-        await asyncio.shield(self._in_background(connection.aio.close()))
-
-    def is_current(self, connection: "PooledConnection") -> bool:
-        """Return whether the file of the connection is still at the path, and the connection sees all its changes.
-
-        Raises:
-            HistoryUnavailableError: There is no file, or it cannot be examined.
-        """
-        path = connection.path
-        if connection.problem and connection.unusable != _version(self.path):
-            # The database file has changed, so it may be usable now.
-            return False
-        if connection.version is not None and connection.version != _version(path):
-            return False
-        return connection.identity == _identity(path) and connection.log == _log_identity(path)
-
-    async def close(self) -> None:
-        """Close the idle connections. A connection in use closes at the end of its question."""
-        for connection in self._drain():
-            await connection.aio.close()
-        if self._closing:
-            await asyncio.wait(self._closing)
-
-    async def _give_back(self, connection: "PooledConnection") -> None:
-        await connection.aio.execute("ROLLBACK")
-        if connection.version is not None:
-            # SQLite treats the file of this connection as unchanging, so the connection would never see later changes.
-            await self.release(connection)
-            return
-        self._idle.append(connection)
-
-    def _drain(self) -> Iterable["PooledConnection"]:
-        while self._idle:
-            yield self._idle.pop()
-
-    async def _connection(self) -> "PooledConnection":
-        while self._idle:
-            connection = self._idle.pop()
-            # If there is no file, the opening raises the error, or finds a second file.
-            with suppress(HistoryUnavailableError):
-                if self.is_current(connection):
-                    return connection
-            # Another file is at the path now: a damaged file was replaced, or a backup was restored. Or the file has
-            # another write-ahead log now, and this connection would read the old log.
-            await connection.aio.close()
-        return await self._open_shielded()
-
-    async def _open_shielded(self) -> "PooledConnection":
-        # The thread of a connection is not a daemon thread. If a cancelled caller left a half-open connection behind,
-        # the process could not end. So the opening continues after a cancellation, and then the connection is closed.
-        opening = asyncio.ensure_future(self._open())
+    async def open_separate(self) -> HistoryConnection:
+        """Open a connection outside of the pool, to watch the file for changes. The caller must close it."""
+        opening = self._start(open_connection, self.path, self._open_file)
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
-            self._in_background(_close_when_open(opening))
+            # The opening continues in its thread.
+            opening.add_done_callback(_close_when_open)
             raise
 
-    def _in_background(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-        return task
+    async def data_version(self, connection: HistoryConnection) -> int:
+        """Return a number that changes when another connection has changed the file of a separate connection."""
+        return await asyncio.shield(self._start(connection.data_version))
 
-    async def _open(self) -> "PooledConnection":
-        unusable = _version(self.path)
-        try:
-            return await self._open_at(self.path)
-        except HistoryUnavailableError as error:
-            for second in reversed(_second_files(self.path)):
-                # The error of the database file is more helpful than that of a second file.
-                with suppress(HistoryUnavailableError):
-                    connection = await self._open_at(second)
-                    connection.problem, connection.unusable = str(error), unusable
-                    return connection
-            raise
+    async def close(self) -> None:
+        """Close the idle connections, and wait for the questions that are still running.
 
-    async def _open_at(self, path: Path) -> "PooledConnection":
-        identity, version = _identity(path), _version(path)
+        A later question opens the file again.
+        """
+        threads, self._threads = self._threads, None
+        if self._running:
+            await asyncio.wait(self._running)
+        if threads is not None:
+            threads.shutdown()
+        for connection in self._drain():
+            connection.close()
+
+    def _start(self, work: Callable[..., AnswerT], *args: object) -> "asyncio.Future[AnswerT]":
+        """Call a function in a worker thread."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._lanes.threads + 1, thread_name_prefix="hassette-history")
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+        return running
+
+    def _answer(
+        self,
+        name: str,
+        question: RunningQuestion,
+        answer: Callable[[ReadTransaction], Coroutine[Any, Any, AnswerT]],
+    ) -> AnswerT:
+        connection: HistoryConnection | None = None
         try:
-            aio, unchanging = await _connect(path, self._open_file)
-            # A file that SQLite treats as unchanging can still change, for example because another machine writes it.
-            # So a connection to such a file serves only one question.
-            connection = PooledConnection(aio, path, identity, version if unchanging else None)
+            connection = self._connection()
+            question.begin()
+            connection.db.set_progress_handler(question.check, _STEPS_BETWEEN_CHECKS)
+            connection.db.execute("BEGIN")
             try:
-                await _check_schema(path, aio)
-                await aio.set_progress_handler(connection.is_overdue, _STEPS_BETWEEN_CHECKS)
-                # The first statement has opened the log, or created it.
-                connection.log = _log_identity(path)
-            except BaseException:
-                await aio.close()
+                result = _result_of(answer(ReadTransaction(connection, question, now_us())))
+            except SyncError:
+                self._give_back(connection)
+                connection = None
                 raise
-        except SyncError:
-            raise
-        except Exception as error:
-            # A damaged file can cause errors of many types, including UnicodeDecodeError and MemoryError.
-            raise _unavailable(path, error) from error
-        return connection
+            self._give_back(connection)
+            connection = None
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            if "interrupted" in str(error):
+                raise QueryTimeoutError(name, self.deadline_s) from None
+            raise unavailable(connection.path if connection else self.path, error) from error
+        finally:
+            # A connection is not reused after an error, because a transaction may still be open.
+            if connection is not None:
+                connection.close()
+        return result
 
-
-class PooledConnection:
-    """Open connection with the identity of its file and the deadline of its question.
-
-    Attributes:
-        aio: The open connection.
-        path: Path of the file.
-        identity: Device and inode of the file.
-        log: Device and inode of its write-ahead log; None if there is no log.
-        version: If SQLite treats the file as unchanging, the result of `_version` before the opening; otherwise None.
-        problem: If the file is a second file, the reason why the database file cannot be read; otherwise empty.
-        unusable: If the file is a second file, the result of `_version` for the database file.
-        deadline: Deadline of the current question, on the monotonic clock.
-    """
-
-    def __init__(
-        self, aio: aiosqlite.Connection, path: Path, identity: tuple[int, int], version: object = None
-    ) -> None:
-        self.aio = aio
-        self.path = path
-        self.identity = identity
-        self.log: tuple[int, int] | None = None
-        self.version = version
-        self.problem = ""
-        self.unusable: object = None
-        self.deadline = float("inf")
-
-    def is_overdue(self) -> int:
-        """Return whether SQLite must stop the statement."""
-        return time.monotonic() > self.deadline
-
-
-async def _close_when_open(opening: "asyncio.Future[PooledConnection]") -> None:
-    try:
-        connection = await opening
-    except (SyncError, asyncio.CancelledError):
-        return
-    await connection.aio.close()
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        raise DatabaseMissingError(path) from None
-    except OSError as error:
-        raise DatabaseUnreadableError(path, error.strerror or str(error)) from None
-    # Opening a pipe would block this process for ever.
-    if kind := special_kind_of(status):
-        raise NotADatabaseError(path, f"it is {kind}")
-    return (status.st_dev, status.st_ino)
-
-
-def _log_identity(path: Path) -> tuple[int, int] | None:
-    try:
-        status = log_path(path).stat()
-    except OSError:  # SQLite creates and deletes the write-ahead log as needed
-        return None
-    return (status.st_dev, status.st_ino)
-
-
-def _second_files(path: Path) -> list[Path]:
-    try:
-        return second_files(path)
-    except OSError:  # the caller raises the error of the database file, which is more helpful
-        return []
-
-
-def _version(path: Path) -> object:
-    """Return a value that differs after each write or replacement of the file or of its write-ahead log."""
-    version: list[tuple[int, ...] | None] = []
-    for find in (Path, log_path):
-        try:
-            status = find(path).stat()
-        except OSError:  # SQLite creates and deletes the write-ahead log as needed
-            version.append(None)
+    def _give_back(self, connection: HistoryConnection) -> None:
+        connection.db.set_progress_handler(None, 0)
+        connection.db.execute("ROLLBACK")
+        # SQLite treats a file with a version as unchanging, so the connection would never see later changes. And after
+        # `close`, nothing would close the connection.
+        if connection.version is not None or self._threads is None:
+            connection.close()
         else:
-            version.append((status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode))
-    return tuple(version)
+            self._idle.append(connection)
+
+    def _drain(self) -> Iterable[HistoryConnection]:
+        # Questions in other threads take connections at the same time.
+        with suppress(IndexError):
+            while True:
+                yield self._idle.pop()
+
+    def _connection(self) -> HistoryConnection:
+        for connection in self._drain():
+            # If there is no file, the opening raises the error, or finds a second file.
+            with suppress(HistoryUnavailableError):
+                if connection.is_current(self.path):
+                    return connection
+            # Another file is at the path now: a damaged file was replaced, or a backup was restored. Or the file has
+            # another write-ahead log now, and this connection would read the old log.
+            connection.close()
+        return open_connection(self.path, self._open_file)
 
 
-async def _connect(path: Path, open_file: OpenFile) -> tuple[aiosqlite.Connection, bool]:
-    """Open the file. Return the connection, and whether it treats the file as unchanging."""
-    unchanging = False
-    failed: list[Exception] = []
-
-    def connect() -> sqlite3.Connection:
-        nonlocal unchanging
-        try:
-            connection = open_file(path)
-        except Exception as error:  # noqa: BLE001  raised below
-            # aiosqlite waits for its thread only when it closes an open connection. Without a connection the thread
-            # could outlive the event loop and print a traceback. So after a failure, open an empty database instead.
-            failed.append(error)
-            return sqlite3.connect(":memory:", check_same_thread=False)
-        unchanging = isinstance(connection, ImmutableFileConnection)
-        connection.row_factory = sqlite3.Row
-        connection.create_function(SQL_FUNCTION, 1, search_form, deterministic=True)
-        # An invalid byte in one text must not make the other values of the row unreadable.
-        connection.text_factory = partial(str, encoding="utf-8", errors="replace")
-        return connection
-
-    aio = await aiosqlite.Connection(connect, iter_chunk_size=64)
-    if failed:
-        await aio.close()
-        raise failed[0]
-    return aio, unchanging
-
-
-async def _check_schema(path: Path, connection: aiosqlite.Connection) -> None:
+def _result_of(answer: Coroutine[Any, Any, AnswerT]) -> AnswerT:
+    """Run a coroutine that never waits to its end."""
     try:
-        rows = list(await connection.execute_fetchall(SCHEMA_REVISION))
-    except sqlite3.OperationalError as error:
-        if "no such table" not in str(error):
-            raise
-        raise NotADatabaseError(path, "Hassette's tables do not exist, or do not exist yet") from None
-    if not rows:
-        raise NotADatabaseError(path, "its schema has no revision")
-    # Other programs use Alembic, too, and many of them number their revisions in the same way.
-    if not list(await connection.execute_fetchall(IS_HISTORY)):
-        raise NotADatabaseError(path, "Hassette's tables do not exist")
-    # All revisions have four digits, so they can be compared as text.
-    if (revision := str(rows[0][0])) > LATEST_REVISION:
-        raise NewerDatabaseError(path, revision, LATEST_REVISION)
+        answer.send(None)
+    except StopIteration as end:
+        return end.value
+    answer.close()
+    raise RuntimeError("A question must await nothing but its transaction.")
 
 
-def _unavailable(path: Path, error: Exception) -> HistoryUnavailableError:
-    if isinstance(error, UnicodeDecodeError):
-        # Python could not decode an error message of SQLite that quotes the schema. Texts in rows cannot cause this.
-        return DatabaseUnreadableError(path, "it is damaged: its schema is not valid text")
-    # SQLite may quote line breaks, but the message must fit on one line.
-    text = " ".join(str(error).split()) or type(error).__name__
-    if "not a database" in text:
-        return NotADatabaseError(path, "it is not an SQLite file")
-    return DatabaseUnreadableError(path, text)
+def _close_when_open(opening: "asyncio.Future[HistoryConnection]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

@@ -13,7 +13,8 @@ from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.stream import LiveRun
 from hassette_sync.control import Control, NoControl
 from hassette_sync.follow import TooManyRuns, Update, follow_feed, follow_file
-from hassette_sync.live import LiveFeed, NoFeed
+from hassette_sync.history_file import OpenFile, open_history
+from hassette_sync.live import LiveFeed, LiveSnapshot, NoFeed
 from hassette_sync.questions import now, overview
 from hassette_sync.questions.errors import error_group_detail, error_groups_page
 from hassette_sync.questions.periods import covered_range
@@ -29,7 +30,7 @@ from hassette_sync.questions.sessions import (
 )
 from hassette_sync.questions.sketches import Sketches
 from hassette_sync.questions.waterfall import waterfall
-from hassette_sync.reader import OpenFile, Reader, ReadTransaction, open_history
+from hassette_sync.reader import Reader, ReadTransaction
 from hassette_sync.time_range import TimeRange
 
 DEFAULT_DEADLINE_S = 5.0
@@ -53,8 +54,8 @@ def question(
 
     @functools.wraps(answer)
     async def ask(self: "DataSyncService", /, *args: Asked.args, **kwargs: Asked.kwargs) -> AnswerT:
-        async with self._reader.transaction(name.replace("_", " ")) as transaction:  # pyright: ignore[reportPrivateUsage]  ask is a method
-            return await answer(transaction, *args, **kwargs)
+        words = name.replace("_", " ")
+        return await self._reader.ask(words, answer, *args, **kwargs)  # pyright: ignore[reportPrivateUsage]  ask is a method
 
     signature = inspect.signature(answer)
     own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
@@ -141,35 +142,35 @@ class DataSyncService:
     # These questions also need the live feed or the cached sketches.
     async def status(self) -> SystemStatus:
         """Return facts about the file, its incidents, the newest session and run, and the present state."""
-        async with self._reader.transaction("status") as transaction:
-            return await overview.status(transaction, self.live_state())
+        return await self._reader.ask("status", overview.status, self.live_state())
 
     async def overview(self, time_range: TimeRange | None = None) -> Overview:
         """Return everything that the overview page shows: status, figures, failures, recent runs."""
-        async with self._reader.transaction("overview") as transaction:
+        snapshot = self._snapshot()
+
+        async def answer(transaction: ReadTransaction) -> Overview:
             return await overview.overview(
                 transaction,
                 self._sketches,
                 time_range=time_range,
-                status=await overview.status(transaction, self.live_state()),
-                running=await self._running(transaction),
-                upcoming=self.upcoming(),
+                status=await overview.status(transaction, now.live_state(snapshot) if snapshot else None),
+                running=await now.running(transaction, snapshot),
+                upcoming=now.live_upcoming(snapshot) if snapshot else (),
             )
+
+        return await self._reader.ask("overview", answer)
 
     async def timeline(self, time_range: TimeRange | None = None, registration_id: int | None = None) -> Timeline:
         """Return throughput, failures and durations over time, of all apps or of one handler or job."""
-        async with self._reader.transaction("timeline") as transaction:
-            return await overview.timeline(transaction, self._sketches, time_range, registration_id)
+        return await self._reader.ask("timeline", overview.timeline, self._sketches, time_range, registration_id)
 
     async def running(self) -> RunningNow:
         """Return the runs in progress, from the live feed or from the last heartbeat in the file."""
-        async with self._reader.transaction("running") as transaction:
-            return await self._running(transaction)
+        return await self._reader.ask("running", now.running, self._snapshot())
 
-    async def _running(self, transaction: ReadTransaction) -> RunningNow:
-        if self.is_live:
-            return now.live_running(self.live.snapshot(), transaction.at_us)
-        return await now.running_at_heartbeat(transaction)
+    def _snapshot(self) -> LiveSnapshot | None:
+        # A question runs in another thread, but the feed belongs to the event loop.
+        return self.live.snapshot() if self.is_live else None
 
     @property
     def is_live(self) -> bool:

@@ -56,6 +56,13 @@ def _replace_in_text(value: object) -> object:
     return replace_surrogates(value) if isinstance(value, str) else value
 
 
+async def running(transaction: ReadTransaction, snapshot: LiveSnapshot | None) -> RunningNow:
+    """Return the runs in progress, from the live feed or from the last heartbeat in the file."""
+    if snapshot is not None:
+        return live_running(snapshot, transaction.at_us)
+    return await running_at_heartbeat(transaction)
+
+
 def live_state(snapshot: LiveSnapshot) -> Live:
     """Convert the present state of the framework."""
     accounting = snapshot.accounting

@@ -24,6 +24,7 @@ from hassette_sync.web.access import AccessControl
 from hassette_sync.web.api import api
 from hassette_sync.web.body_limit import BodyLimit
 from hassette_sync.web.browser_sessions import BrowserSessions
+from hassette_sync.web.disconnects import StopWhenClientLeaves
 from hassette_sync.web.login import login
 from hassette_sync.web.page_keys import PageKeys
 from hassette_sync.web.pages import pages
@@ -86,6 +87,7 @@ def create_app(
     routes = [*app.routes, *(route for router in _ROUTERS for route in router.routes)]
     app.state.first_parts = frozenset(first_part(getattr(route, "path", "/")) for route in routes)
     app.add_middleware(BodyLimit)
+    app.add_middleware(StopWhenClientLeaves)
     app.add_middleware(
         AccessControl,  # pyright: ignore[reportArgumentType]  starlette's own typing of middleware
         settings=settings,
