@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hassette_sync import MemoryFeed
+from hassette_sync import MemoryFeed, NoControl
 from hassette_sync.plugin import create_service, create_web_service
 from hassette_sync.settings import WebSettings
 from support.patient_data import patient_data
@@ -51,7 +51,7 @@ def live_address(url: str | None, after: int | str = 0) -> str:
 
 
 async def test_service_has_a_url_and_releases_its_port(plausible: Path) -> None:
-    service = create_service(data_dir=plausible.parent, settings={"port": 0}, live=MemoryFeed())
+    service = create_service(data_dir=plausible.parent, settings={"port": 0}, live=MemoryFeed(), control=NoControl())
     assert service.url is None
     async with service:
         url = service.url
@@ -371,7 +371,7 @@ def test_invalid_setting_is_one_sentence_with_the_key(
     tmp_path: Path, settings: dict[str, object], complaint: str
 ) -> None:
     with pytest.raises(ValueError, match=complaint):
-        create_service(data_dir=tmp_path, settings=settings, live=MemoryFeed())
+        create_service(data_dir=tmp_path, settings=settings, live=MemoryFeed(), control=NoControl())
 
 
 def test_short_token_is_not_in_the_error() -> None:
@@ -394,7 +394,8 @@ for name in ("fastapi", "uvicorn", "jinja2", "websockets", "starlette"):
 import hassette_sync, hassette_sync.cli
 from hassette_sync.plugin import create_service
 try:
-    create_service(data_dir=__import__("pathlib").Path("."), settings={}, live=hassette_sync.NoFeed())
+    live, control = hassette_sync.NoFeed(), hassette_sync.NoControl()
+    create_service(data_dir=__import__("pathlib").Path("."), settings={}, live=live, control=control)
 except ImportError as error:
     print(type(error).__name__, error)
 """

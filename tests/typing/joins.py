@@ -7,6 +7,7 @@ Only in this file, the type checker finds a mismatch between them. `test_joins.p
 from pathlib import Path
 
 from hassette_core.bus import BusService
+from hassette_core.control import FrameworkControl
 from hassette_core.installed import CompletingPluginCommand, PluginCommand
 from hassette_core.lifecycle import DegradableResource, Resource, Service
 from hassette_core.link import HomeAssistantLink
@@ -33,6 +34,7 @@ from hassette_store.plugin import create_sink
 from hassette_store.rows import BatchRow, ExecutionRow, InvocationRow, RegistrationRow, RunningRow
 from hassette_sync import DataSyncService
 from hassette_sync.cli import main as telemetry
+from hassette_sync.control import Control, MemoryControl, NoControl
 from hassette_sync.live import LiveFeed, LiveRow, LiveSnapshot, MemoryFeed, NoFeed
 from hassette_sync.plugin import create_service
 from hassette_sync.web.service import WebService
@@ -115,12 +117,20 @@ def the_feeds_of_sync_are_live_feeds() -> tuple[LiveFeed, ...]:
     return NoFeed(), MemoryFeed()
 
 
+def the_control_of_core_is_a_control(control: FrameworkControl) -> Control:
+    return control
+
+
+def the_controls_of_sync_are_controls() -> tuple[Control, ...]:
+    return NoControl(), MemoryControl({})
+
+
 def a_record_is_a_live_row(record: HandlerInvocation | JobExecution) -> LiveRow:
     return record
 
 
-def sync_accepts_the_live_view(view: LiveView) -> DataSyncService:
-    return DataSyncService(Path("hassette.db"), view)
+def sync_accepts_the_live_view(view: LiveView, control: FrameworkControl) -> DataSyncService:
+    return DataSyncService(Path("hassette.db"), view, control)
 
 
 # The entry points.

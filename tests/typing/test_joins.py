@@ -23,6 +23,7 @@ RENAMES = {
     "LiveView.snapshot": ("hassette_core", "def snapshot", "the_live_view_of_core_is_a_live_feed"),
     "LiveSnapshot.upcoming": ("hassette_sync", "upcoming(self)", "the_live_view_returns_a_live_snapshot"),
     "LiveTrigger.detail": ("hassette_sync", "detail(self)", "the_live_view_returns_a_live_snapshot"),
+    "ControlAction.by": ("hassette_sync", "by: str", "the_control_of_core_is_a_control"),
     "CompletingPluginCommand.complete": ("hassette_core", "def complete", "sync_completes_its_command"),
     "RunningRow.run": ("hassette_store", "run(self)", "the_live_view_returns_a_live_snapshot"),
 }

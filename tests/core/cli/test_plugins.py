@@ -101,8 +101,8 @@ def test_plugin_that_cannot_be_created_is_degraded(packages: Installed, config: 
 
     packages.add("hassette.services", "page", create)
     board = StatusBoard()
-    live = Hassette(config, plugins=False).live
-    assert plugins.load_services(config, live, board, packages.find) == ()
+    hassette = Hassette(config, plugins=False)
+    assert plugins.load_services(config, hassette.live, hassette.control, board, packages.find) == ()
     assert [(one.name, one.detail) for one in board.statuses] == [("page", "RuntimeError: no web framework")]
 
 

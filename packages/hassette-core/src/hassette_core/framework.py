@@ -23,6 +23,7 @@ from hassette_core.containment import (
     rehearsals,
     threads_with_actors,
 )
+from hassette_core.control import FrameworkControl
 from hassette_core.errors import CoreError
 from hassette_core.home import HomeData, HomeRegistry, HomeService
 from hassette_core.lifecycle import Resource, ServiceSpec, StatusBoard, StatusReport, Supervisor, wait_while_running
@@ -76,6 +77,7 @@ class Hassette:
         scheduler: Runs jobs when they are due.
         apps: Starts and stops the apps.
         live: Current status, for pages.
+        control: Actions on jobs, apps and error groups, for pages and commands.
 
     Raises:
         ConfigError: The configuration has no token, or a plugin rejected its table.
@@ -181,7 +183,16 @@ class Hassette:
             apps_started=self.apps.started,
             redact=redact,
         )
-        services = load_services(config, self.live, board) if plugins else ()
+        self.control = FrameworkControl(
+            self.apps,
+            self.scheduler,
+            self.executor,
+            board,
+            records=bool(all_sinks),
+            redact=redact,
+            wall_ns=clock.wall_ns,
+        )
+        services = load_services(config, self.live, self.control, board) if plugins else ()
 
         self._has_sinks = bool(all_sinks)
         self._redact = Redaction(config.secrets)

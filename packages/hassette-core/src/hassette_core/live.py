@@ -25,7 +25,7 @@ class LiveSnapshot:
         connection: The value of `HomeAssistantLink.connection`: ``connected``, ``starting`` or ``connecting``.
         services: Status of every service of the framework.
         running: Runs in progress.
-        upcoming: Next run of each job.
+        upcoming: The next runs of jobs, soonest first, at most 50.
         triggers: Status of the triggers of each listener to triggers of Home Assistant.
         accounting: Number of the executed runs of this process, and numbers of their records that are stored, shed and
             waiting.

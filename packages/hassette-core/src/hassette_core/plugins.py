@@ -10,6 +10,7 @@ from hassette_core.config import HassetteConfig
 from hassette_core.config.lines import Lines
 from hassette_core.config.loading import OUR_PLUGINS
 from hassette_core.config.problems import Problems
+from hassette_core.control import FrameworkControl
 from hassette_core.errors import describe_error
 from hassette_core.installed import SERVICE_GROUP, SINK_GROUP, FindEntryPoints, find_entry_points
 from hassette_core.lifecycle import Service, ServiceStatus, StatusBoard, StatusReport
@@ -41,7 +42,9 @@ class SinkFactory(Protocol):
 class ServiceFactory(Protocol):
     """Type of an entry point in the group ``hassette.services``."""
 
-    def __call__(self, *, data_dir: Path, settings: Mapping[str, object], live: LiveView) -> Service | None:
+    def __call__(
+        self, *, data_dir: Path, settings: Mapping[str, object], live: LiveView, control: FrameworkControl
+    ) -> Service | None:
         """Create a service. Return None if the settings turn the service off.
 
         A service that serves a page has an attribute ``url`` with the address of the page.
@@ -77,12 +80,16 @@ def load_sinks(
 
 
 def load_services(
-    config: HassetteConfig, live: LiveView, board: StatusBoard, find: FindEntryPoints = find_entry_points
+    config: HassetteConfig,
+    live: LiveView,
+    control: FrameworkControl,
+    board: StatusBoard,
+    find: FindEntryPoints = find_entry_points,
 ) -> tuple[Service, ...]:
     """Create the services of all installed packages; see `load_sinks`."""
 
     def create(factory: ServiceFactory, settings: Mapping[str, object]) -> Sequence[Service]:
-        made = factory(data_dir=config.data_dir, settings=settings, live=live)
+        made = factory(data_dir=config.data_dir, settings=settings, live=live, control=control)
         return () if made is None else (made,)
 
     return _create_all(find(SERVICE_GROUP), create, config, board)

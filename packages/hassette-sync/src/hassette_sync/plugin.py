@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hassette_sync.control import Control
 from hassette_sync.errors import WebNotInstalledError
 from hassette_sync.live import LiveFeed
 from hassette_sync.service import DataSyncService
@@ -15,20 +16,21 @@ if TYPE_CHECKING:
 SESSIONS_FILE = "browser_sessions.json"
 
 
-def create_service(*, data_dir: Path, settings: Mapping[str, object], live: LiveFeed) -> "WebService":
+def create_service(*, data_dir: Path, settings: Mapping[str, object], live: LiveFeed, control: Control) -> "WebService":
     """Return the service that shows the history of ``data_dir/hassette.db`` and the present state.
 
     Args:
         data_dir: Data directory of the framework.
         settings: Table ``[sync]`` of hassette.toml; see `WebSettings`.
         live: Feed of the framework.
+        control: Control of the framework.
 
     Raises:
         ValueError: A setting is unknown or invalid. The message is one sentence that names the key.
         WebNotInstalledError: The extra ``web`` is not installed.
     """
     web_settings = WebSettings.from_mapping(settings)
-    data = DataSyncService(data_dir / "hassette.db", live, deadline_s=web_settings.query_deadline_s)
+    data = DataSyncService(data_dir / "hassette.db", live, control, deadline_s=web_settings.query_deadline_s)
     return create_web_service(data, web_settings, data_dir / SESSIONS_FILE)
 
 

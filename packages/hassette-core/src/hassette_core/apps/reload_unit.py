@@ -39,6 +39,10 @@ class ReloadLog:
         """Forget the reported failures, except those of some apps, so that they are reported again."""
         self._failures = {key: text for key, text in self._failures.items() if key[0] in keep}
 
+    def failures_of(self, app_key: str) -> list[str]:
+        """Return the reported failures of an app that have not been followed by a reload."""
+        return [text for (key, _), text in self._failures.items() if key == app_key]
+
     def reloaded(self, instance: AppInstance, cause: str) -> None:
         """Log and record that a newer version runs."""
         app_key, subject = instance.loaded.app_key, instance.status.subject

@@ -87,6 +87,10 @@ class Reloader:
             self._note(unit, of_unit, attempts)
         await self._restart_dependents()
 
+    def problems_of(self, app_key: str) -> list[str]:
+        """Return the problems of the newest version of an app, if an older version keeps running."""
+        return self._log.failures_of(app_key)
+
     def _units(
         self, active: Mapping[str, AppEntry], restart: Collection[str]
     ) -> tuple[list[ReloadUnit], dict[str, _Attempt]]:

@@ -115,6 +115,7 @@ class AppService:
         self._reloader = Reloader(self._fleet, environment, app_dir, stop_timeout_s, ready)
         self._changing = asyncio.Lock()
         self._halted: set[str] = set()
+        self._rehearsals: dict[str, bool] = {}
         self._restart: set[str] = set()
         self._deferred = asyncio.Event()
         self._reloads: set[asyncio.Task[None]] = set()
@@ -124,6 +125,11 @@ class AppService:
     def started(self) -> asyncio.Event:
         """Set once every app is running, has failed to start, or waits for a failed app."""
         return self._fleet.started
+
+    @property
+    def entries(self) -> dict[str, AppEntry]:
+        """The tables ``[apps.<key>]`` that apply now, with the rehearsals that `set_rehearsal` has changed."""
+        return {key: _with_rehearsal(entry, self._rehearsals.get(key)) for key, entry in self._entries.items()}
 
     @property
     def statuses(self) -> list[AppStatus]:
@@ -141,8 +147,10 @@ class AppService:
         self._threads.open()
         self._fleet.open()
         self._bus.roster.retire_ended = self._scheduler.roster.retire_ended = True
-        self._reloader.open(self._entries)
-        loaded, failed = load_apps(self._entries, self._app_dir)
+        # After a crash of this service, an app that was stopped or rehearses must not act.
+        entries = {key: entry for key, entry in self.entries.items() if key not in self._halted}
+        self._reloader.open(entries)
+        loaded, failed = load_apps(entries, self._app_dir)
         for app in loaded:
             self._fleet.add(AppInstance(app, self._environment))
         for failure in failed:
@@ -239,6 +247,38 @@ class AppService:
             self._restart.add(app_key)
             await self._apply()
 
+    async def set_rehearsal(self, app_key: str, *, on: bool) -> None:
+        """Begin or end the rehearsal of all instances of an app, until a restart of the framework. Reload the app.
+
+        If the app cannot be reloaded, its rehearsal does not change; see `problems_of`.
+
+        Raises:
+            AppLookupError: There is no such app.
+        """
+        self._check(app_key)
+        before = self._rehearsals.get(app_key)
+        self._rehearsals[app_key] = on
+        await self._apply()
+        if self.problems_of(app_key) and not self.is_deferred:
+            if before is None:
+                del self._rehearsals[app_key]
+            else:
+                self._rehearsals[app_key] = before
+
+    def is_halted(self, app_key: str) -> bool:
+        """Return whether `stop_app` has stopped an app."""
+        return app_key in self._halted
+
+    @property
+    def is_deferred(self) -> bool:
+        """Whether a reload waits until Home Assistant is connected."""
+        return self._deferred.is_set()
+
+    def problems_of(self, app_key: str) -> list[str]:
+        """Return the problems of the newest version of an app that could not be loaded or started."""
+        failed = [status.detail for status in self.statuses if status.app_key == app_key and status.has_failed]
+        return self._reloader.problems_of(app_key) or failed
+
     async def __aenter__(self) -> "AppService":
         await self.start()
         return self
@@ -272,10 +312,17 @@ class AppService:
             self._fleet.outdated.clear()
             restart = self._restart.copy()
             self._restart.clear()
-            await self._reloader.apply(self._entries, halted=self._halted, restart=restart)
+            await self._reloader.apply(self.entries, halted=self._halted, restart=restart)
             if self._reloader.interrupted:
                 self._deferred.set()
 
     def _check(self, app_key: str) -> None:
         if app_key not in self._entries:
             raise AppLookupError(unknown_app(app_key, [(key, "") for key in self._entries]))
+
+
+def _with_rehearsal(entry: AppEntry, on: bool | None) -> AppEntry:
+    if on is None:
+        return entry
+    instances = [{**values, "rehearse": on} if "rehearse" in values else values for values in entry.instances]
+    return entry.model_copy(update={"rehearse": on, "instances": instances})

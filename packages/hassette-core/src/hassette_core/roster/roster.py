@@ -1,8 +1,7 @@
 """`Roster`: the listeners or the jobs that apps have registered, by app, instance and name."""
 
-import itertools
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
@@ -77,11 +76,11 @@ class Roster(Generic[EntryT]):
         self._kind = kind
         self._executor = executor
         self._loop = LoopAffinity()
-        self._entries: dict[tuple[str, ...], EntryT] = {}
-        # Number of entries that share a key. In `_entries`, the key of each of them ends with a different number.
-        self._shared: Counter[tuple[str, ...]] = Counter()
-        self._numbers = itertools.count(1)
-        self._keys: dict[int, tuple[str, ...]] = {}  # keys in `_entries`, by identity of the entry
+        # In all three tables, the entries are by identity, in the order of their registration.
+        self._entries: dict[int, EntryT] = {}
+        self._by_owner: defaultdict[tuple[str, ...], dict[int, EntryT]] = defaultdict(dict)
+        self._by_key: defaultdict[tuple[str, ...], dict[int, EntryT]] = defaultdict(dict)
+        self._shared: set[tuple[str, ...]] = set()  # keys that several entries may have
         self._runner = CommandRunner(executor)
         self._names = EndedNames()
 
@@ -149,19 +148,19 @@ class Roster(Generic[EntryT]):
             self._executor.hooks.set(on_error, registration=registration)
         key = registration.key
         if shared:
-            self._shared[key] += 1
-            key = (*key, str(next(self._numbers)))
-        self._keys[id(entry)] = key
-        self._entries[key] = entry
+            self._shared.add(key)
+        self._entries[id(entry)] = self._by_owner[key[:2]][id(entry)] = self._by_key[key][id(entry)] = entry
 
     def remove(self, entry: EntryT) -> None:
         """Remove an entry, so that its name is free again. Runs in progress continue."""
-        key, shared_key = self._keys.pop(id(entry)), entry.registration.key
-        del self._entries[key]
-        if key != shared_key:
-            self._shared[shared_key] -= 1
-            if not self._shared[shared_key]:
-                del self._shared[shared_key]
+        key = entry.registration.key
+        del self._entries[id(entry)]
+        for table, place in ((self._by_owner, key[:2]), (self._by_key, key)):
+            del table[place][id(entry)]
+            if not table[place]:
+                del table[place]
+        if key not in self._by_key:
+            self._shared.discard(key)
         self._names.add(entry.registration)
 
     def entries(self) -> list[EntryT]:
@@ -170,8 +169,12 @@ class Roster(Generic[EntryT]):
 
     def entries_of(self, app: str, instance: str) -> tuple[EntryT, ...]:
         """Return the entries of one app instance. May be called in a thread."""
-        # `tuple` copies the items in one step. A loop over the items would fail if the event loop added an entry.
-        return tuple(entry for key, entry in tuple(self._entries.items()) if key[:2] == (app, instance))
+        # `tuple` copies the values in one step. A loop over the values would fail if the event loop added an entry.
+        return tuple(self._by_owner.get((app, instance), {}).values())
+
+    def entries_with_key(self, *key: str) -> tuple[EntryT, ...]:
+        """Return the entries with a natural key: one, several that share it, or none."""
+        return tuple(self._by_key.get(key, {}).values())
 
     async def drain(self, app: str, instance: str, grace_s: float) -> None:
         """Wait until the runs of one app instance have ended, also those that wait. Then cancel the remaining runs.
@@ -212,11 +215,11 @@ class Roster(Generic[EntryT]):
         self._loop.call(call_all)
 
     def _check_free(self, registration: Registration) -> None:
-        if registration.key not in self._entries and registration.key not in self._shared:
+        if registration.key not in self._by_key:
             return
         app, instance, name, *topics = registration.key
         number = 2
-        while (app, instance, f"{name}_{number}", *topics) in self._entries:
+        while (app, instance, f"{name}_{number}", *topics) in self._by_key:
             number += 1
         where = "".join(f" on {topic}" for topic in topics)
         replace = ", pass replace=True" if self._kind == "job" else ""

@@ -174,6 +174,15 @@ class RunLane:
         else:
             self._skip_excess(1, command)
 
+    @property
+    def next_step(self) -> Literal["start", "replace", "wait", "skip"]:
+        """The decision of `offer` about the next command, without room for a burst."""
+        if len(self._running) < self._limits.at_once:
+            return "start"
+        if self._restart:
+            return "replace"
+        return "wait" if len(self._waiting) < self._limits.waiting else "skip"
+
     def skip(self, reason: str, count: int = 1, trigger: Trigger | None = None, detail: str = "") -> None:
         """Count triggers that did not lead to a run.
 

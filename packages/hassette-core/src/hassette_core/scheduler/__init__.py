@@ -14,7 +14,7 @@ A run takes this path. All steps run on the event loop, except plain ``def`` han
 from hassette_core.scheduler.app_scheduler import AppScheduler
 from hassette_core.scheduler.job import Job, JobGroup
 from hassette_core.scheduler.options import JobOptions
-from hassette_core.scheduler.planned_job import UpcomingJob
+from hassette_core.scheduler.planned_job import PlannedJob, UpcomingJob
 from hassette_core.scheduler.service import SchedulerService
 
-__all__ = ["AppScheduler", "Job", "JobGroup", "JobOptions", "SchedulerService", "UpcomingJob"]
+__all__ = ["AppScheduler", "Job", "JobGroup", "JobOptions", "PlannedJob", "SchedulerService", "UpcomingJob"]

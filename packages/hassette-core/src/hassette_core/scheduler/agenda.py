@@ -1,11 +1,15 @@
 """`Agenda`: all jobs, ordered by their next run."""
 
 import heapq
+from operator import attrgetter
 
-from hassette_core.scheduler.planned_job import PlannedJob
+from hassette_core.scheduler.planned_job import PlannedJob, UpcomingJob
 
 SLACK = 64
 """The heap is rebuilt when it has more entries than this number plus twice the entries after the last rebuild."""
+MAX_SKIPPED = 500
+"""`Agenda.upcoming` reads the whole heap if it finds more void entries and paused jobs than this."""
+_DUE = attrgetter("due_us")
 
 
 class Agenda:
@@ -36,9 +40,7 @@ class Agenda:
         if job.plan is not None:
             heapq.heappush(self._heap, (job.plan.due_ns, job.number, job.ticket, job))
         if len(self._heap) > 2 * self._swept + SLACK:
-            self._heap = [entry for entry in self._heap if _valid(entry)]
-            heapq.heapify(self._heap)
-            self._swept = len(self._heap)
+            self._sweep()
 
     def first_ns(self) -> int | None:
         """Return the time of the earliest run, by the monotonic clock; None if no run is planned."""
@@ -52,6 +54,40 @@ class Agenda:
         if first_ns is None or first_ns > now_ns:
             return None
         return heapq.heappop(self._heap)[-1]
+
+    def upcoming(self, limit: int) -> list[UpcomingJob]:
+        """Return the next runs of the jobs that are not paused, soonest first.
+
+        The cost grows with the limit, and not with the number of jobs: only the upper part of the heap is read. Very
+        many void entries or paused jobs in that part are the exception, for which the whole heap is read.
+
+        Args:
+            limit: Maximum number of runs.
+        """
+        found: list[UpcomingJob] = []
+        skipped = 0
+        places = [(*self._heap[0][:2], 0)] if self._heap else []
+        while places and len(found) < limit:
+            place = heapq.heappop(places)[-1]
+            entry = self._heap[place]
+            if _valid(entry) and (upcoming := entry[-1].upcoming) is not None:
+                found.append(upcoming)
+            elif (skipped := skipped + 1) > MAX_SKIPPED:
+                return self._first_of_all(limit)
+            for below in (2 * place + 1, 2 * place + 2):
+                if below < len(self._heap):
+                    heapq.heappush(places, (*self._heap[below][:2], below))
+        return sorted(found, key=_DUE)
+
+    def _first_of_all(self, limit: int) -> list[UpcomingJob]:
+        self._sweep()
+        found = (upcoming for entry in self._heap if (upcoming := entry[-1].upcoming) is not None)
+        return heapq.nsmallest(limit, found, key=_DUE)
+
+    def _sweep(self) -> None:
+        self._heap = [entry for entry in self._heap if _valid(entry)]
+        heapq.heapify(self._heap)
+        self._swept = len(self._heap)
 
 
 def _valid(entry: tuple[int, int, int, PlannedJob]) -> bool:

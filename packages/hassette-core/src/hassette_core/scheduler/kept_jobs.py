@@ -130,6 +130,10 @@ class KeptJobs:
             return False
         return ("job", name) in paused or (group is not None and ("group", group) in paused)
 
+    def owners_with_pauses(self) -> list[Owner]:
+        """Return the app instances with at least one pause."""
+        return [owner for owner, paused in self._paused.items() if paused]
+
     def check_pause(self, app: str, instance: str, kind: PausedKind, name: str) -> None:
         """Check that there is room for another pause of an app instance. May be called in a thread.
 

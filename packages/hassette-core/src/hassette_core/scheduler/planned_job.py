@@ -1,7 +1,7 @@
 """`PlannedJob`: a job with the plan of its next run."""
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from hassette_core.clock import STEP, TimerClock
 from hassette_core.handlers import Handler, describe_duration
@@ -183,6 +183,11 @@ class PlannedJob:
                 self._lane.skip("misfire", missed.runs, trigger, late)
             if self._condition is None or self._condition.allows(self.registration, self._lane, trigger):
                 self._offer(trigger, plan.due_ns)
+
+    @property
+    def next_step(self) -> Literal["start", "replace", "wait", "skip"]:
+        """The effect of `run_now` at this moment; see `RunLane.next_step`."""
+        return self._lane.next_step
 
     def run_now(self) -> None:
         """Offer a manual run to the lane."""

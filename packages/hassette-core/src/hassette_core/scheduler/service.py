@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, tzinfo
 from functools import partial
-from operator import attrgetter
 from pathlib import Path
 
 from hassette_core.clock import SystemClock, TimerClock
@@ -36,7 +35,8 @@ from hassette_core.scheduler.timetable import Timetable, Watch
 from hassette_executor import CommandExecutor, JobRegistration, RepeatedLog
 
 logger = logging.getLogger(__name__)
-_DUE = attrgetter("due_us")
+UPCOMING = 50
+"""Number of the next runs that pages show."""
 
 
 class SchedulerService(AsyncWithService):
@@ -352,14 +352,19 @@ class SchedulerService(AsyncWithService):
     def _forget(self, job: PlannedJob) -> None:
         self._kept.remove_timer(job.timer)
 
-    def upcoming(self) -> list[UpcomingJob]:
-        """Return the next run of every job that has a planned run and is not paused, in the order of their due times.
+    def upcoming(self, limit: int = UPCOMING) -> list[UpcomingJob]:
+        """Return the next runs of the jobs that are not paused, soonest first, at most ``limit``."""
+        return self._timetable.upcoming(limit)
 
-        Each job keeps its own entry until its plan changes, so that a call takes about 0.3 ms for 1,000 jobs.
-        """
-        found = [upcoming for job in self.roster.entries() if (upcoming := job.upcoming) is not None]
-        found.sort(key=_DUE)
-        return found
+    def next_run_us(self, app: str, instance: str, name: str) -> int | None:
+        """Return the time of the next run of a job, or of the jobs that share the name; None if no run is planned."""
+        jobs = self.roster.entries_with_key(app, instance, name)
+        return min([job.upcoming.due_us for job in jobs if job.upcoming is not None], default=None)
+
+    def paused_jobs(self) -> list[PlannedJob]:
+        """Return the jobs that are paused, alone or with their group."""
+        owners = self._kept.owners_with_pauses()
+        return [job for owner in owners for job in self.roster.entries_of(*owner) if job.paused]
 
     @property
     def place(self) -> Place:

@@ -12,7 +12,7 @@ from hassette_core.roster import Roster
 from hassette_core.scheduler.agenda import Agenda
 from hassette_core.scheduler.kept_jobs import KeptJobs
 from hassette_core.scheduler.options import LATE_S
-from hassette_core.scheduler.planned_job import Plan, PlannedJob
+from hassette_core.scheduler.planned_job import Plan, PlannedJob, UpcomingJob
 from hassette_core.scheduler.schedules import Interval, Schedule
 
 logger = logging.getLogger(__name__)
@@ -115,6 +115,10 @@ class Timetable:
         """Start a job at once. Its schedule does not change."""
         if job.active and self._open:
             job.run_now()
+
+    def upcoming(self, limit: int) -> list[UpcomingJob]:
+        """Return the next runs of the jobs; see `Agenda.upcoming`."""
+        return self._agenda.upcoming(limit)
 
     def set_place(self, place: Place) -> None:
         """Set another time zone or location, and plan all calendar jobs again."""
