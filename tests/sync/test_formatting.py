@@ -3,10 +3,7 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
 from datetime import UTC, datetime
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,12 +11,10 @@ from hypothesis import strategies as st
 
 import hassette_sync
 from hassette_store.ids import first_id_at, time_of
-from hassette_sync import BadQuestionError, DataSyncService, MemoryFeed, formatting
+from hassette_sync import BadQuestionError, formatting
 from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.ids import parse_id
-from hassette_sync.live import MemorySnapshot
 from hassette_sync.time_range import parse_moment
-from hassette_sync.verdict import verdict_of
 from hassette_sync.web import charts
 
 SECOND = 1_000_000
@@ -132,33 +127,6 @@ def test_bars_stay_in_the_chart_and_every_failure_is_visible(totals: list[int]) 
         assert column.good.y + column.good.height == pytest.approx(charts.HEIGHT)
         assert (column.failed.height >= 3) == (total > 0)
         assert column.area.x + column.area.width <= charts.WIDTH + 0.001
-
-
-async def test_verdict_lists_the_worst_finding_first(data: DataSyncService) -> None:
-    overview = await data.overview()
-    verdict = verdict_of(overview)
-    assert (verdict.level, verdict.title) == ("warning", "Healthy, 3 warnings")
-    assert verdict.reasons[0].endswith("runs failed in 4 handlers or jobs")
-    assert any("crashed once" in reason for reason in verdict.reasons)
-
-
-async def test_verdict_reports_that_home_assistant_is_not_connected(plausible: object, data: DataSyncService) -> None:
-    feed = MemoryFeed()
-    feed.state = MemorySnapshot(
-        connection="connecting", services=[SimpleNamespace(name="store", status="degraded", detail="")]
-    )
-    async with DataSyncService(data.path, feed) as live:
-        verdict = verdict_of(await live.overview())
-    assert (verdict.level, verdict.title) == ("bad", "Needs attention: Home Assistant is not connected")
-    assert "store is degraded" in verdict.reasons
-
-
-async def test_verdict_of_an_empty_history_is_healthy(new_history: Callable[..., Any]) -> None:
-    history = new_history()
-    history.close()
-    async with DataSyncService(history.path, MemoryFeed()) as data:
-        verdict = verdict_of(await data.overview())
-    assert (verdict.level, verdict.title, verdict.reasons) == ("good", "Healthy, no runs", ())
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 crashes"), (1, "1 crash"), (1_234, "1,234 crashes")])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hassette_sync.queries import errors, registrations, runs, sessions, statistics, waterfall
+from hassette_sync.queries import errors, failing, registrations, runs, sessions, statistics, waterfall
 from hassette_sync.queries.statistics import DAILY, HOURLY
 from hassette_sync.search import SQL_FUNCTION, search_form
 
@@ -57,7 +57,7 @@ PARAMETERS = {
 PAGES = {name: runs.runs_sql([name]) for name in runs.CONDITIONS}
 OTHERS = {
     name: value
-    for module in (runs, registrations, errors, sessions, statistics, waterfall)
+    for module in (runs, registrations, errors, failing, sessions, statistics, waterfall)
     for name, value in vars(module).items()
     if name.isupper() and not name.startswith("_") and str(value).lstrip().startswith(("SELECT", "WITH"))
 }

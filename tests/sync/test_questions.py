@@ -111,7 +111,7 @@ async def test_failing_handler_is_found_among_thousands_of_registrations(new_his
         listed = (await data.registrations()).registrations
         runs = (await data.runs(RunFilter(app="hall"))).runs
     assert [one.name for one in overview.failing] == ["on_motion"]
-    assert verdict_of(overview).title == "Needs attention: 1 of 1 runs failed in hall.on_motion"
+    assert verdict_of(overview).title == "Failing: hall.on_motion"
     assert (len(listed), [run.registration.name for run in runs]) == (5_000, ["on_motion"])
 
 
@@ -125,7 +125,8 @@ async def test_overview_counts_include_entries_that_it_does_not_list(new_history
         overview = await data.overview()
     assert (len(overview.failing), overview.failing_count, len(overview.losses), overview.lost) == (8, 12, 6, 120)
     verdict = verdict_of(overview)
-    assert verdict.title == "Needs attention: 12 of 12 runs failed in 12 handlers or jobs"
+    assert verdict.title == "Failing: hall.handler_0, hall.handler_1 and 10 more"
+    assert (len(overview.failing_now), overview.failing_now_count) == (8, 12)
     assert "120 records lost" in verdict.reasons
 
 

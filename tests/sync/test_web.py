@@ -94,9 +94,8 @@ async def test_page_is_well_formed_and_loads_nothing_from_other_hosts(client: ht
             assert value is None or value.startswith(("./", "../", "#", "?")), (tag, attributes)
         assert "style" not in attributes
         assert not [name for name in attributes if name.startswith("on")]
-    assert [attributes["src"] for tag, attributes in elements.tags if tag == "script"] == [
-        next(str(a["src"]) for t, a in elements.tags if t == "script")
-    ]
+    # Each script is a file of this server.
+    assert all("/static/" in str(attributes["src"]) for tag, attributes in elements.tags if tag == "script")
     ids = [attributes["id"] for _, attributes in elements.tags if "id" in attributes]
     assert len(ids) == len(set(ids)), "with a repeated id, a live update replaces the wrong part"
     assert sum(tag == "h1" for tag, _ in elements.tags) == 1
@@ -403,7 +402,7 @@ async def test_filter_form_keeps_its_values(client: httpx.AsyncClient) -> None:
     assert "on_temperature" in answer.text
 
 
-async def test_runs_page_names_its_filter_in_the_heading(client: httpx.AsyncClient, now_us: int) -> None:
+async def test_runs_page_shows_its_time_range(client: httpx.AsyncClient, now_us: int) -> None:
     hour_us = 3_600_000_000
     since_us = (now_us // hour_us - 2) * hour_us
     shown = ShownTimes(HomeTime(), now_us)
@@ -411,12 +410,6 @@ async def test_runs_page_names_its_filter_in_the_heading(client: httpx.AsyncClie
     until = shown(since_us + hour_us, seconds=False)
     text = (await client.get("/runs", params={"since": since_us, "until": since_us + hour_us})).text
     assert f"{since} to {until}" in text
-    for asked, heading in (
-        ({"entity": "light.kitchen"}, "Runs triggered by light.kitchen"),
-        ({"session": "2"}, "Runs in session 2"),
-        ({"error_group": "1"}, 'Runs with <a href="./errors/1">error 1</a>'),
-    ):
-        assert f"<h1>{heading}</h1>" in (await client.get("/runs", params=asked)).text
     assert "/runs?error_group=1&amp;since=" in (await client.get("/errors/1")).text
 
 

@@ -69,10 +69,11 @@ class QueryTimeoutError(SyncError):
 
 
 class NotFoundError(SyncError):
-    """No run, registration, session or error group has this id."""
+    """No run, registration, session or error group has this id, or no app has this name."""
 
-    def __init__(self, what: str, id_: int) -> None:
-        super().__init__(f"There is no {what} with the id {id_}. It may have been deleted because of its age.")
+    def __init__(self, what: str, id_: int | str) -> None:
+        named = f"called {id_[:100]}" if isinstance(id_, str) else f"with the id {id_}"
+        super().__init__(f"There is no {what} {named}. It may have been deleted because of its age.")
 
 
 class BadQuestionError(SyncError):

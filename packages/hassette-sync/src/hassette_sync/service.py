@@ -24,6 +24,7 @@ from hassette_sync.questions.sessions import (
     home_time,
     lifecycle_page,
     losses_page,
+    newest_session,
     session_by_id,
     sessions_page,
     uptime_in,
@@ -132,6 +133,7 @@ class DataSyncService:
     error_group = question("error_group", error_group_detail)
     sessions = question("sessions", sessions_page)
     session = question("session", session_by_id)
+    newest_session = question("newest_session", newest_session)
     uptime = question("uptime", uptime_in)
     skips = question("skips", skip_reasons)
     lifecycle = question("lifecycle", lifecycle_page)

@@ -1,4 +1,4 @@
-"""Judge the overall health: healthy, healthy with warnings, or needs attention."""
+"""Judge the overall health, the gravest finding first: not running, degraded, failing, healthy."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,19 +8,35 @@ from hassette_sync.answers.overview import Live, Overview
 from hassette_sync.answers.sessions import Session
 from hassette_sync.formatting import INCIDENT_LABELS, label, plural
 
-# A higher share of failed runs needs attention, even if most handlers work.
+VerdictLevel = Literal["good", "warning", "bad"]
+
+# If more of the runs fail, a failing handler or job is no exception.
 _BAD_SHARE = 0.05
-_SERVICE_WARNINGS = {
-    "degraded": "is degraded",
+_SERVICE_WARNINGS = {"degraded": "is degraded", "restarting": "is restarting"}
+_SERVICE_PROBLEMS = {
     "crashed": "has crashed",
     "exhausted": "has crashed too often and is paused",
     "failed": "has failed",
-    "restarting": "is restarting",
 }
 _SESSION_PROBLEMS = {
-    "silent": "Hassette has stopped sending heartbeats",
-    "crashed": "Hassette has crashed and is not running",
+    "silent": "its heartbeat is overdue",
+    "crashed": "it has crashed",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameworkState:
+    """State of the framework, without its apps.
+
+    Attributes:
+        level: ``good``, ``warning`` (not urgent) or ``bad`` (needs attention now).
+        label: ``running``, ``degraded``, ``not running`` or ``never ran``.
+        problems: Sentences, the gravest first.
+    """
+
+    level: VerdictLevel
+    label: str
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,71 +45,105 @@ class Verdict:
 
     Attributes:
         level: ``good``, ``warning`` (not urgent) or ``bad`` (needs attention now).
-        title: Short summary: ``Healthy, 2 warnings``.
+        title: Short summary of the gravest finding: ``Hassette is not running``.
         reasons: Findings that the title does not name, the most important first.
     """
 
-    level: Literal["good", "warning", "bad"]
+    level: VerdictLevel
     title: str
     reasons: tuple[str, ...]
 
 
+def framework_state(session: Session | None, live: Live | None) -> FrameworkState:
+    """Return the state of the framework.
+
+    Args:
+        session: Newest session.
+        live: Present state; None outside of the framework's process.
+    """
+    if live is None:
+        return _state_in_the_file(session)
+    problems = tuple(_problems_of(live))
+    if problems:
+        return FrameworkState(level="bad", label="degraded", problems=(*problems, *_warnings_of(live)))
+    if warnings := tuple(_warnings_of(live)):
+        return FrameworkState(level="warning", label="degraded", problems=warnings)
+    return FrameworkState(level="good", label="running")
+
+
+def _state_in_the_file(session: Session | None) -> FrameworkState:
+    if session is None:
+        return FrameworkState(level="warning", label="never ran", problems=("Hassette has not run yet",))
+    if session.state == "running":
+        return FrameworkState(level="good", label="running")
+    problem = _SESSION_PROBLEMS.get(session.state)
+    sentence = f"Hassette is not running: {problem}" if problem else "Hassette is not running"
+    return FrameworkState(level="bad", label="not running", problems=(sentence,))
+
+
+def _problems_of(live: Live) -> Iterator[str]:
+    if live.connection and live.connection != "connected":
+        yield "Home Assistant is not connected"
+    yield from _services_with(live, _SERVICE_PROBLEMS)
+
+
+def _warnings_of(live: Live) -> Iterator[str]:
+    yield from _services_with(live, _SERVICE_WARNINGS)
+
+
+def _services_with(live: Live, sentences: dict[str, str]) -> Iterator[str]:
+    for service in live.services:
+        if (problem := sentences.get(service.status)) is not None:
+            yield f"{label(service.name)} {problem}"
+
+
 def verdict_of(overview: Overview) -> Verdict:
-    """Judge an overview. The worst finding sets the level. The title names the worst problem, if there is one."""
+    """Judge an overview. The gravest finding sets the level and the title.
+
+    Failures that are over are a reason, but do not change the level.
+    """
+    state = framework_state(overview.status.session, overview.status.live)
     incidents = {
         event.kind for event in overview.status.incidents if overview.since_us <= event.at_us < overview.until_us
     }
-    bad = tuple(_problems(overview))
     warnings = tuple(_warnings(overview, incidents))
-    # A recovery may have lost records, so it is a warning. An upgrade is only information.
+    # An upgrade is only information.
     notes = (INCIDENT_LABELS["database_upgraded"],) if "database_upgraded" in incidents else ()
-    if bad:
-        return Verdict(level="bad", title=f"Needs attention: {bad[0]}", reasons=(*bad[1:], *warnings, *notes))
+    failures = (_failures(overview),) if overview.counts.failed else ()
+    if state.problems:
+        first, *others = state.problems
+        title = f"Degraded: {first}" if state.label == "degraded" else first
+        failing = (_failing(overview),) if overview.failing_now_count else ()
+        return Verdict(level=state.level, title=title, reasons=(*others, *failing, *failures, *warnings, *notes))
+    if overview.failing_now_count:
+        level: VerdictLevel = "bad" if overview.counts.failure_share > _BAD_SHARE else "warning"
+        return Verdict(level=level, title=_failing(overview), reasons=(*failures, *warnings, *notes))
     if warnings:
         title = f"Healthy, {plural(len(warnings), 'warning')}"
-        return Verdict(level="warning", title=title, reasons=(*warnings, *notes))
+        return Verdict(level="warning", title=title, reasons=(*warnings, *failures, *notes))
     if not overview.counts.total:
         return Verdict(level="good", title="Healthy, no runs", reasons=notes)
-    return Verdict(
-        level="good", title="Healthy", reasons=(f"{plural(overview.counts.total, 'run')}, none failed", *notes)
-    )
-
-
-def _problems(overview: Overview) -> Iterator[str]:
-    live, session = overview.status.live, overview.status.session
-    if live is None and session is not None and session.state in _SESSION_PROBLEMS:
-        yield _SESSION_PROBLEMS[session.state]
-    if live is not None and live.connection and live.connection != "connected":
-        yield "Home Assistant is not connected"
-    if overview.counts.failed and overview.counts.failure_share > _BAD_SHARE:
-        yield _failures(overview)
+    none_failed = (f"{plural(overview.counts.total, 'run')}, none failed",)
+    return Verdict(level="good", title="Healthy", reasons=(*(failures or none_failed), *notes))
 
 
 def _warnings(overview: Overview, incidents: set[str]) -> Iterator[str]:
     for kind in ("database_recovered", "database_replaced"):
         if kind in incidents:
             yield INCIDENT_LABELS[kind]
-    yield from _service_warnings(overview.status.live, overview.status.session)
-    if overview.counts.failed and overview.counts.failure_share <= _BAD_SHARE:
-        yield _failures(overview)
     if crashes := overview.uptime.crashes:
         yield "Hassette crashed once" if crashes == 1 else f"Hassette crashed {crashes:,} times"
     if overview.lost:
         yield f"{plural(overview.lost, 'record')} lost"
 
 
-def _service_warnings(live: Live | None, session: Session | None) -> Iterator[str]:
-    if live is not None:
-        for service in live.services:
-            if (problem := _SERVICE_WARNINGS.get(service.status)) is not None:
-                yield f"{label(service.name)} {problem}"
-    elif session is None:
-        yield "Hassette has not run yet"
-    elif session.state not in ("running", *_SESSION_PROBLEMS):
-        yield "Hassette is not running"
+def _failing(overview: Overview) -> str:
+    count = overview.failing_now_count
+    names = ", ".join(ref.title for ref in overview.failing_now[:2])
+    return f"Failing: {names}" if count <= 2 else f"Failing: {names} and {count - 2:,} more"
 
 
 def _failures(overview: Overview) -> str:
-    count = overview.failing_count
-    place = f"{overview.failing[0].app}.{overview.failing[0].name}" if count == 1 else f"{count:,} handlers or jobs"
-    return f"{overview.counts.failed:,} of {overview.counts.total:,} runs failed in {place}"
+    counts = overview.counts
+    failed = f"{counts.failed:,} of {plural(counts.total, 'run')} failed"
+    return failed if overview.failing_now_count else f"{failed}, but the newest runs succeed again"

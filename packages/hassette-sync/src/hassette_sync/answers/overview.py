@@ -3,6 +3,7 @@
 from typing import Literal
 
 from hassette_sync.answers.errors import ErrorGroup
+from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.answers.registrations import AppSummary, Registration, SkipReason
 from hassette_sync.answers.runs import Run, RunningNow
 from hassette_sync.answers.sessions import LifecycleEvent, Loss, Session, Uptime
@@ -137,6 +138,9 @@ class Overview(Answer):
         percentiles: Percentiles of the durations of all runs.
         failing: Handlers and jobs with failures, most failures first; at most 8.
         failing_count: Number of all handlers and jobs with failures.
+        failing_now: Handlers and jobs with failures that have not recovered: the newest run failed, or at least two of
+            the newest ten; most failures first, at most 8.
+        failing_now_count: Number of all handlers and jobs that have not recovered.
         errors: Error groups, most recently seen first; at most 6.
         upcoming: Next runs of the jobs; known only in the framework's process.
         skips: Numbers of triggers that did not lead to a run, most frequent first; at most 6.
@@ -152,6 +156,8 @@ class Overview(Answer):
     apps: tuple[AppSummary, ...]
     failing: tuple[Registration, ...]
     failing_count: int
+    failing_now: tuple[RegistrationRef, ...]
+    failing_now_count: int
     errors: tuple[ErrorGroup, ...]
     running: RunningNow
     upcoming: tuple[Upcoming, ...]

@@ -12,26 +12,27 @@ from hassette_sync.queries.texts import form_sql
 # registered something. If it is still open, each retired_us means that an app removed the registration. If it has
 # ended, only a retired_us more than 30 seconds before its end means this.
 _SHUTDOWN_US = 30 * SECOND_US
-_RETIRED_US = f"""
+RETIRED_US = f"""
 CASE WHEN retired_us < coalesce(
     (SELECT ended_us - {_SHUTDOWN_US} FROM sessions
      WHERE started_us <= (SELECT max(last_registered_us) FROM registrations) ORDER BY id DESC LIMIT 1),
     9223372036854775807) THEN retired_us END
 """
-_RETIRED = f"{_RETIRED_US} AS retired_us"
+"""End of a registration; NULL for a current one."""
+_RETIRED = f"{RETIRED_US} AS retired_us"
 
 REGISTRATIONS_OF_APP = "SELECT id FROM registrations WHERE app = :app"
 """Ids of the handlers and jobs of an app."""
 
 MEMBERS = f"""
-SELECT app, instance, {KIND} AS kind, sum({_RETIRED_US} IS NULL) AS current FROM registrations
+SELECT app, instance, {KIND} AS kind, sum({RETIRED_US} IS NULL) AS current FROM registrations
 GROUP BY app, instance, kind ORDER BY app, instance
 """
 """Numbers of current handlers and jobs of each instance of an app."""
 
 # A registration is shown if it is current, if the question also asks for all retired registrations, or if it has runs
 # in the time range.
-_SHOWN = f"(:retired OR {_RETIRED_US} IS NULL OR id IN (SELECT value FROM json_each(:registrations)))"
+_SHOWN = f"(:retired OR {RETIRED_US} IS NULL OR id IN (SELECT value FROM json_each(:registrations)))"
 _AFTER = "(app, instance, name, id) > (:after_app, :after_instance, :after_name, :after_id)"
 
 

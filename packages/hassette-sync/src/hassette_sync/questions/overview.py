@@ -23,6 +23,7 @@ from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries.sessions import EARLY_DELETIONS, EXPECTED_TIME, SCHEMA_REVISION
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.errors import error_groups_page
+from hassette_sync.questions.failing import failing_now
 from hassette_sync.questions.periods import newest_run_us, periods_of
 from hassette_sync.questions.registrations import app_summaries, failing_registrations, skip_reasons
 from hassette_sync.questions.rows import counts_of, sum_of
@@ -290,7 +291,8 @@ async def overview(
     # The lists must cover the same whole hours or days as the figures. Otherwise they would contradict the figures.
     time_range = periods.time_range
     apps = await app_summaries(transaction, time_range)
-    failing, failing_count = await failing_registrations(transaction, time_range, limit=_MAX_FAILING)
+    failing, failing_ids, failing_count = await failing_registrations(transaction, time_range, limit=_MAX_FAILING)
+    not_over, not_over_count = await failing_now(transaction, failing_ids, limit=_MAX_FAILING)
     return Overview(
         status=status,
         counts=sum_of(app.counts for app in apps),
@@ -299,6 +301,8 @@ async def overview(
         apps=apps,
         failing=failing,
         failing_count=failing_count,
+        failing_now=not_over,
+        failing_now_count=not_over_count,
         errors=(await error_groups_page(transaction, time_range, limit=_MAX_LISTED)).groups,
         running=running,
         upcoming=upcoming[:_MAX_LISTED],

@@ -27,6 +27,7 @@ from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.queries import registrations as queries
 from hassette_sync.queries.runs import NOT_RUNS
 from hassette_sync.queries.statistics import statistics_sql
+from hassette_sync.questions.failing import MAX_CHECKED
 from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.rows import (
     bucket_value_us,
@@ -120,15 +121,20 @@ def _parse_cursor(cursor: str) -> tuple[str, str, str, int]:
 
 async def failing_registrations(
     transaction: ReadTransaction, time_range: TimeRange, *, limit: int
-) -> tuple[tuple[Registration, ...], int]:
-    """Return the handlers and jobs with the most failures, and the number of all handlers and jobs with failures."""
+) -> tuple[tuple[Registration, ...], tuple[int, ...], int]:
+    """Return the handlers and jobs with the most failures.
+
+    Returns:
+        The first ``limit`` of them with their figures, the ids of the first 500, and the number of all.
+    """
     periods = await periods_of(transaction, time_range)
-    within: Parameters = {"first": periods.first, "last": periods.last, "limit": limit}
+    within: Parameters = {"first": periods.first, "last": periods.last, "limit": max(limit, MAX_CHECKED)}
     failing = await transaction.all(statistics_sql(periods.unit).failing, within)
     listed: list[Row] = []
-    for row in failing:
+    for row in failing[:limit]:
         listed += await transaction.all(queries.REGISTRATION, {"registration_id": row["id"]})
-    return await _with_figures(transaction, periods, listed), failing[0]["failing_count"] if failing else 0
+    ids = tuple(row["id"] for row in failing)
+    return await _with_figures(transaction, periods, listed), ids, failing[0]["failing_count"] if failing else 0
 
 
 async def _with_figures(transaction: ReadTransaction, periods: Periods, rows: list[Row]) -> tuple[Registration, ...]:

@@ -5,6 +5,7 @@
 const connection = document.getElementById("connection");
 const connectionText = document.getElementById("connection-text");
 const hint = document.getElementById("live-hint");
+const pauseButton = document.getElementById("pause");
 const announcement = document.getElementById("announcement");
 
 const SETTLE_MS = 120; // several runs often end at the same time
@@ -31,10 +32,13 @@ let refreshAgain = false;
 let pause = MIN_PAUSE_MS;
 let lastRefresh = 0;
 let announced = 0;
+let paused = false;
+const shownParts = new WeakMap(); // the HTML of each live part as the server has rendered it
 
 function showState(state, text) {
   connection.hidden = false;
   connection.dataset.state = state;
+  pauseButton.hidden = false;
   if (connectionText.textContent !== text) connectionText.textContent = text;
 }
 
@@ -90,7 +94,7 @@ function disconnected() {
 // Fetch the page again and again, until the WebSocket is open.
 async function poll() {
   pollTimer = -1;
-  if (!document.hidden && !busy && timer === null) await refresh();
+  if (!document.hidden && !paused && !busy && timer === null) await refresh();
   if (isLive) {
     pollTimer = null;
     return;
@@ -139,7 +143,7 @@ function refreshSoon(delay) {
     refreshAgain = true;
     return;
   }
-  if (timer !== null || document.hidden) return;
+  if (timer !== null || document.hidden || paused) return;
   const wait = Math.max(delay, pause - (Date.now() - lastRefresh));
   timer = setTimeout(refresh, wait);
 }
@@ -210,28 +214,30 @@ function markup(part) {
 }
 
 function replace(part, fresh) {
-  if (!part || !fresh || markup(part) === markup(fresh)) return;
+  if (!part || !fresh || (shownParts.get(part) ?? markup(part)) === markup(fresh)) return;
   const selection = getSelection();
   if (selection && !selection.isCollapsed && part.contains(selection.anchorNode)) return; // do not interrupt copying
   const focused = part.contains(document.activeElement) ? document.activeElement : null;
   const selector = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.href && `a[href="${CSS.escape(focused.getAttribute("href"))}"]`);
   const opened = [...part.querySelectorAll("details[open][id]")].map((fold) => fold.id);
   const scrolled = [...part.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
+  shownParts.set(part, markup(fresh));
   part.className = fresh.className;
   part.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
   part.querySelectorAll(".scroll").forEach((box, index) => { box.scrollLeft = scrolled[index] ?? 0; });
   for (const id of opened) part.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
   if (selector) part.querySelector(selector)?.focus({ preventScroll: true });
+  part.dispatchEvent(new CustomEvent("hassette:replaced", { bubbles: true })); // other scripts prepare the new content
 }
 
-// On a narrow screen the navigation scrolls; make the entry of this page visible.
-// Not with scrollIntoView: it also moves the place at which the Tab key begins, and the link to the content comes first.
-const currentLink = document.querySelector(".top nav [aria-current]");
-if (currentLink) {
-  const menu = currentLink.parentElement;
-  const [seen, link] = [menu.getBoundingClientRect(), currentLink.getBoundingClientRect()];
-  menu.scrollLeft += Math.max(0, link.right - seen.right) - Math.max(0, seen.left - link.left);
-}
+// Pausing keeps the page as it is. Resuming shows everything that is new.
+pauseButton.addEventListener("click", () => {
+  paused = !paused;
+  pauseButton.textContent = paused ? "Resume" : "Pause";
+  document.body.classList.toggle("paused", paused);
+  announce(paused ? "Live updates are paused." : "Live updates go on.");
+  if (!paused) refreshSoon(0);
+});
 
 if ("follow" in document.body.dataset) {
   connect();

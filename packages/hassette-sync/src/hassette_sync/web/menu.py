@@ -2,14 +2,13 @@
 
 from typing import NamedTuple
 
-from hassette_sync.answers.kinds import LABELS
-
 
 class MenuEntry(NamedTuple):
-    """One page of the navigation."""
+    """One page of the navigation. ``key`` is the letter that opens it after ``g``."""
 
     path: str
     title: str
+    key: str
 
     def is_current(self, path: str) -> bool:
         """Return whether the page at ``path`` belongs to this entry: ``/runs/7`` belongs to ``/runs``."""
@@ -17,9 +16,11 @@ class MenuEntry(NamedTuple):
 
 
 MENU = (
-    MenuEntry("/", "Overview"),
-    *(MenuEntry(f"/{kind.plural}", kind.title) for kind in LABELS.values()),
-    MenuEntry("/runs", "Runs"),
-    MenuEntry("/errors", "Errors"),
-    MenuEntry("/sessions", "Sessions"),
+    MenuEntry("/", "Overview", "o"),
+    MenuEntry("/apps", "Apps", "a"),
+    MenuEntry("/handlers", "Handlers", "h"),
+    MenuEntry("/jobs", "Jobs", "j"),
+    MenuEntry("/runs", "Runs", "r"),
+    MenuEntry("/errors", "Errors", "e"),
+    MenuEntry("/sessions", "Sessions", "s"),
 )

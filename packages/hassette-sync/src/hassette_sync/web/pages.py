@@ -8,13 +8,20 @@ from starlette.responses import HTMLResponse, Response
 from hassette_sync.answers.kinds import LABELS
 from hassette_sync.answers.overview import TriggerState
 from hassette_sync.answers.registrations import Registration
+from hassette_sync.errors import NotFoundError
 from hassette_sync.questions.runs import RunFilter
+from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import TimeRange
 from hassette_sync.verdict import verdict_of
-from hassette_sync.web.parameters import Cursor, Filter, History, Home, PathId, Range, RangeOrAll
+from hassette_sync.web.bursts import folded
+from hassette_sync.web.chips import chips_of
+from hassette_sync.web.columns import APP_COLUMNS, registration_columns
+from hassette_sync.web.lists import sorted_list
+from hassette_sync.web.parameters import Cursor, Filter, History, Home, PathId, Range, RangeOrAll, Sort
 from hassette_sync.web.rendering import axis_ticks, page
 
-_MAX_REGISTRATIONS = 500
+_MAX_REGISTRATIONS = 1_000
+_MAX_RECENT = 15
 
 pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -33,11 +40,55 @@ async def overview(request: Request, data: History, home: Home, time_range: Rang
         overview=answer,
         verdict=verdict_of(answer),
         ticks=axis_ticks(time_range, home),
+        recent=folded(answer.recent, across=True)[:_MAX_RECENT],
     )
 
 
+@pages.get("/apps")
+async def apps(request: Request, data: History, time_range: Range, sort: Sort = None) -> Response:
+    """All apps with their figures."""
+    time_range = await data.covered(time_range)
+    follow_from = await data.newest_id()
+    listed = sorted_list(APP_COLUMNS, await data.apps(time_range), sort)
+    return await page(request, "apps.html", time_range=time_range, follow_from=follow_from, list=listed)
+
+
+@pages.get("/apps/{app:path}")
+async def app(request: Request, data: History, time_range: Range, app: str) -> Response:
+    """One app: its figures, its handlers and jobs, and its newest runs."""
+    time_range = await data.covered(time_range)
+    follow_from = await data.newest_id()
+    members = await data.registrations(time_range, app=app, idle=False, limit=_MAX_REGISTRATIONS)
+    summary = next((one for one in await data.apps(time_range) if one.app == app), None)
+    if summary is None and not members.registrations:
+        raise NotFoundError("app", app)
+    recent = await data.runs(RunFilter(app=app), time_range, limit=50)
+    return await page(
+        request,
+        "app.html",
+        time_range=time_range,
+        follow_from=follow_from,
+        name=app,
+        summary=summary,
+        members=members.registrations,
+        upcoming=next_runs(data),
+        recent=folded(recent.runs, across=True)[:_MAX_RECENT],
+    )
+
+
+def next_runs(data: DataSyncService) -> dict[tuple[str, str, str], int]:
+    """Return the time of the next run of each job, by app, instance and name."""
+    # The order is reversed, so that the earliest run of each job overwrites its later runs.
+    return {(one.app, one.instance, one.name): one.due_us for one in reversed(data.upcoming())}
+
+
 async def registrations(
-    request: Request, data: History, time_range: Range, app: str | None = None, cursor: Cursor = None
+    request: Request,
+    data: History,
+    time_range: Range,
+    app: str | None = None,
+    sort: Sort = None,
+    cursor: Cursor = None,
 ) -> Response:
     """Handlers or jobs by app; jobs with their next runs."""
     kind = LABELS[request.scope["route"].name]
@@ -46,18 +97,20 @@ async def registrations(
     answer = await data.registrations(
         time_range, kind=kind.name, app=app or None, idle=False, cursor=cursor, limit=_MAX_REGISTRATIONS
     )
+    upcoming = next_runs(data)
+    is_part = cursor is not None or answer.next_cursor is not None
     return await page(
         request,
         "registrations.html",
         time_range=time_range,
         follow_from=follow_from,
         kind=kind,
-        shown=answer.registrations,
+        list=sorted_list(registration_columns(kind, upcoming), answer.registrations, sort, is_part=is_part),
+        active=chips_of(request.query_params),
         hidden=answer.hidden,
         cursor=cursor,
         next_cursor=answer.next_cursor,
-        # The order is reversed, so that the earliest run of each job overwrites its later runs.
-        upcoming={(one.app, one.instance, one.name): one.due_us for one in reversed(data.upcoming())},
+        upcoming=upcoming,
     )
 
 
@@ -113,15 +166,18 @@ async def runs(
         if run_filter.registration_id is not None
         else None
     )
+    answer = await data.runs(run_filter, time_range, cursor=cursor, limit=100)
+    shown = {"registration": filtered_registration.registration.ref.title} if filtered_registration else {}
     return await page(
         request,
         "runs.html",
         time_range=time_range,
         follow_from=follow_from,
-        answer=await data.runs(run_filter, time_range, cursor=cursor, limit=100),
+        answer=answer,
+        bursts=folded(answer.runs),
         facets=await data.run_facets(time_range),
         run_filter=run_filter,
-        filtered_registration=filtered_registration,
+        active=chips_of(request.query_params, shown),
         cursor=cursor,
     )
 

@@ -82,6 +82,7 @@ RangeOrAll = Annotated[TimeRange, Depends(_all_time)]
 Filter = Annotated[RunFilter, Depends(_filter)]
 PathId = Annotated[int, Depends(_id)]
 Cursor = Annotated[str | None, Query(description="next_cursor of the previous page.")]
+Sort = Annotated[str | None, Query(description="Column of the list, with - for the highest value first.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Maximum number of entries.")]
 
 __all__ = [
@@ -95,4 +96,5 @@ __all__ = [
     "PathId",
     "Range",
     "RangeOrAll",
+    "Sort",
 ]

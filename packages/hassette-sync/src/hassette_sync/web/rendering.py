@@ -3,9 +3,7 @@
 import asyncio
 import functools
 import platform
-from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import jinja2
 from fastapi import Request
@@ -14,15 +12,20 @@ from starlette.responses import HTMLResponse, Response
 from hassette_sync import formatting
 from hassette_sync.__about__ import __version__
 from hassette_sync.answers.kinds import LABELS
+from hassette_sync.errors import SyncError
 from hassette_sync.home_time import HomeTime, ShownTimes
+from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import DAY_US, HOUR_US, SECOND_US, TimeRange, now_us
+from hassette_sync.verdict import FrameworkState, framework_state
 from hassette_sync.web import charts
+from hassette_sync.web.links import Links
 from hassette_sync.web.menu import MENU
 from hassette_sync.web.parameters import DEFAULT_AGE
 from hassette_sync.web.root import root_of
 from hassette_sync.web.visitors import VISITOR, Visitor
 
 RANGES = (("1h", "1 hour"), ("24h", "24 hours"), ("today", "Today"), ("7d", "7 days"), ("30d", "30 days"))
+_SCRIPTS = ("live.js", "keys.js", "tables.js")
 _FILTERS = ("duration", "number", "share", "size", "label", "status_label", "reason_label", "plural")
 
 
@@ -39,9 +42,17 @@ async def page(
             a page without live updates.
         values: Variables of the template.
     """
+    state = await _state_of(request.app.state.data)
     # Rendering a range of a year takes a while. It happens in a thread, because automations run on this event loop.
-    text = await asyncio.to_thread(_render, request, template, follow_from=follow_from, **values)
+    text = await asyncio.to_thread(_render, request, template, follow_from=follow_from, framework=state, **values)
     return HTMLResponse(text, code)
+
+
+async def _state_of(data: DataSyncService) -> FrameworkState | None:
+    try:
+        return framework_state(await data.newest_session(), data.live_state())
+    except SyncError:  # the page itself shows why the history cannot be read
+        return None
 
 
 async def error_page(request: Request, code: int, sentence: str) -> Response:
@@ -69,6 +80,7 @@ def _environment() -> jinja2.Environment:
         "version": __version__,
         "host": platform.node(),
         "menu": MENU,
+        "scripts": _SCRIPTS,
         "kinds": LABELS,
         "ranges": RANGES,
         "SECOND_US": SECOND_US,
@@ -91,31 +103,24 @@ def _render(request: Request, template: str, /, **values: Any) -> str:
     # If the history cannot be read, an error page shows times in the time zone of this machine.
     shown = ShownTimes(getattr(request.state, "home", HomeTime()), at_us)
     query = dict(request.query_params)
-    since, until = query.get("since") or DEFAULT_AGE, query.get("until")
+    root = root_of(path, request.headers)
+    links = Links(path, root, query)
     return _environment().get_template(template).render(
         path=path,
-        root=root_of(path, request.headers),
+        root=root,
         page_key_name=request.app.state.page_keys.name,
         page_key=request.app.state.page_keys.new(visitor.session),
         signed_in=visitor.kind == "session",
         query=query,
-        since=since,
-        # Links to other lists contain this time range.
-        range_query=urlencode({"since": since, "until": until} if until else {"since": since}),
+        since=query.get("since") or DEFAULT_AGE,
         now_us=at_us,
         moment=shown,
         tick_label=functools.partial(_tick_label, shown=shown),
         ago=functools.partial(formatting.ago, now_us=at_us),
-        link=functools.partial(_link, path, query),
+        link=links.here,
+        to=links.to,
         **values,
     )  # fmt: skip
-
-
-def _link(path: str, query: Mapping[str, str], /, **changes: object) -> str:
-    """Return the relative URL of this page with changed parameters. None removes a parameter."""
-    merged = {**query, **changes}
-    query_items = {key: str(value) for key, value in merged.items() if value is not None}
-    return f"?{urlencode(query_items)}" if query_items else f"./{path.rpartition('/')[2]}"
 
 
 def _tick_label(tick_us: int, *, shown: ShownTimes) -> str:

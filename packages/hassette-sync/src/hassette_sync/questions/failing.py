@@ -1,0 +1,42 @@
+"""Question about failures that are not over."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+
+from hassette_sync.answers.kinds import RegistrationRef
+from hassette_sync.queries.failing import NEWEST_RESULTS
+from hassette_sync.queries.registrations import REGISTRATION
+from hassette_sync.questions.rows import registration_ref
+from hassette_sync.reader import ReadTransaction
+
+MAX_CHECKED = 500
+_MIN_FAILED = 2
+
+
+async def failing_now(
+    transaction: ReadTransaction, registrations: Sequence[int], *, limit: int
+) -> tuple[tuple[RegistrationRef, ...], int]:
+    """Return the first handlers and jobs whose failures are not over, and the number of all of them.
+
+    The failures of a handler or job are over if its newest run succeeded and at most one of its newest ten runs failed.
+    Retired handlers and jobs do not count.
+
+    Args:
+        transaction: Read transaction of the question.
+        registrations: Ids of handlers and jobs with failures, the most important first.
+        limit: Maximum number of handlers and jobs in the answer.
+    """
+    results: defaultdict[int, list[tuple[int, bool]]] = defaultdict(list)
+    for row in await transaction.all(NEWEST_RESULTS, {"registrations": json.dumps(registrations)}):
+        results[row["registration_id"]].append((row["run_id"], bool(row["failed"])))
+    failing = [id_ for id_ in registrations if _is_failing(results[id_])]
+    rows = [await transaction.one(REGISTRATION, {"registration_id": id_}) for id_ in failing[:limit]]
+    return tuple(registration_ref(row) for row in rows if row is not None), len(failing)
+
+
+def _is_failing(results: list[tuple[int, bool]]) -> bool:
+    if not results:
+        return False
+    _, newest_failed = max(results)
+    return newest_failed or sum(failed for _, failed in results) >= _MIN_FAILED

@@ -1,0 +1,68 @@
+"""Columns of the lists that can be sorted."""
+
+from collections.abc import Mapping, Sequence
+
+from hassette_sync.answers.kinds import KindLabels
+from hassette_sync.answers.registrations import AppSummary, Registration
+from hassette_sync.web.lists import ListColumn
+
+
+def registration_columns(
+    kind: KindLabels, upcoming: Mapping[tuple[str, str, str], int]
+) -> Sequence[ListColumn[Registration]]:
+    """Return the columns of the list of handlers or jobs.
+
+    Args:
+        kind: Kind of the registrations.
+        upcoming: Time of the next run of each job, by app, instance and name.
+    """
+    next_run: ListColumn[Registration] = ListColumn(
+        key="next", title="Next run", value=lambda one: upcoming.get((one.app, one.instance, one.name))
+    )
+    return (
+        ListColumn(key="name", title="Name", value=lambda one: f"{one.app}.{one.instance}.{one.name}"),
+        ListColumn(key="source", title=kind.source, value=lambda one: one.listens_to),
+        *((next_run,) if kind.is_scheduled else ()),
+        ListColumn(key="runs", title="Runs", value=lambda one: one.counts.total, is_number=True),
+        ListColumn(key="failures", title="Failures", value=lambda one: one.counts.failed, is_number=True),
+        ListColumn(
+            key="p50",
+            title="p50",
+            value=lambda one: one.percentiles.p50_us,
+            is_number=True,
+            hint="Half of the runs took at most this long",
+        ),
+        ListColumn(
+            key="p95",
+            title="p95",
+            value=lambda one: one.percentiles.p95_us,
+            is_number=True,
+            hint="95 % of the runs took at most this long",
+        ),
+        ListColumn(
+            key="not_run",
+            title="Not run",
+            value=lambda one: one.skipped,
+            is_number=True,
+            hint="Triggers that led to no run",
+        ),
+        ListColumn(key="last", title="Last result", value=lambda one: one.last_status),
+    )
+
+
+APP_COLUMNS: Sequence[ListColumn[AppSummary]] = (
+    ListColumn(key="app", title="App", value=lambda one: one.app),
+    ListColumn(key="instances", title="Instances", value=lambda one: len(one.instances), is_number=True),
+    ListColumn(key="handlers", title="Handlers", value=lambda one: one.handlers, is_number=True),
+    ListColumn(key="jobs", title="Jobs", value=lambda one: one.jobs, is_number=True),
+    ListColumn(key="runs", title="Runs", value=lambda one: one.counts.total, is_number=True),
+    ListColumn(key="failures", title="Failures", value=lambda one: one.counts.failed, is_number=True),
+    ListColumn(
+        key="time",
+        title="Time",
+        value=lambda one: one.total_us,
+        is_number=True,
+        hint="Sum of the durations of all runs",
+    ),
+)
+"""Columns of the list of apps."""

@@ -1,0 +1,49 @@
+"""Links between the pages. They keep the time range that the visitor has chosen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+TIME_PARAMETERS = ("since", "until")
+"""Parameters of the time range in the address of a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Makes the links of one page.
+
+    Args:
+        path: Path of the page.
+        root: Address of the root, with a trailing slash (`hassette_sync.web.root.root_of`).
+        query: Parameters in the address of the page.
+    """
+
+    path: str
+    root: str
+    query: Mapping[str, str]
+
+    def here(self, /, **changes: object) -> str:
+        """Return the address of this page with changed parameters. None removes a parameter.
+
+        Each change leads to the first page of a list, unless ``cursor`` is one of the changes.
+        """
+        query = _query({**self.query, "cursor": None, **changes})
+        # Under the prefix of a proxy, a page may be shown without its last slash. Only a query keeps its address then.
+        return query or f"./{self.path.rpartition('/')[2]}"
+
+    def to(self, page: str = "", /, **parameters: object) -> str:
+        """Return the address of another page with the time range of this page.
+
+        Args:
+            page: Path of the other page without the first slash: ``runs``, ``runs/7``.
+            **parameters: Its parameters. ``since`` and ``until`` replace the time range. None removes a parameter.
+        """
+        chosen = {key: self.query[key] for key in TIME_PARAMETERS if self.query.get(key)}
+        if any(key in parameters for key in TIME_PARAMETERS):
+            chosen = {}
+        return f"{self.root}{page}{_query({**chosen, **parameters})}"
+
+
+def _query(parameters: Mapping[str, object]) -> str:
+    query = urlencode({key: str(value) for key, value in parameters.items() if value is not None and value != ""})
+    return f"?{query}" if query else ""
