@@ -329,7 +329,7 @@ def test_cause_of_a_failure_is_two_clicks_from_the_overview(open_page: Callable[
     page.locator("#attention .problem", has_text="unavailable").click()
     assert "could not convert string to float" in page.locator("main").inner_text()
     page.locator("table.runs tbody a[href*='/runs/']").first.click()
-    run = page.locator(".chain").inner_text()
+    run = page.locator("main").inner_text()
     assert "Trigger" in run
     assert "sensor.bedroom_temperature" in run
     assert "Traceback (most recent call last)" in run

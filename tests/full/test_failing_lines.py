@@ -84,7 +84,7 @@ async def test_pages_label_samples_and_show_the_failing_line(failed: tuple[Path,
     assert "line 4, in <code>on_light</code>" in other
     assert 'return attributes["color_temp"]' in other.split("Sample traceback")[0]
     assert "'brightness'" not in other.split("Sample traceback")[0]
-    assert "From the first failure of this error, in <a href=" in other
+    assert "From the first failure of this error, in <a class=" in other
     assert "Sample traceback" not in one
     assert "line 5, in <code>on_light</code>" in one
     for page in lists:

@@ -42,6 +42,11 @@ def fingerprint(failure: FailureRow) -> str:
     return f"{VERSION}:{digest.hexdigest()}"
 
 
+def is_library_file(file: str) -> bool:
+    """Return whether a file of a traceback belongs to the standard library or to an installed package."""
+    return _LIBRARY_FILE.search(file) is not None
+
+
 def failing_frame(failure: FailureRow) -> FrameRow | None:
     """Return the innermost frame of app code, or of all code if no frame is of app code; None without frames."""
     frames = _app_frames(failure)
@@ -49,7 +54,7 @@ def failing_frame(failure: FailureRow) -> FrameRow | None:
 
 
 def _app_frames(failure: FailureRow) -> list[FrameRow]:
-    return [frame for frame in failure.frames if not _LIBRARY_FILE.search(frame.file)] or list(failure.frames)
+    return [frame for frame in failure.frames if not is_library_file(frame.file)] or list(failure.frames)
 
 
 def _locations(failure: FailureRow) -> list[str]:

@@ -78,7 +78,7 @@ document.addEventListener("click", (event) => {
 // The clipboard of the browser needs a secure page. On others, select the text, so that the visitor can copy it.
 async function copyFrom(button) {
   const source = document.getElementById(button.dataset.copy);
-  const text = button.dataset.text ?? source?.textContent ?? "";
+  const text = button.dataset.copy === "page" ? location.href : button.dataset.text ?? source?.textContent ?? "";
   try {
     await navigator.clipboard.writeText(text);
     flash(button, "Copied");

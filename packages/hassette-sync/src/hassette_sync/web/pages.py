@@ -184,8 +184,8 @@ async def runs(
 
 @pages.get("/runs/{id}")
 async def run(request: Request, data: History, home: Home, id_: PathId) -> Response:
-    """One run: its trigger, failure, log lines, service calls, causes, and the runs that it triggered."""
-    return await page(request, "run.html", detail=await data.run(id_))
+    """One run: its causes and effects on one time axis, its failure, log lines and service calls."""
+    return await page(request, "run.html", detail=await data.run(id_), waterfall=await data.waterfall(id_))
 
 
 @pages.get("/errors")

@@ -22,7 +22,9 @@ from hassette_sync.web.links import Links
 from hassette_sync.web.menu import MENU
 from hassette_sync.web.parameters import DEFAULT_AGE
 from hassette_sync.web.root import root_of
+from hassette_sync.web.tracebacks import frames_of
 from hassette_sync.web.visitors import VISITOR, Visitor
+from hassette_sync.web.waterfall import waterfall_chart
 
 RANGES = (("1h", "1 hour"), ("24h", "24 hours"), ("today", "Today"), ("7d", "7 days"), ("30d", "30 days"))
 _SCRIPTS = ("live.js", "keys.js", "tables.js")
@@ -91,6 +93,8 @@ def _environment() -> jinja2.Environment:
         "timeline_chart": charts.timeline_chart,
         "session_strip": charts.session_strip,
         "heat_chart": charts.heat_chart,
+        "waterfall_chart": waterfall_chart,
+        "frames_of": frames_of,
     }
     environment.globals.update(shared)
     return environment
