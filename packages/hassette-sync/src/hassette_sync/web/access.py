@@ -13,6 +13,7 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hassette_sync.settings import WebSettings, is_address
@@ -30,6 +31,7 @@ COOKIE = "hassette_session"
 TOKEN_HEADER = "x-hassette-token"  # noqa: S105  the name of a header
 USER_HEADERS = ("x-remote-user-display-name", "x-remote-user-name")
 _ALLOW_HOST = "Add it to allowed_hosts in [sync]"
+MAX_HEADER_BYTES = 16 * 1024
 _MAX_SHOWN = 200
 _MAX_USER = 100
 _OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/login"})
@@ -107,6 +109,11 @@ class AccessControl:
             )
             await _refuse(scope, receive, send, 421, f"Unknown host name {host!r}. {_ALLOW_HOST}.")
             return
+        if _header_size(scope) > MAX_HEADER_BYTES:
+            # The server limits a header only while it is incomplete.
+            reason = f"The address and the header must have at most {MAX_HEADER_BYTES} bytes in all."
+            await _refuse(scope, receive, send, 431, reason)
+            return
         visitor = await self._visitor(scope, headers)
         scope[VISITOR] = visitor
         if scope["type"] == "websocket" and not self._is_own_page(scope, headers, visitor):
@@ -159,6 +166,8 @@ class AccessControl:
 
         try:
             await self._app(scope, receive, _with_headers(send_noting_start))
+        except ClientDisconnect:
+            return  # while it sent its request
         except Exception:
             # An error of any class must have the shape of the other errors. After the start of the response, only the
             # server can end the connection.
@@ -211,6 +220,11 @@ def presented_token(headers: Headers) -> str | None:
     # A proxy may need the header Authorization for its password.
     presented = headers.get(TOKEN_HEADER)
     return None if presented is None else presented.strip()
+
+
+def _header_size(scope: Scope) -> int:
+    fields: list[tuple[bytes, bytes]] = scope["headers"]
+    return sum(len(name) + len(value) for name, value in fields) + len(scope["path"]) + len(scope["query_string"])
 
 
 def _session_id(headers: Headers) -> str | None:

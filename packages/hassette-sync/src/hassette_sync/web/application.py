@@ -74,6 +74,7 @@ def create_app(
     app.state.data = data
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
+    app.state.max_followers = 100
     app.state.followers = set[asyncio.Task[object]]()
     for router in _ROUTERS:
         app.include_router(router)

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,8 +16,11 @@ from uvicorn.server import ServerState
 
 from hassette_sync.service import DataSyncService
 from hassette_sync.settings import WebSettings
+from hassette_sync.web.access import MAX_HEADER_BYTES
 from hassette_sync.web.application import create_app
 from hassette_sync.web.browser_sessions import BrowserSessions
+from hassette_sync.web.connections import ConnectionAcceptor, ConnectionLimits, Connections
+from hassette_sync.web.protocols import MAX_MESSAGE_BYTES, HttpProtocol, WebSocketProtocol
 
 _CLOSE_CLIENTS_WITHIN_S = 0.5
 _STOP_WITHIN_S = 1.0
@@ -41,14 +44,23 @@ class _State(ServerState):
 class _Server(uvicorn.Server):
     """A uvicorn server that leaves the signal handlers to the framework, and does not wake up ten times per second."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, connections: Connections) -> None:
         super().__init__(config)
         self.server_state = _State()
+        self._connections = connections
         self._exit_requested = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        def create_protocol() -> asyncio.Protocol:
+            return HttpProtocol(self.config, self.server_state, {}, self._connections)
+
+        listeners = [ConnectionAcceptor(one, create_protocol, self._connections) for one in sockets or ()]
+        self.servers = cast("list[asyncio.Server]", listeners)
+        self.started = True
 
     async def main_loop(self) -> None:
         await self._exit_requested.wait()
@@ -65,6 +77,7 @@ class WebService:
         data: The service that answers the questions. `stop` also closes it.
         settings: Address, token and host names.
         sessions_file: File of the sessions of browsers; None keeps them in memory.
+        limits: Limits on connections; None derives them from the number of file descriptors.
 
     Attributes:
         name: Name of the service, for the supervisor.
@@ -74,11 +87,18 @@ class WebService:
 
     name = "sync"
 
-    def __init__(self, data: DataSyncService, settings: WebSettings, sessions_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        data: DataSyncService,
+        settings: WebSettings,
+        sessions_file: Path | None = None,
+        limits: ConnectionLimits | None = None,
+    ) -> None:
         self.data = data
         self.url: str | None = None
         self._settings = settings
         self._sessions_file = sessions_file
+        self._limits = limits
         self._app: FastAPI | None = None
         self._server: _Server | None = None
         self._socket: socket.socket | None = None
@@ -103,10 +123,14 @@ class WebService:
             log_config=None,
             access_log=False,
             server_header=False,
-            ws="websockets-sansio",
+            ws=WebSocketProtocol,
+            ws_max_size=MAX_MESSAGE_BYTES,
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
             timeout_graceful_shutdown=1,
         )
-        self._server = _Server(config)
+        limits = self._limits or ConnectionLimits.of_this_process()
+        self._app.state.max_followers = max(1, limits.total // 2)
+        self._server = _Server(config, Connections(limits, self._app.state.refusals))
         port = self._socket.getsockname()[1]
         host = self._settings.host
         if host in ("0.0.0.0", "::", ""):  # noqa: S104  an address to show, not to bind

@@ -34,6 +34,7 @@ _NO_WEBSOCKET = (
     "Live updates need a WebSocket, and none could be opened. If a proxy is in front of Hassette, let it pass on the "
     "headers Upgrade and Connection with HTTP/1.1. The documentation shows how, on the page “Behind a proxy”."
 )
+_TOO_MANY = "All places of the live stream are in use. Pages are updated every few seconds instead."
 
 
 @stream.get("/api/v1/live", include_in_schema=False)
@@ -57,6 +58,11 @@ async def live(websocket: WebSocket, after: str = "0", at_most: str | None = Non
     new runs at once, the client gets one ``reload`` in their place, because a page shows only the newest runs. It also
     gets ``reload`` if the stream follows the file and the wall clock was set back.
     """
+    followers: set[asyncio.Task[object]] = websocket.app.state.followers
+    if len(followers) >= websocket.app.state.max_followers:
+        refusal = problem(503, "too_many_live_clients", _TOO_MANY, headers={"retry-after": "60"})
+        await websocket.send_denial_response(refusal)
+        return
     await websocket.accept()
     try:
         last_id = parse_id(after, "after")
@@ -65,7 +71,6 @@ async def live(websocket: WebSocket, after: str = "0", at_most: str | None = Non
         await websocket.close(BAD_DATA, str(error)[:100])
         return
     if (task := asyncio.current_task()) is not None:
-        followers: set[asyncio.Task[object]] = websocket.app.state.followers
         followers.add(task)
         task.add_done_callback(followers.discard)
     await _serve(websocket, last_id, batch_limit)

@@ -1,0 +1,310 @@
+"""Connections: their number, their time and their size are limited before a token is asked for."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hassette_sync import MemoryFeed
+from hassette_sync.settings import WebSettings
+from support.patient_data import patient_data
+from support.waiting import eventually, patience
+from support.web_clients import http_client, live_client
+
+pytest.importorskip("fastapi")
+import websockets
+
+from hassette_sync.web.connections import ConnectionLimits
+from hassette_sync.web.service import WebService
+
+pytestmark = pytest.mark.heavy
+
+LIMITS = ConnectionLimits(total=12, per_address=6, request_s=3_600, write_s=3_600)
+HALF = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+FORM = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+WHOLE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+class Client:
+    """A client on the level of TCP."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        with contextlib.suppress(ConnectionError):
+            await self.writer.drain()
+
+    async def received(self) -> bytes:
+        """Return what the server sends until it closes the connection."""
+        data = b""
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(patience(30)):
+                while chunk := await self.reader.read(65_536):
+                    data += chunk
+        return data
+
+    async def close(self) -> None:
+        self.writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+
+class Attacker:
+    """Opens connections to a server and closes them at the end."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.clients: list[Client] = []
+
+    async def connect(self, data: bytes = b"") -> Client:
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
+        self.clients.append(client)
+        await client.send(data)
+        return client
+
+
+@contextlib.asynccontextmanager
+async def attacked(path: Path, limits: ConnectionLimits, token: str | None = None) -> AsyncGenerator[Attacker]:
+    service = WebService(patient_data(path, MemoryFeed()), WebSettings(port=0, token=token), limits=limits)
+    async with service:
+        attacker = Attacker(int(str(service.url).rstrip("/").rpartition(":")[2]))
+        try:
+            yield attacker
+        finally:
+            for client in attacker.clients:
+                await client.close()
+
+
+@pytest.fixture
+async def attacker(plausible: Path) -> AsyncIterator[Attacker]:
+    async with attacked(plausible, LIMITS) as attacker:
+        yield attacker
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"G",
+        HALF,
+        WHOLE + HALF,
+        FORM + b"Content-Length: 100\r\n\r\ntoken=",
+        FORM + b"Transfer-Encoding: chunked\r\n\r\n5\r\ntoken\r\n",
+    ],
+    ids=["nothing", "one byte", "half a header", "second header", "half a body", "half a chunked body"],
+)
+async def test_request_that_never_ends_is_closed(plausible: Path, data: bytes) -> None:
+    async with attacked(plausible, replace(LIMITS, request_s=0.1)) as attacker:
+        client = await attacker.connect(data)
+        answer = await client.received()
+    assert answer.startswith(b"HTTP/1.1 200") if data.startswith(WHOLE) else answer == b""
+
+
+async def test_half_open_connections_keep_no_other_visitor_out(attacker: Attacker) -> None:
+    for number in range(60):
+        await attacker.connect(b"" if number % 2 else HALF)
+    async with http_client(base_url=f"http://127.0.0.1:{attacker.port}") as client:
+        for path in ("/health/live", "/", "/api/v1/status"):
+            assert (await client.get(path)).status_code == 200
+    # The oldest half-open connections were closed.
+    assert await attacker.clients[0].received() == b""
+
+
+async def test_number_of_open_connections_never_exceeds_its_limit(attacker: Attacker) -> None:
+    def accepted() -> int:
+        inodes = {str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()}
+        return len([name for name in inodes if name.startswith("socket:")])
+
+    before = accepted()
+    for _ in range(100):
+        await attacker.connect(HALF)
+    # The clients of this test are in the same process.
+    await eventually(lambda: accepted() - before <= 100 + LIMITS.total)
+
+
+async def test_visitor_gets_a_503_if_every_connection_is_busy(
+    plausible: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    limits = replace(LIMITS, total=4)
+    async with attacked(plausible, limits) as attacker, contextlib.AsyncExitStack() as stack:
+        address = f"ws://127.0.0.1:{attacker.port}/api/v1/live"
+        # Half of the connections may be live.
+        for _ in range(2):
+            client = await stack.enter_async_context(live_client(address))
+            assert json.loads(await client.recv())["type"] == "hello"
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await live_client(address)
+        assert refused.value.response.status_code == 503
+        assert refused.value.response.headers["content-type"] == "application/problem+json"
+
+
+def test_limits_leave_descriptors_to_the_rest_of_the_process() -> None:
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[1]),) * 2);"
+        "from hassette_sync.web.connections import ConnectionLimits as L; print(L.of_this_process().total)"
+    )
+
+    def total(descriptors: int) -> int:
+        command = [sys.executable, "-c", program, str(descriptors)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=patience(30))
+        return int(done.stdout)
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    for descriptors in (64, 120, 256, 1_024):
+        if hard == resource.RLIM_INFINITY or descriptors <= hard:
+            assert 8 <= total(descriptors) <= max(8, descriptors // 3)
+
+
+async def test_server_survives_exhausted_descriptors_with_a_short_log(plausible: Path, tmp_path: Path) -> None:
+    program = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+kept = [open("/dev/null") for _ in range(36)]  # files of the rest of the framework
+from hassette_sync.cli import main
+main(["serve", "--db", sys.argv[1], "--port", "0"])
+"""
+    log = tmp_path / "log"
+    with log.open("wb") as errors:
+        command = (sys.executable, "-u", "-c", program, str(plausible))
+        server = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=errors)
+        try:
+            assert server.stdout is not None
+            line = (await server.stdout.readline()).decode()
+            attacker = Attacker(int(line.partition("127.0.0.1:")[2].partition("/")[0]))
+            for _ in range(200):
+                await attacker.connect(HALF)
+            async with http_client() as client:
+                answer = await client.get(f"http://127.0.0.1:{attacker.port}/health/live")
+            assert answer.status_code == 200
+            for one in attacker.clients:
+                await one.close()
+        finally:
+            server.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(server.wait(), patience(30))
+    assert len(log.read_text().splitlines()) < 20
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\nhello",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Bad : 1\r\n\r\n",
+        b"\r\n\r\n\r\nnot HTTP\r\n\r\n",
+    ],
+    ids=["TLS", "two hosts", "two lengths", "negative length", "space", "text"],
+)
+async def test_invalid_request_is_a_problem_and_is_not_logged(
+    attacker: Attacker, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        answer = await (await attacker.connect(data)).received()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"application/problem+json" in head
+    assert json.loads(body)["type"] == "urn:hassette:problem:invalid_http"
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("size", [20_000, 60_000, 300_000])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: %s\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: a=%s\r\n\r\n",
+        b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /runs?text=%s HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Ingress-Path: /%s\r\n\r\n",
+    ],
+    ids=["header", "cookie", "path", "query", "prefix"],
+)
+async def test_long_header_is_refused(attacker: Attacker, data: bytes, size: int) -> None:
+    client = await attacker.connect(data % (b"x" * size))
+    client.writer.write_eof()
+    answer = await client.received()
+    assert answer == b"" or answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 431 "))
+    assert answer == b"" or b"application/problem+json" in answer
+
+
+async def test_pipelined_requests_are_answered_in_order_also_before_invalid_ones(attacker: Attacker) -> None:
+    client = await attacker.connect(WHOLE * 5 + b"not HTTP\r\n\r\n")
+    answer = await client.received()
+    assert answer.count(b"HTTP/1.1 200") == 5
+    assert answer.count(b"HTTP/1.1 400") == 1
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_long_body_is_refused_before_it_is_read(attacker: Attacker, chunked: bool) -> None:
+    length = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 100000000"
+    client = await attacker.connect(FORM + length + b"\r\n\r\n")
+    if chunked:
+        for _ in range(20):
+            await client.send(b"2000\r\n" + b"x" * 0x2000 + b"\r\n")
+    answer = await client.received()
+    assert answer.startswith(b"HTTP/1.1 413")
+
+
+async def test_client_that_does_not_read_its_answers_is_closed(plausible: Path) -> None:
+    async with attacked(plausible, replace(LIMITS, write_s=0.1)) as attacker:
+        loop = asyncio.get_running_loop()
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.setblocking(False)
+            await loop.sock_connect(client, ("127.0.0.1", attacker.port))
+
+            async def ask_until_closed() -> None:
+                while True:
+                    await loop.sock_sendall(client, b"GET /static/live.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 50)
+
+            with pytest.raises(ConnectionError):
+                await asyncio.wait_for(ask_until_closed(), patience(60))
+
+
+async def test_long_message_of_a_live_client_ends_its_connection(attacker: Attacker) -> None:
+    async with live_client(f"ws://127.0.0.1:{attacker.port}/api/v1/live") as client:
+        await client.recv()
+        await client.send("x" * 100_000)
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await client.recv()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009
+
+
+async def test_live_client_outlives_the_time_limit_of_requests(plausible: Path) -> None:
+    async with (
+        attacked(plausible, replace(LIMITS, request_s=0.05)) as attacker,
+        live_client(f"ws://127.0.0.1:{attacker.port}/api/v1/live") as live,
+    ):
+        assert json.loads(await live.recv())["type"] == "hello"
+        assert await (await attacker.connect(HALF)).received() == b""  # its time has run out, too
+        await (await live.ping())
+
+
+async def test_signing_out_ends_the_live_stream_of_the_browser(plausible: Path) -> None:
+    token = "a-secret-of-many-letters"
+    async with attacked(plausible, LIMITS, token) as attacker:
+        origin = f"http://127.0.0.1:{attacker.port}"
+        async with http_client(base_url=origin) as client:
+            await client.post("/login", data={"token": token})
+            cookie = f"hassette_session={client.cookies['hassette_session']}"
+            address = f"ws://127.0.0.1:{attacker.port}/api/v1/live"
+            async with live_client(address, additional_headers={"Cookie": cookie}, origin=origin) as live:
+                assert json.loads(await live.recv())["type"] == "hello"
+                await client.post("/logout", data={"all": "1"}, headers={"authorization": f"Bearer {token}"})
+                with pytest.raises(websockets.ConnectionClosed):
+                    await asyncio.wait_for(live.recv(), patience(10))
