@@ -25,6 +25,9 @@ from hassette_sync.errors import (
 )
 from hassette_sync.home_time import HomeTime
 from hassette_sync.live import LiveFeed, LiveRow, LiveSnapshot, MemoryFeed, NoFeed
+from hassette_sync.questions.events import FrameworkEventFilter
+from hassette_sync.questions.logs import LogFilter
+from hassette_sync.questions.not_runs import NotRunFilter
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import TimeRange
@@ -38,11 +41,13 @@ __all__ = [
     "DatabaseMissingError",
     "DatabaseUnreadableError",
     "DroppedError",
+    "FrameworkEventFilter",
     "HistoryUnavailableError",
     "HomeTime",
     "LiveFeed",
     "LiveRow",
     "LiveSnapshot",
+    "LogFilter",
     "MemoryControl",
     "MemoryFeed",
     "NewerDatabaseError",
@@ -50,6 +55,7 @@ __all__ = [
     "NoFeed",
     "NotADatabaseError",
     "NotFoundError",
+    "NotRunFilter",
     "QueryTimeoutError",
     "RunFilter",
     "SyncError",

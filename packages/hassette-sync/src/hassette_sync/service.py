@@ -17,6 +17,9 @@ from hassette_sync.history_file import OpenFile, open_history
 from hassette_sync.live import LiveFeed, LiveSnapshot, NoFeed
 from hassette_sync.questions import now, overview
 from hassette_sync.questions.errors import error_group_detail, error_groups_page
+from hassette_sync.questions.events import events_page
+from hassette_sync.questions.logs import logs_page
+from hassette_sync.questions.not_runs import not_runs_page
 from hassette_sync.questions.periods import covered_range
 from hassette_sync.questions.registrations import app_summaries, registration_detail, registration_list, skip_reasons
 from hassette_sync.questions.runs import facets_of_runs, newest_id, run_detail, runs_page
@@ -31,6 +34,7 @@ from hassette_sync.questions.sessions import (
 )
 from hassette_sync.questions.sketches import Sketches
 from hassette_sync.questions.waterfall import waterfall
+from hassette_sync.questions.why import why
 from hassette_sync.reader import Reader, ReadTransaction
 from hassette_sync.time_range import TimeRange
 
@@ -140,6 +144,10 @@ class DataSyncService:
     losses = question("losses", losses_page)
     covered = question("covered", covered_range)
     home_time = question("home_time", home_time)
+    why = question("why", why)
+    logs = question("logs", logs_page)
+    events = question("events", events_page)
+    not_runs = question("not_runs", not_runs_page)
 
     # These questions also need the live feed or the cached sketches.
     async def status(self) -> SystemStatus:

@@ -40,6 +40,16 @@ def check_kind(kind: str | None) -> None:
         raise BadQuestionError(f"kind must be {' or '.join(known)}, got {kind!r}.")
 
 
+def check_text(text: str | None) -> None:
+    """Check the length of a text filter.
+
+    Raises:
+        BadQuestionError: The text is too long.
+    """
+    if text is not None and len(text) > MAX_TEXT:
+        raise BadQuestionError(f"text must have at most {MAX_TEXT} characters, got {len(text)}.")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFilter:
     """Filter on runs. A field of None does not filter.
@@ -75,12 +85,11 @@ class RunFilter:
         known = (*STATUS_NAMES, "failed")
         if self.status is not None and self.status not in known:
             raise BadQuestionError(f"status must be one of {', '.join(known)}, got {self.status!r}.")
-        if self.text is not None and len(self.text) > MAX_TEXT:
-            raise BadQuestionError(f"text must have at most {MAX_TEXT} characters, got {len(self.text)}.")
+        check_text(self.text)
         check_kind(self.kind)
 
 
-def _search_text(text: str | None) -> str | None:
+def search_text(text: str | None) -> str | None:
     """Return the search form of a text. None if the text is missing or its search form is empty."""
     return search_form(replace_surrogates(text.strip())) or None if text else None
 
@@ -128,7 +137,7 @@ def _conditions(run_filter: RunFilter, parameters: Parameters) -> list[str]:
     """Return the names of the conditions that apply to all selections. Add their values to ``parameters``."""
     values = {
         ("kind", "kind"): run_filter.kind,
-        ("text", "text"): _search_text(run_filter.text),
+        ("text", "text"): search_text(run_filter.text),
         ("entity", "entity"): replace_surrogates(run_filter.entity_id) if run_filter.entity_id is not None else None,
         ("session", "session_id"): run_filter.session_id,
         ("error_group", "error_group_id"): run_filter.error_group_id,

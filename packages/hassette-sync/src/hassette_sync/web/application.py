@@ -22,6 +22,7 @@ from hassette_sync.service import DataSyncService
 from hassette_sync.settings import WebSettings
 from hassette_sync.web.access import AccessControl
 from hassette_sync.web.api import api
+from hassette_sync.web.api_answers import api_answers
 from hassette_sync.web.body_limit import BodyLimit
 from hassette_sync.web.browser_sessions import BrowserSessions
 from hassette_sync.web.disconnects import StopWhenClientLeaves
@@ -38,7 +39,7 @@ from hassette_sync.web.wrong_tokens import WrongTokens
 _STATUS = {NotFoundError: 404, BadQuestionError: 400, QueryTimeoutError: 503, HistoryUnavailableError: 503}
 _MAX_SHOWN = 200
 
-_ROUTERS = (api, stream, pages, login)
+_ROUTERS = (api, api_answers, stream, pages, login)
 
 
 def create_app(

@@ -1,0 +1,110 @@
+"""Answers about what differs from before: from the previous period, or from the previous version of an app."""
+
+from typing import Literal
+
+from hassette_sync.answers.kinds import RegistrationRef
+from hassette_sync.answers.values import Answer, Counts, Id
+
+Difference = Literal[
+    "slower", "faster", "failing_more", "failing_less", "silent", "new", "back", "resolved", "unchanged"
+]
+"""Difference of a handler, a job or an error group from before."""
+
+
+class Figures(Answer):
+    """Figures of one handler or job in one period.
+
+    Attributes:
+        counts: Numbers of runs by status.
+        p95_us: 95th percentile of the durations; None without runs.
+        since_us: Start of the period.
+        until_us: End of the period.
+    """
+
+    counts: Counts
+    p95_us: int | None
+    since_us: int
+    until_us: int
+
+
+class ComparedRegistration(Answer):
+    """Handler or job, compared with before.
+
+    Attributes:
+        registration: The handler or job.
+        findings: Differences, the gravest first; ``("unchanged",)`` without one.
+        sentence: The gravest difference in one plain sentence.
+        now: Figures of the period.
+        before: Figures of the period before, or of the version before.
+        slower_by: p95 divided by the p95 before; None if one of them is missing.
+        fails_more_by: Share of failed runs minus the share before, from -1 to 1; None if one of them is missing.
+        silent_for_us: Time since the newest run, if that is longer than its habit; None if it is not silent.
+        usual_gap_us: Usual time between two runs, from the time before; None with fewer than 10 runs.
+        last_run_us: End of the newest run; None if no run is stored.
+        last_run_id: Id of the newest run; None if no run is stored.
+    """
+
+    registration: RegistrationRef
+    findings: tuple[Difference, ...]
+    sentence: str
+    now: Figures
+    before: Figures
+    slower_by: float | None
+    fails_more_by: float | None
+    silent_for_us: int | None
+    usual_gap_us: int | None
+    last_run_us: int | None
+    last_run_id: Id | None
+
+
+class ComparedGroup(Answer):
+    """Error group, compared with before.
+
+    Attributes:
+        id: Id of the error group.
+        type: Class of the exception.
+        message: Message of its first failure.
+        finding: ``new`` (first seen in the period), ``back`` (seen again after a pause), ``failing_more``,
+            ``failing_less``, ``resolved`` (not seen in the period, while its handler ran) or ``unchanged``.
+        sentence: The difference in one plain sentence.
+        now: Number of failures in the period.
+        before: Number of failures in the period before.
+        first_seen_us: Time of the first failure.
+        last_seen_us: Time of the newest failure.
+        last_run_id: Id of the newest failed run.
+    """
+
+    id: Id
+    type: str
+    message: str
+    finding: Difference
+    sentence: str
+    now: int
+    before: int
+    first_seen_us: int
+    last_seen_us: int
+    last_run_id: Id
+
+
+class Comparison(Answer):
+    """Differences from before.
+
+    Attributes:
+        against: ``period`` for the period of the same length before, or ``version`` for the version before.
+        registrations: Handlers and jobs in the requested order, at most ``limit``.
+        groups: Error groups with failures in one of the periods, at most ``limit``.
+        found: Number of handlers, jobs and error groups with a difference.
+        since_us: Start of the period.
+        until_us: End of the period.
+        before_since_us: Start of the period before.
+        before_until_us: End of the period before.
+    """
+
+    against: Literal["period", "version"]
+    registrations: tuple[ComparedRegistration, ...]
+    groups: tuple[ComparedGroup, ...]
+    found: int
+    since_us: int
+    until_us: int
+    before_since_us: int
+    before_until_us: int

@@ -1,0 +1,27 @@
+"""Statements about the events of the framework."""
+
+# ruff: noqa: S608  the statements contain only text from this package
+
+from collections.abc import Collection
+
+from hassette_sync.queries.texts import contains_sql
+
+_PREFIXED = "EXISTS (SELECT 1 FROM json_each(:prefixes) WHERE substr(kind, 1, length(value)) = value)"
+
+CONDITIONS = {
+    "prefixed": _PREFIXED,
+    "not_prefixed": f"NOT {_PREFIXED}",
+    "notable": "kind NOT IN (SELECT value FROM json_each(:routine))",
+    "app": "(subject = :app OR substr(subject, 1, length(:app) + 1) = :app || '.')",
+    "text": f"({contains_sql('kind')} OR {contains_sql('subject')} OR {contains_sql('detail')})",
+}
+"""Conditions of the filters on events."""
+
+
+def events_sql(conditions: Collection[str]) -> str:
+    """Return the statement for the newest events below ``:cursor`` that meet the named conditions."""
+    where = " AND ".join(["id < :cursor", "id >= :first_id", *(CONDITIONS[name] for name in conditions)])
+    return f"""
+        SELECT id, session_id, at_us, kind, subject, detail FROM lifecycle_events
+        WHERE {where} ORDER BY id DESC LIMIT :limit
+    """

@@ -1,0 +1,152 @@
+"""Evidence about an entity or a service in a time range: state changes, service calls, triggers without a run."""
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from sqlite3 import Row
+
+from hassette_store.ids import first_id_at
+from hassette_sync.answers.explanations import NotRunEntry, StateChange
+from hassette_sync.answers.kinds import EventTrigger
+from hassette_sync.answers.runs import Run
+from hassette_sync.queries import causes as queries
+from hassette_sync.queries.not_runs import not_runs_sql
+from hassette_sync.questions.causes import EXAMINED, change_of_run
+from hassette_sync.questions.entities import HomeNames
+from hassette_sync.questions.not_runs import sample_of
+from hassette_sync.questions.rows import run_of
+from hassette_sync.reader import Parameters, ReadTransaction
+from hassette_sync.time_range import MINUTE_US, SECOND_US, TimeRange
+
+MAX_RELATED = 50
+_MAX_EVIDENCE = 100
+# A run has the id of its end. Its event, or its call, may be this much earlier.
+_LATER_END_US = 10 * MINUTE_US
+# Two records of one change differ by the delay of the event and by the wait before the run.
+_SAME_CHANGE_US = 10 * SECOND_US
+
+
+@dataclass(slots=True, kw_only=True)
+class FoundChange:
+    """A state change, and what it led to.
+
+    Attributes:
+        change: The change.
+        user_id: Id of the user in its context.
+        missed: Whether it happened while Home Assistant was not connected.
+        reactions: Runs that it triggered.
+        not_run: Handlers that received it and did not run.
+    """
+
+    change: StateChange
+    user_id: str | None
+    missed: bool = False
+    reactions: list[Run] = field(default_factory=list[Run])
+    not_run: list[NotRunEntry] = field(default_factory=list[NotRunEntry])
+
+    def is_same(self, change: StateChange) -> bool:
+        """Return whether another record describes the same change."""
+        mine = self.change
+        return (
+            mine.context_id == change.context_id
+            and mine.new_state == change.new_state
+            and (self.missed or abs(mine.at_us - change.at_us) <= _SAME_CHANGE_US)
+        )
+
+
+def within(time_range: TimeRange, **more: object) -> Parameters:
+    """Return the parameters of statements about runs and calls in a time range."""
+    return {
+        "first_id": time_range.first_id,
+        "end_id": first_id_at(time_range.until_us + _LATER_END_US),
+        "since_us": time_range.since_us,
+        "until_us": time_range.until_us,
+        "examined": EXAMINED,
+        "limit": _MAX_EVIDENCE,
+        **more,
+    }
+
+
+async def changes_of(
+    transaction: ReadTransaction, names: HomeNames, entity_id: str, time_range: TimeRange
+) -> list[FoundChange]:
+    """Return the known changes of an entity, newest first, each with the runs that it triggered."""
+    found: dict[tuple[str | None, str | None], list[FoundChange]] = defaultdict(list)
+
+    def known_or_new(change: StateChange, user_id: str | None, missed: bool) -> FoundChange:
+        same = found[change.context_id, change.new_state]
+        known = next((one for one in same if one.is_same(change)), None)
+        if known is None:
+            known = FoundChange(change=change, user_id=user_id, missed=missed)
+            same.append(known)
+        return known
+
+    rows = await transaction.all(queries.RUNS_OF_ENTITY, within(time_range, entity=entity_id))
+    for run in map(run_of, rows):
+        change = await change_of_run(names, run)
+        if change is None or not isinstance(run.trigger, EventTrigger) or run.trigger.immediate:
+            continue
+        if not time_range.since_us <= change.at_us < time_range.until_us:
+            continue
+        known = known_or_new(change, run.trigger.user_id, run.trigger.missed)
+        known.reactions.append(run)
+        # The run that waited least shows the time of the event best.
+        if change.at_us < known.change.at_us:
+            known.change = change
+    for sample in await not_runs_of(transaction, entity_id, time_range):
+        trigger = sample.trigger
+        change = await _change_of_sample(names, sample)
+        if change is not None and isinstance(trigger, EventTrigger):
+            known_or_new(change, trigger.user_id, trigger.missed).not_run.append(sample)
+    return sorted((one for same in found.values() for one in same), key=lambda one: -one.change.at_us)
+
+
+async def not_runs_of(transaction: ReadTransaction, entity_id: str, time_range: TimeRange) -> list[NotRunEntry]:
+    """Return the kept triggers without a run that events of an entity were, newest first."""
+    parameters = {
+        "since_us": time_range.since_us,
+        "before_us": time_range.until_us,
+        "cursor": 0,
+        "limit": _MAX_EVIDENCE,
+        "entity": entity_id,
+    }
+    return [sample_of(row) for row in await transaction.all(not_runs_sql(["entity"]), dict(parameters))]
+
+
+async def _change_of_sample(names: HomeNames, sample: NotRunEntry) -> StateChange | None:
+    trigger = sample.trigger
+    if not isinstance(trigger, EventTrigger) or trigger.immediate or not trigger.entity_id:
+        return None
+    return StateChange(
+        at_us=sample.at_us,
+        entity=await names.entity(trigger.entity_id),
+        old_state=trigger.old_state,
+        new_state=trigger.new_state,
+        context_id=trigger.context_id,
+        parent_id=trigger.parent_id,
+    )
+
+
+async def calls_on(transaction: ReadTransaction, entity_id: str, time_range: TimeRange) -> list[Row]:
+    """Return the service calls of apps that name an entity in their target, newest first."""
+    rows = await transaction.all(queries.CALLS_ON_ENTITY, within(time_range, entity=entity_id))
+    return [row for row in rows if entity_id in targets_of(row["target"])]
+
+
+async def calls_of(transaction: ReadTransaction, service: str, time_range: TimeRange) -> list[Row]:
+    """Return the calls of a service by apps, newest first."""
+    return await transaction.all(queries.CALLS_OF_SERVICE, within(time_range, service=service))
+
+
+def targets_of(target: str | None) -> frozenset[str]:
+    """Return the entity ids in the target of a service call."""
+    try:
+        value: object = json.loads(target or "null")
+    except ValueError:
+        return frozenset()
+    entities: object = value.get("entity_id") if isinstance(value, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(entities, str):
+        return frozenset(one.strip() for one in entities.split(","))
+    if isinstance(entities, list):
+        return frozenset(one for one in entities if isinstance(one, str))  # pyright: ignore[reportUnknownVariableType]
+    return frozenset()

@@ -1,0 +1,158 @@
+"""Questions about log lines."""
+
+import json
+import logging
+import re
+from dataclasses import dataclass
+from sqlite3 import Row
+
+from hassette_store.ids import MAX_ID, first_id_at
+from hassette_sync.answers.kinds import RegistrationRef
+from hassette_sync.answers.logs import LogEntry, LogsPage
+from hassette_sync.errors import BadQuestionError
+from hassette_sync.queries import logs as queries
+from hassette_sync.queries.registrations import REGISTRATIONS_OF_APP
+from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit
+from hassette_sync.questions.periods import resolve
+from hassette_sync.questions.rows import level_name
+from hassette_sync.questions.runs import check_text, known_app, search_text
+from hassette_sync.reader import Parameters, ReadTransaction
+from hassette_sync.time_range import HOUR_US, TimeRange
+
+# One statement examines this many lines, and one question repeats it until the page is full or until the limit.
+_EXAMINED_AT_ONCE = 1_000
+_MAX_EXAMINED = 6_000
+# A line is ordered by the end of its run. A run that logged in the range may have ended this much later.
+_LONGEST_RUN_US = HOUR_US
+LEVELS = ("debug", "info", "warning", "error", "critical")
+_CURSOR = re.compile(r"(\d{1,19})\.(\d{1,9})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFilter:
+    """Filter on log lines. A field of None does not filter.
+
+    Attributes:
+        text: Text within the message, at most 200 characters. Case does not matter.
+        level: Lowest level: ``debug``, ``info``, ``warning``, ``error`` or ``critical``.
+        app: Key of the app.
+        registration_id: Id of a handler or job.
+        run_id: Id of a run.
+    """
+
+    text: str | None = None
+    level: str | None = None
+    app: str | None = None
+    registration_id: int | None = None
+    run_id: int | None = None
+
+    def __post_init__(self) -> None:
+        check_text(self.text)
+        if self.level is not None and self.level.lower() not in LEVELS:
+            raise BadQuestionError(f"level must be one of {', '.join(LEVELS)}, got {self.level[:40]!r}.")
+
+
+async def logs_page(
+    transaction: ReadTransaction,
+    log_filter: LogFilter = LogFilter(),
+    time_range: TimeRange | None = None,
+    *,
+    cursor: str | None = None,
+    limit: int = DEFAULT_LIMIT,
+) -> LogsPage:
+    """Return one page of the log lines of runs, newest first: in the order in which their runs ended.
+
+    A page examines at most 6,000 lines. So a page may be short, or empty, although older pages have lines.
+
+    Args:
+        transaction: Read transaction of the question.
+        log_filter: Filter on the lines.
+        time_range: Time range in which the lines were logged.
+        cursor: ``next_cursor`` of the page before.
+        limit: Maximum number of lines.
+    """
+    check_limit(limit)
+    time_range = await resolve(transaction, time_range)
+    end_id = first_id_at(time_range.until_us + _LONGEST_RUN_US)
+    key: tuple[int, int] | None = min(_parse_cursor(cursor), (end_id, -1)) if cursor else (end_id, -1)
+    parameters: Parameters = {
+        "first_id": time_range.first_id,
+        "examined": _EXAMINED_AT_ONCE,
+        "since_us": time_range.since_us,
+        "until_us": time_range.until_us - 1,
+    }
+    conditions = ["moment", *await _conditions(transaction, log_filter, parameters)]
+    if log_filter.run_id is not None:
+        parameters["first_id"] = max(time_range.first_id, log_filter.run_id)
+        key = min(key, (log_filter.run_id + 1, -1))
+    found: list[Row] = []
+    for _ in range(_MAX_EXAMINED // _EXAMINED_AT_ONCE):
+        after: Parameters = {"cursor": key[0], "position": key[1], "limit": limit + 1 - len(found)}
+        found += await transaction.all(queries.logs_sql(conditions), parameters | after)
+        if len(found) > limit:
+            key = _key_of(found[limit - 1])
+            break
+        last = await transaction.one(queries.LAST_EXAMINED, parameters | after)
+        if last is None:
+            key = None
+            break
+        key = _key_of(last)
+    return LogsPage(
+        lines=tuple(_entry(row) for row in found[:limit]),
+        next_cursor=f"{key[0]}.{key[1]}" if key is not None else None,
+        since_us=time_range.since_us,
+        until_us=time_range.until_us,
+    )
+
+
+def _key_of(row: Row) -> tuple[int, int]:
+    return row["run_id"], row["position"]
+
+
+def _parse_cursor(cursor: str) -> tuple[int, int]:
+    parts = _CURSOR.fullmatch(cursor)
+    if parts is None or int(parts[1]) > MAX_ID:
+        raise BadQuestionError(f"cursor must be the next_cursor of a page of log lines, got {cursor[:40]!r}.")
+    return int(parts[1]), int(parts[2])
+
+
+async def _conditions(transaction: ReadTransaction, log_filter: LogFilter, parameters: Parameters) -> list[str]:
+    """Return the names of the conditions of a filter. Add their values to ``parameters``."""
+    conditions: list[str] = []
+    if log_filter.level is not None:
+        conditions.append("level")
+        parameters["level"] = logging.getLevelNamesMapping()[log_filter.level.upper()]
+    if log_filter.run_id is not None:
+        conditions.append("run")
+        parameters["run_id"] = log_filter.run_id
+    registrations = None if log_filter.registration_id is None else {log_filter.registration_id}
+    if log_filter.app is not None:
+        app = await known_app(transaction, log_filter.app)
+        of_app = {row["id"] for row in await transaction.all(REGISTRATIONS_OF_APP, {"app": app})}
+        registrations = of_app if registrations is None else of_app & registrations
+    if registrations is not None:
+        conditions.append("registrations")
+        parameters["registrations"] = json.dumps(sorted(registrations))
+    if (text := search_text(log_filter.text)) is not None:
+        conditions.append("text")
+        parameters["text"] = text
+    return conditions
+
+
+def _entry(row: Row) -> LogEntry:
+    return LogEntry(
+        at_us=row["at_us"],
+        level=level_name(row["level"]),
+        logger=row["logger"] or "",
+        message=row["message"],
+        run_id=row["run_id"],
+        registration=RegistrationRef(
+            id=row["registration_id"],
+            kind=row["kind"],
+            app=row["app"] or "?",
+            instance=row["instance"] or "",
+            name=row["name"] or "?",
+        ),
+        app=row["app"],
+        session_id=row["session_id"],
+    )

@@ -1,0 +1,253 @@
+"""The question *why did this happen?* about an entity, a service or the text of a log line."""
+
+from sqlite3 import Row
+
+from hassette_sync.answers.explanations import CallMade, Entity, Explained, StateChange, Subject, Why
+from hassette_sync.answers.logs import LogEntry
+from hassette_sync.errors import BadQuestionError
+from hassette_sync.formatting import replace_surrogates
+from hassette_sync.home_time import ShownTimes
+from hassette_sync.queries.runs import RUN
+from hassette_sync.questions.causes import CauseChain, Causes, call_of
+from hassette_sync.questions.entities import HomeNames
+from hassette_sync.questions.evidence import MAX_RELATED, FoundChange, calls_of, calls_on, changes_of, targets_of
+from hassette_sync.questions.logs import LogFilter, logs_page
+from hassette_sync.questions.periods import end_of_now
+from hassette_sync.questions.rows import run_of
+from hassette_sync.questions.runs import check_text, search_text
+from hassette_sync.questions.sessions import home_time
+from hassette_sync.questions.wording import change_clause, explanation, shortened
+from hassette_sync.reader import ReadTransaction
+from hassette_sync.time_range import DAY_US, MINUTE_US, SECOND_US, TimeRange
+
+AROUND_US = 10 * MINUTE_US
+"""A question about a moment searches this much before and after it."""
+
+_NEWEST_US = 7 * DAY_US
+_DEFAULT_LIMIT = 10
+_MAX_LIMIT = 50
+
+
+async def why(
+    transaction: ReadTransaction,
+    *,
+    entity: str | None = None,
+    service: str | None = None,
+    text: str | None = None,
+    at_us: int | None = None,
+    state: str | None = None,
+    limit: int = _DEFAULT_LIMIT,
+) -> Why:
+    """Return what happened to an entity, which calls of a service were made, or which runs logged a text; and why.
+
+    Each finding has the chain back to its first cause: a person, an app, an automation or script of Home Assistant, a
+    schedule, or the device itself. If the chain breaks off, the answer states that the cause is not known, and why.
+
+    Args:
+        transaction: Read transaction of the question.
+        entity: Id of an entity, or words of its name.
+        service: Service such as ``light.turn_on``.
+        text: Text within a log line of a run.
+        at_us: The moment; None for the newest. A whole minute means any time in this minute.
+        state: If the entity changed to this state, only these changes are listed.
+        limit: Maximum number of findings, up to 50.
+
+    Raises:
+        BadQuestionError: Not exactly one of ``entity``, ``service`` and ``text`` is given, or a value is invalid.
+    """
+    given = [(about, value) for about, value in _subjects(entity, service, text) if value is not None]
+    if len(given) != 1:
+        names = ", ".join(about for about, _ in given) or "none"
+        raise BadQuestionError(f"entity, service, text: exactly one must be given, got {names}.")
+    if not 1 <= limit <= _MAX_LIMIT:
+        raise BadQuestionError(f"limit must be from 1 to {_MAX_LIMIT}, got {limit!r}.")
+    about, subject = given[0]
+    check_text(subject)
+    subject = replace_surrogates(subject.strip())
+    if not subject:
+        raise BadQuestionError(f"{about} must be a text that is not empty, got {subject!r}.")
+    search = _Search(transaction, await _shown_times(transaction), at_us, await end_of_now(transaction), limit)
+    if about == "entity":
+        return await search.about_entity(subject, state)
+    if about == "service":
+        return await search.about_service(subject)
+    return await search.about_text(subject)
+
+
+def _subjects(entity: str | None, service: str | None, text: str | None) -> tuple[tuple[Subject, str | None], ...]:
+    return (("entity", entity), ("service", service), ("text", text))
+
+
+async def _shown_times(transaction: ReadTransaction) -> ShownTimes:
+    return ShownTimes(await home_time(transaction), transaction.at_us)
+
+
+class _Search:
+    """One search for an answer."""
+
+    def __init__(
+        self, transaction: ReadTransaction, times: ShownTimes, at_us: int | None, now_us: int, limit: int
+    ) -> None:
+        self._transaction = transaction
+        self._times = times
+        self._names = HomeNames(transaction)
+        self._causes = Causes(transaction, self._names)
+        self._at_us = at_us
+        self._limit = limit
+        if at_us is None:
+            self._range = TimeRange(max(now_us - _NEWEST_US, 0), now_us)
+        else:
+            # A whole minute means any time in this minute.
+            self._length_us = MINUTE_US if at_us % MINUTE_US == 0 else SECOND_US
+            self._range = TimeRange(max(at_us - AROUND_US, 0), at_us + self._length_us + AROUND_US)
+
+    def _distance(self, at_us: int) -> tuple[int, int]:
+        """Return the order of the findings: the nearest to the moment first, or the newest first."""
+        if self._at_us is None:
+            return 0, -at_us
+        end_us = self._at_us + self._length_us
+        return max(self._at_us - at_us, at_us - end_us + 1, 0), at_us
+
+    async def about_entity(self, subject: str, state: str | None) -> Why:
+        entity_id, suggestions = await self._names.find(subject)
+        if entity_id is None and await calls_on(self._transaction, subject.lower(), self._range):
+            # Apps have called services for it, but no event of it is recorded.
+            entity_id = subject.lower()
+        if entity_id is None:
+            return self._unknown_entity(subject, suggestions)
+        entity = await self._names.entity(entity_id)
+        changes = await changes_of(self._transaction, self._names, entity_id, self._range)
+        calls = await calls_on(self._transaction, entity_id, self._range)
+        known = {one.change.context_id for one in changes}
+        without_change = [row for row in calls if row["context_id"] is None or row["context_id"] not in known]
+        to_state = [one for one in changes if state is not None and one.change.new_state == state]
+        if to_state:
+            changes, without_change = to_state, []
+        ordered = sorted(
+            [(self._distance(one.change.at_us), 0, one) for one in changes]
+            + [(self._distance(row["at_us"]), 1, row) for row in without_change],
+            key=lambda one: one[:2],
+        )
+        found = tuple([await self._explained(one) for _, _, one in ordered[: self._limit]])
+        sentence = found[0].sentence if found else self._nothing(f"No change of {entity.title}")
+        if found and state is not None and not to_state:
+            sentence = f"{entity.title} did not change to {shortened(state)} in this time. {sentence}"
+        return self._answer("entity", entity_id, found, sentence, entity=entity, more=len(ordered) - len(found))
+
+    def _unknown_entity(self, subject: str, suggestions: tuple[Entity, ...]) -> Why:
+        fits = "Several entities fit" if suggestions else "The history has no entity with this name"
+        near = f": {', '.join(one.entity_id for one in suggestions[:3])}" if suggestions else ""
+        return self._answer(
+            "entity", subject, (), f"No entity is called {shortened(subject)}. {fits}{near}.", suggestions=suggestions
+        )
+
+    async def about_service(self, subject: str) -> Why:
+        service = subject.lower()
+        rows = await calls_of(self._transaction, service, self._range)
+        ordered = sorted(rows, key=lambda row: self._distance(row["at_us"]))
+        found = tuple([await self._explained(row) for row in ordered[: self._limit]])
+        sentence = found[0].sentence if found else self._nothing(f"No call of {shortened(service)}")
+        return self._answer("service", service, found, sentence, more=len(ordered) - len(found))
+
+    async def about_text(self, subject: str) -> Why:
+        if search_text(subject) is None:
+            raise BadQuestionError(f"text must have visible characters, got {subject[:40]!r}.")
+        page = await logs_page(self._transaction, LogFilter(text=subject), self._range, limit=_MAX_LIMIT)
+        ordered = sorted(page.lines, key=lambda line: self._distance(line.at_us))
+        found = tuple([await self._explained_line(line) for line in ordered[: self._limit]])
+        sentence = found[0].sentence if found else self._nothing(f"No log line with “{shortened(subject)}”")
+        return self._answer("text", subject, found, sentence, more=len(ordered) - len(found))
+
+    def _nothing(self, what: str) -> str:
+        if self._at_us is None:
+            return f"{what} is recorded in the last 7 days."
+        return f"{what} is recorded around {self._times(self._at_us)}."
+
+    def _answer(
+        self,
+        about: Subject,
+        subject: str,
+        found: tuple[Explained, ...],
+        sentence: str,
+        *,
+        entity: Entity | None = None,
+        more: int = 0,
+        suggestions: tuple[Entity, ...] = (),
+    ) -> Why:
+        missing = tuple(dict.fromkeys(_sentence(one.missing) for one in found if one.missing))
+        return Why(
+            about=about,
+            subject=subject,
+            entity=entity,
+            at_us=self._at_us,
+            since_us=self._range.since_us,
+            until_us=self._range.until_us,
+            found=found,
+            more=more,
+            sentence=sentence,
+            missing=missing,
+            before_us=None,
+            after_us=None,
+            suggestions=suggestions,
+        )
+
+    async def _explained(self, one: FoundChange | Row) -> Explained:
+        if isinstance(one, FoundChange):
+            chain = await self._causes.of_change(one.change, one.user_id, missed=one.missed)
+            clause, at_us = change_clause(one.change), one.change.at_us
+            finding = self._finding(chain, clause, at_us, change=one.change, call=chain.causes[0].call)
+            reactions, not_run = tuple(one.reactions[:MAX_RELATED]), tuple(one.not_run[:MAX_RELATED])
+            return finding.model_copy(update={"reactions": reactions, "not_run": not_run})
+        call = call_of(one)
+        chain = await self._chain_of_run(one["run_id"], call)
+        return self._finding(chain, await self._call_clause(call), call.at_us, call=call)
+
+    async def _call_clause(self, call: CallMade) -> str:
+        targets = [(await self._names.entity(one)).title for one in sorted(targets_of(call.target))[:3]]
+        clause = f"{call.service} was {'rehearsed' if call.rehearsed else 'called'}"
+        clause += f" for {', '.join(targets)}" if targets else ""
+        return f"{clause} and failed" if call.error is not None else clause
+
+    async def _explained_line(self, line: LogEntry) -> Explained:
+        chain = CauseChain()
+        if line.run_id is not None:
+            chain = await self._chain_of_run(line.run_id, None)
+        else:
+            chain.end_unknown("it was logged outside the runs of handlers and jobs.")
+        clause = f"“{shortened(line.message)}” was logged"
+        return self._finding(chain, clause, line.at_us, log_line=line.message)
+
+    async def _chain_of_run(self, run_id: int, call: CallMade | None) -> CauseChain:
+        row = await self._transaction.one(RUN, {"id": run_id})
+        if row is None:
+            return CauseChain().end_unknown("the run has been deleted because of its age.")
+        return await self._causes.of_run(run_of(row), call)
+
+    def _finding(
+        self,
+        chain: CauseChain,
+        clause: str,
+        at_us: int,
+        *,
+        change: StateChange | None = None,
+        call: CallMade | None = None,
+        log_line: str | None = None,
+    ) -> Explained:
+        causes = tuple(chain.causes)
+        return Explained(
+            change=change,
+            call=call,
+            log_line=log_line,
+            at_us=at_us,
+            causes=causes,
+            first_cause=causes[-1].kind,
+            is_complete=not chain.missing,
+            missing=chain.missing,
+            sentence=explanation(clause, at_us, causes, chain.missing, self._times),
+            reactions=(),
+            not_run=(),
+        )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"

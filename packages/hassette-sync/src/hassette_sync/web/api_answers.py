@@ -1,0 +1,107 @@
+"""The parts of the JSON API that explain: causes, log lines, events, and triggers without a run."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from hassette_sync.answers.explanations import Why
+from hassette_sync.answers.logs import EventsPage, LogsPage, NotRunsPage
+from hassette_sync.ids import parse_id
+from hassette_sync.questions.events import FrameworkEventFilter
+from hassette_sync.questions.logs import LogFilter
+from hassette_sync.questions.not_runs import NotRunFilter
+from hassette_sync.time_range import now_us, parse_moment
+from hassette_sync.web.parameters import DEFAULT_LIMIT, Cursor, History, Home, Limit, Range
+from hassette_sync.web.problems import Problem
+
+api_answers = APIRouter(prefix="/api/v1", responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}})
+
+At = Annotated[
+    str | None,
+    Query(description="A moment: a time such as 03:12 (the last one), an age such as 2h, or an ISO time."),
+]
+AppKey = Annotated[str | None, Query(description="The app's key.")]
+Text = Annotated[str | None, Query(description="Text to search for. Case does not matter.")]
+RegistrationId = Annotated[str | None, Query(description="The id of a handler or job.")]
+
+
+@api_answers.get("/why")
+async def why(
+    data: History,
+    home: Home,
+    entity: Annotated[str | None, Query(description="Id of an entity, or words of its name.")] = None,
+    service: Annotated[str | None, Query(description="Service such as light.turn_on.")] = None,
+    text: Annotated[str | None, Query(description="Text within a log line of a run.")] = None,
+    at: At = None,
+    state: Annotated[str | None, Query(description="Only changes to this state, if there are any.")] = None,
+    limit: Annotated[int, Query(ge=1, le=50, description="Maximum number of findings.")] = 10,
+) -> Why:
+    """Why an entity changed, a service was called, or a text was logged: the chain back to the first cause."""
+    return await data.why(
+        entity=entity or None,
+        service=service or None,
+        text=text or None,
+        at_us=parse_moment(at, at_us=now_us(), key="at", home=home) if at else None,
+        state=state or None,
+        limit=limit,
+    )
+
+
+@api_answers.get("/logs")
+async def logs(
+    data: History,
+    time_range: Range,
+    text: Text = None,
+    level: Annotated[str | None, Query(description="Lowest level: debug, info, warning, error, critical.")] = None,
+    app: AppKey = None,
+    registration: RegistrationId = None,
+    run: Annotated[str | None, Query(description="The id of a run.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> LogsPage:
+    """Log lines, newest first. A page may be short and still have a next page, if the text is rare."""
+    log_filter = LogFilter(
+        text=text or None,
+        level=level or None,
+        app=app or None,
+        registration_id=parse_id(registration, "registration id") if registration else None,
+        run_id=parse_id(run, "run id") if run else None,
+    )
+    return await data.logs(log_filter, time_range, cursor=cursor, limit=limit)
+
+
+@api_answers.get("/events")
+async def events(
+    data: History,
+    time_range: Range,
+    group: Annotated[str | None, Query(description="lifecycle, stall, alert or control.")] = None,
+    app: AppKey = None,
+    text: Text = None,
+    routine: Annotated[bool, Query(description="Whether ordinary starts and stops are included.")] = True,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> EventsPage:
+    """Events of the framework, newest first."""
+    event_filter = FrameworkEventFilter(group=group or None, app=app or None, text=text or None, routine=routine)
+    return await data.events(event_filter, time_range, cursor=cursor, limit=limit)
+
+
+@api_answers.get("/not-runs")
+async def not_runs(
+    data: History,
+    time_range: Range,
+    app: AppKey = None,
+    registration: RegistrationId = None,
+    reason: Annotated[str | None, Query(description="Reason such as condition or rate_limited.")] = None,
+    entity: Annotated[str | None, Query(description="The entity of the event.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> NotRunsPage:
+    """Triggers that led to no run, newest first: the newest 20 of each handler and job."""
+    not_run_filter = NotRunFilter(
+        app=app or None,
+        registration_id=parse_id(registration, "registration id") if registration else None,
+        reason=reason or None,
+        entity_id=entity or None,
+    )
+    return await data.not_runs(not_run_filter, time_range, cursor=cursor, limit=limit)

@@ -1,0 +1,135 @@
+"""Records of a small home, written by the store: events, runs, and triggers that led to no run."""
+
+import itertools
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from hassette_store import DatabaseService
+from hassette_store.ids import first_id_at
+from support.rows import Batch, Due, Effects, Event, Job, LifecycleEvent, Listener, LogLine, Loss, NotRun, Run
+from support.rows import ServiceCall as Call
+from support.stores import Clock
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+
+
+def call(service: str, target: str, context: str | None, **more: Any) -> Call:
+    """Return a service call: ``call("light.turn_on", "light.hall", "context 1")``."""
+    domain, _, name = service.partition(".")
+    return Call(
+        domain=domain, service=name, target=f'{{"entity_id":"{target}"}}' if target else "", context_id=context, **more
+    )
+
+
+def change(entity: str, old: str | None, new: str | None, context: str | None, **more: Any) -> Event:
+    """Return a state change, the trigger of a run."""
+    return Event(entity_id=entity, old_state=old, new_state=new, context_id=context, **more)
+
+
+class RecordedHome:
+    """Records of a home that begin 30 minutes ago, at a whole minute. Times are seconds after that.
+
+    Args:
+        store: The store that writes them.
+    """
+
+    def __init__(self, store: DatabaseService) -> None:
+        self.start_us = (int(time.time()) // 60 - 30) * MINUTE
+        self._store = store
+        self._sequence = itertools.count(1)
+        self._counter = itertools.count(1)
+        self._rows: dict[str, list[Any]] = {}
+        self._registered: list[Any] = []
+
+    def us(self, at_s: float) -> int:
+        """Return a time in microseconds since the Unix epoch."""
+        return self.start_us + int(at_s * SECOND)
+
+    def id_at(self, at_s: float) -> int:
+        """Return a new id whose time is a whole millisecond."""
+        return first_id_at(self.us(at_s)) + next(self._counter)
+
+    def add(self, field: str, *rows: Any) -> None:
+        """Add rows to a field of the next batch."""
+        self._rows.setdefault(field, []).extend(rows)
+
+    def register(self, *registrations: Any) -> None:
+        """Register handlers and jobs before their first run."""
+        self._registered += registrations
+        self.add("registered", *registrations)
+
+    def run(
+        self,
+        at_s: float,
+        registration: Listener | Job,
+        trigger: Event | Due,
+        *,
+        calls: Sequence[Call] = (),
+        logs: Sequence[LogLine] = (),
+        duration_s: float = 0.01,
+        **more: Any,
+    ) -> int:
+        """Add a run that starts at a time. Its calls and log lines get that time, too. Return its id."""
+        if registration not in self._registered:
+            self.register(registration)
+        run_id = self.id_at(at_s + duration_s)
+        effects = Effects(
+            tuple(line._replace(at_us=self.us(at_s)) for line in logs),
+            tuple(one._replace(at_us=self.us(at_s)) for one in calls),
+        )
+        row = Run(
+            id=run_id,
+            registration=registration,
+            trigger=trigger,
+            started_us=self.us(at_s),
+            duration_us=int(duration_s * SECOND),
+            waited_us=250,
+            status=more.pop("status", "success"),
+            effects=effects if calls or logs else None,
+            **more,
+        )
+        self.add("invocations" if isinstance(registration, Listener) else "executions", row)
+        return run_id
+
+    def not_run(
+        self, at_s: float, registration: Listener | Job, reason: str, detail: str, trigger: Event | Due | None
+    ) -> None:
+        """Add a trigger that led to no run."""
+        if registration not in self._registered:
+            self.register(registration)
+        self.add("not_runs", NotRun(registration, self.us(at_s), reason, detail, trigger))
+
+    def event(self, at_s: float, kind: str, subject: str, detail: str = "") -> None:
+        """Add an event of the framework."""
+        self.add("lifecycle", LifecycleEvent(self.id_at(at_s), self.us(at_s), kind, subject, detail))
+
+    def lose(self, at_s: float, what: str, count: int = 1) -> None:
+        """Add a loss."""
+        self.add("losses", Loss("queue_full_count", what, count, self.us(at_s), self.us(at_s)))
+
+    async def write(self) -> None:
+        """Write everything that was added, in the order of the ids."""
+        rows = {
+            field: tuple(sorted(rows, key=lambda row: row.id) if hasattr(rows[0], "id") else rows)
+            for field, rows in self._rows.items()
+        }
+        self._rows = {}
+        await self._store.write(Batch(sequence=next(self._sequence), at_us=int(time.time() * SECOND), **rows))
+
+
+@asynccontextmanager
+async def recorded_home(path: Path) -> AsyncGenerator[RecordedHome]:
+    """Start a store whose session began an hour ago, and stop it at the end."""
+    clock = Clock()
+    clock.us = int(time.time() * SECOND) - 60 * MINUTE
+    store = DatabaseService(path, now_us=clock.now_us, monotonic=clock.monotonic)
+    await store.start()
+    clock.advance(60 * 60)
+    try:
+        yield RecordedHome(store)
+    finally:
+        await store.stop()

@@ -1,0 +1,48 @@
+"""No statement about causes, logs, events or not-runs scans a large table, as the query plan of SQLite shows."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from hassette_sync.queries import causes, events, logs, noise, not_runs
+from hassette_sync.search import SQL_FUNCTION, search_form
+
+LARGE = (
+    *("handler_invocations", "job_executions", "failures", "service_calls", "log_lines", "lifecycle_events"),
+    *("home_changes", "home_causes", "framework_log"),
+)
+TEXTS = {"entity", "context_id", "text", "service", "name", "part", "reason", "kind", "key"}
+LISTS = {"prefixes", "routine", "registrations", "subjects", "kinds"}
+STATEMENTS = {
+    **{
+        f"{module.__name__} {name}": make([name])
+        for module, make in ((logs, logs.logs_sql), (events, events.events_sql), (not_runs, not_runs.not_runs_sql))
+        for name in module.CONDITIONS
+    },
+    **{
+        f"{module.__name__} {name}": value
+        for module in (causes, logs, noise)
+        for name, value in vars(module).items()
+        if name.isupper() and not name.startswith("_") and str(value).lstrip().startswith(("SELECT", "WITH"))
+    },
+}
+
+
+class Parameters(dict[str, object]):
+    """A value for each parameter, of the right type."""
+
+    def __missing__(self, name: str) -> object:
+        return "x" if name in TEXTS else "[]" if name in LISTS else 1
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
+    db = sqlite3.connect(plausible)
+    db.create_function(SQL_FUNCTION, 1, search_form, deterministic=True)
+    try:
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {STATEMENTS[name]}", Parameters())]
+    finally:
+        db.close()
+
+    assert [step for step in plan if step.startswith("SCAN") and step.split()[1] in LARGE] == [], plan
