@@ -149,6 +149,18 @@ async def test_emitted_event_reaches_other_apps_without_home_assistant(
     assert first.trigger.context_id is None
 
 
+@pytest.mark.parametrize("text", ["x", "ü", "🏡"])
+async def test_long_texts_of_an_event_are_cut_in_its_run_but_not_for_the_handler(
+    home: Home, other: AppBus, calls: list[Any], text: str
+) -> None:
+    entity = f"light.{text * 1_000_000}"
+    other.on_event(heard(calls), "alarm_armed")
+    home.bus.emit("alarm_armed", {"entity_id": entity})
+    (run,) = await home.records(1)
+    assert run.trigger.entity_id == f"{entity[:499]}…"
+    assert calls == [("alarm_armed", {"entity_id": entity})]
+
+
 async def test_plain_function_may_emit_in_its_thread(home: Home, other: AppBus, calls: list[Any]) -> None:
     other.on_event(heard(calls), "done")
     home.bus.on_event(lambda: home.bus.emit("done", {"n": 1}), "button")

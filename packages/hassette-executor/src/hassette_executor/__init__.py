@@ -58,7 +58,7 @@ from hassette_executor.records.runs import (
     Status,
     Trigger,
 )
-from hassette_executor.records.texts import redact_and_cut
+from hassette_executor.records.texts import MAX_LABEL, cut_fields, redact_and_cut
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.error_hooks import ErrorContext, ErrorHook, ErrorHooks, ExecutionObserver
 from hassette_executor.running.execution import Execution, current_execution, execution_in, record_service_call
@@ -68,6 +68,7 @@ from hassette_executor.running.threads import MakeThreads, ThreadCall, ThreadPoo
 from hassette_executor.settings import ExecutorLimits, ExecutorSettings
 
 __all__ = [
+    "MAX_LABEL",
     "Accounting",
     "Batch",
     "CalledOnLoopError",
@@ -138,6 +139,7 @@ __all__ = [
     "current_execution",
     "current_hook_call",
     "current_thread_call",
+    "cut_fields",
     "execution_in",
     "finish_call",
     "format_exception",

@@ -16,7 +16,7 @@ from hassette_executor.records.failures import MAX_MESSAGE, Failure, leave_out_f
 from hassette_executor.records.ids import IdSequence
 from hassette_executor.records.registrations import Registration
 from hassette_executor.records.runs import Record, RunningExecution, Status, Trigger
-from hassette_executor.records.texts import redact_and_cut
+from hassette_executor.records.texts import MAX_LABEL, cut, cut_fields, cut_label, redact_and_cut
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.classification import classify, replaces_cancellation
 from hassette_executor.running.error_hooks import ErrorContext, ErrorHook, ErrorHooks
@@ -337,7 +337,8 @@ class CommandExecutor:
         ``count`` is the number of triggers. ``trigger`` and ``detail`` describe the last one.
         """
         text = redact_and_cut(detail, MAX_MESSAGE, self._scope.redact) if detail else ""
-        not_run = NotRun(registration, self._clock.wall_ns() // 1000, reason, text, trigger)
+        trigger = trigger and cut_fields(trigger, MAX_LABEL)
+        not_run = NotRun(registration, self._clock.wall_ns() // 1000, cut_label(reason), text, trigger)
         self._dispatcher.announce(lambda builder: builder.skip(not_run, count))
 
     def count_loss(self, reason: str, what: str, count: int, first_us: int, last_us: int) -> None:
@@ -348,8 +349,8 @@ class CommandExecutor:
         """Announce an event of the framework itself. The arguments are fields of `LifecycleEvent`."""
         at_us, text = self._clock.wall_ns() // 1000, redact_and_cut(detail, MAX_MESSAGE, self._scope.redact)
 
-        def announce() -> None:
-            event = LifecycleEvent(self._ids.next(at_us), at_us, kind, subject, text)  # only the loop assigns ids
+        def announce() -> None:  # on the loop, because only the loop assigns ids
+            event = LifecycleEvent(self._ids.next(at_us), at_us, cut_label(kind), cut_label(subject), text)
             self._dispatcher.announce(lambda builder: builder.report(event))
             self.hooks.observer.reported(event)
 
@@ -360,8 +361,9 @@ class CommandExecutor:
         self._dispatcher.announce(lambda builder: builder.silence(fingerprint, until_us, self._clock.wall_ns() // 1000))
 
     def note(self, circumstance: Circumstance) -> None:
-        """Announce a circumstance of the runs. It gets its id. The caller masks secrets and bounds the texts."""
+        """Announce a circumstance of the runs. It gets its id. The caller masks secrets."""
         at_us = self._clock.wall_ns() // 1000
+        circumstance = cut_fields(circumstance, MAX_MESSAGE)
 
         def announce() -> None:
             named = isinstance(circumstance, HomeName)  # a name has a key instead of an id
@@ -372,7 +374,8 @@ class CommandExecutor:
 
     def set_session_facts(self, **facts: str) -> None:
         """Add or change facts about the session, such as ``home_assistant="2025.4.4"`` or ``reason="SIGTERM"``."""
-        self._dispatcher.announce(lambda builder: builder.set_facts(facts))
+        bounded = {cut_label(name): cut(fact, MAX_MESSAGE) for name, fact in facts.items()}
+        self._dispatcher.announce(lambda builder: builder.set_facts(bounded))
 
     def running(self) -> tuple[RunningExecution, ...]:
         """Return all runs in progress, oldest first, except runs of sync handlers that still wait for a thread."""

@@ -4,11 +4,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from hassette_core.events import Event, StateChanged, TriggerFired
-from hassette_executor import EventTrigger
+from hassette_executor import MAX_LABEL, EventTrigger, cut_fields
 
 
 def trigger_of(event: Event, redact: Callable[[str], str] = str) -> EventTrigger:
-    """Return the trigger that is recorded for an event."""
+    """Return the trigger that is recorded for an event. Its texts are bounded: an app can emit any event."""
+    trigger = _trigger_of(event, redact)
+    # One sum is faster than a look at each text, and this runs for each event.
+    return trigger if sum(map(len, filter(None, trigger[:7]))) <= MAX_LABEL else cut_fields(trigger, MAX_LABEL)
+
+
+def _trigger_of(event: Event, redact: Callable[[str], str]) -> EventTrigger:
     context = event.context
     if isinstance(event, StateChanged):
         old, new = event.old_state, event.new_state

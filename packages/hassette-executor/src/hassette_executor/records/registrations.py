@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from hassette_executor.errors import SettingError
+from hassette_executor.records.texts import MAX_LABEL, MAX_SETTINGS, MAX_SNIPPET, cut, cut_key, cut_label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +21,17 @@ class SourceLocation:
     line: int
     snippet: str = ""
 
+    def __post_init__(self) -> None:
+        for field in ("file", "snippet"):
+            if len(text := getattr(self, field)) > MAX_SNIPPET:
+                object.__setattr__(self, field, cut(text, MAX_SNIPPET))
+
 
 # eq=False: registrations are compared and hashed by identity, so they are fast dictionary keys on the hot path. The
 # store recognises two registrations of the same listener by their natural key.
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ListenerRegistration:
-    """A handler that listens to a topic.
+    """A handler that listens to a topic. A text of more than 500 characters is cut, and stays different from others.
 
     The natural key is ``(app, instance, name, topic)``. After a restart or an edit, a registration continues the
     history of the registration with the same key.
@@ -60,7 +66,7 @@ class ListenerRegistration:
 
     def __post_init__(self) -> None:
         _check_timeout(self.timeout_s)
-        _replace_lone_surrogates(self)
+        _bound_texts(self)
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -70,7 +76,7 @@ class ListenerRegistration:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JobRegistration:
-    """A job on a schedule.
+    """A job on a schedule. A text of more than 500 characters is cut, and stays different from others.
 
     The natural key is ``(app, instance, name)``.
 
@@ -104,7 +110,7 @@ class JobRegistration:
 
     def __post_init__(self) -> None:
         _check_timeout(self.timeout_s)
-        _replace_lone_surrogates(self)
+        _bound_texts(self)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -115,13 +121,20 @@ class JobRegistration:
 Registration = ListenerRegistration | JobRegistration
 
 
-def _replace_lone_surrogates(registration: Registration) -> None:
+def _bound_texts(registration: Registration) -> None:
     # A name derived from a file name may contain half a surrogate pair, which databases and pages reject. It is
-    # replaced here, so that the natural key is the same everywhere.
+    # replaced here, and a long text is cut here, so that the natural key is the same everywhere.
     for field in ("app", "instance", "name", "topic", "schedule", "handler"):
-        text = getattr(registration, field, "")
-        if not text.isascii() and (clean := text.encode("utf-8", "replace").decode("utf-8")) != text:
+        text: str = getattr(registration, field, "")
+        clean = text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+        clean = cut_key(clean)
+        if clean is not text and clean != text:
             object.__setattr__(registration, field, clean)
+    if len(registration.settings) > MAX_SETTINGS or any(
+        len(name) + len(value) > MAX_LABEL for name, value in registration.settings
+    ):
+        settings = tuple([(cut_label(name), cut_label(value)) for name, value in registration.settings[:MAX_SETTINGS]])
+        object.__setattr__(registration, "settings", settings)
 
 
 def _check_timeout(timeout_s: float | None) -> None:

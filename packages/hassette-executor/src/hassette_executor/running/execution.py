@@ -10,7 +10,7 @@ from contextvars import Context, ContextVar
 from hassette_executor.commands import Command
 from hassette_executor.errors import HassetteError
 from hassette_executor.records.runs import LogLine, ServiceCall
-from hassette_executor.records.texts import redact_and_cut
+from hassette_executor.records.texts import MAX_LABEL, cut_label, redact_and_cut
 from hassette_executor.running.effects import GatheredEffects, LateEffects
 from hassette_executor.settings import ExecutorSettings
 
@@ -108,7 +108,8 @@ class Execution:
 
     def add_line(self, level: int, logger: str, text: str) -> None:
         """Add a line to the log lines of the run. May be called in any thread."""
-        line = LogLine(time.time_ns() // 1000, level, logger, redact_and_cut(text, MAX_LINE, self.scope.redact))
+        message = redact_and_cut(text, MAX_LINE, self.scope.redact)
+        line = LogLine(time.time_ns() // 1000, level, cut_label(logger), message)
         self.scope.effects_of(self).add_line(line)
 
     def expire(self) -> None:
@@ -184,10 +185,11 @@ def record_service_call(call: ServiceCall) -> None:
     if (execution := current_execution()) is not None:
         redact = execution.scope.redact
         call = call._replace(
-            domain=redact(call.domain),
-            service=redact(call.service),
+            domain=redact_and_cut(call.domain, MAX_LABEL, redact),
+            service=redact_and_cut(call.service, MAX_LABEL, redact),
             target=redact_and_cut(call.target, MAX_LINE, redact),
             data=redact_and_cut(call.data, MAX_LINE, redact),
+            context_id=None if call.context_id is None else cut_label(call.context_id),
             error=None if call.error is None else redact_and_cut(call.error, MAX_LINE, redact),
         )
         execution.scope.effects_of(execution).add_call(call)
@@ -222,6 +224,6 @@ class ExecutionLogHandler(logging.Handler):
             self.handleError(record)
             return
         message = redact_and_cut(message, MAX_LINE, self._scope.redact)
-        name = self._scope.redact(record.name)
+        name = redact_and_cut(record.name, MAX_LABEL, self._scope.redact)
         line = LogLine(int(record.created * 1_000_000), record.levelno, name, message)
         self._scope.effects_of(execution).add_line(line)
