@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hassette_core.config import FrameworkSettings, HomeAssistantSettings
-from hassette_core.config.model import AppEntry, WatchdogSettings
+from hassette_core.config.model import AppEntry, RecordingSettings, WatchdogSettings
 from hassette_executor import ExecutorSettings
 from hassette_executor.otel.settings import OpenTelemetrySettings
 from hassette_store.settings import StoreSettings
@@ -21,6 +21,7 @@ PYDANTIC = {
     "home_assistant": HomeAssistantSettings,
     "apps.<key>": AppEntry,
     "watchdogs": WatchdogSettings,
+    "recording": RecordingSettings,
 }
 DATACLASSES = {"executor": ExecutorSettings, "store": StoreSettings, "sync": WebSettings, "otel": OpenTelemetrySettings}
 MADE_UP = {"instance_id": "made for this home"}  # keys whose default is not a fixed value

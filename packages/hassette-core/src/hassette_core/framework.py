@@ -30,6 +30,7 @@ from hassette_core.lifecycle import Resource, ServiceSpec, StatusBoard, StatusRe
 from hassette_core.link import HomeAssistantLink, Transport, WebTransport
 from hassette_core.live import LiveView
 from hassette_core.plugins import load_services, load_sinks
+from hassette_core.recording import Recording
 from hassette_core.redaction import Redaction, redacted_logging
 from hassette_core.scheduler import SchedulerService
 from hassette_core.session import HomeFacts, SessionReporter, session_facts
@@ -133,11 +134,12 @@ class Hassette:
             ),
         )
         self.executor.hooks.observer = OwnEvents(self.bus)
+        self._recording = Recording(config.recording, self.executor, self.bus, clock, redact, records=bool(all_sinks))
         self.link = HomeAssistantLink(
             config.home_assistant.url,
             token,
             cache=cache,
-            on_event=self.bus.dispatch,
+            on_event=self._recording.receive,
             clock=clock,
             transport=transport or WebTransport.for_settings(config.home_assistant),
             observation=observation,
@@ -148,8 +150,9 @@ class Hassette:
         home_data = HomeData(self.states)
         self.home = HomeRegistry(home_data)
         self._home_service = HomeService(self.link, home_data, clock)
+        self._recording_service = self._recording.service(self.link, home_data, self.states)
         self._trigger_service = TriggerService(self.link, self.bus.triggers, self.bus.dispatch, clock)
-        self.api = Api(self.link, clock=clock, record=self.bus.record_call, redact=redact)
+        self.api = Api(self.link, clock=clock, record=self._recording.record_call, redact=redact)
         self.scheduler = SchedulerService(
             self.executor,
             clock=clock,
@@ -230,6 +233,7 @@ class Hassette:
             ServiceSpec(self.link, after=(self.executor.name,), required=True),
             ServiceSpec(self.bus, after=(self.link.name,), required=True),
             ServiceSpec(self._home_service, after=(self.link.name,)),
+            ServiceSpec(self._recording_service, after=(self.link.name,)),
             ServiceSpec(self._trigger_service, after=(self.bus.name,)),
             ServiceSpec(self.scheduler, after=(self.bus.name,), required=True),
             ServiceSpec(home_facts, after=(self.scheduler.name,)),

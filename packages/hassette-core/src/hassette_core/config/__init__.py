@@ -7,6 +7,7 @@ from hassette_core.config.model import (
     FrameworkSettings,
     HassetteConfig,
     HomeAssistantSettings,
+    RecordingSettings,
 )
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "FrameworkSettings",
     "HassetteConfig",
     "HomeAssistantSettings",
+    "RecordingSettings",
     "load_config",
 ]

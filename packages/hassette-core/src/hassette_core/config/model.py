@@ -150,6 +150,24 @@ class WatchdogSettings(Table):
     loop_pause_s: Annotated[float, Field(gt=0, le=86_400)] = 300.0
 
 
+class RecordingSettings(Table):
+    """``[recording]``: the content of the history in addition to runs. Without a sink, nothing is recorded.
+
+    Attributes:
+        home: Whether to record changes of the home and their causes: automations, scripts, service calls and users.
+        names: Whether to record the names of entities, devices, areas and users.
+        domains: Domains of entities of which each change of the state is recorded; None for all domains on which people
+            can act, such as lights and covers. Other entities are recorded only if a user, an automation or a script
+            caused the change.
+        exclude: Entity ids and globs of entities whose changes are not recorded.
+    """
+
+    home: bool = True
+    names: bool = True
+    domains: list[str] | None = None
+    exclude: list[str] = Field(default_factory=list[str])
+
+
 class AppEntry(Table):
     """``[apps.<app key>]``: one app with one or several instances.
 
@@ -185,6 +203,7 @@ class HassetteConfig(BaseSettings):
         home_assistant: Address and token of Home Assistant.
         executor: Limits of runs and records; see `hassette_executor.ExecutorSettings`.
         watchdogs: Limits for apps that disturb the others.
+        recording: The content of the history in addition to runs.
         apps: The apps by app key.
         plugins: The tables of plugins (``[store]``, ``[sync]``), which the plugins validate.
         file: The configuration file, if there is one.
@@ -198,6 +217,7 @@ class HassetteConfig(BaseSettings):
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()
     executor: ExecutorSettings = ExecutorSettings()
     watchdogs: WatchdogSettings = WatchdogSettings()
+    recording: RecordingSettings = RecordingSettings()
     apps: dict[str, AppEntry] = Field(default_factory=dict[str, AppEntry])
     plugins: dict[str, dict[str, Any]] = Field(default_factory=dict[str, dict[str, Any]], repr=False)
     file: Path | None = None

@@ -1,0 +1,174 @@
+"""`HomeRecorder`: record changes of the home and their causes, so that the history can explain them."""
+
+import logging
+from collections.abc import Callable, Collection, Iterable
+from itertools import islice
+from typing import Final, Protocol
+
+from hassette_core.clock import TimerClock
+from hassette_core.entities import glob_matcher
+from hassette_core.events import Event, State, StateChanged
+from hassette_core.recording.budgets import Budgets
+from hassette_core.recording.causes import MAX_TEXT, cause_of
+from hassette_executor import Circumstance, HomeCause, HomeChange, RepeatedLog, current_execution, redact_and_cut
+
+logger = logging.getLogger(__name__)
+
+ACTIVE_DOMAINS: Final = (
+    *("alarm_control_panel", "automation", "button", "climate", "counter", "cover", "fan", "humidifier"),
+    *("input_boolean", "input_button", "input_datetime", "input_number", "input_select", "input_text", "lawn_mower"),
+    *("light", "lock", "media_player", "number", "remote", "scene", "schedule", "script", "select", "siren", "switch"),
+    *("text", "timer", "vacuum", "valve", "water_heater"),
+)
+"""Domains of entities on which people, automations and apps can act."""
+MAX_CAUSES: Final = 4_096
+"""Number of newest causes whose context is remembered. Their changes come within seconds."""
+MAX_ENTITIES: Final = 20_000
+"""Number of entities for which the decision is remembered."""
+HELD_S: Final = 30.0
+"""How long the event of a service call of Hassette's user waits for the response to a call of a run."""
+MAX_HELD: Final = 1_000
+
+_ALWAYS, _IF_CAUSED, _NEVER = 1, 0, -1
+
+
+class CircumstanceReceiver(Protocol):
+    """Records circumstances. The executor is one."""
+
+    def note(self, circumstance: Circumstance) -> None:
+        """Record a circumstance."""
+        ...
+
+    def count_loss(self, reason: str, what: str, count: int, first_us: int, last_us: int) -> None:
+        """Count circumstances that are not recorded."""
+        ...
+
+
+class HomeRecorder:
+    """Records changes of the home and their causes, and passes each event on.
+
+    A change of a state is recorded if the entity has one of the domains, or if the change has a user, a parent context
+    or the context of a recorded cause. A change of attributes only is not recorded, nor is a missed change: its time is
+    not known. The service calls of runs are part of their records, so they are no causes here.
+
+    Args:
+        receiver: Records the circumstances.
+        pass_on: Receives each event, after its change or cause is recorded.
+        clock: Wall clock and monotonic clock.
+        redact: Masks secrets.
+        domains: Domains of entities that can be acted on, such as ``light``.
+        exclude: Entity ids and globs of entities whose changes are not recorded.
+
+    Attributes:
+        user_id: The user of the access token. None until it is known.
+    """
+
+    def __init__(
+        self,
+        receiver: CircumstanceReceiver,
+        pass_on: Callable[[Event], None],
+        *,
+        clock: TimerClock,
+        redact: Callable[[str], str] = str,
+        domains: Collection[str] = ACTIVE_DOMAINS,
+        exclude: Iterable[str] = (),
+    ) -> None:
+        self._receiver = receiver
+        self._pass_on = pass_on
+        self._clock = clock
+        self._redact = redact
+        self._domains = frozenset(domains)
+        self._excludes = [glob_matcher(glob) for glob in exclude]
+        self._wanted: dict[str, int] = {}
+        self._contexts: dict[str, None] = {}
+        self._held: dict[str, tuple[HomeCause, int]] = {}
+        self._budgets = {field: Budgets(clock.monotonic_ns) for field in ("home_changes", "home_causes")}
+        self._repeated = RepeatedLog(logger, monotonic_ns=clock.monotonic_ns)
+        self.user_id: str | None = None
+
+    def receive(self, event: Event) -> None:
+        """Record an event if it is a change or a cause, and pass it on."""
+        try:
+            if type(event) is StateChanged:
+                # Most events are changes of sensors. For them, nothing but these lines is done.
+                wanted = self._wanted.get(event.entity_id)
+                if wanted is None:
+                    wanted = self._decide(event.entity_id)
+                context = event.context
+                if wanted == _ALWAYS or (
+                    wanted == _IF_CAUSED
+                    and (context.parent_id is not None or context.user_id is not None or context.id in self._contexts)
+                ):
+                    self._record_change(event)
+            elif (cause := cause_of(event, self._redact)) is not None:
+                self._receive_cause(cause)
+        except Exception as error:  # noqa: BLE001  The recording must never keep an event from the apps.
+            self._repeated.log(
+                "failed",
+                logging.ERROR,
+                "Change of the home could not be recorded",
+                extra={"event_type": event.event_type, "problem": f"{type(error).__name__}: {error}"},
+            )
+        self._pass_on(event)
+
+    def called(self, context_id: str | None) -> None:
+        """Drop the held event of a service call, if the call is part of the record of a run."""
+        if context_id is not None and current_execution() is not None:
+            self._held.pop(context_id, None)
+
+    def record_held(self, older_than_s: float = 0) -> None:
+        """Record held service calls: they are not part of the record of a run, so another program has made them."""
+        limit_ns = self._clock.monotonic_ns() - int(older_than_s * 1e9)
+        while self._held:
+            context_id, (cause, at_ns) = next(iter(self._held.items()))
+            if at_ns > limit_ns:
+                return
+            del self._held[context_id]
+            self._record_cause(cause)
+
+    def _decide(self, entity_id: str) -> int:
+        if len(self._wanted) >= MAX_ENTITIES:
+            self._wanted.clear()
+        if any(excludes(entity_id) for excludes in self._excludes):
+            wanted = _NEVER
+        else:
+            wanted = _ALWAYS if entity_id.partition(".")[0] in self._domains else _IF_CAUSED
+        self._wanted[entity_id] = wanted
+        return wanted
+
+    def _record_change(self, event: StateChanged) -> None:
+        old, new, context = self._text(event.old_state), self._text(event.new_state), event.context
+        if event.missed or old == new or not context.id:
+            return
+        if self._held:
+            self.record_held(HELD_S)
+        if self._is_allowed("home_changes", event.entity_id):
+            change = HomeChange(0, event.entity_id, old, new, context.id, context.parent_id, context.user_id)
+            self._receiver.note(change)
+
+    def _receive_cause(self, cause: HomeCause) -> None:
+        self._contexts[cause.context_id] = None
+        if len(self._contexts) > MAX_CAUSES:
+            for oldest in list(islice(self._contexts, MAX_CAUSES // 4)):
+                del self._contexts[oldest]
+        self.record_held(HELD_S)
+        if cause.kind != "service_call" or cause.user_id is None or cause.user_id != self.user_id:
+            self._record_cause(cause)
+            return
+        self._held[cause.context_id] = (cause, self._clock.monotonic_ns())
+        if len(self._held) > MAX_HELD:
+            self._record_cause(self._held.pop(next(iter(self._held)))[0])
+
+    def _record_cause(self, cause: HomeCause) -> None:
+        if self._is_allowed("home_causes", cause.entity_id or cause.service or ""):
+            self._receiver.note(cause)
+
+    def _is_allowed(self, field: str, key: str) -> bool:
+        if self._budgets[field].take(key):
+            return True
+        at_us = self._clock.wall_ns() // 1000
+        self._receiver.count_loss("too_many", field, 1, at_us, at_us)
+        return False
+
+    def _text(self, state: State | None) -> str | None:
+        return None if state is None else redact_and_cut(state.state, MAX_TEXT, self._redact)
