@@ -1,12 +1,14 @@
 """No statement scans a large table, as the query plan of SQLite shows."""
 
+import re
 import sqlite3
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from hassette_sync.queries import errors, failing, registrations, runs, sessions, statistics, waterfall
+from hassette_store.kinds import HANDLER, JOB, KINDS
+from hassette_sync.queries import errors, failing, registrations, run_search, runs, sessions, statistics, waterfall
 from hassette_sync.queries.statistics import DAILY, HOURLY
 from hassette_sync.search import SQL_FUNCTION, search_form
 
@@ -26,7 +28,12 @@ LARGE = (
 )
 PARAMETERS = {
     "id": 1,
+    "ids": "[1]",
     "cursor": 2**62,
+    "below": 2**62,
+    "names": "[1]",
+    "entities": "[1]",
+    "own_message": 0,
     "first_id": 1,
     "end_id": 2**62,
     "limit": 51,
@@ -44,7 +51,6 @@ PARAMETERS = {
     "text": "x",
     "context_id": "c",
     "contexts": "[]",
-    "ids": "[1]",
     "app": None,
     "first": 1,
     "last": 2,
@@ -52,12 +58,27 @@ PARAMETERS = {
     "until_us": 2,
     "as_of": 2**62,
     "last_seen_us": 1,
-    "below": 2,
 }
-PAGES = {name: runs.runs_sql([name]) for name in runs.CONDITIONS}
+# A walk along the primary key is bounded only if most runs on its way meet the conditions.
+DENSE = ([], ["success"], ["session"])
+SEARCHES = {
+    **{
+        f"newest {kind.name} {names}": run_search.newest_sql(kind, names)
+        for kind in KINDS
+        for names in (*DENSE, ["statuses"], ["statuses", "session"])
+    },
+    **{
+        f"{each.__name__} {kind.name} {names}": each(kind, names)
+        for each in (run_search.of_registration_sql, run_search.newest_of_each_sql)
+        for kind in KINDS
+        for names in (*DENSE, ["statuses"], ["min_duration"])
+    },
+    "failures of a group": run_search.failures_sql(KINDS, ["registrations"], run_search.OF_GROUP),
+    "failures with the message of a group": run_search.failures_sql(KINDS, [], run_search.WITH_MESSAGE_OF_GROUP),
+}
 OTHERS = {
     name: value
-    for module in (runs, registrations, errors, failing, sessions, statistics, waterfall)
+    for module in (runs, run_search, registrations, errors, failing, sessions, statistics, waterfall)
     for name, value in vars(module).items()
     if name.isupper() and not name.startswith("_") and str(value).lstrip().startswith(("SELECT", "WITH"))
 }
@@ -77,27 +98,45 @@ def _plan(path: Path, statement: str) -> list[str]:
         db.close()
 
 
-@pytest.mark.parametrize("name", [*PAGES, "no filter", *OTHERS, *STATISTICS])
+STATEMENTS = {**SEARCHES, **OTHERS, **STATISTICS}
+RUN_TABLES = "|".join(kind.runs_table for kind in KINDS)
+# SQLite calls a walk along a range of the primary key a search.
+WALK = re.compile(rf"SEARCH ({RUN_TABLES}|run)\b.* USING INTEGER PRIMARY KEY \(rowid[<>].*")
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
 def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
-    statement = {**PAGES, "no filter": runs.runs_sql([]), **OTHERS, **STATISTICS}[name]
-    plan = _plan(plausible, statement)
-    scans = [step for step in plan if step.startswith("SCAN") and step.split()[1] in LARGE]
+    plan = _plan(plausible, STATEMENTS[name])
+    scans = [step for step in plan if step.startswith("SCAN") and step.split()[1] in (*LARGE, "run")]
     assert scans == [], plan
 
 
+# These statements stop at their limit, or at the first row, and every row on their way counts.
+BOUNDED = ("RUNS_AFTER", "NEWEST_ID")
+
+
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if name not in BOUNDED])
+def test_statement_walks_along_the_primary_key_only_if_most_runs_meet_its_conditions(
+    plausible: Path, name: str
+) -> None:
+    plan = _plan(plausible, STATEMENTS[name])
+    walks = [step for step in plan if WALK.match(step)]
+    assert walks == [] or any(name.startswith("newest ") and name.endswith(str(dense)) for dense in DENSE), plan
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_ids_are_read_in_order_without_sorting(plausible: Path, name: str) -> None:
+    assert not any("TEMP B-TREE" in step for step in _plan(plausible, SEARCHES[name]))
+
+
 @pytest.mark.parametrize(
-    ("name", "index"),
+    ("statement", "index"),
     [
-        ("registration", "handler_invocations_by_listener"),
-        ("status", "handler_invocations_unsuccessful"),
+        (run_search.newest_sql(HANDLER, ["statuses"]), "handler_invocations_unsuccessful"),
+        (run_search.of_registration_sql(HANDLER, []), "handler_invocations_by_listener"),
+        (run_search.of_registration_sql(JOB, ["statuses"]), "job_executions_unsuccessful_by_job"),
+        (run_search.failures_sql(KINDS, [], run_search.OF_GROUP), "failures_by_group"),
     ],
 )
-def test_selective_filter_uses_its_index(plausible: Path, name: str, index: str) -> None:
-    assert any(index in step for step in _plan(plausible, PAGES[name]))
-
-
-@pytest.mark.parametrize("name", ["no filter", "registration", "status", "success", "session", "kind"])
-def test_page_is_read_in_order_without_sorting(plausible: Path, name: str) -> None:
-    # The inner statement must read the keys in order. SQLite may sort only the 51 rows of the page at the end.
-    inner = {**PAGES, "no filter": runs.runs_sql([])}[name].split("FROM (", 1)[1].split(") AS page")[0]
-    assert not any("TEMP B-TREE" in step for step in _plan(plausible, inner))
+def test_selective_filter_uses_its_index(plausible: Path, statement: str, index: str) -> None:
+    assert any(index in step for step in _plan(plausible, statement))

@@ -28,6 +28,18 @@ from support.patient_data import patient_data
         RunFilter(text="kitchen"),
         RunFilter(error_group_id=1),
         RunFilter(registration_id=4, status="error", min_duration_us=500),
+        RunFilter(app="MOTION_light", kind="job"),
+        RunFilter(session_id=2, status="failed"),
+        RunFilter(session_id=3, kind="handler", min_duration_us=5_000),
+        RunFilter(entity_id="light.kitchen", status="success", session_id=3),
+        RunFilter(entity_id="sensor.bedroom_temperature", status="failed", max_duration_us=2_000),
+        RunFilter(min_duration_us=2_000_000),
+        RunFilter(min_duration_us=10_000_000, max_duration_us=60_000_000),
+        RunFilter(min_duration_us=10_000_000, status="interrupted"),
+        RunFilter(app="climate_guard", min_duration_us=2_000_000),
+        RunFilter(registration_id=7, min_duration_us=20_000, status="success"),
+        RunFilter(text="kitchen", status="success", max_duration_us=20_000),
+        RunFilter(error_group_id=1, app="climate_guard", session_id=3),
     ],
     ids=repr,
 )
@@ -41,7 +53,7 @@ async def test_filter_finds_the_same_runs_as_a_scan_of_all_runs(data: DataSyncSe
         text += f"{run.failure.type}\n{run.failure.message}" if run.failure else ""
         failed = ("error", "timed_out", "interrupted")
         return (
-            asked.app in (None, run.registration.app)
+            (asked.app or run.registration.app).lower() == run.registration.app
             and asked.kind in (None, run.kind)
             and (asked.status in (None, run.status) or (asked.status == "failed" and run.status in failed))
             and asked.session_id in (None, run.session_id)
@@ -110,3 +122,51 @@ async def test_error_group_with_another_filter_finds_older_runs(
         second = await data.runs(RunFilter(error_group_id=1, **more), cursor=first.next_cursor, limit=20)
     assert [run.id for run in (*first.runs, *second.runs)] == wanted[::-1]
     assert (first.next_cursor is None, second.next_cursor) == (False, None)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        RunFilter(entity_id="light.unknown"),
+        RunFilter(app="unknown"),
+        RunFilter(registration_id=12_345),
+        RunFilter(session_id=12_345),
+        RunFilter(app="motion_light", registration_id=4),
+        RunFilter(entity_id="light.kitchen", kind="job"),
+        RunFilter(min_duration_us=3_600_000_000),
+        RunFilter(text="no such text"),
+        RunFilter(error_group_id=1, status="success"),
+    ],
+    ids=repr,
+)
+async def test_unknown_names_and_filters_that_exclude_each_other_find_no_run(
+    data: DataSyncService, asked: RunFilter
+) -> None:
+    page = await data.runs(asked, TimeRange.last("3d"))
+    assert (page.runs, page.next_cursor) == ((), None)
+
+
+async def test_text_finds_the_runs_by_what_they_did(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        on_x = history.listener("a", "on_x", "t")
+        call = {"service": "light.turn_on", "target": '{"entity_id":["light.Hall"]}'}
+        called = history.run(on_x, now_us - 3_000_000, calls=[call])
+        logged = history.run(on_x, now_us - 2_000_000, logs=[(30, "The LAMP did not answer")])
+        history.run(on_x, now_us - 1_000_000)
+    async with patient_data(history.path) as data:
+        for text, found in (("turn_on", called), ("light.hall", called), ("lamp did", logged)):
+            assert [run.id for run in (await data.runs(RunFilter(text=text))).runs] == [found], text
+
+
+async def test_long_run_is_found_after_its_hourly_statistics_have_expired(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - 5 * 24 * HOUR)
+        on_x = history.listener("a", "on_x", "t")
+        days = [history.run(on_x, now_us - n * 24 * HOUR, duration_us=7_000_000) for n in range(4)]
+        history.run(on_x, now_us - 1_000_000, duration_us=6_000_000)
+        history.db.execute("DELETE FROM statistics_hourly WHERE hour < ?", (now_us // HOUR - 30,))
+        history.db.execute("DELETE FROM statistics_daily WHERE day < ?", (now_us // HOUR // 24 - 2,))
+    async with patient_data(history.path) as data:
+        page = await data.runs(RunFilter(min_duration_us=7_000_000), TimeRange.last("9d"))
+    assert [run.id for run in page.runs] == days

@@ -18,11 +18,12 @@ from hassette_sync.live import LiveFeed, LiveSnapshot, NoFeed
 from hassette_sync.questions import now, overview
 from hassette_sync.questions.errors import error_group_detail, error_groups_page
 from hassette_sync.questions.events import events_page
+from hassette_sync.questions.facets import facets_of_runs
 from hassette_sync.questions.logs import logs_page
 from hassette_sync.questions.not_runs import not_runs_page
 from hassette_sync.questions.periods import covered_range
 from hassette_sync.questions.registrations import app_summaries, registration_detail, registration_list, skip_reasons
-from hassette_sync.questions.runs import facets_of_runs, newest_id, run_detail, runs_page
+from hassette_sync.questions.runs import newest_id, run_detail, runs_page
 from hassette_sync.questions.sessions import (
     home_time,
     lifecycle_page,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from hassette_store import kinds
 from hassette_sync.answers.values import Answer, Id
@@ -229,7 +229,7 @@ class DueTrigger(TriggerBase):
         return self.due_us
 
 
-Trigger = EventTrigger | DueTrigger
+Trigger = Annotated[EventTrigger | DueTrigger, Field(discriminator="kind")]
 
 TRIGGERS: dict[str, type[EventTrigger] | type[DueTrigger]] = {
     trigger.run_kind: trigger for trigger in (EventTrigger, DueTrigger)

@@ -70,10 +70,23 @@ class Facet(Answer):
 
 
 class RunFacets(Answer):
-    """Values of the filters on runs. Counts cover whole hours or days, and include runs without a row."""
+    """Values of the filters on runs, each with the number of runs that meet the other filters.
+
+    Attributes:
+        apps: Numbers by app.
+        statuses: Numbers by status; ``failed`` is the sum of the failures.
+        kinds: Numbers by kind.
+        complete: Whether all runs were counted. With a filter that the statistics do not know, such as a text, only
+            the newest 1,000 runs that meet it are counted. Otherwise the numbers cover whole hours or days, and include
+            runs without a row.
+        since_us: Start of the time range.
+        until_us: End of the time range.
+    """
 
     apps: tuple[Facet, ...]
     statuses: tuple[Facet, ...]
+    kinds: tuple[Facet, ...]
+    complete: bool
     since_us: int
     until_us: int
 

@@ -21,14 +21,17 @@ CASE WHEN retired_us < coalesce(
 """End of a registration; NULL for a current one."""
 _RETIRED = f"{RETIRED_US} AS retired_us"
 
-REGISTRATIONS_OF_APP = "SELECT id FROM registrations WHERE app = :app"
-"""Ids of the handlers and jobs of an app."""
-
 MEMBERS = f"""
 SELECT app, instance, {KIND} AS kind, sum({RETIRED_US} IS NULL) AS current FROM registrations
 GROUP BY app, instance, kind ORDER BY app, instance
 """
 """Numbers of current handlers and jobs of each instance of an app."""
+
+REGISTRATIONS_OF_APP = "SELECT id FROM registrations WHERE app = :app"
+"""Ids of the handlers and jobs of an app."""
+
+APPS_AND_KINDS = f"SELECT id, app, {KIND} AS kind FROM registrations"
+"""App and kind of each handler and job."""
 
 # A registration is shown if it is current, if the question also asks for all retired registrations, or if it has runs
 # in the time range.

@@ -1,11 +1,8 @@
-"""Statements about runs. A list reads the primary key or an index in the order of ids, and stops at its limit."""
+"""Statements about runs. `hassette_sync.queries.run_search` finds the ids of the runs in a list."""
 
 # ruff: noqa: S608  the statements contain only text from this package and from the store's table of kinds
 
-from collections.abc import Collection
-
 from hassette_store.kinds import KINDS
-from hassette_store.statuses import SUCCESS
 from hassette_sync.queries.kinds import (
     KIND,
     registration_columns_sql,
@@ -14,7 +11,6 @@ from hassette_sync.queries.kinds import (
     trigger_joins_sql,
     union_sql,
 )
-from hassette_sync.queries.texts import contains_sql, form_sql
 
 _COLUMNS = f"""
     page.id, page.kind, page.registration_id, page.session_id, statuses.name AS status,
@@ -51,67 +47,8 @@ NEWEST_ID = (
 )
 """Id of the newest run, or 0 if there are no runs."""
 
-# A name can be searched as the file contains it, and as the pages show it: they leave out the instance ``default``.
-_REGISTRATION_TEXTS = (
-    "app || '.' || instance || '.' || name",
-    "app || '.' || name",
-    "handler",
-    "coalesce(topic, schedule)",
-)
-
-CONDITIONS = {
-    "registration": "registration_id = :registration_id",
-    "registrations": "registration_id IN (SELECT value FROM json_each(:registrations))",
-    # SQLite uses the partial indexes on unsuccessful runs only for a statement that repeats their condition.
-    "status": f"status_id <> {SUCCESS} AND status_id = :status_id",
-    "success": f"status_id = {SUCCESS}",
-    "statuses": "status_id IN (SELECT value FROM json_each(:statuses))",
-    "session": "session_id = :session_id",
-    "min_duration": "duration_us >= :min_duration_us",
-    "max_duration": "duration_us <= :max_duration_us",
-    "kind": "kind = :kind",
-    # If no entity has exactly this name, case does not matter.
-    "entity": f"""entity_id IN (
-        SELECT id FROM names WHERE name = :entity
-        UNION ALL
-        SELECT id FROM names
-        WHERE NOT EXISTS (SELECT 1 FROM names WHERE name = :entity) AND {form_sql("name")} = {form_sql(":entity")})
-    """,
-    "error_group": (
-        "id IN (SELECT run_id FROM failures WHERE error_group_id = :error_group_id AND run_id < :cursor "
-        "AND run_id >= :first_id)"
-    ),
-    "text": f"""(
-        registration_id IN (
-            SELECT id FROM registrations
-            WHERE {" OR ".join(contains_sql(text) for text in _REGISTRATION_TEXTS)})
-        OR entity_id IN (SELECT id FROM names WHERE {contains_sql("name")})
-        OR event_type_id IN (SELECT id FROM names WHERE {contains_sql("name")})
-        OR id IN (
-            SELECT run_id FROM failures
-            WHERE run_id >= :first_id AND run_id < :cursor
-              AND (error_group_id IN (SELECT id FROM error_groups WHERE {contains_sql("type")})
-                   OR (message IS NULL
-                       AND error_group_id IN (SELECT id FROM error_groups WHERE {contains_sql("message")}))
-                   OR {contains_sql("message")})))
-    """,
-}
-"""Conditions of the filters on runs. The text filter searches names, topics, schedules, entities, event types and
-errors. It compares the message of an error group only once, and not again for each failure of the group.
-"""
-
-
-# Without other conditions, read only the newest failures of the group, which may have many thousands. With other
-# conditions the subquery has no limit, because they might reject all of these rows.
-_ERROR_GROUP_ALONE = CONDITIONS["error_group"].removesuffix(")") + " ORDER BY run_id DESC LIMIT :limit)"
-
-
-def runs_sql(conditions: Collection[str]) -> str:
-    """Return the statement for the newest runs below ``:cursor`` that meet the named conditions."""
-    filters = [CONDITIONS[name] for name in conditions] if list(conditions) != ["error_group"] else [_ERROR_GROUP_ALONE]
-    where = " AND ".join(["id < :cursor", "id >= :first_id", *filters])
-    return with_names(f"SELECT * FROM runs WHERE {where} ORDER BY id DESC LIMIT :limit")
-
+RUNS_BY_ID = with_names("SELECT * FROM runs WHERE id IN (SELECT value FROM json_each(:ids))")
+"""Some runs with their names, newest first."""
 
 RUN_FAILURE = """
 SELECT kind, file, line, function, code, sample_run_id, sample_traceback FROM run_failures WHERE run_id = :id

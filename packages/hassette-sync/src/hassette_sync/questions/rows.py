@@ -5,39 +5,58 @@ import logging
 from collections.abc import Iterable, Mapping
 from sqlite3 import Row
 
+from pydantic import TypeAdapter
+
 from hassette_store.sketch import value_of
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import TRIGGERS, RegistrationRef, Trigger
-from hassette_sync.answers.runs import FailingLine, FailureBrief, Run
+from hassette_sync.answers.runs import FailingLine, Run
 from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.queries.statistics import PERCENTILES
+
+_TRIGGER_FIELDS = {
+    kind: tuple(name for name in trigger.model_fields if name != "kind") for kind, trigger in TRIGGERS.items()
+}
+_RUN = TypeAdapter(Run)
+_RUNS = TypeAdapter(tuple[Run, ...])
 
 
 def run_of(row: Row) -> Run:
     """Convert a row of `queries.runs`."""
-    failure = None
-    if row["failure_type"] is not None:
-        failure = FailureBrief(
-            type=row["failure_type"], message=row["failure_message"], error_group_id=row["error_group_id"]
-        )
-    return Run(
-        id=row["id"],
-        kind=row["kind"],
-        registration=RegistrationRef(
-            id=row["registration_id"],
-            kind=row["kind"],
-            app=row["app"] or "?",
-            instance=row["instance"] or "",
-            name=row["name"] or "?",
-        ),
-        session_id=row["session_id"],
-        status=row["status"] or "unknown",
-        started_us=row["started_us"],
-        duration_us=row["duration_us"],
-        waited_us=row["waited_us"],
-        trigger=trigger_of(row),
-        failure=failure,
-    )
+    return _RUN.validate_python(_run_fields(row))
+
+
+def runs_of(rows: Iterable[Row]) -> tuple[Run, ...]:
+    """Convert rows of `queries.runs`. One call of Pydantic for all rows takes half the time of a call for each row."""
+    return _RUNS.validate_python([_run_fields(row) for row in rows])
+
+
+def _run_fields(row: Row) -> dict[str, object]:
+    kind = row["kind"]
+    return {
+        "id": row["id"],
+        "kind": kind,
+        "registration": {
+            "id": row["registration_id"],
+            "kind": kind,
+            "app": row["app"] or "?",
+            "instance": row["instance"] or "",
+            "name": row["name"] or "?",
+        },
+        "session_id": row["session_id"],
+        "status": row["status"] or "unknown",
+        "started_us": row["started_us"],
+        "duration_us": row["duration_us"],
+        "waited_us": row["waited_us"],
+        "trigger": _trigger_fields(row),
+        "failure": None
+        if row["failure_type"] is None
+        else {
+            "type": row["failure_type"],
+            "message": row["failure_message"],
+            "error_group_id": row["error_group_id"],
+        },
+    }
 
 
 def failing_line_of(row: Row | None) -> FailingLine | None:
@@ -55,8 +74,13 @@ def level_name(number: int) -> str:
 
 def trigger_of(row: Row) -> Trigger:
     """Convert a row that has the column ``kind`` and the columns of all triggers."""
+    return TRIGGERS[row["kind"]].model_validate(_trigger_fields(row))
+
+
+def _trigger_fields(row: Row) -> dict[str, object]:
     trigger = TRIGGERS[row["kind"]]
-    return trigger.model_validate({field: row[field] for field in trigger.model_fields if field != "kind"})
+    fields: dict[str, object] = {name: row[name] for name in _TRIGGER_FIELDS[row["kind"]]}
+    return {**fields, "kind": trigger.model_fields["kind"].default}
 
 
 def registration_ref(row: Row) -> RegistrationRef:

@@ -1,29 +1,24 @@
 """Questions about runs."""
 
-import heapq
 import json
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 
 from hassette_store.kinds import KINDS
-from hassette_store.statuses import FAILED_STATUSES, STATUS_NAMES, STATUS_NUMBERS
-from hassette_sync.answers.runs import Facet, LogLine, Run, RunDetail, RunFacets, RunsPage, ServiceCall
+from hassette_store.statuses import FAILED_STATUSES, STATUS_NAMES, STATUS_NUMBERS, SUCCESS
+from hassette_sync.answers.runs import LogLine, Run, RunDetail, RunsPage, ServiceCall
 from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.formatting import replace_surrogates
 from hassette_sync.queries import runs as queries
-from hassette_sync.queries.registrations import APP_OF_NAME, MEMBERS, REGISTRATIONS_OF_APP
-from hassette_sync.queries.statistics import statistics_sql
+from hassette_sync.queries.registrations import APP_OF_NAME
+from hassette_sync.queries.run_search import ENTITIES, REGISTRATIONS
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
-from hassette_sync.questions.periods import periods_of, resolve
-from hassette_sync.questions.rows import counts_of, failing_line_of, level_name, run_of, sum_of
+from hassette_sync.questions.periods import resolve
+from hassette_sync.questions.rows import failing_line_of, level_name, run_of, runs_of
+from hassette_sync.questions.run_search import RunSearch, newest_ids
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.search import search_form
 from hassette_sync.time_range import TimeRange
 
-# A selection is one registration, one status, or both. One statement reads the runs of each selection through an index,
-# and the results are merged. The time for this does not depend on the length of the history. For more selections than
-# this limit, one scan of all ids is faster.
-_MAX_SELECTIONS = 60
 _MAX_RELATED = 50
 MAX_TEXT = 200
 """Maximum number of characters of a text filter."""
@@ -60,8 +55,9 @@ class RunFilter:
         kind: ``handler`` or ``job``.
         status: ``success``, ``error``, ``cancelled``, ``timed_out`` or ``interrupted``; ``failed`` means ``error``,
             ``timed_out`` or ``interrupted``.
-        text: Text within the app, name, topic, schedule, entity, event type or error message, at most 200 characters.
-            Case and the form of Unicode do not matter (`hassette_sync.search.search_form`).
+        text: Text within the app, name, topic, schedule, entity, event type, error message, service, target or log
+            line, at most 200 characters. Case and the form of Unicode do not matter
+            (`hassette_sync.search.search_form`).
         entity_id: Entity of the event. If no entity has exactly this id, case does not matter. The same applies to
             ``app``.
         session_id: Session in which the run ended.
@@ -109,99 +105,55 @@ async def runs_page(
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> RunsPage:
-    """Return one page of runs, newest first.
-
-    The function reads the newest runs of each selection with one statement, and merges the results.
-    """
+    """Return one page of runs, newest first."""
     check_limit(limit)
     time_range = await resolve(transaction, time_range)
     below = min(id_below(cursor), time_range.end_id)
-    parameters: Parameters = {"cursor": below, "first_id": time_range.first_id, "limit": limit + 1}
-    conditions = _conditions(run_filter, parameters)
-    pages: list[list[Run]] = []
-    for extra, values in await _selections(transaction, run_filter):
-        rows = await transaction.all(queries.runs_sql([*conditions, *extra]), {**parameters, **values})
-        pages.append([run_of(row) for row in rows])
-    merged = list(islice(heapq.merge(*pages, key=lambda run: -run.id), limit + 1))
-    more = len(merged) > limit
-    found = tuple(merged[:limit])
+    search = RunSearch(first_id=time_range.first_id, below=below, limit=limit + 1)
+    ids = newest_ids(transaction, await resolved_search(transaction, run_filter, search))
+    rows = transaction.rows(queries.RUNS_BY_ID, {"ids": json.dumps(ids[:limit])})
     return RunsPage(
-        runs=found,
-        next_cursor=str(found[-1].id) if more else None,
+        runs=runs_of(rows),
+        next_cursor=str(ids[limit - 1]) if len(ids) > limit else None,
         since_us=time_range.since_us,
         until_us=time_range.until_us,
     )
 
 
-def _conditions(run_filter: RunFilter, parameters: Parameters) -> list[str]:
-    """Return the names of the conditions that apply to all selections. Add their values to ``parameters``."""
-    values = {
-        ("kind", "kind"): run_filter.kind,
-        ("text", "text"): search_text(run_filter.text),
-        ("entity", "entity"): replace_surrogates(run_filter.entity_id) if run_filter.entity_id is not None else None,
-        ("session", "session_id"): run_filter.session_id,
-        ("error_group", "error_group_id"): run_filter.error_group_id,
-        ("min_duration", "min_duration_us"): run_filter.min_duration_us,
-        ("max_duration", "max_duration_us"): run_filter.max_duration_us,
-    }
-    given = {names: value for names, value in values.items() if value is not None}
-    parameters.update({parameter: value for (_, parameter), value in given.items()})
-    return [condition for condition, _ in given]
-
-
-async def _selections(transaction: ReadTransaction, run_filter: RunFilter) -> list[tuple[list[str], Parameters]]:
-    """Return the conditions and parameters of each selection: one for each registration and status."""
-    registrations: list[int | None] = [run_filter.registration_id]
-    if run_filter.registration_id is None and run_filter.app is not None:
-        app = await known_app(transaction, run_filter.app)
-        rows = await transaction.all(REGISTRATIONS_OF_APP, {"app": app})
-        registrations = [row["id"] for row in rows]
-    statuses: list[str | None] = list(FAILED_STATUSES) if run_filter.status == "failed" else [run_filter.status]
-    if len(registrations) * len(statuses) > _MAX_SELECTIONS:
-        values: Parameters = {"registrations": json.dumps(registrations)}
-        names = ["registrations"]
-        if run_filter.status is not None:
-            names.append("statuses")
-            values["statuses"] = json.dumps([STATUS_NUMBERS[name] for name in statuses if name])
-        return [(names, values)]
-    return [_selection(registration, status) for registration in registrations for status in statuses]
-
-
-def _selection(registration_id: int | None, status: str | None) -> tuple[list[str], Parameters]:
-    names: list[str] = []
-    values: Parameters = {}
-    if registration_id is not None:
-        names.append("registration")
-        values["registration_id"] = registration_id
-    if status == "success":
-        names.append("success")
-    elif status is not None:
-        names.append("status")
-        values["status_id"] = STATUS_NUMBERS[status]
-    return names, values
-
-
-async def facets_of_runs(transaction: ReadTransaction, time_range: TimeRange | None = None) -> RunFacets:
-    """Return the values of the filters on runs, with numbers of runs from the statistics."""
-    periods = await periods_of(transaction, time_range)
-    within: Parameters = {"first": periods.first, "last": periods.last}
-    rows = await transaction.all(statistics_sql(periods.unit).by_app, within)
-    by_app: dict[str, int] = {row["app"]: 0 for row in await transaction.all(MEMBERS)}
-    by_app |= {row["app"]: counts_of(row).total for row in rows}
-    total = sum_of(counts_of(row) for row in rows)
-    statuses = [Facet(value=name, count=getattr(total, name)) for name in STATUS_NAMES]
-    return RunFacets(
-        apps=tuple(Facet(value=app, count=count) for app, count in sorted(by_app.items())),
-        statuses=(Facet(value="failed", count=total.failed), *statuses),
-        since_us=periods.since_us,
-        until_us=periods.until_us,
+async def resolved_search(transaction: ReadTransaction, run_filter: RunFilter, search: RunSearch) -> RunSearch:
+    """Return the search for a filter, with ids in place of names."""
+    kinds = tuple(kind for kind in KINDS if run_filter.kind in (None, kind.name))
+    registrations = None
+    if run_filter.app is not None or run_filter.registration_id is not None:
+        app = await known_app(transaction, run_filter.app) if run_filter.app is not None else None
+        rows = await transaction.all(REGISTRATIONS, {"app": app, "id": run_filter.registration_id})
+        registrations = {kind.name: tuple(row["id"] for row in rows if row["kind"] == kind.name) for kind in kinds}
+        kinds = tuple(kind for kind in kinds if registrations[kind.name])
+    entities = None
+    if run_filter.entity_id is not None:
+        rows = await transaction.all(ENTITIES, {"entity": replace_surrogates(run_filter.entity_id)})
+        entities = tuple(row["id"] for row in rows)
+    statuses = FAILED_STATUSES if run_filter.status == "failed" else [run_filter.status]
+    numbers = tuple(STATUS_NUMBERS[name] for name in statuses if name is not None)
+    return replace(
+        search,
+        kinds=kinds,
+        registrations=registrations,
+        statuses=numbers if numbers and SUCCESS not in numbers else None,
+        success=SUCCESS in numbers,
+        session_id=run_filter.session_id,
+        entities=entities,
+        error_group_id=run_filter.error_group_id,
+        min_duration_us=run_filter.min_duration_us,
+        max_duration_us=run_filter.max_duration_us,
+        text=search_text(run_filter.text),
     )
 
 
 async def runs_after(transaction: ReadTransaction, after: int, limit: int) -> tuple[Run, ...]:
     """Return the runs with an id above a known one, oldest first."""
     rows = await transaction.all(queries.RUNS_AFTER, {"after": after, "limit": limit})
-    return tuple(run_of(row) for row in rows)
+    return runs_of(rows)
 
 
 async def newest_id(transaction: ReadTransaction) -> int:

@@ -65,9 +65,9 @@ async def runs(
 
 
 @api.get("/runs/facets")
-async def run_facets(data: History, time_range: Range) -> RunFacets:
-    """Values of the filters on runs, with numbers of runs."""
-    return await data.run_facets(time_range)
+async def run_facets(data: History, time_range: Range, run_filter: Filter) -> RunFacets:
+    """Values of the filters on runs, each with the number of runs that meet the other filters."""
+    return await data.run_facets(time_range, run_filter)
 
 
 @api.get("/runs/{id}")

@@ -175,7 +175,7 @@ async def runs(
         follow_from=follow_from,
         answer=answer,
         bursts=folded(answer.runs),
-        facets=await data.run_facets(time_range),
+        facets=await data.run_facets(time_range, run_filter),
         run_filter=run_filter,
         active=chips_of(request.query_params, shown),
         cursor=cursor,

@@ -50,7 +50,9 @@ def _filter(
     registration: Annotated[str | None, Query(description="The id of a handler or job.")] = None,
     kind: Annotated[str | None, Query(description=f"{' or '.join(LABELS)}.")] = None,
     status: Annotated[str | None, Query(description=f"{', '.join(STATUS_NAMES)}, or failed for all failures.")] = None,
-    text: Annotated[str | None, Query(description="Text in a name, topic, entity, event type or error.")] = None,
+    text: Annotated[
+        str | None, Query(description="Text in a name, topic, entity, event type, error, service, target or log line.")
+    ] = None,
     entity: Annotated[str | None, Query(description="The entity of the event.")] = None,
     session: Annotated[str | None, Query(description="The id of a session.")] = None,
     error_group: Annotated[str | None, Query(description="The id of an error group.")] = None,
