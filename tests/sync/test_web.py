@@ -188,7 +188,8 @@ async def test_text_in_the_address_is_never_markup(client: httpx.AsyncClient) ->
 
 
 async def test_every_json_route_answers_and_is_described(client: httpx.AsyncClient, data: DataSyncService) -> None:
-    described = (await client.get("/api/v1/openapi.json")).json()["paths"]
+    paths = (await client.get("/api/v1/openapi.json")).json()["paths"]
+    described = {path: one for path, one in paths.items() if "get" in one}
     assert all(set(one["get"]["responses"]) == {"200", "4XX", "5XX"} for one in described.values())
     ids = {"runs": (await data.runs()).runs[0].id, "registrations": 4, "errors": 1, "sessions": 1}
     assert len(described) >= 19

@@ -12,6 +12,8 @@
         ├── BadQuestionError         a filter, cursor or time is invalid
         ├── DroppedError             the live stream ended for one follower
         ├── FollowerTooSlowError     a follower of a `MemoryFeed` is too far behind
+        ├── ActionError              the running framework has refused an action of the terminal
+        ├── NotRunningError          no framework answers at the address
         └── WebNotInstalledError     the pages need hassette-sync[web]
 
 The terminal and the pages show the messages unchanged.
@@ -92,6 +94,19 @@ class FollowerTooSlowError(SyncError):
 
     def __init__(self, waiting: int) -> None:
         super().__init__(f"The follower was dropped: it fell {waiting} runs behind.")
+
+
+class ActionError(SyncError):
+    """The running framework has refused an action of the terminal, or its address is not known."""
+
+
+class NotRunningError(SyncError):
+    """No framework answers at the address."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"Hassette does not answer at {url}: {reason}. Start it with “hassette run”, or pass its address: --url."
+        )
 
 
 class WebNotInstalledError(SyncError, ImportError):

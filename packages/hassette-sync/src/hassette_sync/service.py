@@ -11,12 +11,14 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from hassette_sync.answers.overview import Live, Overview, SystemStatus, Timeline, TriggerState, Upcoming
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.stream import LiveRun
-from hassette_sync.control import Control, NoControl
+from hassette_sync.control import Control, ControlAction, ControlResult, NoControl, Verb
+from hassette_sync.errors import BadQuestionError
 from hassette_sync.follow import TooManyRuns, Update, follow_feed, follow_file
 from hassette_sync.history_file import OpenFile, open_history
+from hassette_sync.ids import parse_id
 from hassette_sync.live import LiveFeed, LiveSnapshot, NoFeed
 from hassette_sync.questions import now, overview
-from hassette_sync.questions.errors import error_group_detail, error_groups_page
+from hassette_sync.questions.errors import error_group_detail, error_group_key, error_groups_page
 from hassette_sync.questions.events import events_page
 from hassette_sync.questions.facets import facets_of_runs
 from hassette_sync.questions.logs import logs_page
@@ -37,9 +39,11 @@ from hassette_sync.questions.sketches import Sketches
 from hassette_sync.questions.waterfall import waterfall
 from hassette_sync.questions.why import why
 from hassette_sync.reader import Reader, ReadTransaction
-from hassette_sync.time_range import TimeRange
+from hassette_sync.time_range import SECOND_US, TimeRange, now_us
 
 DEFAULT_DEADLINE_S = 5.0
+LONGEST_SILENCE_S = 366 * 86_400
+"""Longest silence of an error group, in seconds."""
 
 Asked = ParamSpec("Asked")
 AnswerT = TypeVar("AnswerT")
@@ -135,6 +139,7 @@ class DataSyncService:
     waterfall = question("waterfall", waterfall)
     newest_id = question("newest_id", newest_id)
     error_groups = question("error_groups", error_groups_page)
+    error_group_key = question("error_group_key", error_group_key)
     error_group = question("error_group", error_group_detail)
     sessions = question("sessions", sessions_page)
     session = question("session", session_by_id)
@@ -187,6 +192,33 @@ class DataSyncService:
     def is_live(self) -> bool:
         """Whether the live feed of the framework is available."""
         return not isinstance(self.live, NoFeed)
+
+    async def act(self, verb: Verb, target: str, by: str, *, seconds: int | None = None) -> ControlResult:
+        """Change the running framework; see `hassette_sync.control.ControlAction`.
+
+        Args:
+            verb: The action.
+            target: The app, the job, or the id of the error group.
+            by: The author of the action.
+            seconds: Length of a silence.
+
+        Raises:
+            BadQuestionError: The id or the length of the silence is not valid.
+            NotFoundError: The history has no error group with this id.
+        """
+        if verb not in ("silence_error", "end_silence"):
+            return await self.control.act(ControlAction(verb=verb, target=target, by=by))
+        until_us = None
+        if verb == "silence_error":
+            if seconds is None or not 1 <= seconds <= LONGEST_SILENCE_S:
+                raise BadQuestionError(f"seconds must be from 1 to {LONGEST_SILENCE_S}, got {seconds}.")
+            until_us = now_us() + seconds * SECOND_US
+        group_id = parse_id(target, "error group id")
+        fingerprint, type_ = await self.error_group_key(group_id)
+        subject = f"{type_} (error {group_id})"
+        return await self.control.act(
+            ControlAction(verb=verb, target=fingerprint, by=by, subject=subject, until_us=until_us)
+        )
 
     @property
     def can_control(self) -> bool:

@@ -34,6 +34,9 @@ change the order."""
 ERROR_GROUP = f"SELECT {_GROUP} FROM error_groups WHERE id = :id"
 """One error group."""
 
+ERROR_GROUP_KEY = "SELECT fingerprint, type FROM error_groups WHERE id = :id"
+"""Natural key and type of one error group."""
+
 RECENT_COUNTS = """
 SELECT error_group_id, count(*) AS count FROM failures
 WHERE run_id >= :first_id AND run_id < :end_id GROUP BY error_group_id

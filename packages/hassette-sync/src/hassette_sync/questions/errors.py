@@ -93,6 +93,18 @@ async def error_group_detail(
     )
 
 
+async def error_group_key(transaction: ReadTransaction, group_id: int) -> tuple[str, str]:
+    """Return the fingerprint and the type of an error group.
+
+    Raises:
+        NotFoundError: The history has no error group with this id.
+    """
+    row = await transaction.one(queries.ERROR_GROUP_KEY, {"id": group_id})
+    if row is None:
+        raise NotFoundError("error group", group_id)
+    return row["fingerprint"], row["type"]
+
+
 def _group(row: Row, recent: int) -> ErrorGroup:
     return ErrorGroup(
         id=row["id"],

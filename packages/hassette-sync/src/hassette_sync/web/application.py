@@ -23,10 +23,12 @@ from hassette_sync.settings import WebSettings
 from hassette_sync.web.access import AccessControl
 from hassette_sync.web.api import api
 from hassette_sync.web.api_answers import api_answers
+from hassette_sync.web.api_control import api_control, control_form
 from hassette_sync.web.body_limit import BodyLimit
 from hassette_sync.web.browser_sessions import BrowserSessions
 from hassette_sync.web.disconnects import StopWhenClientLeaves
 from hassette_sync.web.login import login
+from hassette_sync.web.notices import Notices
 from hassette_sync.web.page_keys import PageKeys
 from hassette_sync.web.pages import pages
 from hassette_sync.web.problems import is_for_programs, problem
@@ -39,7 +41,7 @@ from hassette_sync.web.wrong_tokens import WrongTokens
 _STATUS = {NotFoundError: 404, BadQuestionError: 400, QueryTimeoutError: 503, HistoryUnavailableError: 503}
 _MAX_SHOWN = 200
 
-_ROUTERS = (api, api_answers, stream, pages, login)
+_ROUTERS = (api, api_answers, api_control, control_form, stream, pages, login)
 
 
 def create_app(
@@ -73,6 +75,7 @@ def create_app(
     app.state.wrong_tokens = wrong_tokens or WrongTokens()
     app.state.refusals = RefusalLog()
     app.state.data = data
+    app.state.notices = Notices()
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
     app.state.max_followers = 100

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import platform
 from typing import Any
+from urllib.parse import urlencode
 
 import jinja2
 from fastapi import Request
@@ -20,6 +21,7 @@ from hassette_sync.verdict import FrameworkState, framework_state
 from hassette_sync.web import charts
 from hassette_sync.web.links import Links
 from hassette_sync.web.menu import MENU
+from hassette_sync.web.notices import PARAMETER as NOTICE
 from hassette_sync.web.parameters import DEFAULT_AGE
 from hassette_sync.web.root import root_of
 from hassette_sync.web.tracebacks import frames_of
@@ -107,6 +109,7 @@ def _render(request: Request, template: str, /, **values: Any) -> str:
     # If the history cannot be read, an error page shows times in the time zone of this machine.
     shown = ShownTimes(getattr(request.state, "home", HomeTime()), at_us)
     query = dict(request.query_params)
+    notice = request.app.state.notices.get(query.pop(NOTICE, ""))  # links do not contain it
     root = root_of(path, request.headers)
     links = Links(path, root, query)
     return _environment().get_template(template).render(
@@ -116,6 +119,8 @@ def _render(request: Request, template: str, /, **values: Any) -> str:
         page_key=request.app.state.page_keys.new(visitor.session),
         signed_in=visitor.kind == "session",
         query=query,
+        here=f"{path}?{urlencode(query)}" if query else path,
+        notice=notice,
         since=query.get("since") or DEFAULT_AGE,
         now_us=at_us,
         moment=shown,

@@ -1,0 +1,129 @@
+"""Commands that change the running framework: ``hassette job``, ``hassette app`` and ``hassette error``."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import click
+
+from hassette_sync.cli.plugin_command import GroupCommand
+from hassette_sync.cli.shared import show_output
+from hassette_sync.errors import BadQuestionError
+from hassette_sync.ids import parse_id
+from hassette_sync.service import LONGEST_SILENCE_S
+from hassette_sync.terminal.running import CONFIGURATION, running_framework
+
+EPILOG: Final = """
+\b
+The command sends a request to the running Hassette. Address and token are those of [sync] in
+hassette.toml, or of $HASSETTE__SYNC__HOST, $HASSETTE__SYNC__PORT and $HASSETTE__SYNC__TOKEN.
+
+\b
+Exit codes: 0 success, 1 failure (not running, refused, unknown name), 2 wrong usage.
+"""
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+
+def _connection_options(command: CommandT) -> CommandT:
+    url = click.option("--url", metavar="URL", help="Address of the running Hassette. Default: that of [sync].")
+    config = click.option(
+        "--config",
+        "configuration",
+        type=click.Path(path_type=Path, dir_okay=False),
+        default=CONFIGURATION,
+        show_default=True,
+        metavar="FILE",
+        help="The configuration.",
+    )
+    return url(config(command))
+
+
+@click.group(name="job", epilog=EPILOG)
+def _jobs() -> None:
+    """Run, pause and resume jobs of the running Hassette."""
+
+
+@click.group(name="app", epilog=EPILOG)
+def _apps() -> None:
+    """Reload, disable and rehearse apps of the running Hassette."""
+
+
+@click.group(name="error", epilog=EPILOG)
+def _errors() -> None:
+    """Silence errors that are known already."""
+
+
+def _post(path: str, url: str | None, configuration: Path, body: dict[str, object] | None = None) -> None:
+    show_output(running_framework(url, configuration).post(path, body))
+
+
+def _add_job_command(name: str, help_: str) -> None:
+    @click.command(name, help=help_, epilog=EPILOG)
+    @click.argument("job", metavar="APP.JOB")
+    @_connection_options
+    def command(job: str, url: str | None, configuration: Path) -> None:
+        _post(f"jobs/{name}", url, configuration, {"job": job})
+
+    _jobs.add_command(command)
+
+
+_add_job_command("run", "Run a job now. Its schedule does not change.")
+_add_job_command("pause", "Skip the due runs of a job until it is resumed, also after a restart.")
+_add_job_command("resume", "Resume a paused job.")
+
+
+def _add_app_command(name: str, help_: str) -> None:
+    @click.command(name, help=help_, epilog=EPILOG)
+    @click.argument("app", metavar="APP")
+    @_connection_options
+    def command(app: str, url: str | None, configuration: Path) -> None:
+        _post(f"apps/{quote(app, safe='')}/{name}", url, configuration)
+
+    _apps.add_command(command)
+
+
+_add_app_command("reload", "Restart an app with its current code and settings.")
+_add_app_command("disable", "Stop an app until it is enabled, or Hassette starts again.")
+_add_app_command("enable", "Start an app that was disabled.")
+_add_app_command("rehearse", "Record the app's changes of the home, and do not send them, until Hassette starts again.")
+_add_app_command("end-rehearsal", "Send the app's changes of the home again, until Hassette starts again.")
+
+
+@_errors.command(epilog=EPILOG)
+@click.argument("id_", metavar="ID")
+@click.option("--for", "length", metavar="TIME", required=True, help="Length of the silence, such as 30m, 2h or 7d.")
+@_connection_options
+def silence(id_: str, length: str, url: str | None, configuration: Path) -> None:
+    """Mark an error as known for a time. Its failures are recorded as before."""
+    group, seconds = parse_id(id_, "error group id"), parse_length(length)
+    _post(f"errors/{group}/silence", url, configuration, {"seconds": seconds})
+
+
+@_errors.command("end-silence", epilog=EPILOG)
+@click.argument("id_", metavar="ID")
+@_connection_options
+def end_silence(id_: str, url: str | None, configuration: Path) -> None:
+    """End the silence of an error."""
+    _post(f"errors/{parse_id(id_, 'error group id')}/end-silence", url, configuration)
+
+
+def parse_length(text: str) -> int:
+    """Convert a length of time, such as ``2h``, to seconds.
+
+    Raises:
+        BadQuestionError: It is no length of time, or it is too long.
+    """
+    found = re.fullmatch(r"(\d{1,9})([smhd])", text.strip(), re.ASCII)
+    seconds = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not 1 <= seconds <= LONGEST_SILENCE_S:
+        raise BadQuestionError(f"for must be a time such as 30m, 2h or 7d, at most 366d, got {text[:40]!r}.")
+    return seconds
+
+
+job = GroupCommand(_jobs, "hassette job", "Run, pause and resume jobs of the running Hassette.")
+app = GroupCommand(_apps, "hassette app", "Reload, disable and rehearse apps of the running Hassette.")
+error = GroupCommand(_errors, "hassette error", "Silence errors that are known already.")

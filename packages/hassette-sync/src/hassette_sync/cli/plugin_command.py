@@ -1,0 +1,76 @@
+"""`GroupCommand`: run a group of commands for hassette-core, and convert errors to exit codes."""
+
+import io
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from click.shell_completion import ShellComplete
+
+from hassette_store import StoreError
+from hassette_sync.cli.shared import ExitCode
+from hassette_sync.errors import BadQuestionError, SyncError
+
+
+class GroupCommand:
+    """A group of commands that hassette-core runs as one of its commands.
+
+    Core shows the first line of the docstring in its help (docs/adr/0006-commands-of-plugins-take-argv.md).
+
+    Args:
+        group: The commands.
+        program: The name of the program in help texts and error messages.
+        help_line: The docstring.
+    """
+
+    def __init__(self, group: click.Group, program: str, help_line: str) -> None:
+        self._group = group
+        self._program = program
+        self.__doc__ = help_line
+
+    def __call__(self, argv: Sequence[str] | None = None, *, program: str | None = None) -> int:
+        """Run a subcommand. Write the message of an expected error to stderr.
+
+        Args:
+            argv: Arguments after the program's name; None reads those of the process.
+            program: Another name of the program.
+
+        Returns:
+            The exit code, see `ExitCode`.
+        """
+        program = program or self._program
+        _replace_unencodable_characters()
+        try:
+            code: Any = self._group.main(None if argv is None else list(argv), prog_name=program, standalone_mode=False)
+        except click.ClickException as error:  # without arguments, click raises an error with the help
+            error.show()
+            return ExitCode.USAGE
+        except (BadQuestionError, ValueError) as error:
+            return _report(program, error, ExitCode.USAGE)
+        except (SyncError, StoreError, OSError) as error:
+            return _report(program, error, ExitCode.FAILURE)
+        except click.Abort:
+            return ExitCode.FAILURE
+        return int(code or ExitCode.OK)
+
+    def complete(self, argv: Sequence[str], incomplete: str) -> list[tuple[str, str, str]]:
+        """Return the shell's completions, each as type (``plain``, ``file`` or ``dir``), text and help line."""
+        found = ShellComplete(self._group, {}, self._program, "").get_completions(list(argv), incomplete)
+        return [(item.type, item.value, item.help or "") for item in found]
+
+
+def _replace_unencodable_characters() -> None:
+    """Print a question mark for each character that the terminal cannot encode, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _report(program: str, error: Exception, code: ExitCode) -> int:
+    message = str(error)
+    if isinstance(error, OSError) and error.strerror is not None:
+        # A message such as "Permission denied" is useful only with the path.
+        message = error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
+    click.echo(f"{program}: {message}", err=True)
+    return code
