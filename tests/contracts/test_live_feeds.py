@@ -109,6 +109,10 @@ def test_snapshot_accounts_for_each_run(case: FeedCase) -> None:
     assert (list(state.running), list(state.upcoming), state.ready) == ([], [], False)
 
 
+def test_next_run_of_an_unknown_job_is_none(case: FeedCase) -> None:
+    assert case.feed.next_run_us("hall", "hall", "off") is None
+
+
 async def test_feed_of_another_process_is_empty_and_its_follower_waits() -> None:
     feed = NoFeed()
     assert feed.snapshot() == MemoryFeed().snapshot()

@@ -203,6 +203,32 @@ async def test_job_that_ran_before_its_scheduled_time_runs_once_a_day(home: Home
     assert len(await names(home)) == 1
 
 
+async def test_next_runs_of_very_many_jobs_are_found_among_paused_and_cancelled_ones(home: Home) -> None:
+    jobs = [home.scheduler.run_in(nothing, 10 + number, name=f"job_{number}") for number in range(2_000)]
+    for job in jobs[:1_500:2]:
+        job.cancel()
+    for number in range(1, 1_200, 2):
+        jobs[number].pause()
+    upcoming = home.scheduler_service.upcoming(limit=3)
+    assert [job.name for job in upcoming] == ["job_1201", "job_1203", "job_1205"]
+    assert [job.name for job in home.scheduler_service.upcoming(limit=0)] == []
+    assert len(home.scheduler_service.upcoming()) == 50
+    assert len(home.scheduler_service.upcoming(limit=5_000)) == 2_000 - 750 - 600
+
+
+async def test_next_run_of_one_job_is_found_by_its_name(home: Home) -> None:
+    scheduler, service = home.scheduler, home.scheduler_service
+    for delay in (900, 300):
+        scheduler.run_in(nothing, delay, name="shared")
+    later = scheduler.run_in(nothing, 60, name="alone")
+    own = (later.registration.app, later.registration.instance)
+    assert service.next_run_us(*own, "shared") == (NOON + timedelta(seconds=300)).timestamp() * 1e6
+    assert service.next_run_us(*own, "alone") == (NOON + timedelta(seconds=60)).timestamp() * 1e6
+    later.pause()
+    assert service.next_run_us(*own, "alone") is None
+    assert service.next_run_us(*own, "unknown") is None
+
+
 async def test_upcoming_jobs_are_sorted_and_follow_their_plans(home: Home) -> None:
     home.scheduler.run_daily(nothing, "14:00", name="later")
     first = home.scheduler.run_every(nothing, 600, name="first")

@@ -79,6 +79,10 @@ class LiveView:
         """
         return self._executor.feed.subscribe(after)
 
+    def next_run_us(self, app: str, instance: str, name: str) -> int | None:
+        """Return the time of the next run of one job; None if no run is planned."""
+        return self._scheduler.next_run_us(app, instance, name)
+
     def snapshot(self) -> LiveSnapshot:
         """Return the current status."""
         connection = self._link.connection

@@ -109,7 +109,11 @@ class LiveFeed(Protocol):
         ...
 
     def snapshot(self) -> LiveSnapshot:
-        """Return the present state, without blocking."""
+        """Return the present state, without blocking. ``upcoming`` has only the next runs."""
+        ...
+
+    def next_run_us(self, app: str, instance: str, name: str) -> int | None:
+        """Return the time of the next run of one job, without blocking; None if no run is planned."""
         ...
 
 
@@ -148,6 +152,9 @@ class NoFeed:
         """Return an empty state."""
         return MemorySnapshot()
 
+    def next_run_us(self, app: str, instance: str, name: str) -> None:
+        """Return None, because no job is known."""
+
 
 async def _wait_forever() -> AsyncGenerator[Sequence[LiveRow]]:
     await asyncio.get_running_loop().create_future()
@@ -179,6 +186,11 @@ class MemoryFeed:
 
     def snapshot(self) -> MemorySnapshot:
         return self.state
+
+    def next_run_us(self, app: str, instance: str, name: str) -> int | None:
+        """Return the time of the next run of one job in `state`."""
+        due = [one.due_us for one in self.state.upcoming if (one.app, one.instance, one.name) == (app, instance, name)]
+        return min(due, default=None)
 
     @asynccontextmanager
     async def subscribe(self, after: int) -> AsyncGenerator[AsyncIterator[Sequence[LiveRow]]]:

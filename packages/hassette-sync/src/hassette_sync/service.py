@@ -2,13 +2,14 @@
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from hassette_sync.answers.overview import Live, Overview, SystemStatus, Timeline, TriggerState, Upcoming
+from hassette_sync.answers.registrations import Registration
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.stream import LiveRun
 from hassette_sync.control import Control, ControlAction, ControlResult, NoControl, Verb
@@ -230,8 +231,16 @@ class DataSyncService:
         return now.live_state(self.live.snapshot()) if self.is_live else None
 
     def upcoming(self) -> tuple[Upcoming, ...]:
-        """Return the next runs of the jobs, soonest first. Without the live feed, the tuple is empty."""
+        """Return the next runs of all jobs, soonest first, at most 50. Without the live feed, the tuple is empty."""
         return now.live_upcoming(self.live.snapshot()) if self.is_live else ()
+
+    def next_runs(self, registrations: Iterable[Registration]) -> dict[tuple[str, str, str], int]:
+        """Return the times of the next runs of the given jobs, by app, instance and name.
+
+        Handlers, and jobs without a planned run, are not in the result. Without the live feed, the result is empty.
+        """
+        keys = [(one.app, one.instance, one.name) for one in registrations if one.kind == "job"]
+        return {key: due_us for key in keys if (due_us := self.live.next_run_us(*key)) is not None}
 
     def triggers(self) -> tuple[TriggerState, ...]:
         """Return Home Assistant's answers to the triggers of handlers. Without the live feed, the tuple is empty."""

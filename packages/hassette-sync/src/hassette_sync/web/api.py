@@ -90,7 +90,7 @@ async def running(data: History) -> RunningNow:
 
 @api.get("/upcoming")
 async def upcoming(data: History) -> tuple[Upcoming, ...]:
-    """Next runs of jobs; empty outside the framework's process."""
+    """The next 50 runs of jobs, soonest first; empty outside the framework's process."""
     return data.upcoming()
 
 

@@ -10,7 +10,6 @@ from hassette_sync.answers.overview import TriggerState
 from hassette_sync.answers.registrations import Registration
 from hassette_sync.errors import NotFoundError
 from hassette_sync.questions.runs import RunFilter
-from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import TimeRange
 from hassette_sync.verdict import verdict_of
 from hassette_sync.web.bursts import folded
@@ -71,15 +70,9 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
         name=app,
         summary=summary,
         members=members.registrations,
-        upcoming=next_runs(data),
+        upcoming=data.next_runs(members.registrations),
         recent=folded(recent.runs, across=True)[:_MAX_RECENT],
     )
-
-
-def next_runs(data: DataSyncService) -> dict[tuple[str, str, str], int]:
-    """Return the time of the next run of each job, by app, instance and name."""
-    # The order is reversed, so that the earliest run of each job overwrites its later runs.
-    return {(one.app, one.instance, one.name): one.due_us for one in reversed(data.upcoming())}
 
 
 async def registrations(
@@ -97,7 +90,7 @@ async def registrations(
     answer = await data.registrations(
         time_range, kind=kind.name, app=app or None, idle=False, cursor=cursor, limit=_MAX_REGISTRATIONS
     )
-    upcoming = next_runs(data)
+    upcoming = data.next_runs(answer.registrations)
     is_part = cursor is not None or answer.next_cursor is not None
     return await page(
         request,
