@@ -13,6 +13,7 @@ from hassette_store import DatabaseService, StoreSettings
 from hassette_store.retention.retention import RetentionSchedule
 from hassette_sync import DataSyncService, RunFilter, TimeRange
 from support.records import failing, invoke, listener, nothing
+from support.stores import Reader
 from support.waiting import eventually
 
 SECOND_US = 1_000_000
@@ -111,9 +112,9 @@ async def check(path: Path, times: list[int], board: Board) -> None:
         )
         expected = dict(db.execute("SELECT (id >> 21) / 3600000, count(*) FROM runs GROUP BY 1"))
         days = dict(db.execute("SELECT day, sum(success + error + timed_out) FROM statistics_daily GROUP BY day"))
-        buckets = dict(db.execute("SELECT hour, sum(count) FROM latency_hourly GROUP BY hour"))
         (orphans,) = db.execute("SELECT count(*) FROM failures WHERE run_id NOT IN (SELECT id FROM runs)").fetchone()
         events = [at_us for (at_us,) in db.execute("SELECT at_us FROM lifecycle_events")]
+    buckets = {hour: counts.total() for hour, counts in Reader(path).latency("hour").items()}
     assert counted == expected == buckets
     assert sum(days.values()) == len(times)
     assert orphans == 0

@@ -70,7 +70,7 @@ async def test_retired_one_shot_jobs_age_with_their_runs(make_store: MakeStore, 
     assert read.value("SELECT count(*) FROM scheduled_jobs") == 1
     totals = read.row("SELECT sum(success) AS runs, sum(total_us) AS us, max(max_us) AS longest FROM statistics_daily")
     assert totals == {"runs": 1_030, "us": 1_000 * 1_000 + 30 * 3_000, "longest": 3_000}
-    assert read.value("SELECT sum(count) FROM latency_daily") == 1_030
+    assert sum(counts.total() for counts in read.latency().values()) == 1_030
     assert read.value("SELECT count(*) FROM statistics_daily") <= 3
     assert read.value("SELECT count(*) FROM handler_invocations") == 30
     # A job with the name of a deleted job is stored like any other job.
@@ -259,6 +259,8 @@ async def test_group_that_grew_is_shrunk_and_the_others_stay(
     runs = [invocation(n, Listener(), "error" if n % 10 == 0 else "success", effects=effects) for n in range(1_000)]
     await fill(store, [run._replace(failure=run.failure and Failure(type=f"E{run.id}")) for run in runs])
     tables = [table for name, (tables, _) in GROUPS.items() if name != group for table in tables]
+    # The pass counts the runs first, so compare what the statistics state, and not which table states it.
+    tables = [table.replace("counted", "statistics") for table in tables]
     before = {table: read.value(f"SELECT count(*) FROM {table}") for table in tables}
     numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 70000)"
     into, _, select = GROWTH[group].partition(" SELECT ")

@@ -66,7 +66,7 @@ async def test_interrupted_redating_moves_each_row_once(
         row["hour"]: row["n"]
         for row in read.rows("SELECT (id >> 21) / 3600000 AS hour, count(*) AS n FROM runs GROUP BY 1")
     }
-    assert read.value("SELECT sum(count) FROM latency_daily") == 2 * RUNS
+    assert sum(counts.total() for counts in read.latency().values()) == 2 * RUNS
     assert read.value("SELECT started_us FROM sessions") == T0_US + step_s * 1_000_000
     assert read.value("SELECT count(*) FROM lifecycle_events WHERE kind = 'clock_corrected'") == 1
     group = read.row("SELECT first_seen_us, last_seen_us, first_run_id, last_run_id FROM error_groups")
@@ -102,9 +102,7 @@ async def test_statistics_in_the_future_move_to_the_present_hour(
 ) -> None:
     """Evicted runs, and triggers that led to no run, have statistics but no rows that the store could move."""
     hour = T0_US // 3_600_000_000
-    spoil(
-        f"INSERT INTO statistics_hourly (hour, registration_id, success) VALUES ({hour}, 1, 5), ({hour + 200000}, 1, 7)"
-    )
+    spoil(f"INSERT INTO counted_hourly (hour, registration_id, success) VALUES ({hour}, 1, 5), ({hour + 200000}, 1, 7)")
     spoil(f"INSERT INTO skips_daily VALUES ({hour // 24 + 9000}, 1, 1, 3)")
     check = ClockCheck(clock.now_us, clock.monotonic)
     clock.advance(601)

@@ -25,16 +25,19 @@ TABLES = {
         ),
         ("id",),
     ),
-    "statistics_hourly": (
-        ("INSERT INTO statistics_hourly (hour, registration_id, success) SELECT 490000 + i / 40, 1 + i % 40, 7 FROM c"),
+    "counted_hourly": (
+        (
+            "INSERT INTO counted_hourly (hour, registration_id, success, sketch) "
+            "SELECT 490000 + i / 40, 1 + i % 40, 7, x'002c012d012d012e012f0131013101' FROM c"
+        ),
         ("hour", "registration_id"),
     ),
-    "latency_hourly": (
+    "skips_hourly": (
         (
-            "INSERT INTO latency_hourly (hour, registration_id, bucket, count) "
+            "INSERT INTO skips_hourly (hour, registration_id, reason_id, count) "
             "SELECT 490000 + i / 400, 1 + i / 20 % 20, 300 + i % 20, 5 FROM c"
         ),
-        ("hour", "registration_id", "bucket"),
+        ("hour", "registration_id", "reason_id"),
     ),
     "log_lines": (
         (
@@ -115,7 +118,7 @@ def test_every_row_readable_by_its_key_is_copied(path: Path, table: str, spoil: 
 
 
 def test_rows_that_are_only_in_the_log_are_copied(path: Path) -> None:
-    fill, key = TABLES["statistics_hourly"]
+    fill, key = TABLES["counted_hourly"]
     db = sqlite3.connect(path)
     db.execute("PRAGMA wal_autocheckpoint = 0")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -123,12 +126,12 @@ def test_rows_that_are_only_in_the_log_are_copied(path: Path) -> None:
     db.commit()
     copy = shutil.copyfile(path, path.with_name("copy.db"))
     log = shutil.copyfile(path.with_name("hassette.db-wal"), path.with_name("copy.db-wal"))
-    written = keys(path, "statistics_hourly", key)
+    written = keys(path, "counted_hourly", key)
     db.close()
     assert log.stat().st_size > 100 * (PAGE + 24), "many rows are only in the log"
-    readable = readable_one_by_one(copy, "statistics_hourly", key, written)
+    readable = readable_one_by_one(copy, "counted_hourly", key, written)
     replacement.recover(copy, "a test", stamp="20260101T000000Z", limit_s=60)
-    assert readable == written == keys(copy, "statistics_hourly", key)
+    assert readable == written == keys(copy, "counted_hourly", key)
 
 
 @pytest.mark.parametrize(
@@ -172,9 +175,9 @@ def test_runs_on_a_former_page_of_an_index_are_copied(path: Path) -> None:
 
 def test_salvage_stops_at_its_time_limit_and_reports_incomplete_tables(path: Path) -> None:
     db = sqlite3.connect(path)
-    db.execute(FILL + TABLES["statistics_hourly"][0])
+    db.execute(FILL + TABLES["counted_hourly"][0])
     db.commit()
     db.close()
     sentence = replacement.recover(path, "a test", stamp="20260101T000000Z", limit_s=0)
     assert "; 0 rows were copied" in sentence
-    assert "statistics_hourly" in sentence
+    assert "counted_hourly" in sentence

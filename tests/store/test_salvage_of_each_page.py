@@ -80,7 +80,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> History:
         db.execute("UPDATE error_groups SET traceback = ? WHERE id = 1", ("File apps/hall.py, line 12\n" * 400,))
         for hour in range(490_000, 490_200):
             db.executemany(
-                "INSERT INTO statistics_hourly (hour, registration_id, success) VALUES (?, ?, 1)",
+                "INSERT INTO counted_hourly (hour, registration_id, success) VALUES (?, ?, 1)",
                 [(hour, registration) for registration in range(1, 4)],
             )
         db.execute("DELETE FROM handler_invocations WHERE id IN (SELECT id FROM handler_invocations LIMIT 100)")

@@ -80,7 +80,15 @@ async def test_upgraded_history_is_used_and_has_no_damage(make_store: MakeStore,
     await store.stop()
     after = rows_in(path)
     # The start closes the session that the release left open, and stores its runs in progress as interrupted.
-    own = ("sessions", "listeners", "scheduled_jobs", "running_executions", "statistics_hourly", "statistics_daily")
+    own = (
+        "sessions",
+        "listeners",
+        "scheduled_jobs",
+        "running_executions",
+        "counted_hourly",
+        "counted_daily",
+        "store_state",
+    )
     assert_rows_are_kept({table: rows for table, rows in before.items() if table not in own}, after)
     assert len(after["sessions"]) == len(before["sessions"]) + 1
     assert check(path) == []
@@ -135,7 +143,7 @@ async def test_upgrade_makes_a_verified_copy_and_a_lifecycle_event(
     [
         "op.execute('CREATE TABLE half (a)'); raise RuntimeError('no')",
         "op.execute('CREATE TABLE half (a)'); op.execute('SELECT wrong')",
-        "op.execute('DROP TABLE latency_daily'); op.execute('DELETE FROM handler_invocations'); 1 / 0",
+        "op.execute('DROP TABLE counted_daily'); op.execute('DELETE FROM handler_invocations'); 1 / 0",
         "op.execute('WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n')",
     ],
     ids=["raises", "wrong", "destructive", "endless"],
@@ -151,7 +159,7 @@ async def test_failed_upgrade_leaves_the_file_unchanged_and_keeps_the_copy(
     assert read.value("SELECT version_num FROM alembic_version") == LATEST_REVISION
     assert read.value("SELECT count(*) FROM runs") == 1
     assert read.rows("SELECT 1 FROM sqlite_master WHERE name = 'half'") == []
-    assert read.value("SELECT count(*) FROM latency_daily") == 1
+    assert read.value("SELECT count(*) FROM counted_daily") == 1
     assert check(path) == []
 
 

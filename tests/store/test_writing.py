@@ -156,8 +156,8 @@ async def test_statistics_are_the_sum_of_the_rows(store: DatabaseService, read: 
         assert (row["success"], row["error"], row["cancelled"], row["timed_out"], row["shed"]) == (2, 1, 1, 1, 0)
         assert (row["total_us"], row["max_us"], row["waited_us"]) == (15_000, 5_000, 5 * 250)
     assert read.value("SELECT hour * 3600000000 FROM statistics_hourly") == T0_US // HOUR_US * HOUR_US
-    for table in ("latency_hourly", "latency_daily"):
-        buckets = {row["bucket"]: row["count"] for row in read.rows(f"SELECT bucket, count FROM {table}")}
+    for unit in ("hour", "day"):
+        (buckets,) = read.latency(unit).values()
         assert buckets == {bucket_of(duration): 1 for duration in (1_000, 2_000, 3_000, 4_000, 5_000)}
 
 
@@ -179,7 +179,7 @@ async def test_evicted_runs_count_in_the_statistics(store: DatabaseService, read
     await store.write(Batch(1, invocations=(invocation(1, listener),), summaries=(shed,), losses=(loss, other)))
     row = read.row("SELECT success, error, shed, total_us, max_us FROM statistics_hourly")
     assert row == {"success": 41, "error": 2, "shed": 42, "total_us": 93_000, "max_us": 9_000}
-    assert read.value("SELECT sum(count) FROM latency_daily") == 43
+    assert sum(counts.total() for counts in read.latency().values()) == 43
     session = read.row("SELECT runs, failures, lost_runs, lost_details FROM sessions")
     assert session == {"runs": 43, "failures": 2, "lost_runs": 42, "lost_details": 3}
     assert read.rows("SELECT reason, what, count FROM losses")[0] == {

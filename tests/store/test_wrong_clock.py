@@ -29,7 +29,7 @@ pytestmark = pytest.mark.heavy
 
 HOUR_S = 3_600
 YEAR_S = 365 * DAY_S
-TABLES = ("runs", "failures", "error_groups", "statistics_hourly", "statistics_daily", "latency_daily", "skips_daily")
+TABLES = ("runs", "failures", "error_groups", "statistics_hourly", "statistics_daily", "skips_daily")
 TABLES = (*TABLES, "registrations", "sessions", "losses", "lifecycle_events", "log_lines")
 
 

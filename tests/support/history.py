@@ -3,7 +3,9 @@
 import json
 import math
 import sqlite3
+import struct
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -59,6 +61,9 @@ class History:
         (runs,) = self.db.execute("SELECT count(*) FROM runs").fetchone()
         (events,) = self.db.execute("SELECT count(*) FROM lifecycle_events").fetchone()
         self._counter: int = runs + events
+        # Runs that the statistics do not count yet, and whether the statistics of other runs have been deleted.
+        self._uncounted: list[tuple[int, int, int, str, int, int]] = []
+        self._has_expired = False
 
     def __enter__(self) -> Self:
         return self
@@ -69,6 +74,7 @@ class History:
         self.close()
 
     def close(self) -> None:
+        self.count_runs()
         self.db.close()
 
     def begin(self) -> None:
@@ -185,7 +191,8 @@ class History:
                 **common,
             )
         if with_statistics:
-            self._count(registration_id, end_ms * 1000, status, duration_us, waited_us)
+            self._uncounted.append((run_id, registration_id, end_ms * 1000, status, duration_us, waited_us))
+        self._has_expired = self._has_expired or not with_statistics
         if error:
             self._fail(run_id, end_ms * 1000, *error)
         for position, call in enumerate(calls):
@@ -216,21 +223,44 @@ class History:
             )
         return run_id
 
-    def _count(self, registration_id: int, ended_us: int, status: str, duration_us: int, waited_us: int) -> None:
-        bucket = math.ceil(math.log(max(duration_us, 1), 101 / 99))
+    def count_runs(self, *, all_of_them: bool = False) -> None:
+        """Count the older half of the runs in the statistics, or all of them.
+
+        Without a call, `close` counts the older half, so that a test reads counted and uncounted runs, as in a real
+        history.
+        """
+        if not self._uncounted:
+            return
+        newest = max(run[0] for run in self._uncounted)
+        ids = sorted(run[0] for run in self._uncounted)
+        below = newest + 1 if self._has_expired or all_of_them else ids[len(ids) // 2]
         for unit, period, length in (("hour", "hourly", HOUR), ("day", "daily", DAY)):
-            self.db.execute(
-                f"INSERT INTO statistics_{period} ({unit}, registration_id, {status}, total_us, max_us, waited_us)"
-                f" VALUES (?, ?, 1, ?, ?, ?) ON CONFLICT DO UPDATE SET {status} = {status} + 1,"
-                " total_us = total_us + excluded.total_us, max_us = max(max_us, excluded.max_us),"
-                " waited_us = waited_us + excluded.waited_us",
-                (ended_us // length, registration_id, duration_us, duration_us, waited_us),
-            )
-            if status != "interrupted":
-                self.db.execute(
-                    f"INSERT INTO latency_{period} VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
-                    (ended_us // length, registration_id, bucket),
-                )
+            groups: defaultdict[tuple[int, int], list[tuple[str, int, int]]] = defaultdict(list)
+            for id_, registration_id, ended_us, *run in self._uncounted:
+                if id_ < below:
+                    groups[ended_us // length, registration_id].append((str(run[0]), int(run[1]), int(run[2])))
+            for (start, registration_id), runs in groups.items():
+                self._count(f"counted_{period}", unit, start, registration_id, runs)
+        self._uncounted = [run for run in self._uncounted if run[0] >= below]
+        self.db.execute("INSERT OR REPLACE INTO store_state VALUES ('derived_below', ?)", (below,))
+
+    def _count(self, table: str, unit: str, start: int, registration_id: int, runs: list[tuple[str, int, int]]) -> None:
+        known = self.db.execute(
+            f"SELECT sketch FROM {table} WHERE {unit} = ? AND registration_id = ?", (start, registration_id)
+        ).fetchone()
+        buckets = list(struct.unpack(f"<{len(known[0]) // 2}H", known[0][1:])) if known and known[0] else []
+        timed = [duration_us for status, duration_us, _ in runs if status != "interrupted"]
+        buckets += [math.ceil(math.log(max(duration_us, 1), 101 / 99)) for duration_us in timed]
+        sketch = b"\0" + struct.pack(f"<{len(buckets)}H", *sorted(buckets)) if buckets else b""
+        counts = [sum(1 for status, *_ in runs if status == name) for name in STATUSES]
+        sums = (*counts, sum(timed), max(timed, default=0), sum(waited_us for *_, waited_us in runs), sketch)
+        added = ", ".join(f"{one} = {one} + excluded.{one}" for one in (*STATUSES, "total_us", "waited_us"))
+        self.db.execute(
+            f"INSERT INTO {table} ({unit}, registration_id, {', '.join(STATUSES)}, total_us, max_us, waited_us, sketch)"
+            f" VALUES ({', '.join('?' * (len(sums) + 2))}) ON CONFLICT DO UPDATE SET {added},"
+            " max_us = max(max_us, excluded.max_us), sketch = excluded.sketch",
+            (start, registration_id, *sums),
+        )
 
     def skip(self, registration_id: int, at_us: int, reason: str, count: int = 1) -> None:
         for period, length in (("hourly", HOUR), ("daily", DAY)):

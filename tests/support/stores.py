@@ -1,6 +1,7 @@
 """Types of the fixtures in tests/store: a clock moved by hand, a reader, and a factory of stores."""
 
 import sqlite3
+from collections import Counter, defaultdict
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,6 +9,7 @@ from typing import Any, Protocol
 from hassette_store import DatabaseService
 from hassette_store.file.schema import Schema
 from hassette_store.retention.retention import RetentionSchedule
+from hassette_store.sketch import bucket_of, counts_of
 from support.rows import T0_US
 
 
@@ -60,6 +62,19 @@ class Reader:
     def row(self, sql: str, *parameters: object) -> dict[str, Any]:
         (row,) = self.rows(sql, *parameters)
         return row
+
+    def latency(self, unit: str = "day") -> dict[int, Counter[int]]:
+        """Return the number of runs by bucket in the latency sketches, for each hour or day.
+
+        Runs that the statistics do not count yet are included.
+        """
+        table = {"hour": "counted_hourly", "day": "counted_daily"}[unit]
+        found: defaultdict[int, Counter[int]] = defaultdict(Counter)
+        for row in self.rows(f"SELECT {unit} AS period, sketch FROM {table}"):
+            found[row["period"]].update(dict(counts_of(row["sketch"])))
+        for row in self.rows(f"SELECT {unit} AS period, duration_us FROM uncounted_runs WHERE status <> 4"):
+            found[row["period"]][bucket_of(row["duration_us"])] += 1
+        return {period: counts for period, counts in found.items() if counts}
 
     def value(self, sql: str, *parameters: object) -> Any:
         (value,) = self.row(sql, *parameters).values()

@@ -115,7 +115,7 @@ async def test_early_deletions_of_the_store_are_a_notice(new_history: NewHistory
         history.session(now_us - HOUR)
         history.db.execute(
             "INSERT INTO store_state VALUES ('early:runs', 1), ('early:lifecycle_events', 120000),"
-            f" ('early:skips_daily', 5), ('early:latency_daily', 6), ('early_us', {now_us - DAY})"
+            f" ('early:skips_daily', 5), ('early:counted_daily', 6), ('early_us', {now_us - DAY})"
         )
     async with DataSyncService(history.path) as data:
         (notice,) = [notice for notice in (await data.status()).notices if "size limit" in notice]

@@ -1,18 +1,15 @@
 """Percentiles have one definition, the nearest rank, in the store, in the answers and on the pages."""
 
-import sqlite3
 from math import ceil
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hassette_store.sketch import bucket_of, quantiles
+from hassette_store.sketch import bucket_of, pack, quantiles
 from hassette_sync import DataSyncService
 from hassette_sync.answers.values import Percentiles
-from hassette_sync.queries.statistics import HOURLY
-from hassette_sync.questions.rows import percentiles_of
-from hassette_sync.questions.sketches import percentiles
+from hassette_sync.questions.sketches import Durations, percentiles
 from hassette_sync.settings import WebSettings
 from support.history import HOUR, NewHistory
 
@@ -39,7 +36,7 @@ async def test_p95_of_two_runs_is_the_longer_one_everywhere(new_history: NewHist
         transport = httpx.ASGITransport(app=application.create_app(data, WebSettings()))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
             pages = [(await client.get(path)).text for path in ("/", "/handlers", f"/registrations/{handler}")]
-    (in_store,) = quantiles([(bucket_of(duration_us), 1) for duration_us in DURATIONS_US], (0.95,))
+    (in_store,) = quantiles([pack(map(bucket_of, DURATIONS_US))], (0.95,))
     assert round(in_store) == 99_741
     shown = [overview.percentiles, listed.percentiles, detail.registration.percentiles]
     shown += [point.percentiles for point in timeline.points if point.counts.total]
@@ -47,30 +44,15 @@ async def test_p95_of_two_runs_is_the_longer_one_everywhere(new_history: NewHist
     assert all("100 ms" in page for page in pages)
 
 
-@given(st.lists(st.integers(2, 10_000_000), min_size=1, max_size=300))
-def test_percentiles_of_a_sketch_are_within_one_percent_of_the_nearest_rank(durations_us: list[int]) -> None:
-    sketch = {bucket_of(duration_us): 0 for duration_us in durations_us}
-    for duration_us in durations_us:
-        sketch[bucket_of(duration_us)] += 1
-    found = percentiles([sketch])
+@given(st.lists(st.integers(2, 10_000_000), min_size=1, max_size=300), st.integers(0, 300))
+def test_percentiles_are_within_one_percent_of_the_nearest_rank(durations_us: list[int], counted: int) -> None:
+    buckets = [bucket_of(duration_us) for duration_us in durations_us]
+    found = percentiles([Durations([pack(buckets[:counted])], buckets[counted:])])
     for share, value_us in ((0.50, found.p50_us), (0.95, found.p95_us), (0.99, found.p99_us)):
         exact_us = nearest_rank(durations_us, share)
         # The limit is 1 % plus one microsecond, because the answer is rounded.
         assert value_us == pytest.approx(exact_us, abs=0.01 * exact_us + 1)
 
 
-@given(st.lists(st.integers(2, 10_000_000), min_size=1, max_size=60))
-def test_percentiles_in_sql_equal_those_in_python(durations_us: list[int]) -> None:
-
-    db = sqlite3.connect(":memory:")
-    db.row_factory = sqlite3.Row
-    db.execute("CREATE TABLE latency_hourly (hour, registration_id, bucket, count, PRIMARY KEY (hour, bucket))")
-    for duration_us in durations_us:
-        db.execute(
-            "INSERT INTO latency_hourly VALUES (0, 1, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1",
-            (bucket_of(duration_us),),
-        )
-    sketch = {row["bucket"]: row["count"] for row in db.execute("SELECT bucket, count FROM latency_hourly")}
-    (row,) = db.execute(HOURLY.percentiles_by_registration, {"first": 0, "last": 0, "registrations": "[1]"})
-    db.close()
-    assert percentiles_of(row) == percentiles([sketch])
+def test_no_durations_have_no_percentiles() -> None:
+    assert percentiles([Durations()]) == Percentiles()

@@ -19,11 +19,9 @@ LARGE = (
     "service_calls",
     "log_lines",
     "lifecycle_events",
-    "statistics_hourly",
-    "latency_hourly",
+    "counted_hourly",
     "skips_hourly",
-    "statistics_daily",
-    "latency_daily",
+    "counted_daily",
     "skips_daily",
 )
 PARAMETERS = {
@@ -54,6 +52,7 @@ PARAMETERS = {
     "app": None,
     "first": 1,
     "last": 2,
+    "period": 1,
     "since_us": 1,
     "until_us": 2,
     "as_of": 2**62,
@@ -121,6 +120,9 @@ def test_statement_walks_along_the_primary_key_only_if_most_runs_meet_its_condit
 ) -> None:
     plan = _plan(plausible, STATEMENTS[name])
     walks = [step for step in plan if WALK.match(step)]
+    if "uncounted_runs" in STATEMENTS[name]:
+        # The view reads from the first uncounted id on. The store counts the rows when about 2,000 of them wait.
+        walks = [step for step in walks if "(rowid>?)" not in step]
     assert walks == [] or any(name.startswith("newest ") and name.endswith(str(dense)) for dense in DENSE), plan
 
 

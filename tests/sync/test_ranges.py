@@ -48,8 +48,8 @@ async def test_short_range_with_expired_hours_uses_days(new_history: NewHistory,
             history.run(handler, now_us - 100 * DAY + number * SECOND)
         history.run(handler, now_us - HOUR)
         # The retention deletes old hours by default.
-        for table in ("statistics_hourly", "latency_hourly"):
-            history.db.execute(f"DELETE FROM {table} WHERE hour < ?", ((now_us - 60 * DAY) // HOUR,))
+        history.count_runs(all_of_them=True)
+        history.db.execute("DELETE FROM counted_hourly WHERE hour < ?", ((now_us - 60 * DAY) // HOUR,))
     long_ago = TimeRange(now_us - 101 * DAY, now_us - 99 * DAY)
     async with DataSyncService(history.path) as data:
         old, new = await data.overview(long_ago), await data.overview()

@@ -165,8 +165,9 @@ async def test_long_run_is_found_after_its_hourly_statistics_have_expired(new_hi
         on_x = history.listener("a", "on_x", "t")
         days = [history.run(on_x, now_us - n * 24 * HOUR, duration_us=7_000_000) for n in range(4)]
         history.run(on_x, now_us - 1_000_000, duration_us=6_000_000)
-        history.db.execute("DELETE FROM statistics_hourly WHERE hour < ?", (now_us // HOUR - 30,))
-        history.db.execute("DELETE FROM statistics_daily WHERE day < ?", (now_us // HOUR // 24 - 2,))
+        history.count_runs(all_of_them=True)
+        history.db.execute("DELETE FROM counted_hourly WHERE hour < ?", (now_us // HOUR - 30,))
+        history.db.execute("DELETE FROM counted_daily WHERE day < ?", (now_us // HOUR // 24 - 2,))
     async with patient_data(history.path) as data:
         page = await data.runs(RunFilter(min_duration_us=7_000_000), TimeRange.last("9d"))
     assert [run.id for run in page.runs] == days

@@ -9,6 +9,42 @@ CREATE TABLE alembic_version (
     CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 INSERT INTO "alembic_version" VALUES('0001');
+CREATE TABLE counted_daily (
+    day             INTEGER NOT NULL,            -- since the epoch
+    registration_id INTEGER NOT NULL,
+    success         INTEGER NOT NULL DEFAULT 0,
+    error           INTEGER NOT NULL DEFAULT 0,
+    cancelled       INTEGER NOT NULL DEFAULT 0,
+    timed_out       INTEGER NOT NULL DEFAULT 0,
+    interrupted     INTEGER NOT NULL DEFAULT 0,
+    shed            INTEGER NOT NULL DEFAULT 0,
+    total_us        INTEGER NOT NULL DEFAULT 0,
+    max_us          INTEGER NOT NULL DEFAULT 0,
+    waited_us       INTEGER NOT NULL DEFAULT 0,
+    sketch          BLOB NOT NULL DEFAULT x'',
+    PRIMARY KEY (day, registration_id)
+) WITHOUT ROWID, STRICT;
+INSERT INTO "counted_daily" VALUES(20717,1,4,2,2,2,1,0,30000,3000,2500,X'0191010A');
+INSERT INTO "counted_daily" VALUES(20717,2,2,0,0,0,0,0,6000,3000,500,X'01910102');
+INSERT INTO "counted_daily" VALUES(20717,3,4,2,2,2,1,0,30000,3000,2500,X'0191010A');
+CREATE TABLE counted_hourly (
+    hour            INTEGER NOT NULL,            -- since the epoch
+    registration_id INTEGER NOT NULL,
+    success         INTEGER NOT NULL DEFAULT 0,  -- number of runs by status, including evicted runs
+    error           INTEGER NOT NULL DEFAULT 0,
+    cancelled       INTEGER NOT NULL DEFAULT 0,
+    timed_out       INTEGER NOT NULL DEFAULT 0,
+    interrupted     INTEGER NOT NULL DEFAULT 0,
+    shed            INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row; the columns above include them
+    total_us        INTEGER NOT NULL DEFAULT 0,  -- total duration
+    max_us          INTEGER NOT NULL DEFAULT 0,  -- the longest duration
+    waited_us       INTEGER NOT NULL DEFAULT 0,  -- total waiting time
+    sketch          BLOB NOT NULL DEFAULT x'',   -- durations
+    PRIMARY KEY (hour, registration_id)
+) WITHOUT ROWID, STRICT;
+INSERT INTO "counted_hourly" VALUES(497222,1,4,2,2,2,1,0,30000,3000,2500,X'0191010A');
+INSERT INTO "counted_hourly" VALUES(497222,2,2,0,0,0,0,0,6000,3000,500,X'01910102');
+INSERT INTO "counted_hourly" VALUES(497222,3,4,2,2,2,1,0,30000,3000,2500,X'0191010A');
 CREATE TABLE deploys (
     id            INTEGER PRIMARY KEY,
     session_id    INTEGER NOT NULL REFERENCES sessions (id),
@@ -167,26 +203,6 @@ INSERT INTO "job_executions" VALUES(3753902101017657344,3,2,2,3000,3000,250,1001
 INSERT INTO "job_executions" VALUES(3753902101019754496,3,2,3,3000,3000,250,10020000,0);
 INSERT INTO "job_executions" VALUES(3753902101021851648,3,2,0,3000,3000,250,10021000,0);
 INSERT INTO "job_executions" VALUES(3753902121943040002,3,1,4,10000000,10000000,0,10000000,0);
-CREATE TABLE latency_daily (
-    day             INTEGER NOT NULL,
-    registration_id INTEGER NOT NULL,
-    bucket          INTEGER NOT NULL,
-    count           INTEGER NOT NULL,
-    PRIMARY KEY (day, registration_id, bucket)
-) WITHOUT ROWID, STRICT;
-INSERT INTO "latency_daily" VALUES(20717,1,401,10);
-INSERT INTO "latency_daily" VALUES(20717,2,401,2);
-INSERT INTO "latency_daily" VALUES(20717,3,401,10);
-CREATE TABLE latency_hourly (
-    hour            INTEGER NOT NULL,
-    registration_id INTEGER NOT NULL,
-    bucket          INTEGER NOT NULL,
-    count           INTEGER NOT NULL,
-    PRIMARY KEY (hour, registration_id, bucket)
-) WITHOUT ROWID, STRICT;
-INSERT INTO "latency_hourly" VALUES(497222,1,401,10);
-INSERT INTO "latency_hourly" VALUES(497222,2,401,2);
-INSERT INTO "latency_hourly" VALUES(497222,3,401,10);
 CREATE TABLE lifecycle_events (
     id         INTEGER PRIMARY KEY,  -- from the same sequence as the ids of runs
     session_id INTEGER NOT NULL REFERENCES sessions (id),
@@ -395,40 +411,6 @@ INSERT INTO "skips_hourly" VALUES(497222,3,11,2);
 ANALYZE "sqlite_master";
 INSERT INTO "sqlite_stat1" VALUES('statuses','sqlite_autoindex_statuses_1','5 1');
 INSERT INTO "sqlite_stat1" VALUES('not_runs','not_runs_by_registration','3 2');
-CREATE TABLE statistics_daily (
-    day             INTEGER NOT NULL,            -- since the epoch
-    registration_id INTEGER NOT NULL,
-    success         INTEGER NOT NULL DEFAULT 0,
-    error           INTEGER NOT NULL DEFAULT 0,
-    cancelled       INTEGER NOT NULL DEFAULT 0,
-    timed_out       INTEGER NOT NULL DEFAULT 0,
-    interrupted     INTEGER NOT NULL DEFAULT 0,
-    shed            INTEGER NOT NULL DEFAULT 0,
-    total_us        INTEGER NOT NULL DEFAULT 0,
-    max_us          INTEGER NOT NULL DEFAULT 0,
-    waited_us       INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (day, registration_id)
-) WITHOUT ROWID, STRICT;
-INSERT INTO "statistics_daily" VALUES(20717,1,4,2,2,2,1,0,30000,3000,2500);
-INSERT INTO "statistics_daily" VALUES(20717,2,2,0,0,0,0,0,6000,3000,500);
-INSERT INTO "statistics_daily" VALUES(20717,3,4,2,2,2,1,0,30000,3000,2500);
-CREATE TABLE statistics_hourly (
-    hour            INTEGER NOT NULL,            -- since the epoch
-    registration_id INTEGER NOT NULL,
-    success         INTEGER NOT NULL DEFAULT 0,  -- number of runs by status, including evicted runs
-    error           INTEGER NOT NULL DEFAULT 0,
-    cancelled       INTEGER NOT NULL DEFAULT 0,
-    timed_out       INTEGER NOT NULL DEFAULT 0,
-    interrupted     INTEGER NOT NULL DEFAULT 0,
-    shed            INTEGER NOT NULL DEFAULT 0,  -- number of runs without a row; the columns above include them
-    total_us        INTEGER NOT NULL DEFAULT 0,  -- total duration
-    max_us          INTEGER NOT NULL DEFAULT 0,  -- the longest duration
-    waited_us       INTEGER NOT NULL DEFAULT 0,  -- total waiting time
-    PRIMARY KEY (hour, registration_id)
-) WITHOUT ROWID, STRICT;
-INSERT INTO "statistics_hourly" VALUES(497222,1,4,2,2,2,1,0,30000,3000,2500);
-INSERT INTO "statistics_hourly" VALUES(497222,2,2,0,0,0,0,0,6000,3000,500);
-INSERT INTO "statistics_hourly" VALUES(497222,3,4,2,2,2,1,0,30000,3000,2500);
 CREATE TABLE statuses (
     id   INTEGER PRIMARY KEY,    -- the value of `status` in runs
     name TEXT NOT NULL UNIQUE    -- the name in pages and in the API
@@ -443,7 +425,8 @@ CREATE TABLE store_state (
     value INTEGER NOT NULL
 ) WITHOUT ROWID, STRICT;
 INSERT INTO "store_state" VALUES('all_runs_below',1);
-INSERT INTO "store_state" VALUES('file_number',5460363770467149);
+INSERT INTO "store_state" VALUES('derived_below',3753902121943040003);
+INSERT INTO "store_state" VALUES('file_number',6844553464968725);
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;
@@ -515,4 +498,42 @@ FROM service_calls;
 CREATE VIEW run_log_lines (run_id, position, at_us, level, logger, message) AS
 SELECT run_id, position, at_us, level, (SELECT name FROM names WHERE names.id = logger_id), message
 FROM log_lines;
+CREATE VIEW uncounted_runs (id, hour, day, registration_id, status, duration_us, waited_us) AS
+SELECT id, (id >> 21) * 1000 / 3600000000, (id >> 21) * 1000 / 86400000000, listener_id, status,
+       CASE WHEN status <> 4 THEN duration_us ELSE 0 END, waited_us
+FROM handler_invocations
+WHERE id >= (SELECT coalesce(max(value), 0) FROM store_state WHERE name = 'derived_below')
+UNION ALL
+SELECT id, (id >> 21) * 1000 / 3600000000, (id >> 21) * 1000 / 86400000000, job_id, status,
+       CASE WHEN status <> 4 THEN duration_us ELSE 0 END, waited_us
+FROM job_executions
+WHERE id >= (SELECT coalesce(max(value), 0) FROM store_state WHERE name = 'derived_below');
+CREATE VIEW statistics_hourly (
+    hour, registration_id, success, error, cancelled, timed_out, interrupted, shed, total_us, max_us, waited_us
+) AS
+SELECT hour, registration_id, sum(success), sum(error), sum(cancelled), sum(timed_out), sum(interrupted), sum(shed),
+       sum(total_us), max(max_us), sum(waited_us)
+FROM (
+    SELECT hour, registration_id, success, error, cancelled, timed_out, interrupted, shed, total_us, max_us, waited_us
+    FROM counted_hourly
+    UNION ALL
+    SELECT hour, registration_id, status = 0, status = 1, status = 2, status = 3, status = 4, 0, duration_us,
+           duration_us, waited_us
+    FROM uncounted_runs
+)
+GROUP BY hour, registration_id;
+CREATE VIEW statistics_daily (
+    day, registration_id, success, error, cancelled, timed_out, interrupted, shed, total_us, max_us, waited_us
+) AS
+SELECT day, registration_id, sum(success), sum(error), sum(cancelled), sum(timed_out), sum(interrupted), sum(shed),
+       sum(total_us), max(max_us), sum(waited_us)
+FROM (
+    SELECT day, registration_id, success, error, cancelled, timed_out, interrupted, shed, total_us, max_us, waited_us
+    FROM counted_daily
+    UNION ALL
+    SELECT day, registration_id, status = 0, status = 1, status = 2, status = 3, status = 4, 0, duration_us,
+           duration_us, waited_us
+    FROM uncounted_runs
+)
+GROUP BY day, registration_id;
 COMMIT;

@@ -15,6 +15,7 @@ from hassette_store import sessions
 from hassette_store.clock.check import ClockCheck
 from hassette_store.clock.machine import running_s, wall_clock_us
 from hassette_store.clock.state import booted_fact, compare_clock_with_file, save_clock
+from hassette_store.derived.waiting import WaitingRows
 from hassette_store.errors import (
     OTHER_ROWS,
     CorruptDatabaseError,
@@ -100,6 +101,7 @@ class DatabaseService:
         self._broken: CorruptDatabaseError | ReplacedFileError | None = None
         self._found_broken = asyncio.Event()
         self._stored_runs = StoredRuns()
+        self._waiting = WaitingRows(monotonic)
         # Whether `serve` ended with an error, so that the framework will start the service again in this process.
         self._will_restart = False
         self._last_heartbeat_s = 0.0
@@ -185,8 +187,7 @@ class DatabaseService:
 
     async def stop(self) -> None:
         """Close the session and the file. You may call this at any time, and more than once."""
-        db, self._db = self._db, None
-        ownership, self._ownership = self._ownership, None
+        (db, self._db), (ownership, self._ownership) = (self._db, None), (self._ownership, None)
         try:
             if db is not None:
                 await self._close(db)
@@ -233,7 +234,8 @@ class DatabaseService:
                 return
             self._outcome_unknown = True
             encode = partial(encoder.encode, batch, self._now_us())
-            self._require_own_rows(await db.run(lambda raw: write_batch(raw, encode)))
+            derive = self._waiting.are_due(batch)
+            self._require_own_rows(await db.run(lambda raw: write_batch(raw, encode, derive=derive)))
         except RejectedBatchError:
             assert encoder is not None
             encoder.finish(stored=False)
@@ -250,6 +252,7 @@ class DatabaseService:
             raise StoreUnavailableError(self.path) from error
         encoder.finish(stored=True)
         self._outcome_unknown = False
+        self._waiting.add(batch, derived=derive)
         self._stored_runs.add(batch)
         self._last_sequence = batch.sequence
         self._last_heartbeat_s = self._monotonic()
@@ -286,15 +289,14 @@ class DatabaseService:
         now_us = self._now_us()
         if self._session is None or not await sessions.resume(db, *self._session, now_us):
             self._last_sequence = 0
-            await db.script(sessions.CLOSE_CRASHED)
+            await db.run(sessions.close_crashed)
             row = await db.rows(sessions.INSERT_SESSION, (now_us, now_us, os.getpid(), socket.gethostname()))
             if self._session is None:
                 await compare_clock_with_file(self._clock, db, int(row[0][0]))
             self._session = (int(row[0][0]), now_us)
         session_id = self._session[0]
-        self._encoder = await self._load_encoder(db)
+        self._encoder, stored = await self._load_encoder(db), self._stored_runs
         if (error := self._broken) is not None:
-            stored = self._stored_runs
             incidents = await save_lost_runs(db, error, stored, incidents, path=self.path, session_id=session_id)
         await save_incidents(db, incidents, path=self.path, session_id=session_id, now_us=now_us)
         await db.rows(sessions.ADD_FACTS, (sessions.store_facts(booted_fact(self._clock)), session_id))
@@ -337,15 +339,16 @@ class DatabaseService:
     async def _heartbeat(self) -> None:
         db = self._require()
         # While a batch is written, the number is unknown.
-        sequence = None if self._outcome_unknown or self._encoder is None else self._encoder.last_sequence
+        sequence = self._encoder.last_sequence if self._encoder and not self._outcome_unknown else None
         try:
             self._require_own_rows(await db.rows(sessions.HEARTBEAT, (self._now_us(), self.session_id, sequence)))
+            await self._waiting.derive_if_due(db)
         except (sqlite3.Error, CorruptDatabaseError, ReplacedFileError) as error:
             failure = self._failure(error)
             if failure is self._broken:
                 raise failure from error
-            # For example, the file is locked. The executor's write queue reports the same failure.
-            logger.debug("Heartbeat could not be written", extra={"error": str(error)})
+            # For example, the file is locked. The executor's write queue reports this, too.
+            logger.debug("Heartbeat or statistics could not be written", extra={"error": str(error)})
         self._last_heartbeat_s = self._monotonic()
 
     async def _close(self, db: Writer) -> None:
@@ -355,7 +358,8 @@ class DatabaseService:
             # If another program has replaced the rows, the id of the session may belong to another session.
             if db.identity.found is None and not isinstance(self._broken, ReplacedFileError):
                 assert self._session is not None
-                await db.script(sessions.closing(self._session[0], self._now_us(), process_ends=not self._will_restart))
+                session_id, now_us, ends = self._session[0], self._now_us(), not self._will_restart
+                await db.run(lambda raw: sessions.close(raw, session_id, now_us, process_ends=ends))
                 self._clock.read()
                 await save_clock(self._clock, db)
                 await db.rows("PRAGMA optimize")

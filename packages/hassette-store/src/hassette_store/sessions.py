@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from hassette_store.__about__ import __version__
+from hassette_store.derived.derivation import derive_all
 from hassette_store.file.connections import SQLITE_WITHOUT_WAL_RESET_BUG
 from hassette_store.file.creation import FILE_NUMBER
 from hassette_store.file.writer import Writer
 from hassette_store.ids import first_id_sql, time_sql
 from hassette_store.kinds import EVENT_TABLES, KINDS, RunKind
-from hassette_store.periods import PERIODS_US
 from hassette_store.statuses import INTERRUPTED
 
 COUNT_OPEN_SESSIONS: Final = "SELECT count(*) FROM sessions WHERE outcome = 'open'"
@@ -39,17 +39,8 @@ FROM interrupted WHERE {kind.running_condition};
 """
 
 
-def _count_interrupted(table: str, period: str) -> str:
-    return f"""
-INSERT INTO {table} ({period}, registration_id, interrupted)
-SELECT {time_sql("id")} / {PERIODS_US[period]}, registration_id, count(*) FROM interrupted WHERE true GROUP BY 1, 2
-ON CONFLICT DO UPDATE SET interrupted = interrupted + excluded.interrupted;
-"""
-
-
 # An interrupted run counts as ended at the last heartbeat of its session, so its id contains that time. If a higher id
-# is already stored, the id of the run follows the highest stored id. The run counts in the statistics, but not in the
-# latency sketch, because its duration is unknown.
+# is already stored, the id of the run follows the highest stored id.
 _INTERRUPT_RUNS: Final = f"""
 CREATE TEMP TABLE interrupted AS
 SELECT max({first_id_sql("heartbeat_us")}, ({LAST_ID})) + row_number() OVER (ORDER BY session_id, run) AS id,
@@ -58,8 +49,6 @@ FROM running_executions
 JOIN sessions ON sessions.id = session_id
 WHERE outcome = 'open';
 {"".join(map(_insert_interrupted, KINDS))}
-{_count_interrupted("statistics_hourly", "hour")}
-{_count_interrupted("statistics_daily", "day")}
 UPDATE sessions
 SET runs = runs + (SELECT count(*) FROM interrupted WHERE session_id = sessions.id),
     first_id = coalesce(first_id, (SELECT min(id) FROM interrupted WHERE session_id = sessions.id)),
@@ -91,12 +80,7 @@ _RETIRE_ALL: Final = "\n".join(
     for kind in KINDS
 )
 
-CLOSE_CRASHED: Final = f"BEGIN IMMEDIATE;{_INTERRUPT_RUNS}{_MARK_AS_CRASHED}{_RETIRE_ALL}COMMIT;"
-"""Script for the start of a new session.
-
-The script closes the sessions that a crash left open, stores their runs in progress as interrupted, and retires all
-registrations. When an app registers one of its listeners or jobs again, the retirement of that registration ends.
-"""
+_CLOSE_CRASHED: Final = f"{_INTERRUPT_RUNS}{_MARK_AS_CRASHED}{_RETIRE_ALL}"
 
 INSERT_SESSION: Final = """
 INSERT INTO sessions (started_us, heartbeat_us, outcome, pid, host) VALUES (?, ?, 'open', ?, ?) RETURNING id
@@ -116,6 +100,40 @@ SET outcome = coalesce(nullif(json_extract(facts, '$.outcome'), ''), 'clean'),
 """
 
 
+def close_crashed(db: sqlite3.Connection) -> None:
+    """Close the sessions that a crash left open, in one transaction.
+
+    Store their runs in progress as interrupted, and retire all registrations. When an app registers one of its
+    listeners or jobs again, the retirement of that registration ends.
+
+    Args:
+        db: The writer's connection, in autocommit mode.
+
+    Raises:
+        sqlite3.Error: A statement failed. Nothing was changed.
+    """
+    _run_script(db, _CLOSE_CRASHED)
+
+
+def _run_script(db: sqlite3.Connection, script: str) -> None:
+    """Run a script in one transaction, and derive all rows that wait, including those that the script inserts.
+
+    The rows that wait are derived first, so that the ids of the new rows are not below `derived_below`.
+    """
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        derive_all(db)
+        # `executescript` would end the transaction.
+        for statement in script.split(";"):
+            db.execute(statement)
+        derive_all(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
 async def resume(db: Writer, session_id: int, started_us: int, now_us: int) -> bool:
     """Open a session of this process again after the service was restarted. Return False if the file lacks the session.
 
@@ -124,18 +142,22 @@ async def resume(db: Writer, session_id: int, started_us: int, now_us: int) -> b
     return bool(await db.rows(_RESUME, (now_us, session_id, started_us, os.getpid(), socket.gethostname())))
 
 
-def closing(session_id: int, now_us: int, *, process_ends: bool) -> str:
-    """Return the script that closes the only open session.
+def close(db: sqlite3.Connection, session_id: int, now_us: int, *, process_ends: bool) -> None:
+    """Close the only open session, in one transaction.
 
     Args:
+        db: The writer's connection, in autocommit mode.
         session_id: The session.
         now_us: The time.
         process_ends: True if the process ends: the runs in progress are stored as interrupted. False if the service
             will start again in this process: the runs continue.
+
+    Raises:
+        sqlite3.Error: A statement failed. Nothing was changed.
     """
     running = _COUNT_RUNNING_AS_FAILURES + _INTERRUPT_RUNS if process_ends else "DELETE FROM running_executions;"
     heartbeat = f"UPDATE sessions SET heartbeat_us = {now_us:d} WHERE id = {session_id:d};"
-    return f"BEGIN IMMEDIATE;{heartbeat}{running}{_CLOSE}WHERE id = {session_id:d};COMMIT;"
+    _run_script(db, f"{heartbeat}{running}{_CLOSE}WHERE id = {session_id:d}")
 
 
 _FILE_NUMBER: Final = f"(SELECT value FROM store_state WHERE name = '{FILE_NUMBER}')"

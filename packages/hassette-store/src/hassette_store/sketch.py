@@ -7,24 +7,48 @@ Adding the counts of two sketches merges them: 24 hourly sketches make a daily o
 All percentiles in Hassette use one definition, the nearest rank: the q-quantile of n durations is the
 ``ceil(q * n)``-th shortest one.
 
-    >>> [round(value) for value in quantiles([(bucket_of(100), 1), (bucket_of(100_000), 1)], (0.5, 0.95))]
+A sketch is packed as one value of type `bytes`, in the shorter of two forms. Integers are little-endian:
+
+* A list of runs: a zero byte, and the bucket of each run in ascending order, two bytes each.
+* Counts: the width of a count in bytes (1, 2, 4 or 8), the first bucket in two bytes, and one count for this bucket and
+  for each bucket up to the last one with runs.
+
+No bytes are the sketch of no runs. Bytes in another form, for example from a damaged page, count as no runs, too.
+
+    >>> morning, evening = pack([bucket_of(100)]), pack([bucket_of(100_000)])
+    >>> [round(value) for value in quantiles([morning, evening], (0.5, 0.95))]
     [99, 99741]
+
+Merging and quantiles need no loop over buckets in Python: the counts of one sketch become one large integer with 64
+bits for each bucket, so one addition adds all counts of two sketches.
 """
 
+import sys
+from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from math import ceil, log
-from typing import Final
+from typing import Final, NamedTuple
 
 RELATIVE_ACCURACY: Final = 0.01
 GAMMA: Final = (1 + RELATIVE_ACCURACY) / (1 - RELATIVE_ACCURACY)
 LOG_GAMMA: Final = log(GAMMA)
 
+_LIST: Final = 0
+_WIDTHS: Final = (1, 2, 4, 8)
+_HEADER_BYTES: Final = 3
+_BITS: Final = 64
+
 
 def bucket_of(duration_us: int) -> int:
     """Return the bucket of a duration in microseconds; durations up to 1 µs are in bucket 0."""
     return ceil(log(duration_us) / LOG_GAMMA) if duration_us > 1 else 0
+
+
+MAX_BUCKET: Final = bucket_of(2**63)
+"""Bucket of the longest duration that the history can contain."""
 
 
 def value_of(bucket: int) -> float:
@@ -46,20 +70,169 @@ def nearest_rank(q: float, count: int) -> int:
     return max(1, ceil(q * count))
 
 
-def quantiles(buckets: Iterable[tuple[int, int]], shares: Sequence[float]) -> list[float]:
-    """Return several quantiles (nearest rank) of a sketch in microseconds, or an empty list for an empty sketch.
+def pack(buckets: Iterable[int]) -> bytes:
+    """Return the sketch of some runs, from the bucket of each run in any order.
+
+    Raises:
+        ValueError: A bucket is not from 0 to `MAX_BUCKET`.
+    """
+    runs = sorted(buckets)
+    if runs and not (runs[0] >= 0 and runs[-1] <= MAX_BUCKET):
+        raise ValueError(f"bucket must be from 0 to {MAX_BUCKET}, got {runs[0] if runs[0] < 0 else runs[-1]!r}")
+    # Counts for the range of buckets can only be shorter if this range is.
+    if runs and 2 * len(runs) > runs[-1] - runs[0] + _HEADER_BYTES:
+        return _pack(Counter(runs))
+    return _pack_list(runs)
+
+
+def pack_counts(counts: Mapping[int, int]) -> bytes:
+    """Return the sketch of some runs, from the number of runs in each bucket. Numbers below 1 count as no runs.
+
+    Raises:
+        ValueError: A bucket is not from 0 to `MAX_BUCKET`, or a number of runs has more than 64 bits.
+    """
+    counts = {bucket: count for bucket, count in counts.items() if count > 0}
+    for bucket, count in counts.items():
+        if not 0 <= bucket <= MAX_BUCKET:
+            raise ValueError(f"bucket must be from 0 to {MAX_BUCKET}, got {bucket!r}")
+        if count >> _BITS:
+            raise ValueError(f"number of runs must be below 2^{_BITS}, got {count!r}")
+    return _pack(counts)
+
+
+def merge(sketches: Iterable[bytes]) -> bytes:
+    """Return the sketch of the runs of all these sketches. The order does not matter."""
+    total = _total(sketches)
+    if total.lanes:
+        return _pack({bucket: count for bucket, count in enumerate(_counts(total), total.first) if count})
+    return pack(total.runs)
+
+
+def subtract(sketch: bytes, other: bytes) -> bytes:
+    """Return a sketch without the runs of another sketch. A bucket keeps at least zero runs."""
+    counts = Counter(dict(counts_of(sketch)))
+    counts.subtract(dict(counts_of(other)))
+    return pack_counts(counts)
+
+
+def counts_of(sketch: bytes) -> list[tuple[int, int]]:
+    """Return each bucket with runs and its number of runs, in ascending order."""
+    total = _total((sketch,))
+    if total.lanes:
+        return [(bucket, count) for bucket, count in enumerate(_counts(total), total.first) if count]
+    return sorted(Counter(total.runs).items())
+
+
+def runs_in(sketch: bytes) -> int:
+    """Return the number of runs in a sketch."""
+    return sum(count for _, count in counts_of(sketch))
+
+
+def quantiles(sketches: Iterable[bytes], shares: Sequence[float], more: Iterable[int] = ()) -> list[float]:
+    """Return several quantiles (nearest rank) of some sketches together, in microseconds. Without runs, return none.
 
     Args:
-        buckets: (bucket, count) pairs in any order. A bucket may occur more than once.
+        sketches: The sketches in any order.
         shares: The quantiles to compute, each from 0 (the shortest duration) to 1 (the longest).
+        more: Buckets of runs that are in none of the sketches.
 
     Raises:
         ValueError: A share is not between 0 and 1.
     """
-    ordered = sorted(buckets)
-    running = list(accumulate(count for _, count in ordered))
-    total = running[-1] if running else 0
-    ranks = [nearest_rank(share, total) for share in shares]
-    if not total:
-        return []
-    return [value_of(ordered[bisect_left(running, rank)][0]) for rank in ranks]
+    total = _total((*sketches, pack(more)))
+    if not total.lanes:
+        runs = sorted(total.runs)
+        ranks = [nearest_rank(share, len(runs)) for share in shares]
+        return [value_of(runs[rank - 1]) for rank in ranks] if runs else []
+    running = list(accumulate(_counts(total)))
+    ranks = [nearest_rank(share, running[-1]) for share in shares]
+    return [value_of(total.first + bisect_left(running, rank)) for rank in ranks]
+
+
+class _Total(NamedTuple):
+    """Sum of some sketches.
+
+    Attributes:
+        lanes: Counts of all sketches with counts, as an integer with 64 bits for each bucket.
+        first: Bucket of the lowest 64 bits.
+        runs: Buckets of the runs in all lists.
+    """
+
+    lanes: int
+    first: int
+    runs: "array[int]"
+
+
+def _total(sketches: Iterable[bytes]) -> _Total:
+    lists: list[bytes] = []
+    counted: list[tuple[int, int]] = []
+    for sketch in sketches:
+        if not sketch:
+            continue
+        width = sketch[0]
+        if width == _LIST and len(sketch) % 2:
+            lists.append(sketch[1:])
+        elif width in _WIDTHS and (len(sketch) - _HEADER_BYTES) % width == 0:
+            first = sketch[1] | sketch[2] << 8
+            if first + (len(sketch) - _HEADER_BYTES) // width <= MAX_BUCKET + 1:
+                counted.append((first, _lanes_of(sketch[_HEADER_BYTES:], width)))
+    runs = _array("H", b"".join(lists))
+    if runs and max(runs) > MAX_BUCKET:
+        runs = array("H", (bucket for bucket in runs if bucket <= MAX_BUCKET))
+    lowest = min((first for first, _ in counted), default=0)
+    lanes = 0
+    for first, some in counted:
+        lanes += some << _BITS * (first - lowest)
+    if lanes and runs:
+        # The lists are short, and the first of their buckets may be lower than that of the counts.
+        low = min(lowest, min(runs))
+        lanes <<= _BITS * (lowest - low)
+        for bucket, count in Counter(runs).items():
+            lanes += count << _BITS * (bucket - low)
+        return _Total(lanes, low, array("H"))
+    return _Total(lanes, lowest, runs)
+
+
+def _lanes_of(counts: bytes, width: int) -> int:
+    if width * 8 == _BITS:
+        return int.from_bytes(counts, "little")
+    wide = bytearray(len(counts) // width * _BITS // 8)
+    for place in range(width):
+        wide[place :: _BITS // 8] = counts[place::width]
+    return int.from_bytes(wide, "little")
+
+
+def _counts(total: _Total) -> "array[int]":
+    size = (total.lanes.bit_length() + _BITS - 1) // _BITS
+    return _array("Q", total.lanes.to_bytes(size * _BITS // 8, "little"))
+
+
+def _array(kind: str, values: bytes) -> "array[int]":
+    found = array(kind, values)
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found
+
+
+def _bytes(values: "array[int]") -> bytes:
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values.tobytes()
+
+
+def _pack(counts: Mapping[int, int]) -> bytes:
+    if not counts:
+        return b""
+    first, last, total = min(counts), max(counts), sum(counts.values())
+    most = max(counts.values())
+    width, kind = next((width, kind) for width, kind in zip(_WIDTHS, "BHIQ", strict=True) if most >> 8 * width == 0)
+    if 2 * total + 1 <= (last - first + 1) * width + _HEADER_BYTES:
+        return _pack_list(sorted(Counter(counts).elements()))
+    values = array(kind, bytes((last - first + 1) * width))
+    for bucket, count in counts.items():
+        values[bucket - first] = count
+    return bytes((width,)) + first.to_bytes(2, "little") + _bytes(values)
+
+
+def _pack_list(runs: Sequence[int]) -> bytes:
+    return bytes((_LIST,)) + _bytes(array("H", runs)) if runs else b""

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from hassette_store.file.presence import size_of
 from hassette_store.file.side_files import log_path
 from hassette_store.settings import Synchronous
+from hassette_store.sketch_functions import add_sketch_functions
 
 APPLICATION_ID: Final = 0x48535354
 """``HSST`` in the file's header marks a database as a history."""
@@ -196,4 +197,4 @@ def connect_to_write(path: Path, *, synchronous: Synchronous = "full") -> sqlite
     except BaseException:
         connection.close()
         raise
-    return replace_invalid_text(connection)
+    return add_sketch_functions(replace_invalid_text(connection))

@@ -11,6 +11,7 @@ from hassette_store.file.abandonment import leave, rescue_log
 from hassette_store.file.connections import BUSY_TIMEOUT_S, replace_invalid_text, write_pragmas
 from hassette_store.file.identity import Change, FileIdentity
 from hassette_store.settings import Synchronous
+from hassette_store.sketch_functions import add_sketch_functions
 
 Result = TypeVar("Result")
 
@@ -49,7 +50,7 @@ class Writer:
         wrapped: list[sqlite3.Connection] = []
 
         def connect(*arguments: Any, **options: Any) -> sqlite3.Connection:
-            wrapped.append(replace_invalid_text(sqlite3.Connection(*arguments, **options)))
+            wrapped.append(add_sketch_functions(replace_invalid_text(sqlite3.Connection(*arguments, **options))))
             return wrapped[0]
 
         connection = await aiosqlite.connect(

@@ -31,11 +31,11 @@ _MIN_LOCAL: Final = (PAGE_BYTES - 12) * 32 // 255 - 23
 _OVERFLOW_BYTES: Final = PAGE_BYTES - 4
 _ZEROS: Final = bytes(16)
 _LONGEST_RECORD: Final = 64 << 20
-# Storage types of a column: NULL, a floating-point number, and the first type of texts. The types 8 and 9 are the
-# numbers 0 and 1.
+# Storage types of a column: NULL, a floating-point number, and the first type of bytes. Odd types after it are texts.
+# The types 8 and 9 are the numbers 0 and 1.
 _NULL: Final = 0
 _REAL: Final = 7
-_EMPTY_TEXT: Final = 13
+_EMPTY_BYTES: Final = 12
 _INTEGER_BYTES: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 _PLANS_KEPT: Final = 50_000
 LOST: Final = "(lost)"
@@ -55,6 +55,7 @@ class _Plan:
         constants: The value of each column whose value is in the header; None for all other columns.
         integers: Columns with an integer.
         texts: Columns with a text.
+        blobs: Columns with bytes.
         reals: Columns with a floating-point number.
         size: Length of the record.
     """
@@ -62,6 +63,7 @@ class _Plan:
     constants: tuple[int | None, ...]
     integers: tuple[_Place, ...]
     texts: tuple[_Place, ...]
+    blobs: tuple[_Place, ...]
     reals: tuple[_Place, ...]
     size: int
 
@@ -72,7 +74,7 @@ class Column:
 
     Attributes:
         name: Its name.
-        type: Its type: ``INTEGER``, ``REAL`` or ``TEXT``.
+        type: Its type: ``INTEGER``, ``REAL``, ``TEXT`` or ``BLOB``.
         not_null: Whether it rejects NULL.
     """
 
@@ -124,6 +126,7 @@ class TableFormat:
         constants: list[int | None] = []
         integers: list[_Place] = []
         texts: list[_Place] = []
+        blobs: list[_Place] = []
         reals: list[_Place] = []
         _, at = varint(header, 0)
         start = len(header)
@@ -139,12 +142,13 @@ class TableFormat:
             elif kind == _REAL:
                 reals.append((number, start, start + 8))
                 start += 8
-            elif kind >= _EMPTY_TEXT:
-                texts.append((number, start, start + (kind - _EMPTY_TEXT) // 2))
-                start += (kind - _EMPTY_TEXT) // 2
+            elif kind >= _EMPTY_BYTES:
+                size = (kind - _EMPTY_BYTES) // 2
+                (texts if kind % 2 else blobs).append((number, start, start + size))
+                start += size
         if at != len(header) or len(constants) < self.fewest:
             return None
-        return _Plan(tuple(constants), tuple(integers), tuple(texts), tuple(reals), start)
+        return _Plan(tuple(constants), tuple(integers), tuple(texts), tuple(blobs), tuple(reals), start)
 
     def _allows(self, number: int, kind: int) -> bool:
         """Return whether a column may have a value of this storage type."""
@@ -153,8 +157,8 @@ class TableFormat:
             return kind == _NULL
         if kind == _NULL:
             return not column.not_null
-        if kind >= _EMPTY_TEXT:
-            return kind % 2 == 1 and column.type == "TEXT"
+        if kind >= _EMPTY_BYTES:
+            return column.type == ("TEXT" if kind % 2 else "BLOB")
         if kind == _REAL:
             return column.type == "REAL"
         return (kind in _INTEGER_BYTES or kind in (8, 9)) and column.type in ("INTEGER", "REAL")
@@ -350,7 +354,7 @@ def _record(page: bytes, at: int, size: int, table: TableFormat, read_page: Read
         part = overflow[4 : 4 + left]
         left -= len(part)
         # Only the last page has no following page.
-        if (following == 0) != (left == 0) or not _is_text(part):
+        if (following == 0) != (left == 0) or not (_is_text(part) or table.columns[-1].type == "BLOB"):
             break
         parts.append(part)
     return b"".join(parts)
@@ -359,7 +363,7 @@ def _record(page: bytes, at: int, size: int, table: TableFormat, read_page: Read
 def _is_text(part: bytes) -> bool:
     """Return whether a part of a row is the text of a user, and not a page that was overwritten.
 
-    Only texts are so long that a row continues in another page. A few bytes of a text may be wrong.
+    Except for bytes, only texts are so long that a row continues in another page. Some bytes of a text may be wrong.
     """
     return _ZEROS not in part and part.decode("utf-8", "replace").count("\ufffd") <= 60 + len(part) // 10
 
@@ -372,10 +376,12 @@ def _decoded(record: bytes, plan: _Plan, table: TableFormat, row_id: int | None)
         values[number] = int.from_bytes(record[start:end], "big", signed=True)
     for number, start, end in plan.texts:
         values[number] = record[start:end].decode("utf-8", "replace")
+    for number, start, end in plan.blobs:
+        values[number] = record[start:end]
     for number, start, _ in plan.reals:
         values[number] = struct.unpack_from(">d", record.ljust(start + 8, b"\0"), start)[0]
     if len(record) < plan.size:
-        for number, start, end in (*plan.integers, *plan.texts, *plan.reals):
+        for number, start, end in (*plan.integers, *plan.texts, *plan.blobs, *plan.reals):
             if end > len(record):
                 values[number] = _remains(record[start:end], table.columns[number])
     return tuple(values)
@@ -384,7 +390,7 @@ def _decoded(record: bytes, plan: _Plan, table: TableFormat, row_id: int | None)
 def _remains(readable: bytes, column: Column) -> object:
     """Return the value of a column whose end is lost."""
     if column.type != "TEXT":
-        return 0 if column.not_null else None
+        return (b"" if column.type == "BLOB" else 0) if column.not_null else None
     if readable and not readable.startswith((b"{", b"[")):
         return readable.decode("utf-8", "replace") + LOST
     # The beginning of a JSON text is not valid JSON.

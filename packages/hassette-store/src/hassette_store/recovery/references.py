@@ -63,7 +63,7 @@ _PLACEHOLDERS: Final = {
 
 # Each row of these tables belongs to a registration, but does not show the kind of the registration. If the
 # registration is lost, it needs a placeholder, so that no new registration gets its id.
-_STATISTICS: Final = ("statistics_daily", "statistics_hourly", "skips_daily", "skips_hourly", "not_runs")
+_STATISTICS: Final = ("counted_daily", "counted_hourly", "skips_daily", "skips_hourly", "not_runs")
 
 
 def put_placeholders(history: sqlite3.Connection) -> None:
@@ -107,16 +107,6 @@ def remove_copies(history: sqlite3.Connection, copied: set[str]) -> None:
                 f"DELETE FROM {kind.registrations_table} WHERE id IN (SELECT id FROM {other.registrations_table}) "
                 f"AND id NOT IN (SELECT {kind.registration_column} FROM {kind.runs_table})"
             )
-    for period in ("hour", "day"):
-        latency, skips = (f"{table}_{'hourly' if period == 'hour' else 'daily'}" for table in ("latency", "skips"))
-        if {latency, skips} <= copied:
-            # If both tables have an equal row, the row is a skip if its number is the id of a name.
-            columns = f"{period}, registration_id, %s, count"
-            history.execute(
-                f"DELETE FROM {latency} WHERE bucket IN (SELECT id FROM names) "
-                f"AND ({columns % 'bucket'}) IN (SELECT {columns % 'reason_id'} FROM {skips})"
-            )
-            history.execute(f"DELETE FROM {skips} WHERE reason_id NOT IN (SELECT id FROM names)")
 
 
 def _find_lost(history: sqlite3.Connection, existing: str, referring: Iterable[tuple[str, str]]) -> None:

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from hassette_store.derived.recount import recount
 from hassette_store.file.connections import connect_to_write
 from hassette_store.kinds import EVENT_TABLES, KINDS
 from hassette_store.recovery.cells import Row, TableFormat
@@ -25,12 +26,10 @@ from hassette_store.recovery.union import NATURAL_KEYS, Union
 # totals, then single runs. All other tables follow.
 _FIRST_TABLES: Final = (
     *(table for table in NATURAL_KEYS if table not in ("error_groups", "losses", "not_runs")),
-    "statistics_daily",
-    "statistics_hourly",
+    "counted_daily",
+    "counted_hourly",
     "skips_daily",
     "skips_hourly",
-    "latency_daily",
-    "latency_hourly",
     "error_groups",
     "losses",
     "not_runs",
@@ -76,6 +75,7 @@ def salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
         remove_copies(target, copy.copied)
         remove_former_ids(target)
         rows = _count_rows(target, formats) - rows_before
+        recount(target)
         put_placeholders(target)
         return rows, [table for table in order if table in copy.incomplete]
 

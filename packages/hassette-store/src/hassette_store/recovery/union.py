@@ -32,7 +32,7 @@ _NEWER_BY: Final = {
     "losses": ("count",),
 }
 # The counts in these tables only grow. So if both sources have a row with the same key, the higher counts are newer.
-_COUNTS: Final = ("statistics_", "latency_", "skips_")
+_COUNTS: Final = ("counted_", "skips_")
 
 
 @dataclass(slots=True)
@@ -104,7 +104,10 @@ class Union:
         conflict = "DO NOTHING"
         if not source.is_first and table.startswith(_COUNTS):
             counts = [column for column in columns if column not in self._keys[table]]
-            conflict = "DO UPDATE SET " + ", ".join(f"{one} = max({one}, excluded.{one})" for one in counts)
+            larger = ("larger_sketch" if one == "sketch" else "max" for one in counts)
+            conflict = "DO UPDATE SET " + ", ".join(
+                f"{one} = {function}({one}, excluded.{one})" for one, function in zip(counts, larger, strict=True)
+            )
         return sum(
             self._insert(table, columns[:length], [row for row in rows if len(row) == length], conflict)
             for length in {len(row) for row in rows}

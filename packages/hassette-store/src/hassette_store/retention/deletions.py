@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Final, Protocol
 
+from hassette_store.derived.derivation import derive_all, derive_in_transaction, derived_below
 from hassette_store.ids import MAX_ID, first_id_at
 from hassette_store.kinds import EVENT_TABLES, KINDS, RunKind
 from hassette_store.periods import DAY_US, PERIODS_US
@@ -96,6 +97,10 @@ class Deletions:
         self._runs_deleted = runs_deleted
         self.deleted: Counter[str] = Counter()
 
+    async def derive_rows(self) -> Steps:
+        """Count the runs that wait, so that they may be deleted."""
+        yield await self._writer.run_timed(derive_in_transaction)
+
     async def find_newest(self, removed_before_us: int = 0) -> Steps:
         """Find the newest runs of each registration and store the lowest of their ids.
 
@@ -131,7 +136,7 @@ class Deletions:
 
         Args:
             progress: Name of the row in ``store_state`` that contains the progress.
-            below: Only runs with lower ids are deleted.
+            below: Only runs with lower ids are deleted. Runs that are not counted yet stay, too.
             condition: SQL condition that selects the runs to delete.
             stop_when: Function that returns whether to stop early. Each step calls it first.
         """
@@ -145,14 +150,14 @@ class Deletions:
                     return
                 row = db.execute("SELECT value FROM store_state WHERE name = ?", (progress,)).fetchone()
                 start = int(row[0]) if row else 0
-                end = below
+                last = end = min(below, derived_below(db))
                 for kind in KINDS:
                     row = db.execute(
                         f"SELECT id FROM {kind.runs_table} WHERE id >= ? AND id < ? ORDER BY id LIMIT 1 OFFSET ?",
                         (start, end, self._writer.size),
                     ).fetchone()
                     end = int(row[0]) if row else end
-                done = end >= below
+                done = end >= last
                 if start < end:
                     self._count_runs(_delete_range(db, start, end, condition, progress))
 
@@ -161,7 +166,7 @@ class Deletions:
     async def delete_runs_of(
         self, kind: RunKind, registration_id: int, count: int, *, below: int, condition: str, stop_when: StopCondition
     ) -> Steps:
-        """Delete the oldest runs of one registration.
+        """Delete the oldest runs of one registration. Runs that the statistics do not count yet stay.
 
         Args:
             kind: Kind of the registration.
@@ -183,13 +188,14 @@ class Deletions:
                     count = 0
                     return
                 limit = min(count, max(1, self._writer.size // 4))
-                parameters = (registration_id, start, below)
+                last = min(below, derived_below(db))
+                parameters = (registration_id, start, last)
                 row = db.execute(f"{find} ORDER BY id LIMIT 1 OFFSET ?", (*parameters, limit)).fetchone()
-                end = int(row[0]) if row else below
+                end = int(row[0]) if row else last
                 db.execute("BEGIN IMMEDIATE")
                 count -= self._delete_runs_of(db, delete, registration_id, start, end)
                 db.execute("COMMIT")
-                start = end
+                start = below if row is None else end
 
             yield await self._writer.run_and_adapt(work)
 
@@ -325,6 +331,8 @@ class Deletions:
                     end = int(row[0]) if row else MAX_ID
                     removed = db.execute(find, {"after": after, "end": end, "removed_before": before_us}).fetchall()
                     db.execute("BEGIN IMMEDIATE")
+                    if removed:
+                        derive_all(db)
                     for id_, *others in removed:
                         if early:
                             self._delete_runs_of(db, _delete_runs_sql(kind), id_)

@@ -22,6 +22,7 @@ from typing import Final, Protocol
 from hassette_store.clock.check import WrongTime
 from hassette_store.clock.redated import EVENT, PREFIX, describe_move
 from hassette_store.clock.state import BOOTED, BOOTED_US, same_clock
+from hassette_store.derived.derivation import derive_all, mark_as_derived
 from hassette_store.ids import COUNTER_BITS, first_id_at, time_of, time_sql
 from hassette_store.kinds import DETAILS, EVENT_TABLES, KINDS, RunKind
 from hassette_store.periods import SECOND_US
@@ -251,6 +252,8 @@ def _move_runs(kind: RunKind, db: sqlite3.Connection, task: _Task, cursor: int, 
         return None
     statistics = MovedStatistics()
     db.execute("BEGIN IMMEDIATE")
+    # All runs are counted before and after the move, so that a run counts once, whichever id it had or gets.
+    derive_all(db)
     for id_, registration_id, status, duration_us, waited_us in runs:
         new_id = free_id(db, id_ + task.id_shift)
         db.execute(f"UPDATE {kind.runs_table} SET id = ? WHERE id = ?", (new_id, id_))
@@ -261,6 +264,7 @@ def _move_runs(kind: RunKind, db: sqlite3.Connection, task: _Task, cursor: int, 
             )
         statistics.add(registration_id, time_of(id_), time_of(new_id), status, duration_us, waited_us)
     statistics.write(db)
+    mark_as_derived(db)
     after = runs[-1][0] + (task.by_us < 0)
     _save(db, {f"{PREFIX}{kind.runs_table}": after})
     db.execute("COMMIT")

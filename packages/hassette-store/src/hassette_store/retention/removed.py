@@ -11,10 +11,11 @@ each start. If the registrations have caused the growth of the file, they are de
 import sqlite3
 from typing import Final
 
+from hassette_store.derived.statistics import TABLES, moved_to
+from hassette_store.insertion import add_columns
 from hassette_store.kinds import KINDS, RunKind
 from hassette_store.periods import PERIODS_US
 from hassette_store.retention.statements import STATISTICS, removed_condition
-from hassette_store.statuses import STATUS_NAMES
 
 # Registrations with more runs are not deleted early, because one step of the retention must be short.
 _MAX_RUNS: Final = 20
@@ -63,39 +64,34 @@ SELECT id, successor, first_registered_us, retired_us FROM (
 """
 
 
-_SUMS: Final = (*STATUS_NAMES, "shed", "total_us", "waited_us")
-_COUNTS: Final = ("count",)
-
-
-def _move(table: str, period: str, key: tuple[str, ...], sums: tuple[str, ...], *others: str) -> tuple[str, str]:
-    values = ", ".join((*key, *sums, *others))
-    updates = [f"{column} = {column} + excluded.{column}" for column in sums]
-    updates += [f"{column} = max({column}, excluded.{column})" for column in others]
-    periods = (
+def _periods(period: str) -> str:
+    return (
         f"WITH RECURSIVE periods (period) AS (SELECT :first_{period} UNION ALL "
         f"SELECT period + 1 FROM periods WHERE period < :last_{period})"
     )
-    move = (
-        f"INSERT INTO {table} ({period}, registration_id, {values}) {periods} "
-        f"SELECT {period}, :successor, {values} FROM periods CROSS JOIN {table} "
-        f"ON {period} = periods.period AND registration_id = :id WHERE true "
-        f"ON CONFLICT DO UPDATE SET {', '.join(updates)}"
-    )
+
+
+def _source(table: str, period: str) -> str:
+    return f"FROM periods CROSS JOIN {table} ON {period} = periods.period AND registration_id = :id WHERE true"
+
+
+def _move_skips(table: str, period: str) -> str:
     return (
-        move,
-        f"{periods} DELETE FROM {table} WHERE registration_id = :id AND {period} IN (SELECT period FROM periods)",
+        f"INSERT INTO {table} ({period}, registration_id, reason_id, count) "
+        f"SELECT {period}, :successor, reason_id, count {_source(table, period)} "
+        f"ON CONFLICT DO UPDATE SET {add_columns('count')}"
     )
 
 
-_MOVES: Final = tuple(
-    statements
-    for suffix, period in (("hourly", "hour"), ("daily", "day"))
-    for statements in (
-        _move(f"statistics_{suffix}", period, (), _SUMS, "max_us"),
-        _move(f"latency_{suffix}", period, ("bucket",), _COUNTS),
-        _move(f"skips_{suffix}", period, ("reason_id",), _COUNTS),
-    )
-)
+def _moves(table: str, period: str) -> tuple[str, str]:
+    """Return the statement that moves the rows of a table, and the statement that deletes them."""
+    is_skips = table != TABLES[period]
+    move = _move_skips(table, period) if is_skips else moved_to(period, period, ":successor", _source(table, period))
+    delete = f"DELETE FROM {table} WHERE registration_id = :id AND {period} IN (SELECT period FROM periods)"
+    return f"{_periods(period)} {move}", f"{_periods(period)} {delete}"
+
+
+_MOVES: Final = tuple(_moves(table, period) for table, period in STATISTICS)
 
 _OLDEST: Final = {
     period: f"SELECT min({period}) FROM ("

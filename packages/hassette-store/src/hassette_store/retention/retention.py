@@ -2,7 +2,9 @@
 
 A pass has these steps:
 
-1. It deletes old successful runs, and then old runs of any status. The newest runs of each current registration stay.
+1. It counts the runs that the statistics do not count yet (`hassette_store.derived`).
+   Then it deletes old successful runs, and then old runs of any status. The newest runs of each current registration
+   stay.
 2. It deletes old statistics, and removed registrations without runs (`retention.removed`).
    Then it deletes old lifecycle events, losses, error groups, sessions and retired registrations that no other row
    refers to, and unused names (`retention.unused_names`).
@@ -236,6 +238,7 @@ class Retention:
     async def _within_size(self) -> Steps:
         # The size limit needs no clock: it deletes the oldest rows, however old they are.
         for steps in (
+            self._deletions.derive_rows(),
             self._deletions.find_newest(),
             self._size_limit.enforce(self._now_us),
             self._deletions.free_pages(),
@@ -251,6 +254,8 @@ class Retention:
                 async for took_s in corrections:
                     yield took_s
         removed_before_us = now_us - int(settings.keep_failures_days * DAY_US)
+        async for took_s in deletions.derive_rows():
+            yield took_s
         async for took_s in deletions.find_newest(removed_before_us):
             yield took_s
         end = await first_unused_id(self._db)

@@ -8,12 +8,10 @@ from hassette_store.kinds import DETAILS, EVENT_TABLES, KINDS, RunKind
 from hassette_store.periods import DAY_US, MINUTE_US
 
 STATISTICS: Final = (
-    ("latency_hourly", "hour"),
     ("skips_hourly", "hour"),
-    ("statistics_hourly", "hour"),
-    ("latency_daily", "day"),
+    ("counted_hourly", "hour"),
     ("skips_daily", "day"),
-    ("statistics_daily", "day"),
+    ("counted_daily", "day"),
 )
 
 PROGRESS: Final = ("successes_below", "all_runs_below")

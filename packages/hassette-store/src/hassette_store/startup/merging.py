@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from hassette_store import sessions
+from hassette_store.derived.derivation import derive_all, mark_as_derived
+from hassette_store.derived.statistics import MERGE
 from hassette_store.errors import DatabaseInUseError, StoreError
 from hassette_store.file.connections import BUSY_TIMEOUT_S, connect_to_write, replace_invalid_text, uri
 from hassette_store.file.damage import SQLITE_ERRORS
@@ -20,7 +22,9 @@ from hassette_store.file.lock_guard import forget_kept
 from hassette_store.file.ownership import Ownership
 from hassette_store.file.side_files import free_path, move, second_files, with_suffix
 from hassette_store.incidents import Incident
+from hassette_store.insertion import add_columns
 from hassette_store.kinds import KINDS
+from hassette_store.sketch_functions import add_sketch_functions
 
 logger = logging.getLogger(__name__)
 
@@ -75,12 +79,11 @@ def _merge(path: Path, second: Path) -> int:
     """Copy all rows, unless an earlier start has done that. Return the number of copied runs."""
     ending = connect_to_write(second)
     try:
-        ending.executescript(sessions.CLOSE_CRASHED)
+        sessions.close_crashed(ending)
     finally:
         ending.close()
-    db = replace_invalid_text(
-        sqlite3.connect(uri(path, mode="rw"), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-    )
+    db = sqlite3.connect(uri(path, mode="rw"), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+    add_sketch_functions(replace_invalid_text(db))
     try:
         db.execute("ATTACH ? AS second", (uri(second, mode="rw"),))
         db.execute("BEGIN IMMEDIATE")
@@ -91,7 +94,10 @@ def _merge(path: Path, second: Path) -> int:
         marker = (_marker(second), started_us)
         if db.execute("SELECT 1 FROM main.store_state WHERE name = ? AND value = ?", marker).fetchone() is None:
             before = _count_runs(db)
+            # All runs of both files are counted before the copy. So the sums of their statistics count all runs.
+            derive_all(db)
             _copy_all(db)
+            mark_as_derived(db)
             runs = _count_runs(db) - before
             # If a crash comes before the second file is renamed, the next start must not copy the rows again.
             db.execute("INSERT OR REPLACE INTO main.store_state VALUES (?, ?)", marker)
@@ -198,11 +204,8 @@ def _copy(db: sqlite3.Connection, table: str) -> None:
     conflict = "ON CONFLICT DO NOTHING"
     key = [str(row[1]) for row in info if row[5]]
     if any(period in key for period in _PERIODS):
-        counts = [name for name in columns if name not in key and not name.startswith("max_")]
-        longest = [name for name in columns if name.startswith("max_")]
-        totals = [f"{name} = {name} + excluded.{name}" for name in counts]
-        totals += [f"{name} = max({name}, excluded.{name})" for name in longest]
-        conflict = f"ON CONFLICT DO UPDATE SET {', '.join(totals)}"
+        totals = MERGE if "sketch" in columns else add_columns("count")
+        conflict = f"ON CONFLICT DO UPDATE SET {totals}"
     elif table in ("losses", "not_runs"):
         values["id"] = None
     elif table == "home_names":

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from hassette_store.errors import RejectedBatchError
 from hassette_store.ids import time_of
+from hassette_store.insertion import RowValues
 from hassette_store.kinds import HANDLER, JOB, KINDS, NAMED_COLUMNS, RunKind, kind_of, trigger_field
 from hassette_store.periods import HOUR_US
 from hassette_store.rows import (
@@ -22,7 +23,7 @@ from hassette_store.rows import (
 from hassette_store.writing.events import encode_events
 from hassette_store.writing.failing_lines import FailingLines
 from hassette_store.writing.row_ids import NameIds, RegistrationIds
-from hassette_store.writing.statements import EncodedBatch, RowValues
+from hassette_store.writing.statements import EncodedBatch
 from hassette_store.writing.texts import cleaned_text, json_object
 from hassette_store.writing.totals import BatchTotals
 from hassette_store.writing.used_ids import NO_NEW_IDS, NewIds, with_new_ids
@@ -142,8 +143,6 @@ class BatchEncoder:
                 (session_id, loss.reason, loss.what, loss.count, loss.first_us, loss.last_us) for loss in batch.losses
             ],
             "running_executions": [self._running(row) for row in batch.running or ()],
-            "statistics": [(*key, *hour.columns()) for key, hour in totals.statistics.items()],
-            "latency": [(*key, count) for key, count in totals.latency.items()],
             "skips": [
                 (skip.hour_us // HOUR_US, ids[skip.registration], names[skip.reason], skip.count)
                 for skip in batch.skipped
@@ -160,6 +159,7 @@ class BatchEncoder:
             [(silence.until_us, cleaned_text(silence.fingerprint)) for silence in batch.silences],
             None if batch.running is None else session_id,
             self._session_update(batch, runs.values(), totals, now_us),
+            totals.evicted,
         )
 
     def _runs(self, kind: RunKind, runs: Sequence[RunRow], totals: BatchTotals) -> list[RowValues]:

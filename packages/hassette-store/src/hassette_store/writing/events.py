@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from hassette_store.insertion import RowValues
 from hassette_store.rows import BatchRow
 from hassette_store.writing.row_ids import NameIds
-from hassette_store.writing.statements import RowValues
 from hassette_store.writing.used_ids import NewIds, with_new_ids
 
 

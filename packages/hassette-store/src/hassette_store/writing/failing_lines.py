@@ -1,8 +1,8 @@
 """Failing lines: the innermost line of app code of each failure. This line can differ within an error group."""
 
+from hassette_store.insertion import RowValues
 from hassette_store.rows import FailureRow
 from hassette_store.writing.fingerprints import failing_frame
-from hassette_store.writing.statements import RowValues
 
 _NONE: RowValues = ("", 0, "", "")
 

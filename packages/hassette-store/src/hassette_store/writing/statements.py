@@ -1,25 +1,17 @@
-"""The statements that store one batch in one transaction.
-
-A statement inserts many rows at once: its ``VALUES`` have places for 1, 2, 4 … 512 rows. ``executemany`` would cost
-more, because it runs a statement once per row. Each time a statement runs, Python releases the interpreter lock. While
-the event loop is busy, the writer's thread waits up to 5 ms each time until it gets the lock back
-(docs/adr/0010-many-rows-per-statement.md).
-"""
+"""The statements that store one batch in one transaction."""
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from itertools import chain
 from typing import Final
 
+from hassette_store.derived.derivation import derive_all, derive_late, derived_below
+from hassette_store.derived.statistics import Totals, add_totals
+from hassette_store.insertion import Insertion, RowValues, add_columns, set_columns
 from hassette_store.kinds import EVENT_TABLES, KINDS, NOT_RUN_COLUMNS, RUNNING_COLUMNS, RunKind
-from hassette_store.statuses import STATUS_NAMES
+from hassette_store.periods import HOURS_A_DAY
 from hassette_store.writing.texts import cleaned_text
 from hassette_store.writing.used_ids import NO_NEW_IDS, NewIds, find_used_ids
-
-RowValues = Sequence[object]
-"""The values of one row, in the order of `Insertion.columns`."""
 
 ROW_ERRORS: Final = (
     OverflowError,
@@ -31,53 +23,6 @@ ROW_ERRORS: Final = (
 )
 """Errors for a row that SQLite never accepts: a large number, a text without UTF-8 form, a wrong type, a known key."""
 
-MAX_ROWS: Final = 512
-"""Maximum number of rows per statement, a power of two. At most half of the places are unused: an unused place costs
-nearly as much as a row. 512 rows of the widest table use about a quarter of the parameters that SQLite allows."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Insertion:
-    """Insertion of rows into one table.
-
-    Attributes:
-        rows: Key of the rows in `EncodedBatch.rows`.
-        table: The table.
-        columns: Columns of the table. The first value of a row is never NULL, because NULL marks an unused place.
-        select: SQL expressions that compute the inserted values from ``column1``, ``column2``… of the rows. By default
-            the values are inserted as they are.
-        join: ``JOIN`` clause with another table, if the rows need one.
-        conflict: ``ON CONFLICT`` clause. Without one, a row that exists already is an error.
-    """
-
-    rows: str
-    table: str
-    columns: tuple[str, ...]
-    select: str = "*"
-    join: str = ""
-    conflict: str = ""
-
-    @property
-    def into(self) -> str:
-        """The table and its columns in SQL."""
-        return f"{self.table} ({', '.join(self.columns)})"
-
-    def statement(self, count: int) -> str:
-        """Return the statement for ``count`` rows."""
-        places = ", ".join(["(" + ", ".join("?" * len(self.columns)) + ")"] * count)
-        return (
-            f"INSERT INTO {self.into} SELECT {self.select} FROM (VALUES {places}) {self.join} "
-            f"WHERE column1 IS NOT NULL {self.conflict}"
-        )
-
-
-def _set(*columns: str) -> str:
-    return ", ".join(f"{column} = excluded.{column}" for column in columns)
-
-
-def _add(*columns: str) -> str:
-    return ", ".join(f"{column} = {column} + excluded.{column}" for column in columns)
-
 
 def _registrations(kind: RunKind) -> Insertion:
     columns = kind.registration_columns
@@ -86,19 +31,23 @@ def _registrations(kind: RunKind) -> Insertion:
         kind.registrations_table,
         kind.registrations_table,
         (*columns, "first_registered_us", "last_registered_us"),
-        conflict=f"ON CONFLICT DO UPDATE SET {_set(*updated, 'last_registered_us')}, retired_us = NULL",
+        conflict=f"ON CONFLICT DO UPDATE SET {set_columns(*updated, 'last_registered_us')}, retired_us = NULL",
     )
 
 
-def _hourly_and_daily(rows: str, key: str, *values: str, update: str) -> tuple[Insertion, Insertion]:
+def _skips() -> tuple[Insertion, Insertion]:
     """Return the insertions into the hourly and the daily table; both add to existing counts."""
-    keys = ("registration_id", key) if key else ("registration_id",)
-    columns = (*keys, *values)
-    by_day = ", ".join(("column1 / 24", *(f"column{number}" for number in range(2, len(columns) + 2))))
-    conflict = f", {', '.join(keys)}) DO UPDATE SET {update}"
+    columns = ("registration_id", "reason_id", "count")
+    conflict = f", registration_id, reason_id) DO UPDATE SET {add_columns('count')}"
     return (
-        Insertion(rows, f"{rows}_hourly", ("hour", *columns), conflict=f"ON CONFLICT (hour{conflict}"),
-        Insertion(rows, f"{rows}_daily", ("day", *columns), by_day, conflict=f"ON CONFLICT (day{conflict}"),
+        Insertion("skips", "skips_hourly", ("hour", *columns), conflict=f"ON CONFLICT (hour{conflict}"),
+        Insertion(
+            "skips",
+            "skips_daily",
+            ("day", *columns),
+            f"column1 / {HOURS_A_DAY}, column2, column3, column4",
+            conflict=f"ON CONFLICT (day{conflict}",
+        ),
     )
 
 
@@ -132,7 +81,7 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
         # `first_run_id` is the run of the sample.
         conflict="ON CONFLICT (fingerprint) DO UPDATE SET first_seen_us = min(first_seen_us, excluded.first_seen_us), "
         "last_seen_us = max(last_seen_us, excluded.last_seen_us), "
-        f"last_run_id = max(last_run_id, excluded.last_run_id), {_add('count')}",
+        f"last_run_id = max(last_run_id, excluded.last_run_id), {add_columns('count')}",
     ),
     Insertion(
         "failures",
@@ -162,18 +111,7 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
     ),
     Insertion("losses", "losses", ("session_id", "reason", "what", "count", "first_us", "last_us")),
     Insertion("running_executions", "running_executions", RUNNING_COLUMNS),
-    *_hourly_and_daily(
-        "statistics",
-        "",
-        *STATUS_NAMES,
-        "shed",
-        "total_us",
-        "max_us",
-        "waited_us",
-        update=f"{_add(*STATUS_NAMES, 'shed', 'total_us', 'waited_us')}, max_us = max(max_us, excluded.max_us)",
-    ),
-    *_hourly_and_daily("latency", "bucket", "count", update=_add("count")),
-    *_hourly_and_daily("skips", "reason_id", "count", update=_add("count")),
+    *_skips(),
     Insertion("not_runs", "not_runs", NOT_RUN_COLUMNS),
 )
 
@@ -216,6 +154,7 @@ class EncodedBatch:
         running_session_id: Id of the session whose stored list of runs in progress is replaced; None if the batch
             contains no such list.
         session_values: Parameters of `UPDATE_SESSION`.
+        evicted: Totals of evicted runs, by hour and registration.
     """
 
     rows: Mapping[str, Sequence[RowValues]]
@@ -223,14 +162,16 @@ class EncodedBatch:
     silences: list[tuple[int | None, str]]
     running_session_id: int | None
     session_values: Mapping[str, object]
+    evicted: Mapping[tuple[int, int], Totals]
 
 
-def write_batch(db: sqlite3.Connection, encode: Callable[[NewIds], EncodedBatch]) -> bool:
+def write_batch(db: sqlite3.Connection, encode: Callable[[NewIds], EncodedBatch], *, derive: bool = False) -> bool:
     """Store a batch in one transaction. Return False if another program has replaced the rows; nothing is stored then.
 
     Args:
         db: The writer's connection, in autocommit mode.
         encode: Returns the rows, with new ids in place of ids that are in use.
+        derive: Whether to derive all rows that wait (see `hassette_store.derived`), in the same transaction.
 
     Raises:
         sqlite3.Error: A statement failed. If COMMIT failed, it is unknown whether the batch is stored. If another
@@ -255,6 +196,8 @@ def write_batch(db: sqlite3.Connection, encode: Callable[[NewIds], EncodedBatch]
             db.execute("BEGIN IMMEDIATE")
             db.execute(UPDATE_SESSION, encoded.session_values)
             _insert_all(db, replace(encoded, rows=_with_clean_texts(encoded.rows)))
+        if derive:
+            derive_all(db)
         db.execute("COMMIT")
     except BaseException:
         # A full disk may have ended the transaction already.
@@ -269,22 +212,24 @@ def _insert_all(db: sqlite3.Connection, encoded: EncodedBatch) -> None:
         db.execute(DELETE_RUNNING, (encoded.running_session_id,))
     for insertion in INSERTIONS:
         if rows := encoded.rows.get(insertion.rows):
-            _insert(db, insertion, rows)
+            insertion.insert(db, rows)
     for registration_id in {row[0] for row in encoded.rows.get("not_runs", ())}:
         db.execute(_DELETE_NOT_RUNS, {"id": registration_id})
     for statement in RETIRE if encoded.retired else ():
         db.executemany(statement, encoded.retired)
     if encoded.silences:
         db.executemany(SILENCE, encoded.silences)
+    if encoded.evicted:
+        add_totals(db, encoded.evicted)
+    if (first_id := encoded.session_values["first_id"]) is not None:
+        assert isinstance(first_id, int)
+        if first_id < derived_below(db):
+            derive_late(db, (_id_of(row) for kind in KINDS for row in encoded.rows[kind.runs_table]))
 
 
-def _insert(db: sqlite3.Connection, insertion: Insertion, rows: Sequence[RowValues]) -> None:
-    for start in range(0, len(rows), MAX_ROWS):
-        some = rows[start : start + MAX_ROWS]
-        size = 1 << (len(some) - 1).bit_length()  # the next power of two
-        places = list(chain.from_iterable(some))
-        places += [None] * (len(insertion.columns) * size - len(places))
-        db.execute(_statement(insertion, size), places)
+def _id_of(row: RowValues) -> int:
+    assert isinstance(row[0], int)
+    return row[0]
 
 
 def _with_clean_texts(rows: Mapping[str, Sequence[RowValues]]) -> Mapping[str, Sequence[RowValues]]:
@@ -292,8 +237,3 @@ def _with_clean_texts(rows: Mapping[str, Sequence[RowValues]]) -> Mapping[str, S
         table: [[cleaned_text(value) if isinstance(value, str) else value for value in row] for row in some]
         for table, some in rows.items()
     }
-
-
-@cache
-def _statement(insertion: Insertion, size: int) -> str:
-    return insertion.statement(size)

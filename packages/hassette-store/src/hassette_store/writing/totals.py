@@ -1,33 +1,17 @@
-"""Totals of a batch: statistics, latency sketches, failures and side effects, collected in one pass over its runs."""
+"""Totals of a batch: numbers, failures and side effects of its runs, and statistics of evicted runs."""
 
-from dataclasses import dataclass, field
 from typing import Final
 
+from hassette_store.derived.statistics import TotalsByPeriod
 from hassette_store.ids import time_of
+from hassette_store.insertion import RowValues
 from hassette_store.periods import HOUR_US
 from hassette_store.rows import EffectsRow, FailureRow, RunRow, SummaryRow
-from hassette_store.sketch import bucket_of
-from hassette_store.statuses import ERROR, STATUS_NAMES, STATUS_NUMBERS, TIMED_OUT
+from hassette_store.statuses import ERROR, STATUS_NUMBERS, TIMED_OUT
 from hassette_store.writing.fingerprints import fingerprint
 from hassette_store.writing.row_ids import NameIds
-from hassette_store.writing.statements import RowValues
 
 _ERRORS_AND_TIMEOUTS: Final = (ERROR, TIMED_OUT)
-
-
-@dataclass(slots=True)
-class HourTotals:
-    """Statistics of one registration in one hour."""
-
-    by_status: list[int] = field(default_factory=lambda: [0] * len(STATUS_NAMES))
-    shed: int = 0
-    total_us: int = 0
-    max_us: int = 0
-    waited_us: int = 0
-
-    def columns(self) -> RowValues:
-        """Return the counts in the order of the columns of ``statistics_hourly``."""
-        return (*self.by_status, self.shed, self.total_us, self.max_us, self.waited_us)
 
 
 class BatchTotals:
@@ -36,8 +20,7 @@ class BatchTotals:
     Attributes:
         runs: Number of runs, including evicted runs.
         errors_and_timeouts: Number of runs with the status ``error`` or ``timed_out``.
-        statistics: Statistics by hour and registration.
-        latency: Number of runs by hour, registration and bucket.
+        evicted: Statistics of evicted runs, by hour and registration. The other runs are counted later.
         failures: Run id, fingerprint and failure of each run that has a failure.
         service_calls: Rows of ``service_calls``.
         log_lines: Rows of ``log_lines``.
@@ -49,8 +32,7 @@ class BatchTotals:
         self._session_id = session_id
         self.runs = 0
         self.errors_and_timeouts = 0
-        self.statistics: dict[tuple[int, int], HourTotals] = {}
-        self.latency: dict[tuple[int, int, int], int] = {}
+        self.evicted = TotalsByPeriod()
         self.failures: list[tuple[int, str, FailureRow]] = []
         self.service_calls: list[RowValues] = []
         self.log_lines: list[RowValues] = []
@@ -61,14 +43,6 @@ class BatchTotals:
         run_id, duration_us, waited_us = run.id, run.duration_us, run.waited_us
         status = STATUS_NUMBERS[run.status]
         ended_us = time_of(run_id)
-        hour = ended_us // HOUR_US
-        totals = self._totals(hour, registration_id)
-        totals.by_status[status] += 1
-        totals.total_us += duration_us
-        totals.waited_us += waited_us
-        totals.max_us = max(totals.max_us, duration_us)
-        bucket = (hour, registration_id, bucket_of(duration_us))
-        self.latency[bucket] = self.latency.get(bucket, 0) + 1
         self.runs += 1
         if status:
             self.errors_and_timeouts += status in _ERRORS_AND_TIMEOUTS
@@ -80,8 +54,7 @@ class BatchTotals:
 
     def add_summary(self, summary: SummaryRow, registration_id: int) -> None:
         """Count runs whose records were evicted."""
-        hour = summary.hour_us // HOUR_US
-        totals = self._totals(hour, registration_id)
+        totals = self.evicted[summary.hour_us // HOUR_US, registration_id]
         for name, count in summary.counts:
             status = STATUS_NUMBERS[name]
             totals.by_status[status] += count
@@ -92,14 +65,8 @@ class BatchTotals:
         totals.waited_us += summary.waited_us
         totals.max_us = max(totals.max_us, summary.max_us)
         for bucket, count in summary.buckets:
-            key = (hour, registration_id, bucket)
-            self.latency[key] = self.latency.get(key, 0) + count
-
-    def _totals(self, hour: int, registration_id: int) -> HourTotals:
-        totals = self.statistics.get((hour, registration_id))
-        if totals is None:
-            totals = self.statistics[hour, registration_id] = HourTotals()
-        return totals
+            totals.buckets[bucket] += count
+        totals.columns()  # raises ValueError for a bucket out of range
 
     def _add_effects(self, run_id: int, effects: EffectsRow) -> None:
         names = self._names

@@ -150,19 +150,23 @@ SESSION_IDS = "SELECT first_id, last_id FROM sessions WHERE id = :session_id"
 """Lowest and highest id of the runs of a session."""
 
 LONG_DAYS = """
-SELECT day, registration_id FROM statistics_daily
-WHERE day BETWEEN :first AND :last AND max_us >= :min_duration_us ORDER BY day DESC
+SELECT day, registration_id FROM counted_daily
+WHERE day BETWEEN :first AND :last AND max_us >= :min_duration_us
+UNION SELECT day, registration_id FROM uncounted_runs
+WHERE day BETWEEN :first AND :last AND duration_us >= :min_duration_us ORDER BY day DESC
 """
 """Days and registrations with a long run."""
 
 LONG_HOURS = """
-SELECT hour, registration_id FROM statistics_hourly
-WHERE hour BETWEEN :first AND :last AND max_us >= :min_duration_us ORDER BY hour DESC
+SELECT hour, registration_id FROM counted_hourly
+WHERE hour BETWEEN :first AND :last AND max_us >= :min_duration_us
+UNION SELECT hour, registration_id FROM uncounted_runs
+WHERE hour BETWEEN :first AND :last AND duration_us >= :min_duration_us ORDER BY hour DESC
 """
 """Hours and registrations with a long run."""
 
 KEPT_PERIODS = """
-SELECT (SELECT min(day) FROM statistics_daily) AS first_day, (SELECT min(hour) FROM statistics_hourly) AS first_hour
+SELECT (SELECT min(day) FROM counted_daily) AS first_day, (SELECT min(hour) FROM counted_hourly) AS first_hour
 """
 """First day and first hour of the statistics."""
 

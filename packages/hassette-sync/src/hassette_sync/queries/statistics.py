@@ -1,14 +1,17 @@
-"""Statements about statistics: sums over whole hours or days, never over the rows of runs.
+"""Statements about statistics: sums over whole hours or days, and over the few runs that no period counts yet.
 
 Each statement exists for hours and for days, and `statistics_sql` selects one set. The period comes first in the keys,
 so a statement about one registration over time does one index lookup for each period.
+
+The store counts new runs at most once a minute. Until then, they are in the view ``uncounted_runs``, which reads only
+the rows from the first uncounted id on. So each answer is exact at each moment.
 """
 
 # ruff: noqa: S608  the statements contain only text from this package and from the store's tables
 from dataclasses import dataclass
 
 from hassette_store.kinds import KINDS
-from hassette_store.statuses import FAILED_STATUSES, STATUS_NAMES
+from hassette_store.statuses import FAILED_STATUSES, INTERRUPTED, STATUS_NAMES
 
 PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 """Percentiles in the answers: the name and the share of the runs."""
@@ -18,6 +21,7 @@ _SUMS = f"""
     coalesce(sum(total_us), 0) AS total_us, coalesce(max(max_us), 0) AS max_us
 """
 
+_STATUSES = ", ".join(f"status = {number} AS {name}" for number, name in enumerate(STATUS_NAMES))
 _FAILED = " + ".join(FAILED_STATUSES)
 _JOIN_REGISTRATIONS = " ".join(
     f"LEFT JOIN {kind.registrations_table} ON {kind.registrations_table}.id = {{0}}.registration_id" for kind in KINDS
@@ -35,30 +39,6 @@ WITH RECURSIVE periods (period) AS (
 """
 
 
-def _percentiles(inner: str, key: str) -> str:
-    """Return a statement for the bucket of each percentile.
-
-    It computes the nearest rank, like `hassette_store.sketch.quantiles`: the first bucket at which the cumulative count
-    reaches the share. Counts are whole numbers, so this is the bucket of the ``ceil(share * total)``-th shortest run.
-
-    Args:
-        inner: Statement for the sketch, with the columns ``key``, ``bucket`` and ``count``.
-        key: Column that separates the sketches.
-    """
-    columns = ", ".join(
-        f"min(CASE WHEN running >= {share} * total THEN bucket END) AS {name}" for name, share in PERCENTILES.items()
-    )
-    return f"""
-        SELECT {key}, {columns}
-        FROM (
-            SELECT {key}, bucket, sum(count) OVER (PARTITION BY {key} ORDER BY bucket) AS running,
-                   sum(count) OVER (PARTITION BY {key}) AS total
-            FROM ({inner})
-        )
-        GROUP BY {key}
-    """
-
-
 @dataclass(frozen=True, slots=True)
 class StatisticsStatements:
     """Statements for one unit of periods.
@@ -70,10 +50,11 @@ class StatisticsStatements:
         failing: The handlers and jobs with the most failures, and the number of all handlers and jobs with failures.
         by_period: Counts and durations of all apps, for each period.
         of_one_by_period: Counts and durations of one registration, for each period.
-        percentiles_by_registration: Percentiles of some handlers and jobs.
-        sketch_by_period: Latency sketch of all apps, for each period.
-        percentiles_of_one: Percentiles of one registration.
-        sketch_of_one: Latency sketch of one registration, for each period.
+        sketches_by_registration: Latency sketches of some handlers and jobs, one for each period.
+        counted_by_period: Each period with counted runs, their number and their total duration.
+        sketches_of_period: Latency sketches of all handlers and jobs in one period.
+        sketches_of_one: Latency sketches of one registration, one for each period.
+        uncounted: Uncounted runs: registration, period and duration.
         skips: Triggers that did not lead to a run: their number by registration and reason, highest numbers first.
         skips_by_registration: Triggers that did not lead to a run: their number for some handlers and jobs.
         skips_by_period: Triggers that did not lead to a run: their number in all apps, for each period.
@@ -86,30 +67,39 @@ class StatisticsStatements:
     failing: str
     by_period: str
     of_one_by_period: str
-    percentiles_by_registration: str
-    sketch_by_period: str
-    percentiles_of_one: str
-    sketch_of_one: str
+    sketches_by_registration: str
+    counted_by_period: str
+    sketches_of_period: str
+    sketches_of_one: str
+    uncounted: str
     skips: str
     skips_by_registration: str
     skips_by_period: str
     skips_of_one: str
 
 
-def _statements(period: str, statistics: str, latency: str, skips: str) -> StatisticsStatements:
+def _statements(period: str, statistics: str, skips: str) -> StatisticsStatements:
     within = f"{period} BETWEEN :first AND :last"
 
     def of_one(table: str) -> str:
         # CROSS JOIN fixes the order of the join: one lookup by (period, registration) for each period.
         return f"periods CROSS JOIN {table} ON {period} = periods.period WHERE registration_id = :registration_id"
 
-    sketch = f"SELECT {period} AS period, bucket, count FROM {of_one(latency)}"
-    buckets = f"bucket, sum(count) AS count FROM {latency} WHERE {within}"
+    def parts(counted: str, condition: str) -> str:
+        return (
+            f"SELECT {period}, registration_id, {', '.join(STATUS_NAMES)}, total_us, max_us FROM {counted} "
+            f"UNION ALL SELECT {period}, registration_id, {_STATUSES}, duration_us, duration_us FROM uncounted_runs "
+            f"WHERE {condition}"
+        )
+
     some = f"{within} AND registration_id IN (SELECT value FROM json_each(:registrations))"
-    sums = f"SELECT registration_id, {_SUMS} FROM {statistics} WHERE {within} GROUP BY registration_id"
+    one = f"{within} AND registration_id = :registration_id"
+    all_parts = parts(f"{statistics} WHERE {within}", within)
+    sums = f"SELECT registration_id, {_SUMS} FROM ({all_parts}) GROUP BY registration_id"
     return StatisticsStatements(
-        by_registration=f"SELECT registration_id, {_SUMS} FROM {statistics} WHERE {some} GROUP BY registration_id",
-        registrations=f"SELECT DISTINCT registration_id FROM {statistics} WHERE {within}",
+        by_registration=f"SELECT registration_id, {_SUMS} FROM ({parts(f'{statistics} WHERE {some}', some)}) "
+        "GROUP BY registration_id",
+        registrations=f"SELECT DISTINCT registration_id FROM ({all_parts})",
         by_app=f"""
             SELECT coalesce({_APP}, '?') AS app, {_SUMS}
             FROM ({sums}) AS sums {_JOIN_REGISTRATIONS.format("sums")} GROUP BY 1
@@ -119,17 +109,20 @@ def _statements(period: str, statistics: str, latency: str, skips: str) -> Stati
             FROM ({sums}) AS sums {_JOIN_REGISTRATIONS.format("sums")}
             WHERE {_FAILED} > 0 AND {_APP} IS NOT NULL ORDER BY {_FAILED} DESC, {_NAME}, id LIMIT :limit
         """,
-        by_period=f"SELECT {period} AS period, {_SUMS} FROM {statistics} WHERE {within} GROUP BY {period}",
-        of_one_by_period=f"{_PERIODS} SELECT {period} AS period, {_SUMS} FROM {of_one(statistics)} GROUP BY {period}",
-        percentiles_by_registration=_percentiles(
-            f"SELECT registration_id, bucket, sum(count) AS count FROM {latency} WHERE {some} "
-            "GROUP BY registration_id, bucket",
-            "registration_id",
-        ),
-        sketch_by_period=f"SELECT {period} AS period, {buckets} GROUP BY {period}, bucket",
-        percentiles_of_one=_PERIODS
-        + _percentiles(f"SELECT 0 AS one, bucket, sum(count) AS count FROM ({sketch}) GROUP BY bucket", "one"),
-        sketch_of_one=_PERIODS + sketch,
+        by_period=f"SELECT {period} AS period, {_SUMS} FROM ({all_parts}) GROUP BY {period}",
+        of_one_by_period=f"{_PERIODS} SELECT {period} AS period, {_SUMS} FROM ({parts(of_one(statistics), one)}) "
+        f"GROUP BY {period}",
+        sketches_by_registration=f"SELECT registration_id, sketch FROM {statistics} WHERE {some}",
+        counted_by_period=f"""
+            SELECT {period} AS period, sum({" + ".join(STATUS_NAMES)}) AS runs, sum(total_us) AS total_us
+            FROM {statistics} WHERE {within} GROUP BY {period}
+        """,
+        sketches_of_period=f"SELECT sketch FROM {statistics} WHERE {period} = :period",
+        sketches_of_one=f"{_PERIODS} SELECT {period} AS period, sketch FROM {of_one(statistics)}",
+        uncounted=f"""
+            SELECT registration_id, {period} AS period, duration_us FROM uncounted_runs
+            WHERE {within} AND status <> {INTERRUPTED}
+        """,
         skips=f"""
             SELECT found.registration_id AS id, names.name AS reason, found.count AS count,
                    CASE {_KINDS} END AS kind, {_APP} AS app, {_INSTANCE} AS instance, {_NAME} AS name
@@ -152,19 +145,19 @@ def _statements(period: str, statistics: str, latency: str, skips: str) -> Stati
     )
 
 
-HOURLY = _statements("hour", "statistics_hourly", "latency_hourly", "skips_hourly")
+HOURLY = _statements("hour", "counted_hourly", "skips_hourly")
 """Statements about hourly statistics."""
 
-DAILY = _statements("day", "statistics_daily", "latency_daily", "skips_daily")
+DAILY = _statements("day", "counted_daily", "skips_daily")
 """Statements about daily statistics."""
 
 KEPT_SINCE = """
-SELECT (SELECT min(hour) FROM statistics_hourly) AS first_hour, (SELECT min(day) FROM statistics_daily) AS first_day,
+SELECT (SELECT min(hour) FROM counted_hourly) AS first_hour, (SELECT min(day) FROM counted_daily) AS first_day,
        (SELECT started_us FROM sessions ORDER BY id LIMIT 1) AS first_start_us
 """
 """First hour and first day with statistics, and the start of the oldest known session."""
 
-ONLY_IN_DAYS = "SELECT day FROM statistics_daily WHERE day >= :first AND day < coalesce(:below, day + 1) LIMIT 1"
+ONLY_IN_DAYS = "SELECT day FROM counted_daily WHERE day >= :first AND day < coalesce(:below, day + 1) LIMIT 1"
 """Any one day with daily statistics, from ``:first`` (included) to ``:below`` (excluded; NULL for no end)."""
 
 

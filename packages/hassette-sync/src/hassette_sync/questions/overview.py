@@ -1,7 +1,7 @@
 """Questions about all apps together and about the framework."""
 
 import sqlite3
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from hassette_sync.answers.overview import (
 )
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.sessions import LifecycleEvent, Session
-from hassette_sync.answers.values import Counts, Percentiles
+from hassette_sync.answers.values import Counts
 from hassette_sync.formatting import INCIDENT_LABELS, plural, replace_surrogates, rough_duration
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries.sessions import EARLY_DELETIONS, EXPECTED_TIME, SCHEMA_REVISION
@@ -37,7 +37,7 @@ from hassette_sync.questions.sessions import (
     newest_session,
     uptime_in,
 )
-from hassette_sync.questions.sketches import Sketch, Sketches, percentiles
+from hassette_sync.questions.sketches import Durations, Sketches, durations_of_one, percentiles
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import DAY_US, MINUTE_US, SECOND_US, Periods, TimeRange
 
@@ -229,16 +229,15 @@ async def timeline(
     )
 
 
-_TimelineParts = tuple[dict[int, Counts], dict[int, Sketch], Counter[int]]
-"""Counts, sketches and numbers of skipped triggers, each by period."""
+_TimelineParts = tuple[dict[int, Counts], dict[int, Durations], Counter[int]]
+"""Counts, durations and numbers of skipped triggers, each by period."""
 
 
 async def _timeline_of_all(transaction: ReadTransaction, sketches: Sketches, periods: Periods) -> _TimelineParts:
     statements = statistics_sql(periods.unit)
     within: Parameters = {"first": periods.first, "last": periods.last}
     counts = {row["period"]: counts_of(row) for row in await transaction.all(statements.by_period, within)}
-    totals = {period: one.total for period, one in counts.items()}
-    found = await sketches.by_period(transaction, periods, totals)
+    found = await sketches.by_period(transaction, periods)
     return counts, found, _sum_by_period(await transaction.all(statements.skips_by_period, within))
 
 
@@ -248,10 +247,8 @@ async def _timeline_of_registration(
     statements = statistics_sql(periods.unit)
     within: Parameters = {"first": periods.first, "last": periods.last, "registration_id": registration_id}
     counts = {row["period"]: counts_of(row) for row in await transaction.all(statements.of_one_by_period, within)}
-    found: defaultdict[int, Counter[int]] = defaultdict(Counter)
-    for row in await transaction.all(statements.sketch_of_one, within):
-        found[row["period"]][row["bucket"]] = row["count"]
-    return counts, dict[int, Sketch](found), _sum_by_period(await transaction.all(statements.skips_of_one, within))
+    found = await durations_of_one(transaction, periods, registration_id)
+    return counts, found, _sum_by_period(await transaction.all(statements.skips_of_one, within))
 
 
 def _sum_by_period(rows: list[sqlite3.Row]) -> Counter[int]:
@@ -259,13 +256,6 @@ def _sum_by_period(rows: list[sqlite3.Row]) -> Counter[int]:
     for row in rows:
         sums[row["period"]] += row["count"]
     return sums
-
-
-async def _percentiles_of_all(transaction: ReadTransaction, sketches: Sketches, periods: Periods) -> Percentiles:
-    within: Parameters = {"first": periods.first, "last": periods.last}
-    rows = await transaction.all(statistics_sql(periods.unit).by_period, within)
-    totals = {row["period"]: counts_of(row).total for row in rows}
-    return percentiles((await sketches.by_period(transaction, periods, totals)).values())
 
 
 async def overview(
@@ -296,7 +286,7 @@ async def overview(
     return Overview(
         status=status,
         counts=sum_of(app.counts for app in apps),
-        percentiles=await _percentiles_of_all(transaction, sketches, periods),
+        percentiles=percentiles((await sketches.by_period(transaction, periods)).values()),
         timeline=await timeline(transaction, sketches, time_range),
         apps=apps,
         failing=failing,

@@ -1,9 +1,11 @@
 """Questions about handlers, jobs and apps."""
 
 import base64
+import functools
 import json
 import math
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from sqlite3 import Row
 from typing import Annotated, get_args
 
@@ -23,6 +25,7 @@ from hassette_sync.answers.registrations import (
     SkipReason,
     Source,
 )
+from hassette_sync.answers.values import Percentiles
 from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.queries import registrations as queries
 from hassette_sync.queries.runs import NOT_RUNS
@@ -33,12 +36,17 @@ from hassette_sync.questions.rows import (
     bucket_value_us,
     counts_of,
     facts_of,
-    percentiles_of,
     registration_ref,
     sum_of,
     trigger_of,
 )
 from hassette_sync.questions.runs import check_kind, known_app
+from hassette_sync.questions.sketches import (
+    Durations,
+    durations_by_registration,
+    durations_of_one,
+    percentiles,
+)
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import Periods, TimeRange
 
@@ -142,8 +150,8 @@ async def _with_figures(transaction: ReadTransaction, periods: Periods, rows: li
     ids = json.dumps([row["id"] for row in rows])
     some: Parameters = {"first": periods.first, "last": periods.last, "registrations": ids}
     sums = {row["registration_id"]: row for row in await transaction.all(statements.by_registration, some)}
-    percentiles = await transaction.all(statements.percentiles_by_registration, some)
-    ranks = {row["registration_id"]: row for row in percentiles}
+    durations = await durations_by_registration(transaction, periods, [row["id"] for row in rows])
+    ranks = {id_: percentiles([one]) for id_, one in durations.items()}
     newest = {row["registration_id"]: row for row in await transaction.all(queries.NEWEST_RUNS, {"registrations": ids})}
     skipped = {
         row["registration_id"]: row["count"] for row in await transaction.all(statements.skips_by_registration, some)
@@ -154,7 +162,9 @@ async def _with_figures(transaction: ReadTransaction, periods: Periods, rows: li
     )
 
 
-def _registration(row: Row, sums: Row | None, ranks: Row | None, newest: Row | None, skipped: int) -> Registration:
+def _registration(
+    row: Row, sums: Row | None, ranks: Percentiles | None, newest: Row | None, skipped: int
+) -> Registration:
     counts = counts_of(sums)
     # Interrupted runs do not count for the mean, because the statistics do not contain their durations.
     timed = counts.total - counts.interrupted
@@ -167,7 +177,7 @@ def _registration(row: Row, sums: Row | None, ranks: Row | None, newest: Row | N
         listens_to=row["listens_to"],
         handler=row["handler"],
         counts=counts,
-        percentiles=percentiles_of(ranks),
+        percentiles=ranks or Percentiles(),
         mean_us=sums["total_us"] // timed if sums is not None and timed else None,
         max_us=sums["max_us"] if sums is not None else 0,
         skipped=skipped,
@@ -193,13 +203,13 @@ async def registration_detail(
     within: Parameters = {"first": periods.first, "last": periods.last, "registration_id": registration_id}
     by_period = await transaction.all(statements.of_one_by_period, within)
     newest = await transaction.one(queries.NEWEST_RUN, within)
-    ranks = await transaction.one(statements.percentiles_of_one, within)
+    durations = await durations_of_one(transaction, periods, registration_id)
     reasons: Counter[str] = Counter()
     for skip in await transaction.all(statements.skips_of_one, within):
         reasons[skip["reason"]] += skip["count"]
     counts = sum_of(counts_of(period) for period in by_period)
     timed = counts.total - counts.interrupted
-    registration = _registration(row, None, ranks, newest, reasons.total()).model_copy(
+    registration = _registration(row, None, percentiles(durations.values()), newest, reasons.total()).model_copy(
         update={
             "counts": counts,
             "mean_us": sum(period["total_us"] for period in by_period) // timed if timed else None,
@@ -218,7 +228,7 @@ async def registration_detail(
         timeout_s=row["timeout_s"],
         first_registered_us=row["first_registered_us"],
         last_registered_us=row["last_registered_us"],
-        heat_map=_heat_map(await transaction.all(statements.sketch_of_one, within), periods),
+        heat_map=_heat_map(durations, periods),
         skips=tuple(
             SkipReason(registration=registration.ref, reason=reason, count=count)
             for reason, count in reasons.most_common()
@@ -237,10 +247,11 @@ async def registration_detail(
     )
 
 
-def _heat_map(rows: list[Row], periods: Periods) -> HeatMap:
+def _heat_map(durations: Mapping[int, Durations], periods: Periods) -> HeatMap:
     cells: Counter[tuple[int, int]] = Counter()
-    for row in rows:
-        cells[row["period"] // periods.step * periods.length_us, _band(row["bucket"])] += row["count"]
+    for period, one in durations.items():
+        for bucket, count in one.counts().items():
+            cells[period // periods.step * periods.length_us, _band(bucket)] += count
     return HeatMap(
         period_length_us=periods.length_us,
         bands_us=BANDS_US,
@@ -250,6 +261,7 @@ def _heat_map(rows: list[Row], periods: Periods) -> HeatMap:
     )
 
 
+@functools.cache
 def _band(bucket: int) -> int:
     value = bucket_value_us(bucket)
     return next((band for band, limit in enumerate((*BANDS_US, math.inf)) if value <= limit), len(BANDS_US))

@@ -11,8 +11,7 @@ from hassette_store.sketch import value_of
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import TRIGGERS, RegistrationRef, Trigger
 from hassette_sync.answers.runs import FailingLine, Run
-from hassette_sync.answers.values import Counts, Percentiles
-from hassette_sync.queries.statistics import PERCENTILES
+from hassette_sync.answers.values import Counts
 
 _TRIGGER_FIELDS = {
     kind: tuple(name for name in trigger.model_fields if name != "kind") for kind, trigger in TRIGGERS.items()
@@ -104,13 +103,6 @@ def sum_of(counts: Iterable[Counts]) -> Counts:
 def bucket_value_us(bucket: int) -> int:
     """Return a duration that stands for one bucket of a latency sketch: within 1 % of each duration in the bucket."""
     return round(value_of(bucket))
-
-
-def percentiles_of(row: Row | None) -> Percentiles:
-    """Convert a row with the bucket of each percentile. None means no runs."""
-    if row is None or row["p50"] is None:
-        return Percentiles()
-    return Percentiles(**{f"{name}_us": bucket_value_us(row[name]) for name in PERCENTILES})
 
 
 def facts_of(text: str | None) -> dict[str, str]:

@@ -337,12 +337,21 @@ CREATE TABLE framework_log (
     app        TEXT                  -- key of the app that logged it; NULL for the framework
 ) STRICT;
 
--- Section 7: statistics. The store writes them in the same transaction as the rows that they count, and keeps them for
--- longer than those rows. The period comes first in each key. A batch then changes one or two pages of a table instead
--- of one page for each registration, which reduces wear of the SD card. The cost of this order is that a query for one
--- registration seeks once for each period.
+-- Section 7: statistics. The store keeps them for longer than the rows that they count. It counts the runs at most once
+-- a minute: `derived_below` in `store_state` is the id below which all runs are counted. The views `statistics_hourly`
+-- and `statistics_daily` add the runs from that id on, so they are exact at each moment. Only the statistics of evicted
+-- runs are written at once.
+--
+-- The period comes first in each key. The store then changes one or two pages of a table instead of one page for each
+-- registration, which reduces wear of the SD card. The cost of this order is that a query for one registration seeks
+-- once for each period.
+--
+-- `sketch` is a latency sketch, packed as hassette_store/sketch.py describes. A duration of d microseconds belongs to
+-- the bucket with the number ceil(log(max(d, 1), 101/99)). The value of a bucket is 2 * (101/99)^bucket / (1 + 101/99),
+-- which is within 1 % of each d in the bucket. Interrupted runs are not in the sketch and not in the durations, because
+-- their durations are unknown.
 
-CREATE TABLE statistics_hourly (
+CREATE TABLE counted_hourly (
     hour            INTEGER NOT NULL,            -- since the epoch
     registration_id INTEGER NOT NULL,
     success         INTEGER NOT NULL DEFAULT 0,  -- number of runs by status, including evicted runs
@@ -354,10 +363,11 @@ CREATE TABLE statistics_hourly (
     total_us        INTEGER NOT NULL DEFAULT 0,  -- total duration
     max_us          INTEGER NOT NULL DEFAULT 0,  -- the longest duration
     waited_us       INTEGER NOT NULL DEFAULT 0,  -- total waiting time
+    sketch          BLOB NOT NULL DEFAULT x'',   -- durations
     PRIMARY KEY (hour, registration_id)
 ) WITHOUT ROWID, STRICT;
 
-CREATE TABLE statistics_daily (
+CREATE TABLE counted_daily (
     day             INTEGER NOT NULL,            -- since the epoch
     registration_id INTEGER NOT NULL,
     success         INTEGER NOT NULL DEFAULT 0,
@@ -369,27 +379,8 @@ CREATE TABLE statistics_daily (
     total_us        INTEGER NOT NULL DEFAULT 0,
     max_us          INTEGER NOT NULL DEFAULT 0,
     waited_us       INTEGER NOT NULL DEFAULT 0,
+    sketch          BLOB NOT NULL DEFAULT x'',
     PRIMARY KEY (day, registration_id)
-) WITHOUT ROWID, STRICT;
-
--- Latency sketches. A duration of d microseconds belongs to the bucket with the number ceil(log(max(d, 1), 101/99)).
--- The value of a bucket is 2 * (101/99)^bucket / (1 + 101/99), which is within 1 % of each d in the bucket. Adding the
--- counts of sketches merges the sketches, so a running sum gives a percentile over any range and any set of
--- registrations. The sketches leave out interrupted runs, because the duration of such a run is unknown.
-CREATE TABLE latency_hourly (
-    hour            INTEGER NOT NULL,
-    registration_id INTEGER NOT NULL,
-    bucket          INTEGER NOT NULL,
-    count           INTEGER NOT NULL,
-    PRIMARY KEY (hour, registration_id, bucket)
-) WITHOUT ROWID, STRICT;
-
-CREATE TABLE latency_daily (
-    day             INTEGER NOT NULL,
-    registration_id INTEGER NOT NULL,
-    bucket          INTEGER NOT NULL,
-    count           INTEGER NOT NULL,
-    PRIMARY KEY (day, registration_id, bucket)
 ) WITHOUT ROWID, STRICT;
 
 -- Number of triggers that led to no run, by reason: condition, rate_limited, overlap, back_pressure, misfire,
@@ -434,7 +425,7 @@ CREATE INDEX not_runs_by_registration ON not_runs (registration_id);
 
 -- Section 8: state of the store.
 
--- Progress of the retention, by name.
+-- Progress of the retention and of the statistics, by name.
 CREATE TABLE store_state (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL
@@ -510,6 +501,49 @@ FROM service_calls;
 CREATE VIEW run_log_lines (run_id, position, at_us, level, logger, message) AS
 SELECT run_id, position, at_us, level, (SELECT name FROM names WHERE names.id = logger_id), message
 FROM log_lines;
+
+-- Runs that the statistics tables do not count yet.
+CREATE VIEW uncounted_runs (id, hour, day, registration_id, status, duration_us, waited_us) AS
+SELECT id, (id >> 21) * 1000 / 3600000000, (id >> 21) * 1000 / 86400000000, listener_id, status,
+       CASE WHEN status <> 4 THEN duration_us ELSE 0 END, waited_us
+FROM handler_invocations
+WHERE id >= (SELECT coalesce(max(value), 0) FROM store_state WHERE name = 'derived_below')
+UNION ALL
+SELECT id, (id >> 21) * 1000 / 3600000000, (id >> 21) * 1000 / 86400000000, job_id, status,
+       CASE WHEN status <> 4 THEN duration_us ELSE 0 END, waited_us
+FROM job_executions
+WHERE id >= (SELECT coalesce(max(value), 0) FROM store_state WHERE name = 'derived_below');
+
+-- Statistics, exact at each moment.
+CREATE VIEW statistics_hourly (
+    hour, registration_id, success, error, cancelled, timed_out, interrupted, shed, total_us, max_us, waited_us
+) AS
+SELECT hour, registration_id, sum(success), sum(error), sum(cancelled), sum(timed_out), sum(interrupted), sum(shed),
+       sum(total_us), max(max_us), sum(waited_us)
+FROM (
+    SELECT hour, registration_id, success, error, cancelled, timed_out, interrupted, shed, total_us, max_us, waited_us
+    FROM counted_hourly
+    UNION ALL
+    SELECT hour, registration_id, status = 0, status = 1, status = 2, status = 3, status = 4, 0, duration_us,
+           duration_us, waited_us
+    FROM uncounted_runs
+)
+GROUP BY hour, registration_id;
+
+CREATE VIEW statistics_daily (
+    day, registration_id, success, error, cancelled, timed_out, interrupted, shed, total_us, max_us, waited_us
+) AS
+SELECT day, registration_id, sum(success), sum(error), sum(cancelled), sum(timed_out), sum(interrupted), sum(shed),
+       sum(total_us), max(max_us), sum(waited_us)
+FROM (
+    SELECT day, registration_id, success, error, cancelled, timed_out, interrupted, shed, total_us, max_us, waited_us
+    FROM counted_daily
+    UNION ALL
+    SELECT day, registration_id, status = 0, status = 1, status = 2, status = 3, status = 4, 0, duration_us,
+           duration_us, waited_us
+    FROM uncounted_runs
+)
+GROUP BY day, registration_id;
 
 -- Create SQLite's table of statistics now. Otherwise the first `PRAGMA optimize` would create it, and would move a part
 -- of the schema to the end of the file, which is the first part that a truncated file loses.
