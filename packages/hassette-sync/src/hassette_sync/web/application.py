@@ -8,7 +8,6 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.staticfiles import StaticFiles
 
 from hassette_sync.__about__ import __version__
 from hassette_sync.errors import (
@@ -26,8 +25,10 @@ from hassette_sync.web.api_answers import api_answers
 from hassette_sync.web.api_control import api_control, control_form
 from hassette_sync.web.body_limit import BodyLimit
 from hassette_sync.web.browser_sessions import BrowserSessions
+from hassette_sync.web.compression import AnswerCompression
 from hassette_sync.web.disconnects import StopWhenClientLeaves
 from hassette_sync.web.login import login
+from hassette_sync.web.metrics import metrics
 from hassette_sync.web.notices import Notices
 from hassette_sync.web.page_keys import PageKeys
 from hassette_sync.web.pages import pages
@@ -35,13 +36,14 @@ from hassette_sync.web.problems import is_for_programs, problem
 from hassette_sync.web.refusals import RefusalLog
 from hassette_sync.web.rendering import error_page
 from hassette_sync.web.root import first_part, no_page
+from hassette_sync.web.static_files import VersionedFiles
 from hassette_sync.web.stream import stream
 from hassette_sync.web.wrong_tokens import WrongTokens
 
 _STATUS = {NotFoundError: 404, BadQuestionError: 400, QueryTimeoutError: 503, HistoryUnavailableError: 503}
 _MAX_SHOWN = 200
 
-_ROUTERS = (api, api_answers, api_control, control_form, stream, pages, login)
+_ROUTERS = (api, api_answers, api_control, control_form, stream, pages, login, metrics)
 
 
 def create_app(
@@ -84,7 +86,7 @@ def create_app(
         app.include_router(router)
     app.add_api_route("/health/live", _health_live, include_in_schema=False)
     app.add_api_route("/health/ready", _health_ready, include_in_schema=False)
-    app.mount("/static", StaticFiles(packages=[("hassette_sync", "static")]))
+    app.mount("/static", VersionedFiles(packages=[("hassette_sync", "static")]))
     app.add_exception_handler(SyncError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
@@ -92,6 +94,7 @@ def create_app(
     routes = [*app.routes, *(route for router in _ROUTERS for route in router.routes)]
     app.state.first_parts = frozenset(first_part(getattr(route, "path", "/")) for route in routes)
     app.add_middleware(BodyLimit)
+    app.add_middleware(AnswerCompression)
     app.add_middleware(StopWhenClientLeaves)
     app.add_middleware(
         AccessControl,  # pyright: ignore[reportArgumentType]  starlette's own typing of middleware

@@ -24,6 +24,7 @@ from hassette_sync.web.menu import MENU
 from hassette_sync.web.notices import PARAMETER as NOTICE
 from hassette_sync.web.parameters import DEFAULT_AGE
 from hassette_sync.web.root import root_of
+from hassette_sync.web.static_files import static_version
 from hassette_sync.web.tracebacks import frames_of
 from hassette_sync.web.visitors import VISITOR, Visitor
 from hassette_sync.web.waterfall import waterfall_chart
@@ -82,6 +83,7 @@ def _environment() -> jinja2.Environment:
     environment.filters.update({name: getattr(formatting, name) for name in _FILTERS})
     shared: dict[str, Any] = {
         "version": __version__,
+        "static_version": static_version(),
         "host": platform.node(),
         "menu": MENU,
         "scripts": _SCRIPTS,
