@@ -9,12 +9,31 @@ from typing import Any
 
 from hassette_store import DatabaseService
 from hassette_store.ids import first_id_at
-from support.rows import Batch, Due, Effects, Event, Job, LifecycleEvent, Listener, LogLine, Loss, NotRun, Run
+from support.rows import (
+    Batch,
+    Deploy,
+    Due,
+    Effects,
+    Event,
+    FrameworkLogLine,
+    HomeCause,
+    HomeChange,
+    HomeName,
+    Job,
+    LifecycleEvent,
+    Listener,
+    LogLine,
+    Loss,
+    NotRun,
+    Run,
+)
 from support.rows import ServiceCall as Call
 from support.stores import Clock
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
+OWN_USER = "robot"
+"""User of the token of Hassette."""
 
 
 def call(service: str, target: str, context: str | None, **more: Any) -> Call:
@@ -35,9 +54,11 @@ class RecordedHome:
 
     Args:
         store: The store that writes them.
+        clock: Clock of the store. It shows the time of the registrations until the first write, and then the present.
     """
 
-    def __init__(self, store: DatabaseService) -> None:
+    def __init__(self, store: DatabaseService, clock: Clock) -> None:
+        self._clock = clock
         self.start_us = (int(time.time()) // 60 - 30) * MINUTE
         self._store = store
         self._sequence = itertools.count(1)
@@ -111,6 +132,56 @@ class RecordedHome:
         """Add a loss."""
         self.add("losses", Loss("queue_full_count", what, count, self.us(at_s), self.us(at_s)))
 
+    def changed(
+        self,
+        at_s: float,
+        entity: str,
+        old: str | None,
+        new: str | None,
+        context: str,
+        *,
+        parent: str | None = None,
+        user: str | None = None,
+    ) -> None:
+        """Add a change of the home."""
+        self.add("home_changes", HomeChange(self.id_at(at_s), entity, old, new, context, parent, user))
+
+    def automation(
+        self, at_s: float, entity: str, detail: str, context: str, *, parent: str | None = None, **more: Any
+    ) -> None:
+        """Add an automation or a script (by its entity id) of Home Assistant that ran."""
+        kind = entity.partition(".")[0]
+        row = HomeCause(self.id_at(at_s), kind, entity, None, "", detail, context, parent, item_id=None, trace_id=None)
+        self.add("home_causes", row._replace(**more))
+
+    def called(
+        self,
+        at_s: float,
+        service: str,
+        target: str,
+        context: str,
+        *,
+        parent: str | None = None,
+        user: str | None = None,
+    ) -> None:
+        """Add a service call that no app made."""
+        where = f'{{"entity_id":["{target}"]}}' if target else ""
+        row = HomeCause(self.id_at(at_s), "service_call", None, service, where, "", context, parent, user, None, None)
+        self.add("home_causes", row)
+
+    def deploy(self, at_s: float, app: str, version: str, commit: str | None = None, **more: Any) -> None:
+        """Add a version of an app."""
+        code, settings = more.get("code_hash", version), more.get("settings_hash", "same")
+        self.add("deploys", Deploy(self.id_at(at_s), app, version, code, settings, commit))
+
+    def log(self, at_s: float, level: int, message: str, app: str | None = None) -> None:
+        """Add a line that was logged outside runs."""
+        self.add("framework_log", FrameworkLogLine(self.id_at(at_s), level, "hassette_core.link", message, app))
+
+    def named(self, key: str, name: str, area: str | None = None, kind: str = "entity") -> None:
+        """Add the name of an entity or user."""
+        self.add("home_names", HomeName(kind, key, name, area))
+
     async def write(self) -> None:
         """Write everything that was added, in the order of the ids."""
         rows = {
@@ -118,18 +189,22 @@ class RecordedHome:
             for field, rows in self._rows.items()
         }
         self._rows = {}
-        await self._store.write(Batch(sequence=next(self._sequence), at_us=int(time.time() * SECOND), **rows))
+        registered = rows.pop("registered", ())
+        await self._store.write(Batch(next(self._sequence), self.start_us, registered=registered))
+        self._clock.advance((int(time.time() * SECOND) - self._clock.us) / SECOND)
+        facts = (("user", OWN_USER), ("time_zone", "Europe/Berlin"))
+        batch = Batch(sequence=next(self._sequence), at_us=int(time.time() * SECOND), session_facts=facts, **rows)
+        await self._store.write(batch)
 
 
 @asynccontextmanager
-async def recorded_home(path: Path) -> AsyncGenerator[RecordedHome]:
+async def recorded_home(path: Path, *, began_s: float = 60 * 60) -> AsyncGenerator[RecordedHome]:
     """Start a store whose session began an hour ago, and stop it at the end."""
     clock = Clock()
-    clock.us = int(time.time() * SECOND) - 60 * MINUTE
+    clock.us = int((time.time() - began_s) * SECOND)
     store = DatabaseService(path, now_us=clock.now_us, monotonic=clock.monotonic)
     await store.start()
-    clock.advance(60 * 60)
     try:
-        yield RecordedHome(store)
+        yield RecordedHome(store, clock)
     finally:
         await store.stop()

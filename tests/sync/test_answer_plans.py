@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hassette_sync.queries import causes, events, logs, noise, not_runs
+from hassette_sync.queries import causes, comparison, events, logs, noise, not_runs, versions, why_not
 from hassette_sync.search import SQL_FUNCTION, search_form
 
 LARGE = (
@@ -13,7 +13,7 @@ LARGE = (
     *("home_changes", "home_causes", "framework_log"),
 )
 TEXTS = {"entity", "context_id", "text", "service", "name", "part", "reason", "kind", "key"}
-LISTS = {"prefixes", "routine", "registrations", "subjects", "kinds"}
+LISTS = {"prefixes", "routine", "registrations", "of_app", "subjects", "kinds", "groups"}
 STATEMENTS = {
     **{
         f"{module.__name__} {name}": make([name])
@@ -22,7 +22,7 @@ STATEMENTS = {
     },
     **{
         f"{module.__name__} {name}": value
-        for module in (causes, logs, noise)
+        for module in (causes, comparison, logs, noise, versions, why_not)
         for name, value in vars(module).items()
         if name.isupper() and not name.startswith("_") and str(value).lstrip().startswith(("SELECT", "WITH"))
     },

@@ -109,6 +109,44 @@ async def test_rare_text_is_found_although_each_page_examines_a_limited_number_o
     assert second.next_cursor is None
 
 
+async def test_lines_outside_runs_are_listed_between_the_lines_of_runs(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.run(1, MOTION, EVENT, logs=lines("of a run"))
+    home.log(2, 30, "of the framework")
+    home.log(3, 40, "of an app", app="motion_light")
+    home.run(4, TIDY, Due(home.us(4)), logs=lines("of a job"))
+    await home.write()
+
+    page = await data.logs()
+
+    assert [line.message for line in page.lines] == ["of a job", "of an app", "of the framework", "of a run"]
+    assert [line.run_id is None for line in page.lines] == [False, True, True, False]
+    assert await messages(data, LogFilter(app="motion_light")) == ["of an app", "of a run"]
+    assert await messages(data, LogFilter(text="framework")) == ["of the framework"]
+    assert await messages(data, LogFilter(registration_id=page.lines[3].registration.id)) == ["of a run"]  # pyright: ignore[reportOptionalMemberAccess]
+    second = await data.logs(limit=1, cursor=(await data.logs(limit=2)).next_cursor)
+    assert [line.message for line in second.lines] == ["of the framework"]
+
+
+async def test_start_of_a_changed_app_is_an_event_and_that_of_an_unchanged_app_is_none(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    for at_s, version in ((1, "v1"), (2, "v1"), (3, "v2"), (4, "v1")):
+        home.deploy(at_s, "hall", version, "0123456789")
+    home.deploy(5, "other", "v1")
+    await home.write()
+
+    found = (await data.events(FrameworkEventFilter(group="deploy"))).events
+
+    assert [(event.subject, event.at_us) for event in found] == [
+        ("other", home.us(5)),
+        *(("hall", home.us(at_s)) for at_s in (4, 3, 1)),
+    ]
+    assert found[1].detail == "Version v1, commit 01234567."
+    assert all(event.group == "deploy" for event in found)
+
+
 async def test_events_are_filtered_by_group_app_text_and_routine(home: RecordedHome, data: DataSyncService) -> None:
     home.event(1, "app_started", "motion_light.hall")
     home.event(2, "connection_lost", "ws://home", "The socket closed.")

@@ -19,10 +19,13 @@ from hassette_sync.history_file import OpenFile, open_history
 from hassette_sync.ids import parse_id
 from hassette_sync.live import LiveFeed, LiveSnapshot, NoFeed
 from hassette_sync.questions import now, overview
+from hassette_sync.questions.ask import ask
+from hassette_sync.questions.comparison import compare
 from hassette_sync.questions.errors import error_group_detail, error_group_key, error_groups_page
 from hassette_sync.questions.events import events_page
 from hassette_sync.questions.facets import facets_of_runs
 from hassette_sync.questions.logs import logs_page
+from hassette_sync.questions.noise import noise
 from hassette_sync.questions.not_runs import not_runs_page
 from hassette_sync.questions.periods import covered_range
 from hassette_sync.questions.registrations import app_summaries, registration_detail, registration_list, skip_reasons
@@ -37,8 +40,10 @@ from hassette_sync.questions.sessions import (
     uptime_in,
 )
 from hassette_sync.questions.sketches import Sketches
+from hassette_sync.questions.versions import since_version, versions_page
 from hassette_sync.questions.waterfall import waterfall
 from hassette_sync.questions.why import why
+from hassette_sync.questions.why_not import why_not
 from hassette_sync.reader import Reader, ReadTransaction
 from hassette_sync.time_range import SECOND_US, TimeRange, now_us
 
@@ -155,6 +160,12 @@ class DataSyncService:
     logs = question("logs", logs_page)
     events = question("events", events_page)
     not_runs = question("not_runs", not_runs_page)
+    why_not = question("why_not", why_not)
+    ask = question("ask", ask)
+    compare = question("compare", compare)
+    noise = question("noise", noise)
+    versions = question("versions", versions_page)
+    since_version = question("since_version", since_version)
 
     # These questions also need the live feed or the cached sketches.
     async def status(self) -> SystemStatus:

@@ -7,6 +7,7 @@ A statement that has no index for its answer examines a limited number of rows o
 
 from hassette_store.kinds import HANDLER
 from hassette_sync.queries.runs import with_names
+from hassette_sync.queries.texts import contains_sql, form_sql
 
 _CALL = "SELECT run_id, at_us, service, target, data, error, rehearsed, context_id FROM run_service_calls"
 
@@ -68,15 +69,80 @@ NAMES_WITH = "SELECT name FROM names WHERE instr(name, '.') > 0 AND instr(lower(
 
 LOST_IN = """
 SELECT coalesce(sum(count), 0) AS count FROM losses
-WHERE last_us >= :since_us AND first_us < :until_us AND what IN ('runs', 'service_calls', 'events')
+WHERE last_us >= :since_us AND first_us < :until_us AND what IN ('runs', 'service_calls', 'events', 'home_causes')
 """
-"""Number of lost runs, service calls and events in a time range."""
+"""Number of lost runs, service calls, events and causes in a time range."""
 
 SESSION_AT = """
-SELECT id, started_us FROM sessions WHERE started_us <= :at_us AND coalesce(ended_us, heartbeat_us) >= :at_us
-ORDER BY id DESC LIMIT 1
+SELECT id, started_us, facts FROM sessions
+WHERE started_us <= :at_us AND (ended_us IS NULL OR ended_us >= :at_us - 15000000) ORDER BY id DESC LIMIT 1
 """
-"""The session that was in progress at a moment. No row if the framework was not running."""
+"""The session that was in progress at a moment. No row if the framework was not running.
+
+The end of a crashed session is its last heartbeat, and changes may have been recorded up to 15 s later.
+"""
+
+_CHANGE = """
+SELECT home_changes.id, entities.name AS entity_id, old_state, new_state, context_id, parent_id, users.name AS user_id
+FROM home_changes
+JOIN names AS entities ON entities.id = home_changes.entity_id
+LEFT JOIN names AS users ON users.id = home_changes.user_id
+"""
+
+CHANGES_BEFORE = f"""
+{_CHANGE}
+WHERE home_changes.entity_id = (SELECT id FROM names WHERE name = :entity)
+  AND home_changes.id >= :first_id AND home_changes.id < :end_id ORDER BY home_changes.id DESC LIMIT :limit
+"""
+"""Recorded changes of an entity in a range, newest first."""
+
+CHANGES_FROM = f"""
+{_CHANGE}
+WHERE home_changes.entity_id = (SELECT id FROM names WHERE name = :entity)
+  AND home_changes.id >= :first_id AND home_changes.id < :end_id ORDER BY home_changes.id LIMIT :limit
+"""
+"""Recorded changes of an entity in a range, oldest first."""
+
+CHANGES_OF_CONTEXT = f"{_CHANGE} WHERE context_id = :context_id ORDER BY home_changes.id LIMIT 50"
+"""Recorded changes with a context, oldest first."""
+
+CAUSES_OF_CONTEXT = """
+SELECT home_causes.id, kind, entities.name AS entity_id, services.name AS service, target, detail, context_id,
+       parent_id, users.name AS user_id, item_id, trace_id
+FROM home_causes
+LEFT JOIN names AS entities ON entities.id = home_causes.entity_id
+LEFT JOIN names AS services ON services.id = home_causes.service_id
+LEFT JOIN names AS users ON users.id = home_causes.user_id
+WHERE context_id = :context_id ORDER BY home_causes.id DESC LIMIT 50
+"""
+"""Automations, scripts and service calls of Home Assistant with a context, newest first."""
+
+HOME_NAME = "SELECT name, area FROM home_names WHERE kind = :kind AND key = :key"
+"""The name of an entity, user, device or area."""
+
+ENTITIES_NAMED = f"""
+SELECT key FROM home_names WHERE kind = 'entity' AND {form_sql("name")} = {form_sql(":name")} LIMIT 10
+"""
+"""Entities with a friendly name. Case does not matter."""
+
+ENTITIES_WITH = f"""
+SELECT key, name FROM home_names
+WHERE kind = 'entity' AND ({contains_sql("key")} OR {contains_sql("name")} OR {contains_sql("area")}) LIMIT 500
+"""
+"""Entities whose id, name or area contains a text."""
+
+CALLS_BY_HOME = """
+SELECT calls.id, calls.target, services.name AS service, context_id, parent_id, users.name AS user_id
+FROM (
+    SELECT * FROM home_causes WHERE id >= :first_id AND id < :end_id AND kind = 'service_call'
+    ORDER BY id DESC LIMIT :examined
+) AS calls
+JOIN names AS services ON services.id = calls.service_id
+LEFT JOIN names AS users ON users.id = calls.user_id
+WHERE services.name = :service OR instr(calls.target, :entity) > 0
+ORDER BY calls.id DESC LIMIT :limit
+"""
+"""Service calls of Home Assistant, of a service or with a text in the target, newest first."""
 
 CONNECTION_AT = """
 SELECT kind, at_us, detail FROM lifecycle_events

@@ -4,9 +4,20 @@
 
 from collections.abc import Collection
 
+from hassette_store.ids import time_sql
 from hassette_sync.queries.texts import contains_sql
 
 _PREFIXED = "EXISTS (SELECT 1 FROM json_each(:prefixes) WHERE substr(kind, 1, length(value)) = value)"
+
+# A start of an unchanged app is no event.
+_NEW_VERSIONS = f"""
+    SELECT id, session_id, {time_sql("id")} AS at_us, 'app_changed' AS kind, app AS subject,
+           'Version ' || version || coalesce(', commit ' || substr(git_commit, 1, 8), '') || '.' AS detail
+    FROM deploys
+    WHERE version <> coalesce(
+        (SELECT version FROM deploys AS earlier WHERE earlier.app = deploys.app AND earlier.id < deploys.id
+         ORDER BY earlier.id DESC LIMIT 1), '')
+"""
 
 CONDITIONS = {
     "prefixed": _PREFIXED,
@@ -22,6 +33,13 @@ def events_sql(conditions: Collection[str]) -> str:
     """Return the statement for the newest events below ``:cursor`` that meet the named conditions."""
     where = " AND ".join(["id < :cursor", "id >= :first_id", *(CONDITIONS[name] for name in conditions)])
     return f"""
-        SELECT id, session_id, at_us, kind, subject, detail FROM lifecycle_events
-        WHERE {where} ORDER BY id DESC LIMIT :limit
+        SELECT id, session_id, at_us, kind, subject, detail FROM (
+            SELECT * FROM (
+                SELECT id, session_id, at_us, kind, subject, detail FROM lifecycle_events
+                WHERE {where} ORDER BY id DESC LIMIT :limit)
+            UNION ALL
+            SELECT * FROM (
+                SELECT id, session_id, at_us, kind, subject, detail FROM ({_NEW_VERSIONS})
+                WHERE {where} ORDER BY id DESC LIMIT :limit))
+        ORDER BY id DESC LIMIT :limit
     """

@@ -29,3 +29,6 @@ GROUP BY registration_id
 
 A log line has about 24 bytes in addition to its text: keys, time, level and logger. A service call has about 60.
 """
+
+APPS_OF_REGISTRATIONS = "SELECT id, app FROM registrations WHERE id IN (SELECT value FROM json_each(:registrations))"
+"""Apps of some handlers and jobs."""

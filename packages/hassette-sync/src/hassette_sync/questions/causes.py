@@ -2,24 +2,30 @@
 
 from dataclasses import dataclass, field
 from sqlite3 import Row
+from urllib.parse import quote
 
-from hassette_store.ids import first_id_at
+from hassette_store.ids import first_id_at, time_of
 from hassette_sync.answers.explanations import CallMade, Cause, StateChange
 from hassette_sync.answers.kinds import DueTrigger, EventTrigger
 from hassette_sync.answers.runs import Run
 from hassette_sync.queries import causes as queries
 from hassette_sync.queries.registrations import REGISTRATION
 from hassette_sync.queries.runs import RUN
+from hassette_sync.questions.calls import call_of, call_of_context
 from hassette_sync.questions.entities import HomeNames
-from hassette_sync.questions.rows import run_of
-from hassette_sync.questions.wording import app_clause, change_clause, job_clause
-from hassette_sync.reader import ReadTransaction
+from hassette_sync.questions.rows import facts_of, run_of
+from hassette_sync.questions.wording import app_clause, change_clause, job_clause, shortened
+from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import MINUTE_US, SECOND_US
 
 MAX_STEPS = 20
 EXAMINED = 5_000
 """Number of runs or calls of a short time range that a statement without an index examines."""
 _NEAR_US = 2 * MINUTE_US
+# Domains that no automation can change.
+_MEASURING = frozenset(
+    ("binary_sensor", "sensor", "sun", "weather", "person", "device_tracker", "zone", "event", "image", "calendar")
+)
 
 
 @dataclass(slots=True)
@@ -41,15 +47,22 @@ class CauseChain:
         return self
 
 
-def call_of(row: Row) -> CallMade:
-    """Convert a row of a service call."""
-    return CallMade(
-        at_us=row["at_us"],
-        service=row["service"] or "?",
-        target=row["target"],
-        data=row["data"],
-        error=row["error"],
-        rehearsed=bool(row["rehearsed"]),
+def _trace_link(kind: str, item_id: str | None, trace_id: str | None) -> str:
+    """Return the path of the trace of an automation or script in Home Assistant; empty if it has no id."""
+    if not item_id:
+        return ""
+    return f"/config/{kind}/trace/{quote(item_id, safe='')}" + (f"?run_id={quote(trace_id)}" if trace_id else "")
+
+
+async def change_of_row(names: HomeNames, row: Row) -> StateChange:
+    """Convert a row of a recorded change."""
+    return StateChange(
+        at_us=time_of(row["id"]),
+        entity=await names.entity(row["entity_id"]),
+        old_state=row["old_state"],
+        new_state=row["new_state"],
+        context_id=row["context_id"],
+        parent_id=row["parent_id"],
     )
 
 
@@ -103,28 +116,79 @@ class Causes:
         await self._follow_run(chain, run, call, set())
         return chain
 
+    async def of_call(self, call: CallMade, context: str, parent: str | None, user_id: str | None) -> CauseChain:
+        """Return the causes of a service call that no app made."""
+        chain = CauseChain()
+        await self._follow_context(chain, context, parent, user_id, None, set())
+        if chain.causes and chain.causes[0].call is None and chain.causes[0].kind != "unknown":
+            chain.causes[0] = chain.causes[0].model_copy(update={"call": call})
+        return chain
+
     async def _follow(
         self, chain: CauseChain, change: StateChange, user_id: str | None, missed: bool, seen: set[str]
     ) -> None:
-        context = change.context_id
         if missed:
             chain.end_unknown("it happened while Home Assistant was not connected, so its cause is not recorded.")
             return
+        await self._follow_context(chain, change.context_id, change.parent_id, user_id, change, seen)
+
+    async def _follow_context(
+        self,
+        chain: CauseChain,
+        context: str | None,
+        parent: str | None,
+        user_id: str | None,
+        change: StateChange | None,
+        seen: set[str],
+    ) -> None:
+        """Add the causes behind a context: an app's call, automations and scripts, a person, a parent, the device."""
         if context is None:
             chain.end_unknown("its event had no context.")
             return
         if context in seen or len(chain.causes) >= MAX_STEPS:
-            chain.end_unknown("the chain of causes is longer than the steps that are followed.")
+            chain.end_unknown(f"only {MAX_STEPS} causes are followed, and none twice.")
             return
         seen.add(context)
-        if (row := await self._transaction.one(queries.OWN_CALL, {"context_id": context})) is not None:
-            await self._follow_call(chain, row, seen)
-        elif user_id is not None:
-            await self._end_with_person(chain, change, user_id)
-        elif change.parent_id is not None:
-            await self._follow_parent(chain, change, seen)
-        else:
+        rows = await self._transaction.all(queries.CAUSES_OF_CONTEXT, {"context_id": context})
+        call = call_of_context(rows, change)
+        ran = [row for row in rows if row["kind"] != "service_call"]
+        for row in ran:
+            chain.causes.append(await self._cause_by_home(row, call))
+            call = None
+        if (own := await self._transaction.one(queries.OWN_CALL, {"context_id": context})) is not None:
+            await self._follow_call(chain, own, seen)
+            return
+        # A cause may know the user or the parent of a context that the change does not have.
+        user_id = user_id or next((row["user_id"] for row in rows if row["user_id"]), None)
+        parent = parent or next((row["parent_id"] for row in rows if row["parent_id"]), None)
+        if user_id is not None:
+            await self._end_with_person(chain, change, user_id, call, is_call_known=bool(rows))
+        elif parent is not None:
+            await self._follow_parent(chain, parent, ran[-1] if ran else None, change, seen)
+        elif ran:
+            return  # started by time or by Home Assistant itself: the automation is the first cause
+        elif call is not None:
+            chain.end_unknown(f"a part of Home Assistant without a user called {call.service}.")
+        elif change is not None:
             await self._end_with_device(chain, change)
+        else:
+            chain.end_unknown("the event that began it is not recorded.")
+
+    async def _cause_by_home(self, row: Row, call: CallMade | None) -> Cause:
+        entity = await self._names.entity(row["entity_id"] or "?")
+        kind = "script" if row["kind"] == "script" else "automation"
+        detail = row["detail"] or ""
+        shown = f" ({shortened(detail)})" if detail and kind == "automation" else ""
+        return Cause(
+            kind=kind,
+            title=entity.title,
+            text=f"the {kind} {shortened(entity.title)} ran{shown}",
+            at_us=time_of(row["id"]),
+            call=call,
+            entity=entity,
+            detail=detail,
+            link=_trace_link(kind, row["item_id"], row["trace_id"]),
+        )
 
     async def _follow_call(self, chain: CauseChain, row: Row, seen: set[str]) -> None:
         run = await self._transaction.one(RUN, {"id": row["run_id"]})
@@ -169,38 +233,95 @@ class Causes:
             return
         if change is not None:
             await self._follow(chain, change, trigger.user_id, trigger.missed, seen)
-        elif trigger.user_id is not None:
-            await self._end_with_person(chain, None, trigger.user_id)
         elif trigger.event_type.startswith("hassette_"):
-            # The framework itself sent the event, for example because the connection was restored.
-            return
+            return  # the framework itself sent the event, for example because the connection was restored
+        elif trigger.context_id and (trigger.user_id or trigger.parent_id):
+            context, parent = trigger.context_id, trigger.parent_id
+            await self._follow_context(chain, context, parent, trigger.user_id, None, seen)
         else:
-            chain.end_unknown(f"what sent the event {trigger.event_type} is not recorded.")
+            chain.end_unknown(f"the sender of the event {shortened(trigger.event_type)} is not recorded.")
 
-    async def _end_with_person(self, chain: CauseChain, change: StateChange | None, user_id: str) -> None:
+    async def _end_with_person(
+        self,
+        chain: CauseChain,
+        change: StateChange | None,
+        user_id: str,
+        call: CallMade | None,
+        *,
+        is_call_known: bool,
+    ) -> None:
         name = await self._names.user(user_id)
         title = name or f"the user {user_id[:8]}…"
-        chain.causes.append(
-            Cause(kind="person", title=title, text=f"{title} did it", at_us=change.at_us if change else None)
-        )
-
-    async def _follow_parent(self, chain: CauseChain, change: StateChange, seen: set[str]) -> None:
-        parent = change.parent_id
-        row = await self._transaction.one(queries.OWN_CALL, {"context_id": parent})
-        if row is not None and parent is not None and parent not in seen:
-            seen.add(parent)
-            chain.causes.append(
-                Cause(
-                    kind="unknown",
-                    title="unknown",
-                    text="something in Home Assistant that is not recorded, such as a group or a script, acted on it",
-                )
+        at_us = call.at_us if call is not None else change.at_us if change is not None else None
+        if not is_call_known and await self._is_own_user(user_id, at_us):
+            chain.end_unknown(
+                f"it has the user of Hassette itself ({title}), but no call of an app is recorded. A run in progress, "
+                "a lost record or another program with the same user can be the cause."
             )
-            await self._follow_call(chain, row, seen)
             return
-        chain.end_unknown(
-            "an automation, a script or another program in Home Assistant did it; which one is not recorded."
+        text = f"{title} did it" if call is None else f"{title} called {call.service}"
+        chain.causes.append(Cause(kind="person", title=title, text=text, at_us=at_us, call=call))
+
+    async def _is_own_user(self, user_id: str, at_us: int | None) -> bool:
+        session = await self._transaction.one(queries.SESSION_AT, {"at_us": at_us or self._transaction.at_us})
+        return session is not None and facts_of(session["facts"]).get("user") == user_id
+
+    async def _follow_parent(
+        self, chain: CauseChain, parent: str, ran: Row | None, change: StateChange | None, seen: set[str]
+    ) -> None:
+        """Add the causes behind the context of the event that triggered an automation, or another unknown part."""
+        trigger = await self._change_of_context(parent, ran, change)
+        known = (
+            trigger is not None
+            or await self._transaction.one(queries.OWN_CALL, {"context_id": parent}) is not None
+            or await self._transaction.one(queries.CAUSES_OF_CONTEXT, {"context_id": parent}) is not None
         )
+        if ran is not None and not known:
+            detail = f" ({shortened(ran['detail'])})" if ran["detail"] else ""
+            chain.missing = f"The event that triggered it{detail} is not recorded."
+            return
+        if not known:
+            chain.end_unknown(
+                "an automation, a script or another program in Home Assistant did it; its name is not recorded."
+            )
+            return
+        if ran is None:
+            text = "a part of Home Assistant that is not recorded, such as a group or a script, acted on it"
+            chain.causes.append(Cause(kind="unknown", title="unknown", text=text))
+        elif trigger is not None:
+            chain.causes[-1] = chain.causes[-1].model_copy(update={"change": trigger[0]})
+        if trigger is not None:
+            await self._follow(chain, trigger[0], trigger[1], trigger[2], seen)
+        else:
+            await self._follow_context(chain, parent, None, None, None, seen)
+
+    async def _change_of_context(
+        self, context: str, ran: Row | None, change: StateChange | None
+    ) -> tuple[StateChange, str | None, bool] | None:
+        """Return the change with a context that triggered an automation, its user, and whether it was missed.
+
+        If several changes have the context, take the change
+        that the automation names, or else the last change before it.
+        """
+        before_us = time_of(ran["id"]) if ran is not None else change.at_us if change is not None else None
+        rows = await self._transaction.all(queries.CHANGES_OF_CONTEXT, {"context_id": context})
+        if before_us is not None:
+            rows = [row for row in rows if time_of(row["id"]) <= before_us + SECOND_US]
+        named = [row for row in rows if ran is not None and row["entity_id"] in (ran["detail"] or "").split()]
+        if rows:
+            row = (named or rows)[-1]
+            return await change_of_row(self._names, row), row["user_id"], False
+        if before_us is None:
+            return None
+        # Changes of sensors are not recorded, but the runs that they triggered are.
+        near = {"first_id": first_id_at(before_us - _NEAR_US), "end_id": first_id_at(before_us + _NEAR_US)}
+        parameters: Parameters = {**near, "context_id": context, "examined": EXAMINED, "limit": 10}
+        for row in await self._transaction.all(queries.RUNS_OF_CONTEXT, parameters):
+            run = run_of(row)
+            found = await change_of_run(self._names, run)
+            if found is not None and isinstance(run.trigger, EventTrigger):
+                return found, run.trigger.user_id, run.trigger.missed
+        return None
 
     async def _end_with_device(self, chain: CauseChain, change: StateChange) -> None:
         missing = await self._not_recorded(change)
@@ -223,6 +344,9 @@ class Causes:
         session = await self._transaction.one(queries.SESSION_AT, {"at_us": at_us})
         if session is None:
             return "Hassette was not running at that time."
+        domain = change.entity.entity_id.partition(".")[0]
+        if domain not in _MEASURING and "user" not in facts_of(session["facts"]):
+            return "the automations, scripts and service calls of Home Assistant were not recorded at that time."
         within = {
             "session_id": session["id"],
             "first_id": first_id_at(session["started_us"]),

@@ -6,6 +6,7 @@ import re
 from hassette_sync.answers.explanations import Entity
 from hassette_sync.queries import causes as queries
 from hassette_sync.reader import ReadTransaction
+from hassette_sync.search import search_form
 
 ENTITY_ID = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 _MAX_SUGGESTIONS = 6
@@ -20,14 +21,20 @@ class HomeNames:
 
     def __init__(self, transaction: ReadTransaction) -> None:
         self._transaction = transaction
+        self._entities: dict[str, Entity] = {}
 
     async def entity(self, entity_id: str) -> Entity:
         """Return an entity with its names."""
-        return Entity(entity_id=entity_id)
+        if entity_id not in self._entities:
+            row = await self._transaction.one(queries.HOME_NAME, {"kind": "entity", "key": entity_id})
+            name, area = (row["name"], row["area"] or "") if row is not None else ("", "")
+            self._entities[entity_id] = Entity(entity_id=entity_id, name=name, area=area)
+        return self._entities[entity_id]
 
     async def user(self, user_id: str) -> str:
         """Return the name of a user, or an empty text if it is not known."""
-        return ""
+        row = await self._transaction.one(queries.HOME_NAME, {"kind": "user", "key": user_id})
+        return row["name"] if row is not None else ""
 
     async def find(self, text: str) -> tuple[str | None, tuple[Entity, ...]]:
         """Find the entity that a text means: an id, or words of its name.
@@ -39,19 +46,33 @@ class HomeNames:
         row = await self._transaction.one(queries.KNOWN_NAME, {"name": text})
         if row is not None and ENTITY_ID.fullmatch(row["name"]):
             return row["name"], ()
-        parts = re.findall(r"\w+", text.lower().replace("_", " "))
+        named = await self._transaction.all(queries.ENTITIES_NAMED, {"name": text})
+        if len(named) == 1:
+            return named[0]["key"], ()
+        parts = _words(text)
         if not parts:
             return None, ()
-        longest = max(parts, key=len)
-        candidates: dict[str, None] = {}
-        for part in (longest, longest[:4]):
-            rows = await self._transaction.all(queries.NAMES_WITH, {"part": part})
-            candidates |= {row["name"]: None for row in rows if ENTITY_ID.fullmatch(row["name"])}
-        wanted = set(parts)
-        exact = [name for name in candidates if wanted == set(re.split(r"[._]", name))]
-        if len(exact) == 1:
+        candidates = await self._candidates(max(parts, key=len))
+        exact = [key for key, words in candidates.items() if parts in (_words(key), words)]
+        if len(exact) == 1 and not named:
             return exact[0], ()
-        containing = [name for name in candidates if wanted <= set(re.split(r"[._]", name))]
-        near = difflib.get_close_matches("_".join(parts), list(candidates), n=_MAX_SUGGESTIONS, cutoff=0.5)
-        suggested = list(dict.fromkeys([*containing, *near]))[:_MAX_SUGGESTIONS]
+        containing = [key for key, words in candidates.items() if parts <= words | _words(key)]
+        near = difflib.get_close_matches(text.lower().replace(" ", "_"), list(candidates), _MAX_SUGGESTIONS, 0.5)
+        suggested = list(dict.fromkeys([*(row["key"] for row in named), *containing, *near]))[:_MAX_SUGGESTIONS]
         return None, tuple([await self.entity(name) for name in suggested])
+
+    async def _candidates(self, word: str) -> dict[str, frozenset[str]]:
+        """Return the entities whose id, name or area contains the beginning of a text, and their names in words."""
+        found: dict[str, frozenset[str]] = {}
+        for part in dict.fromkeys((word, word[:4])):
+            for row in await self._transaction.all(queries.ENTITIES_WITH, {"text": search_form(part)}):
+                found[row["key"]] = _words(row["name"])
+            for row in await self._transaction.all(queries.NAMES_WITH, {"part": part}):
+                if ENTITY_ID.fullmatch(row["name"]):
+                    found.setdefault(row["name"], frozenset())
+        return found
+
+
+def _words(text: str) -> frozenset[str]:
+    """Return the words of a name or an id, in the search form."""
+    return frozenset(re.findall(r"[^\W_]+", search_form(text) or ""))

@@ -1,4 +1,4 @@
-"""Questions about the events of the framework: its lifecycle, stalls, alerts and actions of users."""
+"""Questions about the events of the framework: its lifecycle, versions of apps, stalls, alerts and actions of users."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ ROUTINE: Final = (
 )
 """Kinds of ordinary starts and stops. Each session has about forty of them."""
 
-PREFIXES: Final = {"stall": "loop_blocked", "alert": "alert", "control": "control_"}
+PREFIXES: Final = {"deploy": "app_changed", "stall": "loop_blocked", "alert": "alert", "control": "control_"}
 """Beginning of the kinds of the events in each group except ``lifecycle``, which has all other kinds."""
 
 
@@ -28,7 +28,7 @@ class FrameworkEventFilter:
     """Filter on events. A field of None does not filter.
 
     Attributes:
-        group: ``lifecycle``, ``stall``, ``alert`` or ``control``.
+        group: ``lifecycle``, ``deploy``, ``stall``, ``alert`` or ``control``.
         app: Key of the app that the event is about.
         text: Text within the kind, the subject or the detail, at most 200 characters. Case does not matter.
         routine: If false, ordinary starts and stops are left out.

@@ -20,7 +20,7 @@ from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import HOUR_US, TimeRange
 
 # One statement examines this many lines, and one question repeats it until the page is full or until the limit.
-_EXAMINED_AT_ONCE = 1_000
+_EXAMINED_AT_ONCE = 2_000
 _MAX_EXAMINED = 6_000
 # A line is ordered by the end of its run. A run that logged in the range may have ended this much later.
 _LONGEST_RUN_US = HOUR_US
@@ -60,7 +60,9 @@ async def logs_page(
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
 ) -> LogsPage:
-    """Return one page of the log lines of runs, newest first: in the order in which their runs ended.
+    """Return one page of log lines, newest first: lines of runs in the order in which their runs ended.
+
+    Lines that the framework or an app logged outside runs are warnings and errors.
 
     A page examines at most 6,000 lines. So a page may be short, or empty, although older pages have lines.
 
@@ -106,7 +108,7 @@ async def logs_page(
 
 
 def _key_of(row: Row) -> tuple[int, int]:
-    return row["run_id"], row["position"]
+    return row["id"], row["position"]
 
 
 def _parse_cursor(cursor: str) -> tuple[int, int]:
@@ -125,14 +127,14 @@ async def _conditions(transaction: ReadTransaction, log_filter: LogFilter, param
     if log_filter.run_id is not None:
         conditions.append("run")
         parameters["run_id"] = log_filter.run_id
-    registrations = None if log_filter.registration_id is None else {log_filter.registration_id}
+    if log_filter.registration_id is not None:
+        conditions.append("registrations")
+        parameters["registrations"] = json.dumps([log_filter.registration_id])
     if log_filter.app is not None:
         app = await known_app(transaction, log_filter.app)
-        of_app = {row["id"] for row in await transaction.all(REGISTRATIONS_OF_APP, {"app": app})}
-        registrations = of_app if registrations is None else of_app & registrations
-    if registrations is not None:
-        conditions.append("registrations")
-        parameters["registrations"] = json.dumps(sorted(registrations))
+        of_app = [row["id"] for row in await transaction.all(REGISTRATIONS_OF_APP, {"app": app})]
+        conditions.append("app")
+        parameters |= {"app": app, "of_app": json.dumps(of_app)}
     if (text := search_text(log_filter.text)) is not None:
         conditions.append("text")
         parameters["text"] = text
@@ -140,19 +142,22 @@ async def _conditions(transaction: ReadTransaction, log_filter: LogFilter, param
 
 
 def _entry(row: Row) -> LogEntry:
-    return LogEntry(
-        at_us=row["at_us"],
-        level=level_name(row["level"]),
-        logger=row["logger"] or "",
-        message=row["message"],
-        run_id=row["run_id"],
-        registration=RegistrationRef(
+    registration = None
+    if row["registration_id"] is not None:
+        registration = RegistrationRef(
             id=row["registration_id"],
             kind=row["kind"],
             app=row["app"] or "?",
             instance=row["instance"] or "",
             name=row["name"] or "?",
-        ),
-        app=row["app"],
-        session_id=row["session_id"],
+        )
+    return LogEntry(
+        at_us=row["at_us"],
+        level=level_name(row["level"]),
+        logger=row["logger"] or "",
+        message=row["message"],
+        run_id=row["id"] if row["of_run"] else None,
+        registration=registration,
+        app=row["logged_by"] or row["app"],
+        session_id=row["session_id"] or 0,
     )

@@ -8,14 +8,24 @@ from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import replace_surrogates
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries.runs import RUN
-from hassette_sync.questions.causes import CauseChain, Causes, call_of
+from hassette_sync.questions.calls import call_by_home, call_of
+from hassette_sync.questions.causes import CauseChain, Causes
 from hassette_sync.questions.entities import HomeNames
-from hassette_sync.questions.evidence import MAX_RELATED, FoundChange, calls_of, calls_on, changes_of, targets_of
+from hassette_sync.questions.evidence import (
+    MAX_RELATED,
+    FoundChange,
+    calls_by_home,
+    calls_of,
+    calls_on,
+    changes_of,
+    near_changes,
+)
 from hassette_sync.questions.logs import LogFilter, logs_page
 from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.rows import run_of
 from hassette_sync.questions.runs import check_text, search_text
 from hassette_sync.questions.sessions import home_time
+from hassette_sync.questions.targets import entities_of
 from hassette_sync.questions.wording import change_clause, explanation, shortened
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import DAY_US, MINUTE_US, SECOND_US, TimeRange
@@ -116,23 +126,28 @@ class _Search:
         if entity_id is None:
             return self._unknown_entity(subject, suggestions)
         entity = await self._names.entity(entity_id)
-        changes = await changes_of(self._transaction, self._names, entity_id, self._range)
+        changes = await changes_of(self._transaction, self._names, entity_id, self._range, self._at_us)
         calls = await calls_on(self._transaction, entity_id, self._range)
         known = {one.change.context_id for one in changes}
+        calls += await calls_by_home(self._transaction, self._range, entity_id=entity_id)
         without_change = [row for row in calls if row["context_id"] is None or row["context_id"] not in known]
         to_state = [one for one in changes if state is not None and one.change.new_state == state]
         if to_state:
             changes, without_change = to_state, []
         ordered = sorted(
             [(self._distance(one.change.at_us), 0, one) for one in changes]
-            + [(self._distance(row["at_us"]), 1, row) for row in without_change],
+            + [(self._distance(_call(row).at_us), 1, row) for row in without_change],
             key=lambda one: one[:2],
         )
         found = tuple([await self._explained(one) for _, _, one in ordered[: self._limit]])
+        before_us, after_us = await near_changes(self._transaction, entity_id, self._range)
         sentence = found[0].sentence if found else self._nothing(f"No change of {entity.title}")
+        if not found and before_us is not None:
+            sentence = f"{sentence} The last one before was at {self._times(before_us)}."
         if found and state is not None and not to_state:
             sentence = f"{entity.title} did not change to {shortened(state)} in this time. {sentence}"
-        return self._answer("entity", entity_id, found, sentence, entity=entity, more=len(ordered) - len(found))
+        answer = self._answer("entity", entity_id, found, sentence, entity=entity, more=len(ordered) - len(found))
+        return answer.model_copy(update={"before_us": before_us, "after_us": after_us})
 
     def _unknown_entity(self, subject: str, suggestions: tuple[Entity, ...]) -> Why:
         fits = "Several entities fit" if suggestions else "The history has no entity with this name"
@@ -144,7 +159,8 @@ class _Search:
     async def about_service(self, subject: str) -> Why:
         service = subject.lower()
         rows = await calls_of(self._transaction, service, self._range)
-        ordered = sorted(rows, key=lambda row: self._distance(row["at_us"]))
+        rows += await calls_by_home(self._transaction, self._range, service=service)
+        ordered = sorted(rows, key=lambda row: self._distance(_call(row).at_us))
         found = tuple([await self._explained(row) for row in ordered[: self._limit]])
         sentence = found[0].sentence if found else self._nothing(f"No call of {shortened(service)}")
         return self._answer("service", service, found, sentence, more=len(ordered) - len(found))
@@ -198,12 +214,15 @@ class _Search:
             finding = self._finding(chain, clause, at_us, change=one.change, call=chain.causes[0].call)
             reactions, not_run = tuple(one.reactions[:MAX_RELATED]), tuple(one.not_run[:MAX_RELATED])
             return finding.model_copy(update={"reactions": reactions, "not_run": not_run})
-        call = call_of(one)
-        chain = await self._chain_of_run(one["run_id"], call)
+        call = _call(one)
+        if "run_id" in one.keys():  # noqa: SIM118  a row has no `in`
+            chain = await self._chain_of_run(one["run_id"], call)
+        else:
+            chain = await self._causes.of_call(call, one["context_id"], one["parent_id"], one["user_id"])
         return self._finding(chain, await self._call_clause(call), call.at_us, call=call)
 
     async def _call_clause(self, call: CallMade) -> str:
-        targets = [(await self._names.entity(one)).title for one in sorted(targets_of(call.target))[:3]]
+        targets = [(await self._names.entity(one)).title for one in sorted(entities_of(call.target))[:3]]
         clause = f"{call.service} was {'rehearsed' if call.rehearsed else 'called'}"
         clause += f" for {', '.join(targets)}" if targets else ""
         return f"{clause} and failed" if call.error is not None else clause
@@ -247,6 +266,11 @@ class _Search:
             reactions=(),
             not_run=(),
         )
+
+
+def _call(row: Row) -> CallMade:
+    """Convert a row of a service call, made by an app or by something else."""
+    return call_of(row) if "run_id" in row.keys() else call_by_home(row)  # noqa: SIM118  a row has no `in`
 
 
 def _sentence(text: str) -> str:

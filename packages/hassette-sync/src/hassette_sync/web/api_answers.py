@@ -1,12 +1,14 @@
 """The parts of the JSON API that explain: causes, log lines, events, and triggers without a run."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 
-from hassette_sync.answers.explanations import Why
-from hassette_sync.answers.logs import EventsPage, LogsPage, NotRunsPage
+from hassette_sync.answers.comparison import Comparison
+from hassette_sync.answers.explanations import Asked, Why, WhyNot
+from hassette_sync.answers.logs import EventsPage, LogsPage, Noise, NotRunsPage, VersionsPage
 from hassette_sync.ids import parse_id
+from hassette_sync.questions.comparison import SORTS
 from hassette_sync.questions.events import FrameworkEventFilter
 from hassette_sync.questions.logs import LogFilter
 from hassette_sync.questions.not_runs import NotRunFilter
@@ -47,6 +49,26 @@ async def why(
     )
 
 
+@api_answers.get("/why-not")
+async def why_not(
+    data: History,
+    home: Home,
+    of: Annotated[str, Query(description="APP, APP.HANDLER, APP.INSTANCE.HANDLER, or the id of a handler or job.")],
+    at: At = None,
+) -> WhyNot:
+    """Why a handler or job did not run: each check with its result, and the first reason in one sentence."""
+    return await data.why_not(of, at_us=parse_moment(at, at_us=now_us(), key="at", home=home) if at else None)
+
+
+@api_answers.get("/ask")
+async def ask(
+    data: History,
+    q: Annotated[str, Query(description="Words such as: why did light.hall turn on at 03:12?")],
+) -> Asked:
+    """Answer a question in words: why something happened, or why a handler or job did not run."""
+    return await data.ask(q)
+
+
 @api_answers.get("/logs")
 async def logs(
     data: History,
@@ -74,7 +96,7 @@ async def logs(
 async def events(
     data: History,
     time_range: Range,
-    group: Annotated[str | None, Query(description="lifecycle, stall, alert or control.")] = None,
+    group: Annotated[str | None, Query(description="lifecycle, deploy, stall, alert or control.")] = None,
     app: AppKey = None,
     text: Text = None,
     routine: Annotated[bool, Query(description="Whether ordinary starts and stops are included.")] = True,
@@ -105,3 +127,30 @@ async def not_runs(
         entity_id=entity or None,
     )
     return await data.not_runs(not_run_filter, time_range, cursor=cursor, limit=limit)
+
+
+@api_answers.get("/compare")
+async def compare(
+    data: History,
+    time_range: Range,
+    against: Annotated[Literal["period", "version"], Query(description="The period or the version before.")] = "period",
+    sort: Annotated[str, Query(description=f"Order of handlers and jobs: {', '.join(SORTS)}.")] = "gravity",
+    differing: Annotated[bool, Query(description="Whether only those that differ are listed.")] = True,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Comparison:
+    """Handlers, jobs and error groups compared with before: slower, failing more, silent, new, back, resolved."""
+    return await data.compare(time_range, against=against, sort=sort, differing=differing, limit=limit)
+
+
+@api_answers.get("/noise")
+async def noise(data: History, time_range: Range) -> Noise:
+    """Runs, time, log lines, service calls and bytes of each app, the noisiest first."""
+    return await data.noise(time_range)
+
+
+@api_answers.get("/versions")
+async def versions(
+    data: History, app: AppKey = None, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+) -> VersionsPage:
+    """Versions of apps, newest first."""
+    return await data.versions(app or None, cursor=cursor, limit=limit)

@@ -1,0 +1,34 @@
+"""Statements for comparisons with an earlier period."""
+
+# ruff: noqa: S608  the statements contain only text from this package and from the store's table of kinds
+
+from hassette_store.kinds import RunKind
+from hassette_sync.queries.kinds import union_sql
+
+FIRST_REGISTERED = """
+SELECT id, first_registered_us FROM registrations WHERE id IN (SELECT value FROM json_each(:registrations))
+"""
+"""Time of the first registration of some handlers and jobs."""
+
+
+def _gaps(kind: RunKind) -> str:
+    return f"""
+        SELECT value AS registration_id, (
+            SELECT json_array(max(earlier), count(*), min(id)) FROM (
+                SELECT id, id - lead(id) OVER (ORDER BY id DESC) AS earlier FROM (
+                    SELECT id FROM {kind.runs_table} WHERE {kind.registration_column} = value
+                    ORDER BY id DESC LIMIT :newest))
+        ) AS gaps
+        FROM json_each(:registrations)
+    """
+
+
+GAPS = f"SELECT registration_id, gaps FROM ({union_sql(_gaps)}) WHERE json_extract(gaps, '$[1]') > 0"
+"""For each of some handlers and jobs: the longest gap between the ids of its newest ``:newest`` runs, the number of
+these runs, and the id of the oldest one."""
+
+GROUPS = """
+SELECT id, type, message, first_seen_us, last_seen_us, last_run_id FROM error_groups
+WHERE id IN (SELECT value FROM json_each(:groups))
+"""
+"""Some error groups."""

@@ -1,0 +1,294 @@
+"""The question how handlers, jobs and error groups differ from before."""
+
+import json
+import math
+from collections.abc import Iterable
+from sqlite3 import Row
+from typing import Final, Literal
+
+from hassette_store.ids import COUNTER_BITS, time_of
+from hassette_sync.answers.comparison import (
+    ComparedGroup,
+    ComparedRegistration,
+    Comparison,
+    Difference,
+    Figures,
+)
+from hassette_sync.answers.registrations import Registration, Registrations
+from hassette_sync.answers.values import Counts, Percentiles
+from hassette_sync.errors import BadQuestionError
+from hassette_sync.formatting import duration, plural, rough_duration, share
+from hassette_sync.queries import comparison as queries
+from hassette_sync.queries.errors import RECENT_COUNTS
+from hassette_sync.questions.periods import periods_of
+from hassette_sync.questions.registrations import MAX_LISTED, registration_list
+from hassette_sync.questions.sessions import uptime_in
+from hassette_sync.questions.versions import versions_page
+from hassette_sync.reader import Parameters, ReadTransaction
+from hassette_sync.time_range import DAY_US, HOUR_US, TimeRange
+
+Against = Literal["period", "version"]
+# The gravest difference comes first.
+GRAVITY: Final[tuple[Difference, ...]] = (
+    *("failing_more", "silent", "slower", "back", "new", "failing_less", "resolved", "faster", "unchanged"),
+)
+SORTS: Final = ("gravity", "slower", "failing", "silent", "runs", "name")
+_MAX_LISTED = 500
+_DEFAULT_LIMIT = 50
+# p95 of fewer runs changes by chance.
+_MIN_RUNS = 20
+_MANY_RUNS = 200
+_SLOWER = 1.5
+_SLOWER_MEDIAN = 1.2
+_MIN_DIFFERENCE_US = 1_000
+# The difference of two shares is real if it is more than this many standard errors.
+_STANDARD_ERRORS = 2.6
+_NEWEST = 50
+_MIN_SILENT_US = HOUR_US
+_SILENT = 1.5
+_MIN_HABIT_RUNS = 10
+
+
+async def compare(
+    transaction: ReadTransaction,
+    time_range: TimeRange | None = None,
+    *,
+    against: Against = "period",
+    sort: str = "gravity",
+    differing: bool = True,
+    limit: int = _DEFAULT_LIMIT,
+) -> Comparison:
+    """Compare each handler, job and error group with before: slower, failing more, silent, new, back, resolved.
+
+    Args:
+        transaction: Read transaction of the question.
+        time_range: The period.
+        against: ``period``: the period of the same length before. ``version``: for each app with a new version that
+            began in the period or before it, the time since then with the version before. Error groups are always
+            compared with the period before.
+        sort: ``gravity``, ``slower``, ``failing``, ``silent``, ``runs`` or ``name``.
+        differing: If true, only handlers, jobs and error groups that differ are listed.
+        limit: Maximum number of handlers and jobs, and of error groups, up to 500.
+    """
+    if against not in ("period", "version"):
+        raise BadQuestionError(f"against must be period or version, got {against[:40]!r}.")
+    if sort not in SORTS:
+        raise BadQuestionError(f"sort must be one of {', '.join(SORTS)}, got {sort[:40]!r}.")
+    if not 1 <= limit <= _MAX_LISTED:
+        raise BadQuestionError(f"limit must be from 1 to {_MAX_LISTED}, got {limit!r}.")
+    now = (await periods_of(transaction, time_range)).time_range
+    before = TimeRange(max(2 * now.since_us - now.until_us, 0), max(now.since_us, 1))
+    pairs = [(None, now, before)] if against == "period" else await _versions(transaction, now)
+    registrations: list[ComparedRegistration] = []
+    for app, current, earlier in pairs:
+        registrations += await _registrations(transaction, app, current, earlier)
+    groups = await _groups(transaction, now, before)
+    different = [one for one in registrations if one.findings != ("unchanged",)]
+    different_groups = [one for one in groups if one.finding != "unchanged"]
+    return Comparison(
+        against=against,
+        registrations=tuple(_sorted(different if differing else registrations, sort)[:limit]),
+        groups=tuple((different_groups if differing else groups)[:limit]),
+        found=len(different) + len(different_groups),
+        since_us=now.since_us,
+        until_us=now.until_us,
+        before_since_us=before.since_us,
+        before_until_us=before.until_us,
+    )
+
+
+async def _versions(transaction: ReadTransaction, now: TimeRange) -> list[tuple[str | None, TimeRange, TimeRange]]:
+    """Return the apps with a version before the current one, and the times of both within 30 days."""
+    found: dict[str, tuple[str | None, TimeRange, TimeRange]] = {}
+    page = await versions_page(transaction, limit=_MAX_LISTED)
+    for index, version in enumerate(page.versions):
+        if version.app in found or version.since_us >= now.until_us:
+            continue
+        earlier = next((one for one in page.versions[index + 1 :] if one.app == version.app), None)
+        if earlier is None:
+            continue
+        current = TimeRange(version.since_us, max(now.until_us, version.since_us + 1))
+        start_us = max(earlier.since_us, version.since_us - 30 * DAY_US)
+        found[version.app] = (version.app, current, TimeRange(start_us, max(version.since_us, start_us + 1)))
+    return list(found.values())
+
+
+async def _registrations(
+    transaction: ReadTransaction, app: str | None, now: TimeRange, before: TimeRange
+) -> list[ComparedRegistration]:
+    listed = await registration_list(transaction, now, app=app, idle=False, limit=MAX_LISTED)
+    earlier = await registration_list(transaction, before, app=app, limit=MAX_LISTED)
+    by_id = {one.id: one for one in earlier.registrations}
+    ids = json.dumps([one.id for one in listed.registrations])
+    rows = await transaction.all(queries.FIRST_REGISTERED, {"registrations": ids})
+    first_us = {row["id"]: row["first_registered_us"] for row in rows}
+    habits = await _habits(transaction, listed.registrations, now)
+    found: list[ComparedRegistration] = []
+    for one in listed.registrations:
+        habit = habits.get(one.id)
+        old = by_id.get(one.id)
+        found.append(_compared(one, old, listed, earlier, first_us.get(one.id, 0), habit))
+    return found
+
+
+async def _habits(
+    transaction: ReadTransaction, registrations: Iterable[Registration], now: TimeRange
+) -> dict[int, tuple[int, int]]:
+    """Return the usual longest gap and the present silence of the current handlers and jobs that are quiet."""
+    until_us = min(now.until_us, transaction.at_us)
+    quiet = [
+        one
+        for one in registrations
+        if one.retired_us is None
+        and one.last_run_id is not None
+        and until_us - time_of(one.last_run_id) > _MIN_SILENT_US
+    ]
+    if not quiet:
+        return {}
+    parameters: Parameters = {"registrations": json.dumps([one.id for one in quiet]), "newest": _NEWEST}
+    gaps = {row["registration_id"]: json.loads(row["gaps"]) for row in await transaction.all(queries.GAPS, parameters)}
+    found: dict[int, tuple[int, int]] = {}
+    for one in quiet:
+        gap, count, oldest_id = gaps.get(one.id, (None, 0, 0))
+        if gap is None or count < _MIN_HABIT_RUNS or one.last_run_id is None:
+            continue
+        last_us = time_of(one.last_run_id)
+        usual_us = (gap >> COUNTER_BITS) * 1000
+        if last_us - time_of(oldest_id) < 7 * DAY_US:
+            # The runs cover less than a week, so a quiet night or weekend may be usual.
+            usual_us = max(usual_us, DAY_US)
+        if until_us - last_us > _SILENT * usual_us:
+            up = await uptime_in(transaction, TimeRange(last_us, until_us))
+            if up.up_us > _SILENT * usual_us:
+                found[one.id] = (usual_us, up.up_us)
+    return found
+
+
+def _compared(
+    now: Registration,
+    old: Registration | None,
+    listed: Registrations,
+    earlier: Registrations,
+    first_us: int,
+    habit: tuple[int, int] | None,
+) -> ComparedRegistration:
+    before_counts = old.counts if old is not None else Counts()
+    before_percentiles = old.percentiles if old is not None else Percentiles()
+    sentences: dict[Difference, str] = {}
+    if first_us >= listed.since_us and now.counts.total:
+        sentences["new"] = "It is new."
+    elif now.counts.total and not before_counts.total and first_us < earlier.since_us:
+        sentences["back"] = "It runs again after a pause."
+    if (slower := _duration_difference(now, before_counts, before_percentiles)) is not None:
+        name: Difference = "slower" if slower > 0 else "faster"
+        was, is_ = duration(before_percentiles.p95_us), duration(now.percentiles.p95_us)
+        sentences[name] = f"95 % of its runs took up to {is_}, before up to {was}."
+    failing = _share_difference(now.counts, before_counts)
+    if failing:
+        name = "failing_more" if failing > 0 else "failing_less"
+        now_share, before_share = share(now.counts.failure_share), share(before_counts.failure_share)
+        sentences[name] = f"{now_share} of its runs failed, before {before_share}."
+    if habit is not None:
+        sentences["silent"] = (
+            f"It has not run for {rough_duration(habit[1])}; its longest usual pause is {rough_duration(habit[0])}."
+        )
+    findings = tuple(sorted(sentences, key=GRAVITY.index)) or ("unchanged",)
+    p95, p95_before = now.percentiles.p95_us, before_percentiles.p95_us
+    both = bool(now.counts.total and before_counts.total)
+    return ComparedRegistration(
+        registration=now.ref,
+        findings=findings,
+        sentence=sentences.get(findings[0], "It does not differ from before."),
+        now=Figures(counts=now.counts, p95_us=p95, since_us=listed.since_us, until_us=listed.until_us),
+        before=Figures(counts=before_counts, p95_us=p95_before, since_us=earlier.since_us, until_us=earlier.until_us),
+        slower_by=p95 / p95_before if p95 is not None and p95_before else None,
+        fails_more_by=now.counts.failure_share - before_counts.failure_share if both else None,
+        silent_for_us=habit[1] if habit is not None else None,
+        usual_gap_us=habit[0] if habit is not None else None,
+        last_run_us=time_of(now.last_run_id) if now.last_run_id is not None else None,
+        last_run_id=now.last_run_id,
+    )
+
+
+def _duration_difference(now: Registration, before: Counts, earlier: Percentiles) -> int | None:
+    """Return 1 if a handler or job is really slower than before, -1 if it is faster, None if it is neither."""
+    p95, p95_before, p50, p50_before = now.percentiles.p95_us, earlier.p95_us, now.percentiles.p50_us, earlier.p50_us
+    runs = min(now.counts.total, before.total)
+    if runs < _MIN_RUNS or not p95 or not p95_before or not p50 or not p50_before:
+        return None
+    if abs(p95 - p95_before) < _MIN_DIFFERENCE_US:
+        return None
+    # With few runs, the p95 is one of the slowest runs. The median must have moved, too.
+    if p95 >= _SLOWER * p95_before and (runs >= _MANY_RUNS or p50 >= _SLOWER_MEDIAN * p50_before):
+        return 1
+    if p95_before >= _SLOWER * p95 and (runs >= _MANY_RUNS or p50_before >= _SLOWER_MEDIAN * p50):
+        return -1
+    return None
+
+
+def _share_difference(now: Counts, before: Counts) -> int:
+    """Return 1 if the share of failed runs has really risen, -1 if it has really fallen, 0 otherwise."""
+    if not now.total or not before.total:
+        return 0
+    together = (now.failed + before.failed) / (now.total + before.total)
+    error = math.sqrt(together * (1 - together) * (1 / now.total + 1 / before.total))
+    difference = now.failure_share - before.failure_share
+    if not error or abs(difference) <= _STANDARD_ERRORS * error or max(now.failed, before.failed) < 3:
+        return 0
+    return 1 if difference > 0 else -1
+
+
+def _sorted(registrations: list[ComparedRegistration], sort: str) -> list[ComparedRegistration]:
+    def key(one: ComparedRegistration) -> tuple[float, int]:
+        order = {
+            "gravity": GRAVITY.index(one.findings[0]),
+            "slower": -(one.slower_by or 0),
+            "failing": -(one.fails_more_by if one.fails_more_by is not None else -2),
+            "silent": -(one.silent_for_us or 0),
+            "runs": -one.now.counts.total,
+            "name": 0,
+        }
+        return order[sort], GRAVITY.index(one.findings[0]) if sort != "name" else 0
+
+    return sorted(sorted(registrations, key=lambda one: one.registration.title), key=key)
+
+
+async def _groups(transaction: ReadTransaction, now: TimeRange, before: TimeRange) -> list[ComparedGroup]:
+    counts = await _failures(transaction, now)
+    earlier = await _failures(transaction, before)
+    ids = json.dumps(sorted({*counts, *earlier}))
+    groups = [
+        _group(row, counts.get(row["id"], 0), earlier.get(row["id"], 0), now, before)
+        for row in await transaction.all(queries.GROUPS, {"groups": ids})
+    ]
+    return sorted(groups, key=lambda one: (GRAVITY.index(one.finding), -one.now, one.id))
+
+
+async def _failures(transaction: ReadTransaction, time_range: TimeRange) -> dict[int, int]:
+    within: Parameters = {"first_id": time_range.first_id, "end_id": time_range.end_id}
+    return {row["error_group_id"]: row["count"] for row in await transaction.all(RECENT_COUNTS, within)}
+
+
+def _group(row: Row, now: int, before: int, time_range: TimeRange, earlier: TimeRange) -> ComparedGroup:
+    finding: Difference = "unchanged"
+    text = f"{plural(now, 'failure')}, before {before:,}."
+    if now and row["first_seen_us"] >= time_range.since_us:
+        finding, text = "new", f"It is new: {plural(now, 'failure')}."
+    elif now and not before:
+        finding, text = "back", f"It is back after a pause: {plural(now, 'failure')}."
+    elif before and not now:
+        finding, text = "resolved", f"It has not failed since. Before: {plural(before, 'failure')}."
+    elif _is_more(now, before, time_range, earlier):
+        finding = "failing_more"
+    elif _is_more(before, now, earlier, time_range):
+        finding = "failing_less"
+    return ComparedGroup.model_validate(
+        {**dict(row), "finding": finding, "sentence": text, "now": now, "before": before}
+    )
+
+
+def _is_more(count: int, other: int, time_range: TimeRange, other_range: TimeRange) -> bool:
+    """Return whether a count is really higher than another, per time: the square roots differ enough."""
+    length = time_range.until_us - time_range.since_us
+    scaled = other * length / max(other_range.until_us - other_range.since_us, 1)
+    return count >= 3 and 2 * (math.sqrt(count) - math.sqrt(scaled)) > _STANDARD_ERRORS

@@ -1,0 +1,356 @@
+"""The question why a handler or job did not run."""
+
+import difflib
+import json
+from sqlite3 import Row
+from typing import Literal
+
+from hassette_store.ids import first_id_at
+from hassette_sync.answers.explanations import NotRunEntry, StateChange, WhyNot, WhyNotCheck
+from hassette_sync.answers.runs import Run
+from hassette_sync.errors import BadQuestionError
+from hassette_sync.formatting import reason_label, replace_surrogates
+from hassette_sync.home_time import ShownTimes
+from hassette_sync.queries import causes as cause_queries
+from hassette_sync.queries import why_not as queries
+from hassette_sync.queries.not_runs import not_runs_sql
+from hassette_sync.questions.causes import EXAMINED
+from hassette_sync.questions.entities import ENTITY_ID, HomeNames
+from hassette_sync.questions.evidence import changes_of
+from hassette_sync.questions.not_runs import sample_of
+from hassette_sync.questions.periods import end_of_now
+from hassette_sync.questions.rows import facts_of, registration_ref, run_of
+from hassette_sync.questions.runs import check_text
+from hassette_sync.questions.sessions import HEARTBEAT_OVERDUE_US, home_time
+from hassette_sync.questions.wording import change_clause, shortened
+from hassette_sync.reader import ReadTransaction
+from hassette_sync.time_range import HOUR_US, MINUTE_US, TimeRange
+
+_AROUND_US = 5 * MINUTE_US
+_NEWEST_US = {"handler": HOUR_US, "job": 24 * HOUR_US}
+_MAX_LISTED = 20
+_LATER_END_US = HOUR_US
+_STATE_TOPIC = "state_changed."
+_FILTERS = ("changed_from", "changed_to", "attribute", "duration")
+Result = Literal["yes", "no", "unknown"]
+
+
+async def why_not(transaction: ReadTransaction, of: str, *, at_us: int | None = None) -> WhyNot:
+    """Return why a handler or job did not run: a list of checks, and the first reason in one sentence.
+
+    Args:
+        transaction: Read transaction of the question.
+        of: Name: ``APP``, ``APP.HANDLER``, ``APP.INSTANCE.HANDLER``, or the id of a handler or job.
+        at_us: The moment; None for the last hour, or the last 24 hours of a job. A whole minute means any time in it.
+
+    Raises:
+        BadQuestionError: The name is empty or too long.
+    """
+    check_text(of)
+    of = replace_surrogates(of.strip())
+    if not of:
+        raise BadQuestionError(f"of must be the name of a handler or job, got {of!r}.")
+    rows = await _registrations_named(transaction, of)
+    now_us = await end_of_now(transaction)
+    if len(rows) != 1:
+        return await _unclear(transaction, of, rows, at_us if at_us is not None else now_us)
+    times = ShownTimes(await home_time(transaction), transaction.at_us)
+    return await _Checks(transaction, rows[0], times, at_us, now_us).answer()
+
+
+async def _registrations_named(transaction: ReadTransaction, of: str) -> list[Row]:
+    if of.isascii() and of.isdigit() and len(of) < 19:
+        return await transaction.all(queries.REGISTRATION_BY_ID, {"registration_id": int(of)})
+    rows = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": of})
+    current = [row for row in rows if row["retired_us"] is None]
+    named = [row for row in current or rows if registration_ref(row).title.casefold() == of.casefold()]
+    return named or current or rows
+
+
+async def is_registration(transaction: ReadTransaction, of: str) -> bool:
+    """Return whether a name is that of a handler, a job or an app."""
+    return bool(await _registrations_named(transaction, of))
+
+
+async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us: int) -> WhyNot:
+    suggestions = tuple(registration_ref(row) for row in rows[:_MAX_LISTED])
+    if rows:
+        sentence = f"{shortened(of)} has {len(rows)} handlers and jobs. Ask about one of them."
+    else:
+        names = [f"{row['app']}.{row['name']}" for row in await transaction.all(queries.REGISTRATION_NAMES)]
+        near = difflib.get_close_matches(of, names, 3, 0.4)
+        for name in near:
+            found = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": name})
+            suggestions += tuple(registration_ref(row) for row in found)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        sentence = f"No handler, job or app is called {shortened(of)}.{hint}"
+    return WhyNot(
+        registration=None,
+        listens_to="",
+        at_us=at_us,
+        since_us=at_us,
+        until_us=at_us,
+        reason="not_registered" if not rows else "unknown",
+        sentence=sentence,
+        checks=(),
+        runs=(),
+        not_run=(),
+        last_run=None,
+        changes=(),
+        suggestions=suggestions[:_MAX_LISTED],
+    )
+
+
+class _Checks:
+    """The checks of one handler or job around a moment, in the order of the path of an event."""
+
+    def __init__(
+        self, transaction: ReadTransaction, row: Row, times: ShownTimes, at_us: int | None, now_us: int
+    ) -> None:
+        self._transaction = transaction
+        self._row = row
+        self._times = times
+        self._ref = registration_ref(row)
+        if at_us is None:
+            self._at_us = transaction.at_us
+            self._range = TimeRange(max(now_us - _NEWEST_US[self._ref.kind], 0), now_us)
+            self._when = f"since {times(self._range.since_us)}"
+        else:
+            self._at_us = at_us
+            self._range = TimeRange(max(at_us - _AROUND_US, 0), at_us + MINUTE_US + _AROUND_US)
+            self._when = f"around {times(at_us)}"
+        self._moment_end_id = min(first_id_at(self._at_us + MINUTE_US), self._range.end_id)
+        self._checks: list[WhyNotCheck] = []
+        self._reasons: list[tuple[str, str]] = []
+        # A trigger that came and did not run is the best explanation: it names the decision itself.
+        self._decided: tuple[str, str] | None = None
+
+    def _add(
+        self, name: str, question: str, result: Result, detail: str, *, at_us: int | None = None, reason: str = ""
+    ) -> None:
+        check = WhyNotCheck(name=name, question=question, result=result, detail=detail, at_us=at_us)
+        self._checks.append(check)
+        if result == "no" and reason:
+            self._reasons.append((reason, detail))
+
+    async def answer(self) -> WhyNot:
+        runs = await self._runs()
+        not_run = await self._not_run()
+        changes = await self._changes()
+        last_run = await self._last_run()
+        self._check_registered()
+        session = await self._check_framework()
+        await self._check_enabled(session)
+        await self._check_connected(session)
+        self._check_triggered(runs, not_run, changes, last_run)
+        self._check_outcome(not_run)
+        self._check_ran(runs, last_run)
+        reason, sentence = self._conclusion(runs)
+        return WhyNot(
+            registration=self._ref,
+            listens_to=self._row["listens_to"],
+            at_us=self._at_us,
+            since_us=self._range.since_us,
+            until_us=self._range.until_us,
+            reason=reason,
+            sentence=sentence,
+            checks=tuple(self._checks),
+            runs=runs,
+            not_run=not_run,
+            last_run=last_run,
+            changes=changes,
+            suggestions=(),
+        )
+
+    async def _runs(self) -> tuple[Run, ...]:
+        near = {
+            "registration_id": self._ref.id,
+            "first_id": self._range.first_id,
+            "end_id": first_id_at(self._range.until_us + _LATER_END_US),
+            "limit": _MAX_LISTED,
+        }
+        rows = await self._transaction.all(queries.RUNS_NEAR, dict(near))
+        return tuple(run for run in map(run_of, rows) if run.started_us < self._range.until_us)
+
+    async def _last_run(self) -> Run | None:
+        before = {"registration_id": self._ref.id, "first_id": 0, "end_id": self._range.end_id, "limit": 1}
+        row = await self._transaction.one(queries.RUNS_NEAR, dict(before))
+        return run_of(row) if row is not None else None
+
+    async def _not_run(self) -> tuple[NotRunEntry, ...]:
+        parameters = {
+            "since_us": self._range.since_us,
+            "before_us": self._range.until_us,
+            "cursor": 0,
+            "limit": _MAX_LISTED,
+            "registrations": json.dumps([self._ref.id]),
+        }
+        rows = await self._transaction.all(not_runs_sql(["registrations"]), dict(parameters))
+        return tuple(sample_of(row) for row in rows)
+
+    async def _changes(self) -> tuple[StateChange, ...]:
+        """Return the changes of the entities in the topic. An attribute may follow the entity in the topic."""
+        topic = self._row["listens_to"]
+        if not topic.startswith(_STATE_TOPIC):
+            return ()
+        found: list[StateChange] = []
+        names = HomeNames(self._transaction)
+        for part in topic.removeprefix(_STATE_TOPIC).split(",")[:_MAX_LISTED]:
+            entity_id = ".".join(part.strip().split(".")[:2])
+            if ENTITY_ID.fullmatch(entity_id):
+                changes = await changes_of(self._transaction, names, entity_id, self._range, self._at_us)
+                found += [one.change for one in changes]
+        return tuple(sorted(found, key=lambda change: -change.at_us)[:_MAX_LISTED])
+
+    def _check_registered(self) -> None:
+        question = "Was it registered?"
+        first_us, retired_us = self._row["first_registered_us"], self._row["retired_us"]
+        if first_us > self._range.until_us:
+            detail = f"It was registered for the first time at {self._times(first_us)}."
+            self._add("registered", question, "no", detail, at_us=first_us, reason="not_registered")
+        elif retired_us is not None and retired_us < self._range.since_us:
+            detail = f"It has not been registered since {self._times(retired_us)}."
+            self._add("registered", question, "no", detail, at_us=retired_us, reason="not_registered")
+        else:
+            self._add("registered", question, "yes", f"It listens to {shortened(self._row['listens_to'])}.")
+
+    async def _check_framework(self) -> Row | None:
+        question = "Was Hassette running?"
+        row = await self._transaction.one(queries.SESSION_BEFORE, {"at_us": min(self._at_us, self._range.until_us)})
+        if row is None:
+            detail = "Hassette had not been started before."
+            self._add("framework_up", question, "no", detail, reason="framework_down")
+            return None
+        end_us = row["ended_us"]
+        if end_us is None or end_us >= self._at_us - HEARTBEAT_OVERDUE_US:
+            detail = f"It was running since {self._times(row['started_us'])}."
+            self._add("framework_up", question, "yes", detail, at_us=row["started_us"])
+            return row
+        how = "crashed" if row["outcome"] == "crashed" else "was stopped"
+        detail = f"Hassette {how} at {self._times(end_us)} and was not running."
+        self._add("framework_up", question, "no", detail, at_us=end_us, reason="framework_down")
+        return None
+
+    async def _last_event(self, session: Row, subjects: tuple[str, ...], kinds: tuple[str, ...]) -> Row | None:
+        return await self._transaction.one(
+            queries.LAST_EVENT,
+            {
+                "first_id": first_id_at(session["started_us"]),
+                "end_id": self._moment_end_id,
+                "examined": EXAMINED,
+                "subjects": json.dumps(subjects),
+                "kinds": json.dumps(kinds),
+            },
+        )
+
+    async def _check_enabled(self, session: Row | None) -> None:
+        question = "Was its app running, and was it enabled?"
+        if session is None:
+            self._add("enabled", question, "unknown", "Hassette was not running.")
+            return
+        ref = self._ref
+        app = (ref.app, f"{ref.app}.{ref.instance}")
+        row = await self._last_event(
+            session, app, ("app_started", "app_stopped", "app_failed", "control_disable_app", "control_enable_app")
+        )
+        paused = await self._last_event(
+            session,
+            (ref.title, f"{ref.app}.{ref.instance}.{ref.name}", f"{ref.app}.{ref.name}"),
+            ("control_pause_job", "control_resume_job"),
+        )
+        if row is not None and row["kind"] in ("app_failed", "app_stopped", "control_disable_app"):
+            what = {"app_failed": "failed", "app_stopped": "was stopped"}.get(row["kind"], "was disabled")
+            because = f": {shortened(row['detail'])}" if row["detail"] else ""
+            detail = f"The app {row['subject']} {what} at {self._times(row['at_us'])}{because}"
+            self._add("enabled", question, "no", detail, at_us=row["at_us"], reason="disabled")
+        elif paused is not None and paused["kind"] == "control_pause_job":
+            detail = f"The job was paused at {self._times(paused['at_us'])}."
+            self._add("enabled", question, "no", detail, at_us=paused["at_us"], reason="disabled")
+        elif row is None:
+            self._add("enabled", question, "unknown", "No start of the app is recorded in this session.")
+        else:
+            detail = f"The app was started at {self._times(row['at_us'])}."
+            self._add("enabled", question, "yes", detail, at_us=row["at_us"])
+
+    async def _check_connected(self, session: Row | None) -> None:
+        question = "Was Home Assistant connected?"
+        if session is None:
+            self._add("connected", question, "unknown", "Hassette was not running.")
+            return
+        row = await self._transaction.one(
+            cause_queries.CONNECTION_AT,
+            {
+                "session_id": session["id"],
+                "first_id": first_id_at(session["started_us"]),
+                "end_id": self._moment_end_id,
+            },
+        )
+        if row is None:
+            self._add("connected", question, "unknown", "No loss of the connection is recorded in this session.")
+        elif row["kind"] == "connection_lost":
+            detail = f"The connection was lost at {self._times(row['at_us'])}."
+            self._add("connected", question, "no", detail, at_us=row["at_us"], reason="not_connected")
+        else:
+            detail = f"It was connected since {self._times(row['at_us'])}."
+            self._add("connected", question, "yes", detail, at_us=row["at_us"])
+
+    def _check_triggered(
+        self,
+        runs: tuple[Run, ...],
+        not_run: tuple[NotRunEntry, ...],
+        changes: tuple[StateChange, ...],
+        last_run: Run | None,
+    ) -> None:
+        question = "Did a trigger come?"
+        if runs or not_run:
+            count = len(runs) + len(not_run)
+            self._add("triggered", question, "yes", f"{count} {'trigger' if count == 1 else 'triggers'} came.")
+            return
+        listens_to = shortened(self._row["listens_to"])
+        if changes:
+            settings = facts_of(self._row["settings"])
+            filters = ", ".join(f"{name} {settings[name]}" for name in _FILTERS if name in settings)
+            needs = f"it needs {filters}" if filters else "no run or skipped run of it is recorded"
+            detail = f"{change_clause(changes[0])} at {self._times(changes[0].at_us)}, but {needs}."
+            self._add("triggered", question, "no", detail, at_us=changes[0].at_us, reason="not_matching")
+            return
+        last = f" Its last run was at {self._times(last_run.started_us)}." if last_run is not None else " It never ran."
+        what = "no due time" if self._ref.kind == "job" else "no event"
+        detail = f"{what.capitalize()} of {listens_to} is recorded.{last}"
+        at_us = last_run.started_us if last_run is not None else None
+        self._add("triggered", question, "no", detail, at_us=at_us, reason="nothing_came")
+
+    def _check_outcome(self, not_run: tuple[NotRunEntry, ...]) -> None:
+        question = "Was each trigger allowed to run?"
+        if not not_run:
+            self._add("allowed", question, "unknown", "No trigger without a run is kept for this time.")
+            return
+        nearest = min(not_run, key=lambda one: abs(one.at_us - self._at_us))
+        because = f": {nearest.detail}" if nearest.detail else ""
+        detail = f"At {self._times(nearest.at_us)}: {reason_label(nearest.reason)}{because}"
+        self._add("allowed", question, "no", detail, at_us=nearest.at_us)
+        self._decided = (nearest.reason, detail)
+
+    def _check_ran(self, runs: tuple[Run, ...], last_run: Run | None) -> None:
+        question = "Did it run?"
+        if runs:
+            nearest = self._nearest(runs)
+            detail = f"It ran at {self._times(nearest.started_us)} ({nearest.status})."
+            self._add("ran", question, "yes", detail, at_us=nearest.started_us)
+        elif last_run is not None:
+            detail = f"The last run before was at {self._times(last_run.started_us)}."
+            self._add("ran", question, "no", detail, at_us=last_run.started_us)
+        else:
+            self._add("ran", question, "no", "No run is stored.")
+
+    def _nearest(self, runs: tuple[Run, ...]) -> Run:
+        return min(runs, key=lambda run: abs(run.started_us - self._at_us))
+
+    def _conclusion(self, runs: tuple[Run, ...]) -> tuple[str, str]:
+        title = self._ref.title
+        if runs and self._decided is None:
+            nearest = self._nearest(runs)
+            return "ran", f"{title} did run {self._when}: at {self._times(nearest.started_us)} ({nearest.status})."
+        reason, detail = self._decided or next(iter(self._reasons), ("unknown", "The history does not show why."))
+        ran = f" It ran {'once' if len(runs) == 1 else f'{len(runs)} times'} in this time." if runs else ""
+        return reason, f"{title} did not run {self._when}. {detail.removesuffix('.')}.{ran}"

@@ -1,0 +1,295 @@
+"""Causes in the home: persons, automations, scripts, devices, and chains of them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hassette_sync import DataSyncService
+from hassette_sync.answers.explanations import Explained, Why
+from support.patient_data import patient_data
+from support.recorded_home import OWN_USER, RecordedHome, call, change, recorded_home
+from support.rows import Due, Job, Listener
+
+MOTION = Listener("on_motion", "motion_light", "hall")
+LIGHT = Listener("on_light", "presence", "default")
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[RecordedHome]:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.named("light.hall", "Hall light", "Hall")
+        home.named("input_boolean.night", "Night mode")
+        home.named("automation.evening", "Evening")
+        home.named("anna", "Anna", kind="user")
+        yield home
+
+
+@pytest.fixture
+async def data(home: RecordedHome, tmp_path: Path) -> AsyncIterator[DataSyncService]:
+    async with patient_data(tmp_path / "hassette.db") as data:
+        yield data
+
+
+def titles(why: Why) -> list[tuple[str, str]]:
+    return [(cause.kind, cause.title) for cause in why.found[0].causes]
+
+
+async def explained(data: DataSyncService, entity: str = "light.hall") -> Explained:
+    why = await data.why(entity=entity)
+    assert len(why.found) == 1, why
+    return why.found[0]
+
+
+async def test_person_who_used_a_service_is_named(home: RecordedHome, data: DataSyncService) -> None:
+    home.called(10, "light.turn_on", "light.hall", "p1", user="anna")
+    home.changed(10.1, "light.hall", "off", "on", "p1", user="anna")
+    await home.write()
+
+    one = await explained(data)
+
+    assert [(cause.kind, cause.title) for cause in one.causes] == [("person", "Anna")]
+    assert one.is_complete
+    assert one.call is not None
+    assert one.sentence.startswith("Hall light turned on at ")
+    assert one.sentence.endswith(" because Anna called light.turn_on.")
+
+
+async def test_person_with_the_user_of_hassette_is_named_if_the_call_is_not_ours(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.called(10, "light.turn_on", "light.hall", "p1", user=OWN_USER)
+    home.changed(10.1, "light.hall", "off", "on", "p1", user=OWN_USER)
+    await home.write()
+
+    assert (await explained(data)).first_cause == "person"
+
+
+async def test_change_with_the_user_of_hassette_and_without_a_recorded_call_is_unknown(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.changed(10.1, "light.hall", "off", "on", "p1", user=OWN_USER)
+    await home.write()
+
+    assert (await explained(data)).first_cause == "unknown"
+
+
+async def test_automation_leads_to_the_person_who_changed_its_trigger(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.called(10, "input_boolean.turn_on", "input_boolean.night", "p1", user="anna")
+    home.changed(10.1, "input_boolean.night", "off", "on", "p1", user="anna")
+    home.automation(
+        10.2,
+        *("automation.evening", "state of input_boolean.night", "a1"),
+        parent="p1",
+        item_id="1234",
+        trace_id="abc",
+    )
+    home.called(10.3, "light.turn_on", "light.hall", "a1", parent="p1")
+    home.changed(10.4, "light.hall", "off", "on", "a1", parent="p1")
+    await home.write()
+
+    why = await data.why(entity="light.hall")
+
+    assert titles(why) == [("automation", "Evening"), ("person", "Anna")]
+    automation = why.found[0].causes[0]
+    assert automation.link == "/config/automation/trace/1234?run_id=abc"
+    assert automation.change is not None
+    assert automation.change.entity.entity_id == "input_boolean.night"
+    assert automation.call is not None
+    assert "because the automation Evening ran (state of input_boolean.night). It began with Anna." in why.sentence
+
+
+async def test_automation_by_time_is_the_first_cause(home: RecordedHome, data: DataSyncService) -> None:
+    home.automation(10, "automation.evening", "time pattern", "a1")
+    home.changed(10.1, "light.hall", "off", "on", "a1")
+    await home.write()
+
+    one = await explained(data)
+
+    assert one.first_cause == "automation"
+    assert one.is_complete
+
+
+async def test_automation_whose_trigger_is_a_sensor_is_named_and_the_rest_is_stated_as_not_recorded(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.automation(10, "automation.evening", "state of binary_sensor.door", "a1", parent="never seen")
+    home.changed(10.1, "light.hall", "off", "on", "a1", parent="never seen")
+    await home.write()
+
+    one = await explained(data)
+
+    assert [cause.kind for cause in one.causes] == ["automation"]
+    assert not one.is_complete
+    assert "The event that triggered it (state of binary_sensor.door) is not recorded." in one.sentence
+
+
+async def test_sensor_that_triggered_an_automation_is_found_through_a_run_that_it_triggered(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.run(9.99, MOTION, change("binary_sensor.door", "off", "on", "d1"))
+    home.automation(10, "automation.evening", "state of binary_sensor.door", "a1", parent="d1")
+    home.changed(10.1, "light.hall", "off", "on", "a1", parent="d1")
+    await home.write()
+
+    why = await data.why(entity="light.hall")
+
+    assert titles(why) == [("automation", "Evening"), ("device", "binary_sensor.door")]
+
+
+async def test_script_within_an_automation_is_a_separate_step(home: RecordedHome, data: DataSyncService) -> None:
+    home.automation(10, "automation.evening", "time", "a1")
+    home.automation(10.1, "script.dim", "Dim", "a1")
+    home.changed(10.2, "light.hall", "off", "on", "a1")
+    await home.write()
+
+    assert titles(await data.why(entity="light.hall")) == [("script", "script.dim"), ("automation", "Evening")]
+
+
+async def test_script_that_an_app_called_leads_to_the_app(home: RecordedHome, data: DataSyncService) -> None:
+    home.run(10, MOTION, change("binary_sensor.hall", "off", "on", "d1"), calls=[call("script.dim", "", "ours")])
+    home.automation(10.1, "script.dim", "Dim", "ours", user_id=OWN_USER)
+    home.changed(10.2, "light.hall", "off", "on", "ours", user=OWN_USER)
+    await home.write()
+
+    why = await data.why(entity="light.hall")
+
+    assert [kind for kind, _ in titles(why)] == ["script", "app", "device"]
+
+
+async def test_automation_that_an_app_triggered_leads_to_the_app(home: RecordedHome, data: DataSyncService) -> None:
+    home.run(
+        10, Job("tidy", "cleaner"), Due(home.us(10)), calls=[call("automation.trigger", "automation.evening", "c")]
+    )
+    home.automation(10.1, "automation.evening", "", "a1", parent="c")
+    home.changed(10.2, "light.hall", "off", "on", "a1", parent="c")
+    await home.write()
+
+    assert [kind for kind, _ in titles(await data.why(entity="light.hall"))] == ["automation", "scheduled"]
+
+
+async def test_app_that_reacts_to_an_automation_leads_to_the_automation(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.automation(10, "automation.evening", "time", "a1")
+    home.changed(10.1, "input_boolean.night", "off", "on", "a1")
+    home.run(
+        10.2,
+        LIGHT,
+        change("input_boolean.night", "off", "on", "a1"),
+        calls=[call("light.turn_on", "light.hall", "ours")],
+    )
+    home.changed(10.3, "light.hall", "off", "on", "ours", user=OWN_USER)
+    await home.write()
+
+    one = await explained(data)
+
+    assert [cause.kind for cause in one.causes] == ["app", "automation"]
+    assert one.sentence.endswith(
+        "because Night mode turned on, and your app presence.on_light reacts to it. "
+        "It began with the automation Evening."
+    )
+
+
+async def test_light_that_was_switched_at_the_device_is_a_change_of_the_device(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.changed(10, "light.hall", "off", "on", "d1")
+    await home.write()
+
+    one = await explained(data)
+
+    assert one.first_cause == "device"
+    assert one.sentence.endswith("by itself: no person, app or automation caused it.")
+
+
+@pytest.mark.parametrize("what", ["runs", "home_causes"])
+async def test_light_does_not_switch_by_itself_if_causes_of_that_time_were_lost(
+    home: RecordedHome, data: DataSyncService, what: str
+) -> None:
+    home.changed(10, "light.hall", "off", "on", "d1")
+    home.lose(11, what)
+    await home.write()
+
+    assert (await explained(data)).first_cause == "unknown"
+
+
+async def test_change_and_the_delayed_run_that_it_triggered_are_one_finding(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.changed(10, "light.hall", "off", "on", "d1")
+    run = home.run(130, LIGHT, change("light.hall", "off", "on", "d1"))
+    await home.write()
+
+    one = await explained(data)
+
+    assert one.at_us == home.us(10)
+    assert [reaction.id for reaction in one.reactions] == [run]
+
+
+async def test_answer_without_a_change_names_the_changes_before_and_after(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.changed(0, "light.hall", "off", "on", "d1")
+    home.changed(1500, "light.hall", "on", "off", "d2")
+    await home.write()
+
+    why = await data.why(entity="light.hall", at_us=home.us(750))
+
+    assert why.found == ()
+    assert (why.before_us, why.after_us) == (home.us(0), home.us(1500))
+    assert "No change of Hall light is recorded around" in why.sentence
+
+
+async def test_changes_around_the_moment_are_found_among_thousands(home: RecordedHome, data: DataSyncService) -> None:
+    for number in range(600):
+        home.changed(number, "light.hall", "off" if number % 2 else "on", "on" if number % 2 else "off", f"c{number}")
+    await home.write()
+
+    why = await data.why(entity="light.hall", at_us=home.us(61), limit=3)
+
+    assert [one.at_us for one in why.found] == [home.us(61), home.us(62), home.us(60)]
+
+
+@pytest.mark.parametrize("words", ["Hall light", "HALL LIGHT", "light hall", "light.hall", "hall Light "])
+async def test_entity_is_found_by_its_friendly_name(home: RecordedHome, data: DataSyncService, words: str) -> None:
+    home.changed(10, "light.hall", "off", "on", "d1")
+    await home.write()
+
+    entity = (await data.why(entity=words)).entity
+
+    assert entity is not None
+    assert (entity.entity_id, entity.name, entity.area) == ("light.hall", "Hall light", "Hall")
+
+
+async def test_name_that_several_entities_have_gets_suggestions(home: RecordedHome, data: DataSyncService) -> None:
+    home.named("light.hall_2", "Hall light")
+    home.changed(10, "light.hall", "off", "on", "d1")
+    await home.write()
+
+    why = await data.why(entity="hall light")
+
+    assert why.found == ()
+    assert {"light.hall", "light.hall_2"} <= {one.entity_id for one in why.suggestions}
+
+
+async def test_call_of_a_person_is_found_by_its_service(home: RecordedHome, data: DataSyncService) -> None:
+    home.called(10, "scene.turn_on", "scene.film", "p1", user="anna")
+    await home.write()
+
+    why = await data.why(service="scene.turn_on")
+
+    assert titles(why) == [("person", "Anna")]
+    assert why.sentence.startswith("scene.turn_on was called for scene.film at")
+
+
+async def test_contexts_that_refer_to_each_other_end_as_unknown(home: RecordedHome, data: DataSyncService) -> None:
+    home.automation(10, "automation.a", "state of light.b", "c1", parent="c2")
+    home.changed(10.1, "light.hall", "off", "on", "c1", parent="c2")
+    home.automation(10.2, "automation.b", "state of light.hall", "c2", parent="c1")
+    home.changed(10.3, "light.b", "off", "on", "c2", parent="c1")
+    await home.write()
+
+    assert not (await explained(data)).is_complete

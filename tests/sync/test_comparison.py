@@ -1,0 +1,226 @@
+"""Differences from before: slower, failing more, silent, new, back, resolved; noise and versions of apps."""
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hassette_sync import BadQuestionError, DataSyncService, TimeRange
+from hassette_sync.answers.comparison import ComparedRegistration, Comparison
+from support.patient_data import patient_data
+from support.recorded_home import SECOND, RecordedHome, call, change, recorded_home
+from support.rows import Failure, Listener, LogLine
+from support.web_clients import app_client
+
+HOUR_S = 3600
+DAY_S = 24 * HOUR_S
+EVENT = change("light.hall", "off", "on", "c1")
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[RecordedHome]:
+    # The home begins at a whole hour, 40 days ago. The statistics cover whole hours and days.
+    async with recorded_home(tmp_path / "hassette.db", began_s=40 * DAY_S) as home:
+        home.start_us = int(time.time()) // HOUR_S * HOUR_S * SECOND
+        yield home
+
+
+@pytest.fixture
+async def data(home: RecordedHome, tmp_path: Path) -> AsyncIterator[DataSyncService]:
+    async with patient_data(tmp_path / "hassette.db") as data:
+        yield data
+
+
+def listener(name: str, app: str = "hall") -> Listener:
+    return Listener(name, app, "default")
+
+
+def runs(home: RecordedHome, name: str, hour: int, count: int, *, ms: float = 10, failed: int = 0, **more: Any) -> None:
+    """Add runs in an hour, counted back from the present one."""
+    one = more.pop("listener", None) or listener(name)
+    for number in range(count):
+        outcome = {"status": "error", "failure": Failure(type=f"{name}Error")} if number < failed else {}
+        home.run(-hour * HOUR_S + 10 + number, one, EVENT, duration_s=ms / 1000, **outcome, **more)
+
+
+async def compared(home: RecordedHome, data: DataSyncService, **more: Any) -> Comparison:
+    await home.write()
+    # Four whole hours against the four hours before.
+    return await data.compare(TimeRange(home.us(-4 * HOUR_S), home.us(0)), **more)
+
+
+def one(comparison: Comparison, name: str) -> ComparedRegistration:
+    return next(one for one in comparison.registrations if one.registration.name == name)
+
+
+async def test_slower_handler_is_found_and_an_equal_one_is_not(home: RecordedHome, data: DataSyncService) -> None:
+    slow, same = listener("slow"), listener("same")
+    for hour, ms in ((6, 10), (2, 30)):
+        runs(home, "slow", hour, 30, ms=ms, listener=slow)
+        runs(home, "same", hour, 30, ms=10, listener=same)
+
+    found = await compared(home, data)
+
+    assert [item.registration.name for item in found.registrations] == ["slow"]
+    assert found.registrations[0].findings == ("slower",)
+    assert found.registrations[0].slower_by == pytest.approx(3, rel=0.05)
+    assert "95 % of its runs took up to 30 ms, before up to 10 ms." in found.registrations[0].sentence
+
+
+async def test_few_runs_and_one_slow_run_do_not_make_a_handler_slower(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    few, once = listener("few"), listener("once")
+    runs(home, "few", 6, 5, listener=few)
+    runs(home, "few", 2, 5, ms=90, listener=few)
+    runs(home, "once", 6, 40, listener=once)
+    runs(home, "once", 2, 36, listener=once)
+    runs(home, "once", 1, 4, ms=90, listener=once)
+
+    assert (await compared(home, data)).registrations == ()
+
+
+async def test_handler_that_fails_more_is_found_and_chance_is_not(home: RecordedHome, data: DataSyncService) -> None:
+    bad, chance, cured = listener("bad"), listener("chance"), listener("cured")
+    runs(home, "bad", 6, 50, failed=1, listener=bad)
+    runs(home, "bad", 2, 50, failed=20, listener=bad)
+    runs(home, "chance", 6, 50, failed=4, listener=chance)
+    runs(home, "chance", 2, 50, failed=6, listener=chance)
+    runs(home, "cured", 6, 50, failed=25, listener=cured)
+    runs(home, "cured", 2, 50, listener=cured)
+
+    found = await compared(home, data)
+
+    assert one(found, "bad").findings == ("failing_more",)
+    assert one(found, "cured").findings == ("failing_less",)
+    assert [item.registration.name for item in found.registrations] == ["bad", "cured"]
+    assert {group.type: group.finding for group in found.groups} == {
+        "badError": "failing_more",
+        "curedError": "resolved",
+    }
+
+
+async def test_new_and_returned_error_groups_are_found(home: RecordedHome, data: DataSyncService) -> None:
+    fresh, old = listener("fresh"), listener("old")
+    runs(home, "old", 20, 3, failed=3, listener=old)
+    runs(home, "old", 2, 2, failed=2, listener=old)
+    runs(home, "fresh", 1, 2, failed=1, listener=fresh)
+
+    found = await compared(home, data)
+
+    assert {group.type: (group.finding, group.now, group.before) for group in found.groups} == {
+        "freshError": ("new", 1, 0),
+        "oldError": ("back", 2, 0),
+    }
+
+
+async def test_handler_that_is_silent_against_its_habit_is_found(home: RecordedHome, data: DataSyncService) -> None:
+    nightly, silent = listener("nightly"), listener("silent")
+    for day in range(20):
+        runs(home, "nightly", 24 * day + 10, 1, listener=nightly)
+        if day > 3:
+            runs(home, "silent", 24 * day + 10, 1, listener=silent)
+
+    found = await compared(home, data)
+
+    assert [item.registration.name for item in found.registrations if "silent" in item.findings] == ["silent"]
+    assert one(found, "silent").usual_gap_us == pytest.approx(DAY_S * SECOND, rel=0.01)
+
+
+async def test_handler_that_runs_again_after_a_pause_is_back(home: RecordedHome, data: DataSyncService) -> None:
+    again = listener("again")
+    runs(home, "again", 30, 5, listener=again)
+    runs(home, "again", 2, 5, listener=again)
+
+    assert one(await compared(home, data), "again").findings == ("back",)
+
+
+@pytest.mark.parametrize("sort", ["gravity", "slower", "failing", "silent", "runs", "name"])
+async def test_comparison_can_be_sorted(home: RecordedHome, data: DataSyncService, sort: str) -> None:
+    slow, bad = listener("slow"), listener("bad")
+    for hour, ms, failed in ((6, 10, 0), (2, 30, 15)):
+        runs(home, "slow", hour, 40, ms=ms, listener=slow)
+        runs(home, "bad", hour, 30, failed=failed, listener=bad)
+
+    found = await compared(home, data, sort=sort, differing=False)
+
+    assert {item.registration.name for item in found.registrations} == {"slow", "bad"}
+    first = found.registrations[0].registration.name
+    assert first == ("slow" if sort in ("slower", "runs") else "bad")
+
+
+async def test_version_is_compared_with_the_version_before(home: RecordedHome, data: DataSyncService) -> None:
+    slow = listener("slow")
+    home.deploy(-30 * HOUR_S, "hall", "v1")
+    runs(home, "slow", 20, 30, ms=10, listener=slow)
+    home.deploy(-10 * HOUR_S, "hall", "v2")
+    runs(home, "slow", 6, 30, ms=40, listener=slow)
+    runs(home, "slow", 2, 30, ms=40, listener=slow)
+
+    assert (await compared(home, data)).registrations == ()
+    found = await data.compare(TimeRange(home.us(-4 * HOUR_S), home.us(0)), against="version")
+    assert one(found, "slow").findings == ("slower",)
+
+
+async def test_versions_are_listed_newest_first_with_their_time(home: RecordedHome, data: DataSyncService) -> None:
+    home.register(listener("any"))
+    home.deploy(-30, "hall", "v1", "abc")
+    home.deploy(-29, "hall", "v1")
+    home.deploy(-20, "hall", "v2")
+    home.deploy(-10, "hall", "v3", settings_hash="other", code_hash="v2")
+    home.deploy(-5, "other", "w1")
+    await home.write()
+
+    page = await data.versions("HALL")
+
+    assert [(item.version, item.commit) for item in page.versions] == [("v3", None), ("v2", None), ("v1", "abc")]
+    assert [(item.code_changed, item.settings_changed) for item in page.versions] == [
+        (False, True),
+        (True, False),
+        (False, False),
+    ]
+    assert [(item.since_us, item.until_us) for item in page.versions] == [
+        (home.us(-10), None),
+        (home.us(-20), home.us(-10)),
+        (home.us(-30), home.us(-20)),
+    ]
+    first = await data.versions(limit=3)
+    assert [item.version for item in (await data.versions(cursor=first.next_cursor)).versions] == ["v1"]
+    assert (await data.since_version("hall")).since_us == home.us(-10)
+    assert await data.since_version("hall", "v2") == TimeRange(home.us(-20), home.us(-10))
+    with pytest.raises(BadQuestionError, match="v3, v2, v1"):
+        await data.since_version("hall", "v9")
+
+
+async def test_noisiest_app_comes_first_with_its_log_lines_and_calls(home: RecordedHome, data: DataSyncService) -> None:
+    quiet, loud = listener("quiet", "quiet"), listener("loud", "loud")
+    runs(home, "quiet", 2, 30, listener=quiet)
+    logs = [LogLine(message="a long message " * 20)] * 3
+    runs(home, "loud", 2, 25, listener=loud, logs=logs, calls=[call("light.turn_on", "light.hall", None)])
+    await home.write()
+
+    found = await data.noise(TimeRange(home.us(-4 * HOUR_S), home.us(0)))
+
+    assert [(app.app, app.counts.total, app.log_lines, app.service_calls) for app in found.apps] == [
+        ("loud", 25, 75, 25),
+        ("quiet", 30, 0, 0),
+    ]
+    assert found.apps[0].bytes > 25 * 3 * 300
+    assert sum(app.share for app in found.apps) == pytest.approx(1)
+    assert found.apps[1].total_us == 30 * 10_000
+
+
+@pytest.mark.parametrize("path", ["compare", "compare?against=version&differing=false", "noise", "versions"])
+async def test_api_answers(data: DataSyncService, path: str) -> None:
+    async with app_client(data) as client:
+        assert (await client.get(f"/api/v1/{path}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["compare?sort=color", "compare?against=peers", "compare?limit=0", "versions?cursor=x"]
+)
+async def test_invalid_parameter_of_the_api_is_refused(data: DataSyncService, path: str) -> None:
+    async with app_client(data) as client:
+        assert (await client.get(f"/api/v1/{path}")).status_code == 400

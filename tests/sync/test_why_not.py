@@ -1,0 +1,213 @@
+"""Why a handler or job did not run: each reason, and the checks on the way of an event."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hassette_sync import BadQuestionError, DataSyncService
+from hassette_sync.answers.explanations import WhyNot
+from support.patient_data import patient_data
+from support.recorded_home import RecordedHome, change, recorded_home
+from support.rows import Due, Job, Listener
+from support.web_clients import app_client
+
+MOTION = Listener("on_motion", "motion_light", "hall", topic="state_changed.binary_sensor.hall")
+FILTERED = Listener(
+    "on_off", "motion_light", "hall", topic="state_changed.light.hall", settings=(("changed_to", "off"),)
+)
+TIDY = Job("tidy", "cleaner", "default")
+EVENT = change("binary_sensor.hall", "off", "on", "d1")
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[RecordedHome]:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.register(MOTION, FILTERED, TIDY)
+        home.event(0, "app_started", "motion_light.hall")
+        yield home
+
+
+@pytest.fixture
+async def data(home: RecordedHome, tmp_path: Path) -> AsyncIterator[DataSyncService]:
+    async with patient_data(tmp_path / "hassette.db") as data:
+        yield data
+
+
+async def ask(data: DataSyncService, home: RecordedHome, of: str = "motion_light.hall.on_motion") -> WhyNot:
+    return await data.why_not(of, at_us=home.us(600))
+
+
+def results(answer: WhyNot) -> dict[str, str]:
+    return {check.name: check.result for check in answer.checks}
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        *("condition", "rate_limited", "overlap", "back_pressure", "misfire", "predicate_failed", "not_connected"),
+        *("disabled", "loop"),
+    ],
+)
+async def test_trigger_without_a_run_gives_its_reason(home: RecordedHome, data: DataSyncService, reason: str) -> None:
+    home.not_run(605, MOTION, reason, "the reason in words", EVENT)
+    await home.write()
+
+    answer = await ask(data, home)
+
+    assert answer.reason == reason
+    assert "the reason in words" in answer.sentence
+    assert [one.reason for one in answer.not_run] == [reason]
+    assert results(answer)["triggered"] == "yes"
+    assert results(answer)["allowed"] == "no"
+
+
+async def test_handler_that_did_run_is_answered_with_its_run(home: RecordedHome, data: DataSyncService) -> None:
+    run = home.run(610, MOTION, EVENT)
+    await home.write()
+
+    answer = await ask(data, home)
+
+    assert answer.reason == "ran"
+    assert [one.id for one in answer.runs] == [run]
+    assert "did run around" in answer.sentence
+
+
+async def test_handler_without_any_event_is_answered_with_its_last_run(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    last = home.run(10, MOTION, EVENT)
+    await home.write()
+
+    answer = await ask(data, home)
+
+    assert answer.reason == "nothing_came"
+    assert answer.last_run is not None
+    assert answer.last_run.id == last
+    assert results(answer) == {
+        "registered": "yes",
+        "framework_up": "yes",
+        "enabled": "yes",
+        "connected": "unknown",
+        "triggered": "no",
+        "allowed": "unknown",
+        "ran": "no",
+    }
+
+
+async def test_change_that_the_filter_of_a_handler_leaves_out_is_named(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.changed(601, "light.hall", "off", "on", "d1")
+    await home.write()
+
+    answer = await ask(data, home, "motion_light.hall.on_off")
+
+    assert answer.reason == "not_matching"
+    assert "light.hall turned on at" in answer.sentence
+    assert "changed_to off" in answer.sentence
+    assert len(answer.changes) == 1
+
+
+async def test_time_before_the_session_is_answered_with_the_framework(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    await home.write()
+
+    answer = await data.why_not("cleaner.tidy", at_us=home.us(-7200))
+
+    assert answer.reason in ("framework_down", "not_registered")
+    assert results(answer)["framework_up"] == "no"
+
+
+@pytest.mark.parametrize("kind", ["app_failed", "app_stopped", "control_disable_app"])
+async def test_app_that_was_not_running_is_the_reason(home: RecordedHome, data: DataSyncService, kind: str) -> None:
+    home.event(300, kind, "motion_light.hall", "It is off.")
+    await home.write()
+
+    assert (await ask(data, home)).reason == "disabled"
+
+
+async def test_app_that_failed_and_was_started_again_is_not_the_reason(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.event(300, "app_failed", "motion_light.hall")
+    home.event(310, "app_started", "motion_light.hall")
+    home.event(320, "app_failed", "motion_light.kitchen")
+    await home.write()
+
+    assert results(await ask(data, home))["enabled"] == "yes"
+
+
+async def test_paused_job_is_the_reason_until_it_is_resumed(home: RecordedHome, data: DataSyncService) -> None:
+    home.event(300, "control_pause_job", "cleaner.tidy")
+    home.event(900, "control_resume_job", "cleaner.tidy")
+    await home.write()
+
+    assert (await ask(data, home, "cleaner.tidy")).reason == "disabled"
+    assert (await data.why_not("cleaner.tidy", at_us=home.us(1500))).reason == "nothing_came"
+
+
+async def test_lost_connection_is_the_reason(home: RecordedHome, data: DataSyncService) -> None:
+    home.event(300, "connection_lost", "ws://home")
+    await home.write()
+
+    answer = await ask(data, home)
+
+    assert answer.reason == "not_connected"
+    assert results(answer)["connected"] == "no"
+
+
+@pytest.mark.parametrize("name", ["cleaner.tidy", "CLEANER.TIDY", "tidy", "cleaner", "cleaner.default.tidy"])
+async def test_handler_is_found_by_each_form_of_its_name(home: RecordedHome, data: DataSyncService, name: str) -> None:
+    home.run(590, TIDY, Due(home.us(590)))
+    await home.write()
+
+    answer = await ask(data, home, name)
+
+    assert answer.registration is not None
+    assert answer.registration.name == "tidy"
+    assert (await ask(data, home, str(answer.registration.id))).registration == answer.registration
+
+
+async def test_name_of_an_app_with_several_handlers_gets_a_choice(home: RecordedHome, data: DataSyncService) -> None:
+    await home.write()
+
+    answer = await ask(data, home, "motion_light")
+
+    assert answer.registration is None
+    assert {one.name for one in answer.suggestions} == {"on_motion", "on_off"}
+
+
+async def test_unknown_name_gets_near_names(home: RecordedHome, data: DataSyncService) -> None:
+    await home.write()
+
+    answer = await ask(data, home, "cleaner.tydi")
+
+    assert answer.reason == "not_registered"
+    assert "Did you mean cleaner.tidy?" in answer.sentence
+    assert [one.name for one in answer.suggestions] == ["tidy"]
+
+
+async def test_answer_without_a_moment_is_about_the_last_hour(home: RecordedHome, data: DataSyncService) -> None:
+    home.not_run(1700, MOTION, "condition", "not dark", EVENT)
+    await home.write()
+
+    answer = await data.why_not("on_motion")
+
+    assert answer.reason == "condition"
+    assert "did not run since" in answer.sentence
+
+
+async def test_empty_name_is_refused(data: DataSyncService) -> None:
+    with pytest.raises(BadQuestionError):
+        await data.why_not(" ")
+
+
+async def test_api_answers_why_not(home: RecordedHome, data: DataSyncService) -> None:
+    home.not_run(1700, TIDY, "misfire", "late", Due(home.us(1600)))
+    await home.write()
+    async with app_client(data) as client:
+        answer = await client.get("/api/v1/why-not?of=cleaner.tidy")
+
+    assert answer.json()["reason"] == "misfire"
