@@ -99,7 +99,7 @@ async def test_handler_that_blocks_the_loop_is_named_on_its_run_and_on_the_runs_
         subject, detail = await blocked(place)
         place.app(1).go.set()
         records = {record.registration.name: record for record in await place.records(3)}
-    assert subject == "app1.app1"
+    assert subject == "app1.app1.blocks"
     assert detail.startswith("blocks of app1.app1 blocked the event loop for ")
     assert "apps.py in block (time.sleep(0.05))" in detail
     assert "in deep, called in line" in detail
@@ -121,7 +121,7 @@ async def test_condition_timer_and_error_hook_that_block_are_attributed(tmp_path
         for number, (event, who) in enumerate([("condition", "harmless"), ("timer", "timer"), ("fails", "fails")], 1):
             place.home.core.fire(event, {})
             subject, detail = await blocked(place, number)
-            assert (subject, detail.partition(" blocked ")[0]) == ("app1.app1", f"{who} of app1.app1")
+            assert (subject, detail.partition(" blocked ")[0]) == (f"app1.app1.{who}", f"{who} of app1.app1")
             assert "in deep" in detail
             assert ("App1.on_error" in detail) == (event == "fails")
 

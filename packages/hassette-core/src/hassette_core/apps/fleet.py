@@ -103,10 +103,12 @@ class AppFleet:
 
     async def start_all(self) -> None:
         """Start all instances, and wait until `started` is set."""
-        for instance in self._instances:
-            self._begin(instance)
-        self._notify()
         try:
+            for instance in tuple(self._instances):
+                self._begin(instance)
+                # Otherwise the event loop would run on_initialize of all apps in one turn, and read nothing meanwhile.
+                await asyncio.sleep(0)
+            self._notify()
             while self._open and not self.started.is_set():
                 await self._changed.wait()
         except asyncio.CancelledError:

@@ -6,7 +6,8 @@ import linecache
 import textwrap
 import tokenize
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from types import FunctionType
+from typing import Any, Literal, NamedTuple, cast
 
 from hassette_core.errors import RegistrationError
 from hassette_core.unawaited import returns_awaitable
@@ -19,6 +20,9 @@ SNIPPET_LINES = 8
 """Maximum number of source lines that are stored with a registration."""
 SNIPPET_CHARS = 600
 """Maximum length of the whole snippet, in characters."""
+MAX_KNOWN_FACTS = 100
+"""Maximum number of entries in the table of `known_facts`."""
+_FACTS = "__hassette_facts__"
 
 
 class CallableInfo(NamedTuple):
@@ -54,13 +58,39 @@ def inspect_callable(option: str, target: Callable[..., object]) -> CallableInfo
             target.close()  # otherwise Python warns later, far from the cause, that the coroutine was never awaited
             hint = "; leave out the parentheses to pass the function and not its result"
         raise RegistrationError(f"{option} must be callable, got {target!r}{hint}")
+    facts = known_facts(target)
+    if facts is not None and (known := facts.get("callable")) is not None:
+        return known
     check_body(option, target)
     inner = function_of(target)
     qualified = f"{inner.__module__}.{inner.__qualname__}"
     name = "lambda" if inner.__name__ == "<lambda>" else inner.__name__
     if name == "__call__":
         name = type(_without_partial(target)).__name__
-    return CallableInfo(name, qualified, "async" if is_async(target) else "sync", _locate(inner))
+    info = CallableInfo(name, qualified, "async" if is_async(target) else "sync", _locate(inner))
+    if facts is not None:
+        facts["callable"] = info
+    return info
+
+
+def known_facts(target: Callable[..., object]) -> dict[object, Any] | None:
+    """Return the table of the known facts about a function, which all registrations of the function share.
+
+    An app may register one method for a thousand entities, and reading its parameters takes most of the time of a
+    registration. The table is an attribute of the function. So it ends with the function, when a newer version of the
+    app replaces it.
+
+    Returns:
+        The table. None for a callable that is neither a function nor a method, such as a ``functools.partial``.
+    """
+    function = getattr(target, "__func__", None) if inspect.ismethod(target) else target
+    if type(function) is not FunctionType:
+        return None
+    owner, facts = cast("tuple[object, dict[object, Any]]", function.__dict__.get(_FACTS, (None, {})))
+    if owner is not function or len(facts) >= MAX_KNOWN_FACTS:  # `functools.wraps` copies the attributes of a function
+        facts = {}
+        function.__dict__[_FACTS] = (function, facts)
+    return facts
 
 
 def check_body(option: str, target: Callable[..., object]) -> None:

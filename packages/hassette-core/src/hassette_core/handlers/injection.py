@@ -12,7 +12,7 @@ from hassette_core.copies import copied, copied_option, has_copies
 from hassette_core.errors import RegistrationError, describe_error
 from hassette_core.events import Event, State, StateChanged, TriggerFired
 from hassette_core.handlers.annotations import filled_names, read_parameters, takes_any_name
-from hassette_core.handlers.callables import Handler, name_of
+from hassette_core.handlers.callables import Handler, known_facts, name_of
 from hassette_core.handlers.parameter_markers import (
     Attr,
     Data,
@@ -78,6 +78,18 @@ class _Slot(NamedTuple):
     by_name: bool
 
 
+class _Parameters(NamedTuple):
+    """The parameters of a handler.
+
+    Attributes:
+        slots: The parameters that an event fills in.
+        without_value: The parameters that are None in each run, because a due job has no state and no event.
+    """
+
+    slots: tuple[_Slot, ...]
+    without_value: tuple[str, ...]
+
+
 class _FreshArguments(partial[Any]):
     """A partial that calls its function with copies of the arguments."""
 
@@ -100,23 +112,9 @@ class InjectionPlan:
 
     def __init__(self, handler: Handler, provides: Provides, kwargs: Mapping[str, object] | None = None) -> None:
         fixed = copied_option("kwargs", kwargs or {})
-        slots: list[_Slot] = []
-        left_out = False
-        parameters = read_parameters(handler, resolve=provides != "nothing")
-        if fixed:
-            _check_names(handler, fixed, parameters)
-        for parameter in parameters:
-            slot = None
-            if parameter.name in fixed:
-                _check_argument(handler, parameter, provides)
-            elif provides == "nothing" and _is_optional_value(handler, parameter):
-                fixed[parameter.name] = None  # a due job has no state and no event
-            else:
-                slot = _slot(handler, parameter, provides)
-            if slot is None:
-                left_out = True  # this parameter is not filled in by position, so the next ones are passed by keyword
-            else:
-                slots.append(slot._replace(by_name=slot.by_name or left_out))
+        parameters = _parameters_of(handler, provides, fixed)
+        slots = parameters.slots
+        fixed.update(dict.fromkeys(parameters.without_value))
         self._handler: Handler = partial(handler, **fixed) if fixed else handler
         if any(has_copies(value) for value in fixed.values()):
             # Each run has its own lists and tables. Otherwise a run that changes them would change the next runs.
@@ -143,6 +141,41 @@ class InjectionPlan:
         positional = [_value(self._handler, slot, event) for slot in self._positional]
         named = {slot.name: _value(self._handler, slot, event) for slot in self._named}
         return self._handler(*positional, **named)
+
+
+def _parameters_of(handler: Handler, provides: Provides, fixed: Mapping[str, object]) -> _Parameters:
+    """Return the parameters of a handler. For further registrations of the same function, they are known."""
+    facts = known_facts(handler)
+    if facts is None:
+        return _read(handler, provides, fixed)
+    # An annotation may contain a name of the class of the object.
+    owner: object = getattr(handler, "__self__", None)
+    key = (owner.__class__, provides, *fixed)
+    if (known := facts.get(key)) is None:
+        known = facts[key] = _read(handler, provides, fixed)
+    return known
+
+
+def _read(handler: Handler, provides: Provides, fixed: Mapping[str, object]) -> _Parameters:
+    slots: list[_Slot] = []
+    without_value: list[str] = []
+    left_out = False
+    parameters = read_parameters(handler, resolve=provides != "nothing")
+    if fixed:
+        _check_names(handler, fixed, parameters)
+    for parameter in parameters:
+        slot = None
+        if parameter.name in fixed:
+            _check_argument(handler, parameter, provides)
+        elif provides == "nothing" and _is_optional_value(handler, parameter):
+            without_value.append(parameter.name)
+        else:
+            slot = _slot(handler, parameter, provides)
+        if slot is None:
+            left_out = True  # this parameter is not filled in by position, so the next ones are passed by keyword
+        else:
+            slots.append(slot._replace(by_name=slot.by_name or left_out))
+    return _Parameters(tuple(slots), tuple(without_value))
 
 
 def _check_names(handler: Handler, kwargs: Mapping[str, object], parameters: Sequence[inspect.Parameter]) -> None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from hassette_core.containment import ACTOR, Actor, GuardedTask, subject_of
 from hassette_core.lifecycle import AsyncWithService
+from hassette_core.watchdogs.block_reports import BlockReports
 from hassette_core.watchdogs.loop_lag import CALLBACK, INTERVAL_S, TURN, Delay, LoopLag, waits_for_events
 from hassette_executor import CommandExecutor, Execution, execution_in
 
@@ -46,6 +47,14 @@ class Block(NamedTuple):
     frames: tuple[tuple[str, str, int], ...]
     execution: Execution | None
     began_s: float
+
+    @property
+    def subject(self) -> str:
+        """The app with its listener, job or method, such as ``hall.upstairs.on_motion``. Empty if no app did it."""
+        if self.actor is None:
+            return ""
+        subject = subject_of(self.actor)
+        return f"{subject}.{self.name}" if self.name else subject
 
     @property
     def source(self) -> str:
@@ -95,6 +104,7 @@ class LoopWatch(AsyncWithService):
         self._stopped = asyncio.Event()
         self._found_block: tuple[float, Block] | None = None
         self._last: tuple[Block, float] | None = None
+        self._reports = BlockReports(executor.report)
 
     async def start(self) -> None:
         """Start the thread, unless the service is disabled."""
@@ -114,6 +124,7 @@ class LoopWatch(AsyncWithService):
     async def stop(self) -> None:
         """End the thread."""
         self.lag.stop()
+        self._reports.close()
         self._stopped.set()
 
     def _found(self, asked_s: float) -> bool:
@@ -148,11 +159,7 @@ class LoopWatch(AsyncWithService):
             block = Block(None, "", (), None, delay.asked_s)
         seconds = now_s - block.began_s
         self._last = (block, now_s)
-        self._executor.report(
-            "loop_blocked",
-            "" if block.actor is None else subject_of(block.actor),
-            f"{block.source} blocked the event loop for {seconds:.1f} s; all apps waited. {_sentence(block.where)}",
-        )
+        self._reports.add(block.subject, block.source, seconds, _sentence(block.where))
         for execution in self._executor.in_flight.executions():
             began_s = execution.started_ns / 1e9
             if execution is not block.execution and began_s < now_s - SHORT_S and _on_loop(execution):

@@ -1,0 +1,101 @@
+"""Measure what many jobs and listeners cost: the next runs for a page, and the registration of one more.
+
+    python benchmarks/registering.py [--quick]
+
+Exits with 1 if a target is missed. All parts of a ratio are measured in the same process, so they are valid on any
+machine:
+
+- The next 50 runs of 100,000 jobs cost at most 3 times as much as those of 1,000 jobs.
+- A further registration of the same method costs at most 0.75 of the first registration of a method.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from types import FunctionType
+from typing import Annotated
+
+from hassette_core import NewValue
+from hassette_core.bus import AppBus, BusService
+from hassette_core.scheduler import AppScheduler, SchedulerService
+from hassette_executor import CommandExecutor
+
+FEW, MANY = 1_000, 100_000
+ASKED = 20
+TARGET_UPCOMING = 3.0
+TARGET_REGISTERING = 0.75
+
+
+async def handler(value: Annotated[float, NewValue()] = 0.0) -> None:
+    pass
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    started = time.process_time()
+    call()
+    return time.process_time() - started
+
+
+def ask(service: SchedulerService) -> None:
+    for _ in range(ASKED):
+        service.upcoming()
+
+
+async def upcoming_ratio(many: int, rounds: int) -> float:
+    """Return the cost of the next runs with many jobs, relative to few jobs."""
+    services: list[SchedulerService] = []
+    for count in (FEW, many):
+        service = SchedulerService(CommandExecutor())
+        scheduler = AppScheduler(service, "bench", "one")
+        for number in range(count):
+            scheduler.run_every(handler, 3_600 + number % 997, name=f"job_{number}")
+            if number % 1_000 == 0:
+                await asyncio.sleep(0)
+        services.append(service)
+    times = [[seconds_of(partial(ask, service)) / ASKED for service in services] for _ in range(rounds)]
+    few_s, many_s = (statistics.median(column) for column in zip(*times, strict=True))
+    print(f"next 50 runs      {few_s * 1e3:8.3f} ms of {FEW:,} jobs {many_s * 1e3:8.3f} ms of {many:,} jobs")
+    return statistics.median(two / max(one, 1e-9) for one, two in times)
+
+
+async def registering_ratio(count: int) -> float:
+    """Return the cost of a further registration of a method, relative to the first registration of a method."""
+    service = BusService(CommandExecutor(), states={})
+    await service.start()
+    bus = AppBus(service, "bench", "one")
+
+    def copy_of_handler() -> Callable[..., object]:
+        copy = FunctionType(handler.__code__, handler.__globals__, "handler", handler.__defaults__)
+        copy.__annotations__ = dict(handler.__annotations__)
+        return copy
+
+    copies = [copy_of_handler() for _ in range(count)]
+    firsts: list[float] = []
+    further: list[float] = []
+    for number, copy in enumerate(copies):
+        for letter, times in (("a", firsts), ("b", further)):
+            name = f"{letter}{number}"
+            times.append(seconds_of(partial(bus.on_state_change, copy, f"light.{name}", name=name)))
+    await service.stop()
+    first_s, further_s = statistics.median(firsts), statistics.median(further)
+    print(f"one registration  {first_s * 1e6:8.0f} µs of a new method {further_s * 1e6:8.0f} µs of a known method")
+    return further_s / first_s
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer jobs and rounds, for CI")
+    arguments = parser.parse_args()
+    upcoming = await upcoming_ratio(MANY // 10 if arguments.quick else MANY, 5 if arguments.quick else 21)
+    registering = await registering_ratio(200 if arguments.quick else 1_000)
+    print(f"next runs         ratio {upcoming:.2f}  (target: <= {TARGET_UPCOMING})")
+    print(f"registering       ratio {registering:.2f}  (target: <= {TARGET_REGISTERING})")
+    sys.exit(int(upcoming > TARGET_UPCOMING or registering > TARGET_REGISTERING))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
