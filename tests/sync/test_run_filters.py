@@ -171,3 +171,36 @@ async def test_long_run_is_found_after_its_hourly_statistics_have_expired(new_hi
     async with patient_data(history.path) as data:
         page = await data.runs(RunFilter(min_duration_us=7_000_000), TimeRange.last("9d"))
     assert [run.id for run in page.runs] == days
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 50])
+async def test_text_is_found_in_all_places_and_at_any_age_in_order(
+    new_history: NewHistory, now_us: int, limit: int
+) -> None:
+    ages_h = (0.1, 0.5, 3, 20, 50, 200, 400, 700)
+    with new_history() as history:
+        history.session(now_us - 720 * HOUR)
+        on_x, named = history.listener("a", "on_x", "t"), history.listener("a", "on_needle", "t")
+        wanted: list[int] = []
+        for number, age_h in enumerate(ages_h):
+            for place in range(5):
+                at_us = now_us - int(age_h * HOUR) - ((number + place) % 5) * 1_000_000
+                more: dict[str, Any] = [
+                    {"calls": [{"service": "needle.find"}]},
+                    {"calls": [{"service": "a.b", "target": '{"entity_id":"light.needle"}'}]},
+                    {"logs": [(30, "a Needle")]},
+                    {"entity_id": "sensor.needle"},
+                    {"status": "error", "error": ("exception", "ValueError", f"no needle {place}")},
+                ][place]
+                wanted.append(history.run(on_x, at_us, **more))
+            wanted.append(history.run(named, now_us - int(age_h * HOUR) - 10_000_000))
+            history.run(on_x, now_us - int(age_h * HOUR))
+    found: list[int] = []
+    cursor = None
+    async with patient_data(history.path) as data:
+        while True:
+            page = await data.runs(RunFilter(text="NEEDLE"), TimeRange.last("40d"), cursor=cursor, limit=limit)
+            found += [run.id for run in page.runs]
+            if (cursor := page.next_cursor) is None:
+                break
+    assert found == sorted(wanted, reverse=True)

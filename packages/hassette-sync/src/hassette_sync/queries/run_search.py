@@ -7,6 +7,7 @@ A search first finds ids, and reads rows only for the runs on the page (`hassett
 
 from collections.abc import Collection
 
+from hassette_store.derived.derivation import DERIVED_BELOW
 from hassette_store.kinds import RunKind
 from hassette_store.statuses import SUCCESS
 from hassette_sync.queries.kinds import KIND, union_sql
@@ -149,26 +150,26 @@ WHERE NOT EXISTS (SELECT 1 FROM names WHERE name = :entity) AND {form_sql("name"
 SESSION_IDS = "SELECT first_id, last_id FROM sessions WHERE id = :session_id"
 """Lowest and highest id of the runs of a session."""
 
-LONG_DAYS = """
+# The longest run of the statistics leaves out interrupted runs.
+_HAS_LONG = "(max_us >= :min_duration_us OR interrupted > 0)"
+
+LONG_DAYS = f"""
 SELECT day, registration_id FROM counted_daily
-WHERE day BETWEEN :first AND :last AND max_us >= :min_duration_us
-UNION SELECT day, registration_id FROM uncounted_runs
-WHERE day BETWEEN :first AND :last AND duration_us >= :min_duration_us ORDER BY day DESC
+WHERE day BETWEEN :first AND :last AND {_HAS_LONG} ORDER BY day DESC
 """
-"""Days and registrations with a long run."""
+"""Days and registrations that can have a long run among the counted runs."""
 
-LONG_HOURS = """
-SELECT hour, registration_id FROM counted_hourly
-WHERE hour BETWEEN :first AND :last AND max_us >= :min_duration_us
-UNION SELECT hour, registration_id FROM uncounted_runs
-WHERE hour BETWEEN :first AND :last AND duration_us >= :min_duration_us ORDER BY hour DESC
+LONG_HOURS = f"""
+SELECT hour, registration_id, success + error + cancelled + timed_out + interrupted AS runs FROM counted_hourly
+WHERE hour BETWEEN :first AND :last AND {_HAS_LONG} ORDER BY hour DESC
 """
-"""Hours and registrations with a long run."""
+"""Hours and registrations that can have a long run, and the number of all their runs."""
 
-KEPT_PERIODS = """
-SELECT (SELECT min(day) FROM counted_daily) AS first_day, (SELECT min(hour) FROM counted_hourly) AS first_hour
+KEPT_PERIODS = f"""
+SELECT (SELECT min(day) FROM counted_daily) AS first_day, (SELECT min(hour) FROM counted_hourly) AS first_hour,
+       coalesce((SELECT value FROM store_state WHERE name = '{DERIVED_BELOW}'), 0) AS counted_below
 """
-"""First day and first hour of the statistics."""
+"""First day and first hour of the statistics, and the id below which they count."""
 
 
 def _statuses_by_id(kind: RunKind) -> str:

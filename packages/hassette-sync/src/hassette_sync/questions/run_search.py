@@ -10,15 +10,19 @@ from dataclasses import dataclass, replace
 from heapq import nlargest
 from itertools import groupby
 
-from hassette_store.ids import first_id_at
+from hassette_store.ids import first_id_at, time_of
 from hassette_store.kinds import HANDLER, KINDS, RunKind
 from hassette_store.periods import DAY_US, HOUR_US
-from hassette_store.statuses import INTERRUPTED
 from hassette_sync.queries import run_search as queries
+from hassette_sync.queries.runs import NEWEST_ID
 from hassette_sync.reader import Parameters, ReadTransaction
 
 # For more registrations, one statement first finds those with the newest runs.
 _MAX_STATEMENTS = 20
+# Above this number of runs of an hour, the hour is read along the primary key.
+_MAX_LOOK_UPS = 500
+# Ends of the slices of a text search, in hours before its end.
+_SLICES_HOURS = (1, 6, 24, 72, 240)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +102,7 @@ def newest_ids(transaction: ReadTransaction, search: RunSearch) -> list[int]:
     if not search.kinds or search.first_id >= search.below or search.entities == ():
         return []
     if search.text is not None:
-        return _merged(_with_text(transaction, search, search.text), search.limit)
+        return _in_slices(transaction, search, search.text)
     return _without_text(transaction, search)
 
 
@@ -141,6 +145,24 @@ def _with_registrations(search: RunSearch) -> tuple[list[str], Parameters]:
     wanted = [one for registrations in search.registrations.values() for one in registrations]
     parameters["registrations"] = json.dumps(wanted)
     return [*search.conditions, "registrations"], parameters
+
+
+def _in_slices(transaction: ReadTransaction, search: RunSearch, text: str) -> list[int]:
+    """Return the newest runs with a text. Search the newest hours first, and older ones only if the page is not full.
+
+    A place where a text is rare would otherwise be read up to the start of the range, although the page is full.
+    """
+    found: list[int] = []
+    (newest,) = transaction.rows(NEWEST_ID)
+    below = min(search.below, newest["id"] + 1)
+    starts = [first_id_at(time_of(below) - hours * HOUR_US) for hours in _SLICES_HOURS]
+    for first_id in [*(start for start in starts if start > search.first_id), search.first_id]:
+        part = replace(search, first_id=first_id, below=below, limit=search.limit - len(found))
+        found += _merged(_with_text(transaction, part, text), part.limit)
+        if len(found) >= search.limit:
+            break
+        below = first_id
+    return found
 
 
 def _with_text(transaction: ReadTransaction, search: RunSearch, text: str) -> Iterable[list[int]]:
@@ -189,21 +211,19 @@ def _within_session(transaction: ReadTransaction, search: RunSearch) -> RunSearc
 def _long_runs(transaction: ReadTransaction, search: RunSearch) -> list[int]:
     """Return the newest long runs. Read only the hours in which the statistics have a long run, newest first."""
     found: list[int] = []
-    # The statistics do not contain the durations of interrupted runs.
-    interrupted = replace(search, statuses=(INTERRUPTED,))
-    others = [_of_kind(transaction, interrupted, kind) for kind in search.kinds if not search.success]
     for first_id, below, registrations in _times_of_long_runs(transaction, search):
         part = replace(search, first_id=max(search.first_id, first_id), below=min(search.below, below))
         if part.first_id < part.below:
             part = replace(part, limit=search.limit - len(found))
-            if registrations is not None and len(registrations) <= _MAX_STATEMENTS:
-                allowed = search.registrations or _registrations(transaction, search)
+            if registrations is not None:
+                # An id is that of a handler or of a job. For the other kind, the look-up finds nothing.
+                allowed = search.registrations or {kind.name: tuple(registrations) for kind in search.kinds}
                 both = {kind: tuple(one for one in ids if one in registrations) for kind, ids in allowed.items()}
                 part = replace(part, registrations=both)
             found += _merged([_of_kind(transaction, part, kind) for kind in part.kinds], part.limit)
             if len(found) >= search.limit:
                 break
-    return _merged([found, *others], search.limit)
+    return found
 
 
 def _times_of_long_runs(
@@ -211,32 +231,37 @@ def _times_of_long_runs(
 ) -> Iterable[tuple[int, int, Collection[int] | None]]:
     """Yield ranges of ids that can contain long runs, newest first: first id, end, and the registrations; None for all.
 
-    Hours come from the hourly statistics, and older ones from the daily statistics. For runs that are older than all
-    statistics, the range covers all of them.
+    Runs that are not counted yet come first. Hours come from the hourly statistics, and older ones from the daily
+    statistics. For runs that are older than all statistics, the range covers all of them.
     """
     (kept,) = transaction.rows(queries.KEPT_PERIODS)
-    first_day, first_hour = kept["first_day"], kept["first_hour"]
+    first_day, first_hour, counted_below = kept
+    yield counted_below, search.below, None
+    search = replace(search, below=min(search.below, counted_below))
     if first_day is None:
         yield 0, search.below, None
         return
     wanted: set[int] | None = None
     if search.registrations is not None:
         wanted = {one for ids in search.registrations.values() for one in ids}
-    days = (search.first_id >> 21) * 1000 // DAY_US, (search.below >> 21) * 1000 // DAY_US
+    days = time_of(search.first_id) // DAY_US, time_of(search.below) // DAY_US
     asked: Parameters = {"first": days[0], "last": days[1], "min_duration_us": search.min_duration_us}
     for day, rows in groupby(transaction.rows(queries.LONG_DAYS, asked), key=lambda row: row["day"]):
         of_day = {row["registration_id"] for row in rows}
         if wanted is not None and not (of_day := of_day & wanted):
             continue
         if first_hour is None or day * 24 < first_hour:
-            yield first_id_at(day * DAY_US), first_id_at((day + 1) * DAY_US), of_day
+            yield first_id_at(day * DAY_US), min(first_id_at((day + 1) * DAY_US), search.below), of_day
             continue
         hours = transaction.rows(queries.LONG_HOURS, {**asked, "first": day * 24, "last": day * 24 + 23})
         for hour, rows_of_hour in groupby(hours, key=lambda row: row["hour"]):
-            of_hour = {row["registration_id"] for row in rows_of_hour} & of_day
+            of_hour = {row["registration_id"]: row["runs"] for row in rows_of_hour if row["registration_id"] in of_day}
             if of_hour:
-                yield first_id_at(hour * HOUR_US), first_id_at((hour + 1) * HOUR_US), of_hour
-    yield 0, first_id_at(first_day * DAY_US), None
+                # A walk along all runs of the hour is faster than look-ups of many runs through an index.
+                few = wanted is not None or sum(of_hour.values()) <= _MAX_LOOK_UPS
+                end = min(first_id_at((hour + 1) * HOUR_US), search.below)
+                yield first_id_at(hour * HOUR_US), end, of_hour if few else None
+    yield 0, min(first_id_at(first_day * DAY_US), search.below), None
 
 
 def _ids(transaction: ReadTransaction, statement: str, parameters: Parameters) -> list[int]:
