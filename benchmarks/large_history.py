@@ -20,6 +20,9 @@ from support.rows import (
     Event,
     Failure,
     Frame,
+    HomeCause,
+    HomeChange,
+    HomeName,
     Job,
     LifecycleEvent,
     Listener,
@@ -89,6 +92,8 @@ class LargeHome:
         ]
         self.sequence = 0
         self.made = 0
+        self._changes: list[HomeChange] = []
+        self._causes: list[HomeCause] = []
         self._last = 0
         self._at = float(self.start_us)
 
@@ -106,6 +111,7 @@ class LargeHome:
             duration = int(chance.lognormvariate(self.speed[pick], 0.6))
             status, failure = self._outcome(draw)
             effects = self._effects(chance.random(), pick)
+            self._home(effects, pick)
             if chance.random() < 0.1:
                 due = Due(self.now_us - duration - 900)
                 values = (self.now_us - duration, duration, 400, status, failure, effects)
@@ -115,14 +121,33 @@ class LargeHome:
                 invocations.append(Run(self._last, self.listeners[pick], self._event(pick), *values))
         self.made += runs
         self.sequence += 1
+        changes, causes, self._changes, self._causes = tuple(self._changes), tuple(self._causes), [], []
         return Batch(
             self.sequence,
             self.now_us,
             tuple(invocations),
             tuple(executions),
             registered=(*self.listeners, *self.jobs) if self.sequence == 1 else (),
+            home_changes=changes,
+            home_causes=causes,
+            home_names=self._names() if self.made == runs else (),
             **self._others(),
         )
+
+    def _home(self, effects: Effects | None, pick: int) -> None:
+        """Add the change of the home that a service call causes; and sometimes an automation, which causes a change."""
+        entity = f"light.{ROOMS[pick % 10]}"
+        if effects is not None and effects.service_calls:
+            self._last += 1
+            context = effects.service_calls[0].context_id or ""
+            self._changes.append(HomeChange(self._last, entity, "off", "on", context, None, "robot"))
+        elif pick % 40 == 0:
+            context = f"01{self.random.getrandbits(120):024X}"
+            automation = f"automation.{ROOMS[pick % 10]}"
+            self._last += 2
+            cause = HomeCause(self._last - 1, "automation", automation, None, "", "time", context, None, None, "1", "2")
+            self._causes.append(cause)
+            self._changes.append(HomeChange(self._last, entity, "on", "off", context, None, None))
 
     def _outcome(self, draw: float) -> tuple[str, Failure | None]:
         if draw < 0.006:
@@ -147,6 +172,9 @@ class LargeHome:
         context = f"01{chance.getrandbits(120):024X}"
         target = f'{{"entity_id":["{domain if domain != "notify" else "light"}.{room}"]}}'
         return Effects((), (ServiceCall(self.now_us, domain, service, target, "", 900, context),))
+
+    def _names(self) -> tuple[HomeName, ...]:
+        return tuple(HomeName("entity", entity, entity.replace(".", " ").title(), None) for entity in self.entities)
 
     def _event(self, pick: int) -> Event:
         chance = self.random

@@ -28,7 +28,8 @@ from typing import Any, Final
 import httpx
 from large_history import write_large_history
 
-from hassette_sync import DataSyncService, RunFilter, TimeRange
+from hassette_store.ids import time_of
+from hassette_sync import DataSyncService, LogFilter, RunFilter, TimeRange
 from hassette_sync.settings import WebSettings
 from hassette_sync.web.application import create_app
 
@@ -112,6 +113,10 @@ def _percentiles(age: str, **more: Any) -> Question:
 def _in(age: str, name: str, raw: str = "", **more: Any) -> Question:
     """Return a question about a time range that is a method of `DataSyncService`."""
     return Question(ask=lambda data, facts: getattr(data, name)(TimeRange.last(age), **more), raw=raw, age=age)
+
+
+def _hour_before_the_end(facts: Facts) -> int:
+    return time_of(facts.newest) - 3_600_000_000
 
 
 _BY_APP = """
@@ -209,6 +214,54 @@ QUESTIONS: Final[dict[str, Question]] = {
         ask=lambda data, facts: data.timeline(TimeRange.last(_MONTH), facts.busiest)
     ),
     **{f"{name} 30d": _in(_MONTH, name) for name in ("skips", "lifecycle", "losses", "covered")},
+    **{
+        f"why {name}": Question(
+            ask=lambda data, facts, asked=asked, at=at: data.why(
+                **{key: value(facts) if callable(value) else value for key, value in asked.items()},
+                at_us=_hour_before_the_end(facts) if at else None,
+            )
+        )
+        for name, asked, at in (
+            ("a frequent entity", {"entity": lambda facts: facts.entity}, False),
+            ("a frequent entity at a moment", {"entity": lambda facts: facts.entity}, True),
+            ("a rare entity", {"entity": lambda facts: facts.rare_entity}, False),
+            ("a light", {"entity": "light.hall"}, False),
+            ("an unknown entity", {"entity": "light.none"}, False),
+            ("a service", {"service": "light.turn_on"}, False),
+            ("a service at a moment", {"service": "light.turn_on"}, True),
+            ("a text", {"text": "lamp did not"}, False),
+        )
+    },
+    "why not a busy handler": Question(ask=lambda data, facts: data.why_not(str(facts.busiest))),
+    "why not at a moment": Question(
+        ask=lambda data, facts: data.why_not(str(facts.rare), at_us=_hour_before_the_end(facts))
+    ),
+    "words in the ask box": Question(ask=lambda data, facts: data.ask("why did light.hall turn on at 03:12?")),
+    **{f"{name} 30d": _in(_MONTH, name) for name in ("noise",)},
+    "logs 30d": Question(ask=lambda data, facts: data.logs(time_range=TimeRange.last(_MONTH))),
+    **{
+        f"logs with {name} 30d": Question(
+            ask=lambda data, facts, wanted=wanted: data.logs(LogFilter(**wanted), TimeRange.last(_MONTH))
+        )
+        for name, wanted in (
+            ("a text", {"text": "lamp did not"}),
+            ("a text of nothing", {"text": "zzzznothing"}),
+            ("a level of none", {"level": "critical"}),
+            ("an app", {"app": "irrigation"}),
+        )
+    },
+    "events 30d": Question(ask=lambda data, facts: data.events(time_range=TimeRange.last(_MONTH))),
+    "not-runs 30d": Question(ask=lambda data, facts: data.not_runs(time_range=TimeRange.last(_MONTH))),
+    "versions": Question(ask=lambda data, facts: data.versions()),
+    **{
+        # A comparison asks for the percentiles of all registrations twice.
+        f"compare {age}": Question(
+            ask=lambda data, facts, age=age: data.compare(TimeRange.last(age)),
+            median_ms=2.5 * ALL_PERCENTILES_MS,
+            p95_ms=5 * ALL_PERCENTILES_MS,
+        )
+        for age in ("24h", "7d")
+    },
 }
 """All questions. To measure a new one, add one entry."""
 

@@ -1,6 +1,6 @@
 """Causes that are planted in a home: *why* finds each of them in the history, after the framework has stopped."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -57,14 +57,9 @@ class Person:
     async def turn(self, entity_id: str, state: str) -> None:
         await self.api.call_service(entity_id.partition(".")[0], f"turn_{state}", target=entity_id)
 
-    async def until(self, **states: str) -> None:
-        for entity_id, state in states.items():
-            name = entity_id.replace("__", ".")
-            await eventually(lambda name=name, state=state: self.states[name].state == state, within_s=20)
-
 
 @asynccontextmanager
-async def framework(home: Endpoint, folder: Path) -> AsyncIterator[None]:
+async def framework(home: Endpoint, folder: Path) -> AsyncGenerator[Hassette]:
     """Run the framework with the apps, and a store that writes its history."""
     config = HassetteConfig.model_validate(
         {
@@ -76,7 +71,7 @@ async def framework(home: Endpoint, folder: Path) -> AsyncIterator[None]:
     store = DatabaseService(folder / "hassette.db")
     async with Hassette(config, sinks=[store], plugins=False) as hassette:
         await hassette.wait_ready()
-        yield
+        yield hassette
 
 
 async def plant(home: Endpoint, folder: Path) -> None:
@@ -93,15 +88,21 @@ async def plant(home: Endpoint, folder: Path) -> None:
             await eventually(lambda state=state: person.states[names.mirror].state == state, within_s=20)
         await person.api.call_service("climate", "turn_on", target=names.climate)
         await eventually(lambda: person.states[names.climate].state != "off", within_s=20)
-        async with framework(home, folder):
+        # The framework may receive an event later than the person. It must not stop before.
+        async with framework(home, folder) as hassette:
             await person.turn(names.boolean, "on")
-            await eventually(lambda: person.states[names.climate].state == "off", within_s=20)
+            await until(hassette, names.climate, "off")
             await person.turn(names.source, "on")
-            await eventually(lambda: person.states[names.mirror].state == "on", within_s=20)
-        async with framework(home, folder):
+            await until(hassette, names.mirror, "on")
+        async with framework(home, folder) as hassette:
             await person.turn(names.boolean, "off")
-            await eventually(lambda: person.states[names.light].state == "off", within_s=20)
-            await eventually(lambda: person.states[names.mirror].state == "off", within_s=20)
+            await until(hassette, names.light, "off")
+            await until(hassette, names.mirror, "off")
+
+
+async def until(hassette: Hassette, entity_id: str, state: str) -> None:
+    """Wait until the framework has received a state."""
+    await eventually(lambda: hassette.states[entity_id].state == state, within_s=20)
 
 
 def expected(names: Names) -> list[tuple[str, str, list[str]]]:

@@ -253,6 +253,21 @@ async def test_changes_around_the_moment_are_found_among_thousands(home: Recorde
     assert [one.at_us for one in why.found] == [home.us(61), home.us(62), home.us(60)]
 
 
+async def test_answer_without_a_change_states_what_may_be_missing(home: RecordedHome, data: DataSyncService) -> None:
+    home.changed(0, "light.hall", "off", "on", "d1")
+    home.run(1, MOTION, change("sensor.power", "1", "2", "s1"))
+    home.lose(800, "home_changes", 3)
+    await home.write()
+
+    light = await data.why(entity="light.hall", at_us=home.us(1200))
+    sensor = await data.why(entity="sensor.power", at_us=home.us(1200))
+    stopped = await data.why(entity="light.hall", at_us=home.us(-7200))
+
+    assert light.missing == ("3 changes of the home could not be recorded in this time.",)
+    assert sensor.missing[0].startswith("A change of an entity that only measures, such as a sensor, is recorded only")
+    assert stopped.missing == ("Hassette was not running at that time.",)
+
+
 @pytest.mark.parametrize("words", ["Hall light", "HALL LIGHT", "light hall", "light.hall", "hall Light "])
 async def test_entity_is_found_by_its_friendly_name(home: RecordedHome, data: DataSyncService, words: str) -> None:
     home.changed(10, "light.hall", "off", "on", "d1")
@@ -283,6 +298,19 @@ async def test_call_of_a_person_is_found_by_its_service(home: RecordedHome, data
 
     assert titles(why) == [("person", "Anna")]
     assert why.sentence.startswith("scene.turn_on was called for scene.film at")
+
+
+async def test_call_that_was_recorded_late_has_the_time_of_its_change(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.changed(10, "light.hall", "off", "on", "p1", user=OWN_USER)
+    home.called(40, "light.turn_on", "light.hall", "p1", user=OWN_USER)
+    await home.write()
+
+    why = await data.why(service="light.turn_on")
+
+    assert why.found[0].at_us == home.us(10)
+    assert why.found[0].first_cause == "person"
 
 
 async def test_contexts_that_refer_to_each_other_end_as_unknown(home: RecordedHome, data: DataSyncService) -> None:

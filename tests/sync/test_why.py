@@ -294,6 +294,20 @@ async def test_event_that_is_no_state_change_has_its_user_as_the_cause(
     assert kinds(explained) == ["app", "person"]
 
 
+@pytest.mark.parametrize("context", [None, "c1"])
+async def test_event_without_a_user_and_a_parent_has_an_unknown_sender(
+    home: RecordedHome, data: DataSyncService, context: str | None
+) -> None:
+    event = Event("trigger.mqtt", None, None, None, context)
+    home.run(10, MOTION, event, calls=[call("light.turn_on", "light.hall", "ours 1")])
+    await home.write()
+
+    explained = only(await data.why(service="light.turn_on"))
+
+    assert kinds(explained) == ["app", "unknown"]
+    assert "The first cause is not known: the sender of the event" in explained.sentence
+
+
 @pytest.mark.parametrize(
     "asked",
     [{}, {"entity": "a.b", "service": "c.d"}, {"entity": " "}, {"text": "x" * 201}, {"entity": "a", "limit": 0}],

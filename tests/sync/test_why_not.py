@@ -9,9 +9,10 @@ from hassette_sync import BadQuestionError, DataSyncService
 from hassette_sync.answers.explanations import WhyNot
 from support.patient_data import patient_data
 from support.recorded_home import RecordedHome, change, recorded_home
-from support.rows import Due, Job, Listener
+from support.rows import Due, Job, Listener, Skip
 from support.web_clients import app_client
 
+HOUR_US = 3_600_000_000
 MOTION = Listener("on_motion", "motion_light", "hall", topic="state_changed.binary_sensor.hall")
 FILTERED = Listener(
     "on_off", "motion_light", "hall", topic="state_changed.light.hall", settings=(("changed_to", "off"),)
@@ -60,6 +61,17 @@ async def test_trigger_without_a_run_gives_its_reason(home: RecordedHome, data: 
     assert [one.reason for one in answer.not_run] == [reason]
     assert results(answer)["triggered"] == "yes"
     assert results(answer)["allowed"] == "no"
+
+
+async def test_counts_answer_if_the_trigger_itself_is_not_kept(home: RecordedHome, data: DataSyncService) -> None:
+    hour_us = home.us(600) // HOUR_US * HOUR_US
+    home.add("skipped", Skip(MOTION, hour_us, "rate_limited", 40))
+    await home.write()
+
+    answer = await ask(data, home)
+
+    assert answer.reason == "rate_limited"
+    assert "rate limited (40 ×)" in answer.sentence
 
 
 async def test_handler_that_did_run_is_answered_with_its_run(home: RecordedHome, data: DataSyncService) -> None:

@@ -73,6 +73,12 @@ WHERE last_us >= :since_us AND first_us < :until_us AND what IN ('runs', 'servic
 """
 """Number of lost runs, service calls, events and causes in a time range."""
 
+LOST_CHANGES_IN = """
+SELECT coalesce(sum(count), 0) AS count FROM losses
+WHERE last_us >= :since_us AND first_us < :until_us AND what = 'home_changes'
+"""
+"""Number of changes of the home that were not recorded in a time range, for example of a flapping entity."""
+
 SESSION_AT = """
 SELECT id, started_us, facts FROM sessions
 WHERE started_us <= :at_us AND (ended_us IS NULL OR ended_us >= :at_us - 15000000) ORDER BY id DESC LIMIT 1

@@ -22,10 +22,10 @@ MAX_STEPS = 20
 EXAMINED = 5_000
 """Number of runs or calls of a short time range that a statement without an index examines."""
 _NEAR_US = 2 * MINUTE_US
-# Domains that no automation can change.
-_MEASURING = frozenset(
+MEASURING = frozenset(
     ("binary_sensor", "sensor", "sun", "weather", "person", "device_tracker", "zone", "event", "image", "calendar")
 )
+"""Domains of entities that only measure: no automation can change them."""
 
 
 @dataclass(slots=True)
@@ -172,7 +172,7 @@ class Causes:
         elif change is not None:
             await self._end_with_device(chain, change)
         else:
-            chain.end_unknown("the event that began it is not recorded.")
+            chain.end_unknown("the sender of the event that began it is not recorded.")
 
     async def _cause_by_home(self, row: Row, call: CallMade | None) -> Cause:
         entity = await self._names.entity(row["entity_id"] or "?")
@@ -235,7 +235,7 @@ class Causes:
             await self._follow(chain, change, trigger.user_id, trigger.missed, seen)
         elif trigger.event_type.startswith("hassette_"):
             return  # the framework itself sent the event, for example because the connection was restored
-        elif trigger.context_id and (trigger.user_id or trigger.parent_id):
+        elif trigger.context_id:
             context, parent = trigger.context_id, trigger.parent_id
             await self._follow_context(chain, context, parent, trigger.user_id, None, seen)
         else:
@@ -345,7 +345,7 @@ class Causes:
         if session is None:
             return "Hassette was not running at that time."
         domain = change.entity.entity_id.partition(".")[0]
-        if domain not in _MEASURING and "user" not in facts_of(session["facts"]):
+        if domain not in MEASURING and "user" not in facts_of(session["facts"]):
             return "the automations, scripts and service calls of Home Assistant were not recorded at that time."
         within = {
             "session_id": session["id"],

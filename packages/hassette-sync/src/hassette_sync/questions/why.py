@@ -2,14 +2,16 @@
 
 from sqlite3 import Row
 
+from hassette_store.ids import time_of
 from hassette_sync.answers.explanations import CallMade, Entity, Explained, StateChange, Subject, Why
 from hassette_sync.answers.logs import LogEntry
 from hassette_sync.errors import BadQuestionError
-from hassette_sync.formatting import replace_surrogates
+from hassette_sync.formatting import plural, replace_surrogates
 from hassette_sync.home_time import ShownTimes
+from hassette_sync.queries.causes import CHANGES_OF_CONTEXT, LOST_CHANGES_IN, SESSION_AT
 from hassette_sync.queries.runs import RUN
 from hassette_sync.questions.calls import call_by_home, call_of
-from hassette_sync.questions.causes import CauseChain, Causes
+from hassette_sync.questions.causes import MEASURING, CauseChain, Causes
 from hassette_sync.questions.entities import HomeNames
 from hassette_sync.questions.evidence import (
     MAX_RELATED,
@@ -147,7 +149,26 @@ class _Search:
         if found and state is not None and not to_state:
             sentence = f"{entity.title} did not change to {shortened(state)} in this time. {sentence}"
         answer = self._answer("entity", entity_id, found, sentence, entity=entity, more=len(ordered) - len(found))
-        return answer.model_copy(update={"before_us": before_us, "after_us": after_us})
+        near: dict[str, object] = {"before_us": before_us, "after_us": after_us}
+        if not changes:
+            near["missing"] = (*answer.missing, *await self._not_recorded(entity_id))
+        return answer.model_copy(update=near)
+
+    async def _not_recorded(self, entity_id: str) -> tuple[str, ...]:
+        """Return the reasons why changes of an entity may be missing in the searched time."""
+        found: list[str] = []
+        if entity_id.partition(".")[0] in MEASURING:
+            found.append(
+                "A change of an entity that only measures, such as a sensor, is recorded only if a handler received "
+                "it or if a person, an automation or a script caused it."
+            )
+        if self._at_us is not None and await self._transaction.one(SESSION_AT, {"at_us": self._at_us}) is None:
+            found.append("Hassette was not running at that time.")
+        within = {"since_us": self._range.since_us, "until_us": self._range.until_us}
+        lost = await self._transaction.one(LOST_CHANGES_IN, dict(within))
+        if lost is not None and lost["count"]:
+            found.append(f"{plural(lost['count'], 'change')} of the home could not be recorded in this time.")
+        return tuple(found)
 
     def _unknown_entity(self, subject: str, suggestions: tuple[Entity, ...]) -> Why:
         fits = "Several entities fit" if suggestions else "The history has no entity with this name"
@@ -218,8 +239,17 @@ class _Search:
         if "run_id" in one.keys():  # noqa: SIM118  a row has no `in`
             chain = await self._chain_of_run(one["run_id"], call)
         else:
+            call = await self._dated(call, one["context_id"])
             chain = await self._causes.of_call(call, one["context_id"], one["parent_id"], one["user_id"])
         return self._finding(chain, await self._call_clause(call), call.at_us, call=call)
+
+    async def _dated(self, call: CallMade, context: str) -> CallMade:
+        """Return a call of Home Assistant with the time of its first change, if that is earlier.
+
+        A call with the user of Hassette is recorded up to 30 s later, when it is clear that no app made it.
+        """
+        row = await self._transaction.one(CHANGES_OF_CONTEXT, {"context_id": context})
+        return call if row is None else call.model_copy(update={"at_us": min(call.at_us, time_of(row["id"]))})
 
     async def _call_clause(self, call: CallMade) -> str:
         targets = [(await self._names.entity(one)).title for one in sorted(entities_of(call.target))[:3]]

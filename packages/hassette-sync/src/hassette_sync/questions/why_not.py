@@ -14,6 +14,7 @@ from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries import causes as cause_queries
 from hassette_sync.queries import why_not as queries
 from hassette_sync.queries.not_runs import not_runs_sql
+from hassette_sync.queries.statistics import HOURLY
 from hassette_sync.questions.causes import EXAMINED
 from hassette_sync.questions.entities import ENTITY_ID, HomeNames
 from hassette_sync.questions.evidence import changes_of
@@ -143,7 +144,7 @@ class _Checks:
         await self._check_enabled(session)
         await self._check_connected(session)
         self._check_triggered(runs, not_run, changes, last_run)
-        self._check_outcome(not_run)
+        self._check_outcome(not_run, runs, await self._skips())
         self._check_ran(runs, last_run)
         reason, sentence = self._conclusion(runs)
         return WhyNot(
@@ -320,16 +321,28 @@ class _Checks:
         at_us = last_run.started_us if last_run is not None else None
         self._add("triggered", question, "no", detail, at_us=at_us, reason="nothing_came")
 
-    def _check_outcome(self, not_run: tuple[NotRunEntry, ...]) -> None:
+    async def _skips(self) -> dict[str, int]:
+        """Return the counts of triggers without a run in the whole hours around the searched time, by reason."""
+        hours = {"first": self._range.since_us // HOUR_US, "last": self._range.until_us // HOUR_US}
+        rows = await self._transaction.all(HOURLY.skips_of_one, {"registration_id": self._ref.id, **hours})
+        return {row["reason"]: row["count"] for row in rows}
+
+    def _check_outcome(self, not_run: tuple[NotRunEntry, ...], runs: tuple[Run, ...], skips: dict[str, int]) -> None:
         question = "Was each trigger allowed to run?"
-        if not not_run:
+        if not not_run and skips and not runs:
+            # Only the newest 20 triggers are kept with their time. All are counted by the hour.
+            counts = ", ".join(f"{reason_label(reason)} ({count:,} ×)" for reason, count in skips.items())
+            detail = f"In this hour, triggers led to no run: {counts}."
+            self._add("allowed", question, "no", detail)
+            self._decided = (max(skips, key=lambda reason: skips[reason]), detail)
+        elif not not_run:
             self._add("allowed", question, "unknown", "No trigger without a run is kept for this time.")
-            return
-        nearest = min(not_run, key=lambda one: abs(one.at_us - self._at_us))
-        because = f": {nearest.detail}" if nearest.detail else ""
-        detail = f"At {self._times(nearest.at_us)}: {reason_label(nearest.reason)}{because}"
-        self._add("allowed", question, "no", detail, at_us=nearest.at_us)
-        self._decided = (nearest.reason, detail)
+        else:
+            nearest = min(not_run, key=lambda one: abs(one.at_us - self._at_us))
+            because = f": {nearest.detail}" if nearest.detail else ""
+            detail = f"At {self._times(nearest.at_us)}: {reason_label(nearest.reason)}{because}"
+            self._add("allowed", question, "no", detail, at_us=nearest.at_us)
+            self._decided = (nearest.reason, detail)
 
     def _check_ran(self, runs: tuple[Run, ...], last_run: Run | None) -> None:
         question = "Did it run?"
