@@ -31,7 +31,11 @@ pytest.importorskip("fastapi")
 from hassette_sync.web.menu import MENU, MenuEntry
 
 TOKEN = "a-secret-of-many-letters"
-NEEDED = {"/api/v1/why": {"entity": "light.kitchen"}}
+NEEDED = {
+    "/api/v1/why": {"entity": "light.kitchen"},
+    "/api/v1/why-not": {"of": "motion_light"},
+    "/api/v1/ask": {"q": "why did the kitchen light turn on?"},
+}
 """Parameters of questions that need some."""
 MENU_PAGES = tuple(entry.path for entry in MENU)
 PAGES = (*MENU_PAGES, "/registrations/4", "/registrations/6", "/errors/1")
