@@ -107,12 +107,16 @@ async def pages(data: DataSyncService) -> dict[str, str]:
     failed = (await data.runs(RunFilter(app="climate_guard", status="failed"))).runs[0]
     return {
         **{entry.title.lower(): entry.path for entry in MENU},
+        "app": "/apps/motion_light",
+        "why": "/why?entity=light.kitchen",
+        "not-run": "/not-run",
+        "household": "/home",
         "handler": "/registrations/4",
         "failed-runs": "/runs?status=failed",
         "error": "/errors/1",
         "run": f"/runs/{run.id}",
         "failed-run": f"/runs/{failed.id}",
-        "events": "/sessions?routine=yes",
+        "all-events": "/events?routine=yes",
         "not-found": "/runs/1",
         "no-runs": "/runs?text=no+such+run",
         "login": "/login",

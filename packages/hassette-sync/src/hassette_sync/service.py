@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+from hassette_sync.answers.household import Household
 from hassette_sync.answers.overview import Live, Overview, SystemStatus, Timeline, TriggerState, Upcoming
 from hassette_sync.answers.registrations import Registration
 from hassette_sync.answers.runs import RunningNow
@@ -24,6 +25,7 @@ from hassette_sync.questions.comparison import compare
 from hassette_sync.questions.errors import error_group_detail, error_group_key, error_groups_page
 from hassette_sync.questions.events import events_page
 from hassette_sync.questions.facets import facets_of_runs
+from hassette_sync.questions.household import household
 from hassette_sync.questions.logs import logs_page
 from hassette_sync.questions.noise import noise
 from hassette_sync.questions.not_runs import not_runs_page
@@ -187,6 +189,10 @@ class DataSyncService:
             )
 
         return await self._reader.ask("overview", answer)
+
+    async def household(self) -> Household:
+        """Return what the automations did today, for the people of the home, without names from code."""
+        return await self._reader.ask("household", household, self.live_state())
 
     async def timeline(self, time_range: TimeRange | None = None, registration_id: int | None = None) -> Timeline:
         """Return throughput, failures and durations over time, of all apps or of one handler or job."""

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Self
+from urllib.parse import urlsplit
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
@@ -26,6 +27,12 @@ class WebSettings:
         control_without_token: Whether visitors may change something, such as run a job, although no token is set.
         ingress_addresses: Addresses of Home Assistant's ingress, such as ``("172.30.32.2",)``. Only requests from these
             can name the user of Home Assistant.
+        household_token: Second secret of at least 16 characters. It opens only the page for the people of the home:
+            ``/home?token=…``.
+        home_url: Address of Home Assistant for links, such as ``https://home.example``; None for the address to which
+            the framework connects.
+        editor_url: Address that opens a line of code in an editor, with ``{file}`` and ``{line}``, such as
+            ``vscode://file/{file}:{line}``; None for no such links.
 
     Raises:
         ValueError: A value is invalid. The message is one sentence that names the key.
@@ -38,6 +45,9 @@ class WebSettings:
     query_deadline_s: float = 5.0
     control_without_token: bool = False
     ingress_addresses: tuple[str, ...] = ()
+    household_token: str | None = None
+    home_url: str | None = None
+    editor_url: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65_535:
@@ -54,9 +64,22 @@ class WebSettings:
         # This form also rejects NaN, because every comparison with NaN is false.
         if not self.query_deadline_s > 0:
             raise ValueError(f"query_deadline_s must be above 0, got {self.query_deadline_s!r}")
-        if self.token is not None and len(self.token) < MIN_TOKEN_LENGTH:
+        for key, secret in (("token", self.token), ("household_token", self.household_token)):
+            if secret is not None and len(secret) < MIN_TOKEN_LENGTH:
+                raise ValueError(
+                    f"{key} must be a secret of at least {MIN_TOKEN_LENGTH} characters, got {len(secret)} characters"
+                )
+        if self.household_token is not None and self.household_token == self.token:
+            raise ValueError("household_token must be another secret than token, got the same secret")
+        if self.household_token is not None and self.token is None:
+            raise ValueError("household_token must be used with token, got no token, so all pages are open")
+        if self.home_url is not None and not _is_web_address(self.home_url):
             raise ValueError(
-                f"token must be a secret of at least {MIN_TOKEN_LENGTH} characters, got {len(self.token)} characters"
+                f"home_url must be an address such as 'http://homeassistant.local:8123', got {self.home_url!r}"
+            )
+        if self.editor_url is not None and not _is_editor_address(self.editor_url):
+            raise ValueError(
+                f"editor_url must be an address such as 'vscode://file/{{file}}:{{line}}', got {self.editor_url!r}"
             )
         if self.token is None and not is_loopback(self.host):
             raise ValueError(
@@ -77,7 +100,8 @@ class WebSettings:
         values: dict[str, object] = dict(settings)
         _check_type(values, "host", str, "text")
         _check_type(values, "port", int, "a whole number")
-        _check_type(values, "token", str, "text")
+        for key in ("token", "household_token", "home_url", "editor_url"):
+            _check_type(values, key, str, "text")
         _check_type(values, "query_deadline_s", (int, float), "a number of seconds")
         _check_type(values, "control_without_token", bool, "true or false")
         for key in ("allowed_hosts", "ingress_addresses"):
@@ -91,7 +115,7 @@ def _check_type(values: Mapping[str, object], key: str, type_: type | tuple[type
     # A bool is an int, too.
     if value is not None and (not isinstance(value, type_) or (isinstance(value, bool) and type_ is not bool)):
         # No token may appear in a log, not even an invalid one.
-        shown = type(value).__name__ if key == "token" else repr(value)
+        shown = type(value).__name__ if key.endswith("token") else repr(value)
         raise ValueError(f"{key} must be {expected}, got {shown}")
 
 
@@ -101,6 +125,20 @@ def _texts(key: str, value: object) -> tuple[str, ...]:
         if len(texts) == len(value):  # pyright: ignore[reportUnknownArgumentType]
             return tuple(texts)
     raise ValueError(f"{key} must be a list of texts, got {value!r}")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
+def _is_editor_address(text: str) -> bool:
+    # A link must open a program, and must not run a script in the page.
+    scheme = re.match(r"([a-z][a-z0-9+.-]*):", text)
+    return "{file}" in text and scheme is not None and scheme[1] not in ("javascript", "data", "vbscript", "blob")
 
 
 def is_host_name(text: str) -> bool:

@@ -130,12 +130,29 @@ class Timeline(Answer):
     points: tuple[TimelinePoint, ...]
 
 
+class Before(Answer):
+    """Figures of the period of the same length before a time range.
+
+    Attributes:
+        counts: Numbers of runs.
+        percentiles: Percentiles of the durations of all runs.
+        uptime_share: Uptime as a share of the known time, from 0 to 1; None if no time is known.
+    """
+
+    counts: Counts
+    percentiles: Percentiles
+    uptime_share: float | None
+    since_us: int
+    until_us: int
+
+
 class Overview(Answer):
     """All values of the overview page.
 
     Attributes:
         counts: Numbers of runs in the time range.
         percentiles: Percentiles of the durations of all runs.
+        before: Figures of the period before; None if the history does not reach back to its start.
         failing: Handlers and jobs with failures, most failures first; at most 8.
         failing_count: Number of all handlers and jobs with failures.
         failing_now: Handlers and jobs with failures that have not recovered: the newest run failed, or at least two of
@@ -152,6 +169,7 @@ class Overview(Answer):
     status: SystemStatus
     counts: Counts
     percentiles: Percentiles
+    before: Before | None
     timeline: Timeline
     apps: tuple[AppSummary, ...]
     failing: tuple[Registration, ...]

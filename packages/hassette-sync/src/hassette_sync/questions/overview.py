@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hassette_store.file.side_files import log_path, second_files
 from hassette_sync.answers.overview import (
+    Before,
     Live,
     Overview,
     ShownTimeZone,
@@ -47,7 +48,8 @@ _SAFE_SQLITE = (3, 51, 3)
 # After a checkpoint, SQLite cuts the file of a long log to 16.4 MB. So if the file is longer, SQLite could not start
 # the log again.
 _LONG_LOG_BYTES = 17_000_000
-_RECENT_RUNS = 15
+# Equal runs are shown as one row, so more runs than rows are read.
+_RECENT_RUNS = 40
 _MAX_FAILING = 8
 _MAX_LISTED = 6
 # The clocks of two machines may differ by a few seconds. A notice about so small a difference would only disturb.
@@ -258,6 +260,26 @@ def _sum_by_period(rows: list[sqlite3.Row]) -> Counter[int]:
     return sums
 
 
+async def _before(transaction: ReadTransaction, sketches: Sketches, time_range: TimeRange) -> Before | None:
+    length_us = time_range.until_us - time_range.since_us
+    since_us = time_range.since_us - length_us
+    if since_us < 0:
+        return None
+    before = TimeRange(since_us, time_range.since_us)
+    uptime = await uptime_in(transaction, before)
+    # A history that begins in the period would make every figure look like a rise.
+    if not uptime.spans or uptime.spans[0].started_us > since_us + length_us // 10:
+        return None
+    periods = await periods_of(transaction, before)
+    return Before(
+        counts=sum_of(app.counts for app in await app_summaries(transaction, before)),
+        percentiles=percentiles((await sketches.by_period(transaction, periods)).values()),
+        uptime_share=uptime.share,
+        since_us=since_us,
+        until_us=time_range.since_us,
+    )
+
+
 async def overview(
     transaction: ReadTransaction,
     sketches: Sketches,
@@ -287,6 +309,7 @@ async def overview(
         status=status,
         counts=sum_of(app.counts for app in apps),
         percentiles=percentiles((await sketches.by_period(transaction, periods)).values()),
+        before=await _before(transaction, sketches, time_range),
         timeline=await timeline(transaction, sketches, time_range),
         apps=apps,
         failing=failing,

@@ -30,6 +30,7 @@ _logger = logging.getLogger(__name__)
 COOKIE = "hassette_session"
 TOKEN_HEADER = "x-hassette-token"  # noqa: S105  the name of a header
 USER_HEADERS = ("x-remote-user-display-name", "x-remote-user-name")
+HOUSEHOLD_PATH = "/home"
 _ALLOW_HOST = "Add it to allowed_hosts in [sync]"
 MAX_HEADER_BYTES = 16 * 1024
 _MAX_SHOWN = 200
@@ -86,6 +87,7 @@ class AccessControl:
         self._wrong_tokens = wrong_tokens
         self._refusals = refusals
         self._token = settings.token
+        self._household_token = settings.household_token
         self._ingress_addresses = frozenset(settings.ingress_addresses)
         self._names = {_name_in_header(name) for name in (*_LOOPBACK_NAMES, settings.host, *settings.allowed_hosts)}
         if settings.token:
@@ -132,7 +134,14 @@ class AccessControl:
                 await _refuse(scope, receive, send, 404, no_page(scope["path"][:_MAX_SHOWN], self._first_parts))
         elif scope["type"] == "http" and scope["method"] == "GET" and (target := _without_last_slash(scope)):
             await _respond(send, 308, b"", location=target)
-        elif visitor.is_admitted or scope["path"] in _OPEN_PATHS or scope["path"].startswith("/static/"):
+        elif (
+            visitor.is_admitted
+            or scope["path"] in _OPEN_PATHS
+            or scope["path"].startswith("/static/")
+            or (
+                scope["type"] == "http" and scope["path"] == HOUSEHOLD_PATH and await self._is_household(scope, visitor)
+            )
+        ):
             await self._answer(scope, receive, send)
         else:
             await _ask_for_token(scope, receive, send, headers)
@@ -154,6 +163,17 @@ class AccessControl:
         elif (id_ := _session_id(headers)) is not None and (session := self._sessions.find(id_)) is not None:
             return Visitor(kind="session", address=address, session=session, user=user)
         return Visitor(kind="unknown", address=address)
+
+    async def _is_household(self, scope: Scope, visitor: Visitor) -> bool:
+        """Return whether the address of the page for the people of the home contains its token."""
+        presented = QueryParams(scope["query_string"]).get("token")
+        if self._household_token is None or presented is None:
+            return False
+        await self._wrong_tokens.wait(visitor.address)
+        if is_token(self._household_token, presented):
+            return True
+        self._wrong_tokens.add(visitor.address)
+        return False
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request to the application. Answer an unexpected error with problem details, and log it."""

@@ -20,6 +20,7 @@ from hassette_sync.errors import (
 from hassette_sync.service import DataSyncService
 from hassette_sync.settings import WebSettings
 from hassette_sync.web.access import AccessControl
+from hassette_sync.web.answer_pages import answer_pages
 from hassette_sync.web.api import api
 from hassette_sync.web.api_answers import api_answers
 from hassette_sync.web.api_control import api_control, control_form
@@ -43,7 +44,7 @@ from hassette_sync.web.wrong_tokens import WrongTokens
 _STATUS = {NotFoundError: 404, BadQuestionError: 400, QueryTimeoutError: 503, HistoryUnavailableError: 503}
 _MAX_SHOWN = 200
 
-_ROUTERS = (api, api_answers, api_control, control_form, stream, pages, login, metrics)
+_ROUTERS = (api, api_answers, api_control, control_form, stream, pages, answer_pages, login, metrics)
 
 
 def create_app(

@@ -22,5 +22,7 @@ MENU = (
     MenuEntry("/jobs", "Jobs", "j"),
     MenuEntry("/runs", "Runs", "r"),
     MenuEntry("/errors", "Errors", "e"),
+    MenuEntry("/logs", "Logs", "l"),
+    MenuEntry("/events", "Events", "v"),
     MenuEntry("/sessions", "Sessions", "s"),
 )

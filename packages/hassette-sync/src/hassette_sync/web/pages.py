@@ -15,6 +15,7 @@ from hassette_sync.verdict import verdict_of
 from hassette_sync.web.bursts import folded
 from hassette_sync.web.chips import chips_of
 from hassette_sync.web.columns import APP_COLUMNS, registration_columns
+from hassette_sync.web.differences import differences_of
 from hassette_sync.web.lists import sorted_list
 from hassette_sync.web.parameters import Cursor, Filter, History, Home, PathId, Range, RangeOrAll, Sort
 from hassette_sync.web.rendering import axis_ticks, page
@@ -40,6 +41,7 @@ async def overview(request: Request, data: History, home: Home, time_range: Rang
         verdict=verdict_of(answer),
         ticks=axis_ticks(time_range, home),
         recent=folded(answer.recent, across=True)[:_MAX_RECENT],
+        differences=differences_of(answer),
     )
 
 

@@ -15,16 +15,17 @@ from hassette_sync.__about__ import __version__
 from hassette_sync.answers.kinds import LABELS
 from hassette_sync.errors import SyncError
 from hassette_sync.home_time import HomeTime, ShownTimes
-from hassette_sync.service import DataSyncService
-from hassette_sync.time_range import DAY_US, HOUR_US, SECOND_US, TimeRange, now_us
-from hassette_sync.verdict import FrameworkState, framework_state
+from hassette_sync.time_range import DAY_US, HOUR_US, MINUTE_US, SECOND_US, TimeRange, now_us
+from hassette_sync.verdict import framework_state
 from hassette_sync.web import charts
 from hassette_sync.web.links import Links
 from hassette_sync.web.menu import MENU
 from hassette_sync.web.notices import PARAMETER as NOTICE
+from hassette_sync.web.outside import editor_address, home_address
 from hassette_sync.web.parameters import DEFAULT_AGE
 from hassette_sync.web.root import root_of
 from hassette_sync.web.static_files import static_version
+from hassette_sync.web.steps import steps_of, target_text
 from hassette_sync.web.tracebacks import frames_of
 from hassette_sync.web.visitors import VISITOR, Visitor
 from hassette_sync.web.waterfall import waterfall_chart
@@ -47,17 +48,27 @@ async def page(
             a page without live updates.
         values: Variables of the template.
     """
-    state = await _state_of(request.app.state.data)
+    about = await _about_the_framework(request)
     # Rendering a range of a year takes a while. It happens in a thread, because automations run on this event loop.
-    text = await asyncio.to_thread(_render, request, template, follow_from=follow_from, framework=state, **values)
+    text = await asyncio.to_thread(_render, request, template, follow_from=follow_from, **about, **values)
     return HTMLResponse(text, code)
 
 
-async def _state_of(data: DataSyncService) -> FrameworkState | None:
+async def _about_the_framework(request: Request) -> dict[str, Any]:
+    """Return the state of the framework and the addresses of Home Assistant and the editor, for the template."""
+    data, settings = request.app.state.data, request.app.state.settings
     try:
-        return framework_state(await data.newest_session(), data.live_state())
+        session = await data.newest_session()
+        state = framework_state(session, data.live_state())
     except SyncError:  # the page itself shows why the history cannot be read
-        return None
+        session = state = None
+    return {
+        "framework": state,
+        "home_url": home_address(settings.home_url, session.facts if session is not None else {}),
+        "editor": functools.partial(editor_address, settings.editor_url),
+        "household_token": settings.household_token,
+        "can_control": data.can_control,
+    }
 
 
 async def error_page(request: Request, code: int, sentence: str) -> Response:
@@ -81,7 +92,9 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update({name: getattr(formatting, name) for name in _FILTERS})
+    environment.filters["target"] = target_text
     shared: dict[str, Any] = {
+        "steps_of": steps_of,
         "version": __version__,
         "static_version": static_version(),
         "host": platform.node(),
@@ -90,6 +103,7 @@ def _environment() -> jinja2.Environment:
         "kinds": LABELS,
         "ranges": RANGES,
         "SECOND_US": SECOND_US,
+        "MINUTE_US": MINUTE_US,
         "HOUR_US": HOUR_US,
         "DAY_US": DAY_US,
         "chart_width": charts.WIDTH,

@@ -1,0 +1,141 @@
+"""Question for the people of the home: what did the automations do today?"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, time
+
+from hassette_sync.answers.household import Household, HouseholdItem, HouseholdRoom
+from hassette_sync.answers.overview import Live
+from hassette_sync.home_time import ShownTimes
+from hassette_sync.queries.household import ACTIONS, HOME_NAMES_OF
+from hassette_sync.questions.failing import failing_now
+from hassette_sync.questions.registrations import failing_registrations
+from hassette_sync.questions.sessions import home_time, newest_session
+from hassette_sync.questions.targets import entities_of
+from hassette_sync.reader import ReadTransaction
+from hassette_sync.time_range import SECOND_US, TimeRange
+from hassette_sync.verdict import framework_state
+
+_MAX_ACTIONS = 5_000
+_MAX_ITEMS = 40
+_MAX_PROBLEMS = 8
+_MAX_NAME = 60
+
+# Past participles for the services of a domain. All other domains are "used".
+_VERBS = {
+    **dict.fromkeys(("light", "switch", "fan", "input_boolean", "siren", "humidifier"), "switched"),
+    **dict.fromkeys(("cover", "valve"), "moved"),
+    **dict.fromkeys(("climate", "water_heater", "number", "select", "input_number", "input_select"), "set"),
+    **dict.fromkeys(("scene", "script", "button"), "started"),
+}
+
+
+@dataclass(slots=True)
+class _Actions:
+    """Actions on one entity."""
+
+    count: int = 0
+    problems: int = 0
+    causes: Counter[str] = field(default_factory=Counter[str])
+
+
+async def household(transaction: ReadTransaction, live: Live | None) -> Household:
+    """Return what the automations did today, without names from code.
+
+    The answer counts the newest 5,000 actions of the day.
+
+    Args:
+        transaction: Read transaction of the question.
+        live: Present state of the framework; None outside of its process.
+    """
+    home = await home_time(transaction)
+    at_us = transaction.at_us
+    midnight = datetime.combine(home.local(at_us).date(), time())
+    today = TimeRange(min(home.moment_us(midnight), at_us), at_us + SECOND_US, ends_now=True)
+    rows = await transaction.all(ACTIONS, {"first_id": today.first_id, "end_id": today.end_id, "limit": _MAX_ACTIONS})
+    by_entity: defaultdict[str, _Actions] = defaultdict(_Actions)
+    for row in rows:
+        cause = "" if row["is_scheduled"] else row["entity_id"] or ""
+        for entity_id in entities_of(row["target"]):
+            actions = by_entity[entity_id]
+            actions.count += 1
+            actions.problems += row["error"] is not None
+            actions.causes["schedule" if row["is_scheduled"] else cause] += 1
+    names = await _names(transaction, {*by_entity, *(one for each in by_entity.values() for one in each.causes if one)})
+    _, failing, _ = await failing_registrations(transaction, today, limit=_MAX_PROBLEMS)
+    failing_refs, failing_count = await failing_now(transaction, failing, limit=_MAX_PROBLEMS)
+    state = framework_state(await newest_session(transaction), live)
+    problems = tuple(dict.fromkeys(f"{_plain(ref.app)} does not work at the moment." for ref in failing_refs))
+    return Household(
+        level="warning" if state.level == "good" and failing_count else state.level,
+        sentence=_sentence(state.label, failing_count, ShownTimes(home, at_us), await newest_session(transaction)),
+        problems=problems,
+        rooms=_rooms(by_entity, names),
+        since_us=today.since_us,
+        at_us=at_us,
+    )
+
+
+async def _names(transaction: ReadTransaction, entities: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return the name and the area of each entity that has a name in the home."""
+    rows = await transaction.all(HOME_NAMES_OF, {"entities": json.dumps(sorted(entities))})
+    return {row["key"]: (row["name"], row["area"] or "") for row in rows}
+
+
+def _sentence(label: str, failing: int, shown: ShownTimes, session: object) -> str:
+    if label == "never ran":
+        return "The automations have not run yet."
+    if label == "not running":
+        until_us: int | None = getattr(session, "until_us", None)
+        return f"The automations are not running since {shown(until_us, seconds=False)}."
+    if label == "degraded":
+        return "The automations run, but something needs attention."
+    return "The automations run, but some of them have problems." if failing else "All automations work."
+
+
+def _rooms(by_entity: dict[str, _Actions], names: dict[str, tuple[str, str]]) -> tuple[HouseholdRoom, ...]:
+    rooms: defaultdict[str, list[HouseholdItem]] = defaultdict(list)
+    for entity_id, actions in by_entity.items():
+        name, area = names.get(entity_id, ("", ""))
+        rooms[area].append(
+            HouseholdItem(
+                title=name or _plain_entity(entity_id),
+                sentence=_what(entity_id, actions, names),
+                count=actions.count,
+                problems=actions.problems,
+            )
+        )
+    return tuple(
+        HouseholdRoom(name=area, items=tuple(sorted(items, key=lambda item: (-item.count, item.title))[:_MAX_ITEMS]))
+        # Devices without an area come last.
+        for area, items in sorted(rooms.items(), key=lambda pair: (not pair[0], pair[0].casefold()))
+    )
+
+
+def _what(entity_id: str, actions: _Actions, names: dict[str, tuple[str, str]]) -> str:
+    verb = _VERBS.get(entity_id.partition(".")[0], "used")
+    times = {1: "once", 2: "twice"}.get(actions.count, f"{actions.count:,} times")
+    causes = [
+        "a schedule" if cause == "schedule" else names.get(cause, ("", ""))[0] or _plain_entity(cause)
+        for cause, _ in actions.causes.most_common(2)
+        if cause
+    ]
+    by = f" by {' and '.join(causes)}" if causes else ""
+    failed = {0: "all well", 1: "once without success"}.get(
+        actions.problems, f"{actions.problems:,} times without success"
+    )
+    return f"{verb} {times} today{by}, {failed}"
+
+
+def _plain_entity(entity_id: str) -> str:
+    """Return readable words for the id of an entity without a name: ``light.hall`` becomes ``Hall light``."""
+    domain, _, name = entity_id.partition(".")
+    words, kind = name.replace("_", " "), domain.replace("_", " ")
+    return _plain(words if kind in words or domain in ("binary_sensor", "sensor") else f"{words} {kind}")
+
+
+def _plain(name: str) -> str:
+    text = name.replace("_", " ").strip()
+    return (text[:1].upper() + text[1:])[:_MAX_NAME] or "An automation"

@@ -1,0 +1,195 @@
+"""Pages of the questions: why, why not, logs, events, and triggers that led to no run."""
+
+import logging
+import re
+import shlex
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, Response
+
+from hassette_sync.answers.explanations import Why
+from hassette_sync.ids import parse_id
+from hassette_sync.questions.events import FrameworkEventFilter
+from hassette_sync.questions.logs import LogFilter
+from hassette_sync.questions.not_runs import NotRunFilter
+from hassette_sync.time_range import now_us, parse_moment
+from hassette_sync.web.api_answers import At, Text
+from hassette_sync.web.chips import chips_of
+from hassette_sync.web.parameters import Cursor, History, Home, Range
+from hassette_sync.web.rendering import page
+
+answer_pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+
+_LEVELS = tuple(logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50))
+_GROUPS = (
+    ("lifecycle", "starts, stops and connections"),
+    ("deploy", "new versions of apps"),
+    ("stall", "stalls"),
+    ("alert", "alerts"),
+    ("control", "actions from the page"),
+)
+_PAGE = 100
+
+
+# The time at the end of a question: "at 03:12", "yesterday 22:30".
+_MOMENT = re.compile(r"(?:\b(?:at|around)\s+|\s)(\d{1,2}:\d{2}(?::\d{2})?|yesterday(?:\s+\d{1,2}:\d{2})?)$", re.I)
+_BEGIN = re.compile(r"^why\s+(?:(?:did|does|was|were|is|has|have)\s+)?(?:the\s+)?", re.I)
+_END = re.compile(r"\s+(?:(?:turn|turned|go|went|switch|switched)\s+(on|off)|changed?|happen(?:ed)?)$", re.I)
+
+
+@answer_pages.get("/ask")
+async def ask(request: Request, data: History, home: Home, q: Text = None) -> Response:
+    """Answer a question in words: an entity or its name, and a time such as 03:12."""
+    words = (q or "").strip().rstrip("?").strip()
+    if not words:
+        return await page(request, "ask_page.html", question="")
+    at = None
+    if found := _MOMENT.search(words):
+        at, words = found[1], words[: found.start()].strip()
+    words = _BEGIN.sub("", words)
+    state = None
+    if found := _END.search(words):
+        state, words = (found[1] or "").lower() or None, words[: found.start()]
+    at_us = parse_moment(at, at_us=now_us(), key="at", home=home) if at else None
+    answer = await data.why(entity=words or q, at_us=at_us, state=state)
+    return await _why_page(request, answer, question=q or "", at=at)
+
+
+@answer_pages.get("/why")
+async def why(
+    request: Request,
+    data: History,
+    home: Home,
+    entity: Text = None,
+    service: Text = None,
+    text: Text = None,
+    state: Text = None,
+    at: At = None,
+) -> Response:
+    """Why an entity changed, a service was called or a text was logged: the chain back to the first cause."""
+    if not (entity or service or text):
+        return await page(request, "ask_page.html", question="")
+    at_us = parse_moment(at, at_us=now_us(), key="at", home=home) if at else None
+    answer = await data.why(
+        entity=entity or None, service=service or None, text=text or None, state=state or None, at_us=at_us
+    )
+    return await _why_page(request, answer, question=_question("why", entity or service or text or "", at), at=at)
+
+
+async def _why_page(request: Request, answer: Why, *, question: str, at: str | None) -> Response:
+    option = {"entity": "", "service": "--service ", "text": "--text "}[answer.about]
+    terminal = f"hassette why {option}{shlex.quote(answer.subject)}{_at_option(at)}"
+    return await page(request, "why.html", answer=answer, question=question, terminal=terminal)
+
+
+def _question(words: str, subject: str, at: str | None) -> str:
+    return f"{words} {subject}{f' at {at}' if at and not at.isdigit() else ''}"
+
+
+def _at_option(at: str | None) -> str:
+    return f" --at {shlex.quote(at)}" if at else ""
+
+
+@answer_pages.get("/logs")
+async def logs(
+    request: Request,
+    data: History,
+    time_range: Range,
+    text: Text = None,
+    level: Text = None,
+    app: Text = None,
+    registration: Text = None,
+    run: Text = None,
+    cursor: Cursor = None,
+) -> Response:
+    """Log lines of runs, newest first, with filters."""
+    time_range = await data.covered(time_range)
+    follow_from = await data.newest_id() if cursor is None and not request.query_params.get("until") else None
+    log_filter = LogFilter(
+        text=text or None,
+        level=level or None,
+        app=app or None,
+        registration_id=parse_id(registration, "registration id") if registration else None,
+        run_id=parse_id(run, "run id") if run else None,
+    )
+    return await page(
+        request,
+        "logs.html",
+        time_range=time_range,
+        follow_from=follow_from,
+        answer=await data.logs(log_filter, time_range, cursor=cursor, limit=_PAGE),
+        apps=await data.apps(time_range),
+        levels=_LEVELS,
+        active=chips_of(request.query_params, await _shown(data, log_filter.registration_id)),
+        cursor=cursor,
+    )
+
+
+async def _shown(data: History, registration_id: int | None) -> dict[str, str]:
+    """Return the name of a filtered handler or job, to show in place of its id."""
+    if registration_id is None:
+        return {}
+    return {"registration": (await data.registration(registration_id)).registration.ref.title}
+
+
+@answer_pages.get("/events")
+async def events(
+    request: Request,
+    data: History,
+    time_range: Range,
+    text: Text = None,
+    group: Text = None,
+    app: Text = None,
+    routine: Text = None,
+    cursor: Cursor = None,
+) -> Response:
+    """Events of the framework, newest first: starts and stops, connections, versions, stalls and actions."""
+    follow_from = await data.newest_id() if cursor is None and not request.query_params.get("until") else None
+    event_filter = FrameworkEventFilter(group=group or None, app=app or None, text=text or None, routine=bool(routine))
+    return await page(
+        request,
+        "events.html",
+        time_range=time_range,
+        follow_from=follow_from,
+        answer=await data.events(event_filter, time_range, cursor=cursor, limit=_PAGE),
+        groups=_GROUPS,
+        routine=bool(routine),
+        active=chips_of(request.query_params),
+        cursor=cursor,
+    )
+
+
+@answer_pages.get("/not-run")
+async def not_run(
+    request: Request,
+    data: History,
+    time_range: Range,
+    app: Text = None,
+    registration: Text = None,
+    reason: Text = None,
+    entity: Text = None,
+    cursor: Cursor = None,
+) -> Response:
+    """Triggers that led to no run, newest first, with their reasons."""
+    follow_from = await data.newest_id() if cursor is None and not request.query_params.get("until") else None
+    not_run_filter = NotRunFilter(
+        app=app or None,
+        registration_id=parse_id(registration, "registration id") if registration else None,
+        reason=reason or None,
+        entity_id=entity or None,
+    )
+    return await page(
+        request,
+        "not_runs.html",
+        time_range=time_range,
+        follow_from=follow_from,
+        answer=await data.not_runs(not_run_filter, time_range, cursor=cursor, limit=_PAGE),
+        active=chips_of(request.query_params, await _shown(data, not_run_filter.registration_id)),
+        cursor=cursor,
+    )
+
+
+@answer_pages.get("/home")
+async def household(request: Request, data: History, home: Home) -> Response:
+    """The actions of the automations today, for the people of the home."""
+    return await page(request, "household.html", answer=await data.household())

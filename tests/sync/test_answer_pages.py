@@ -1,0 +1,181 @@
+"""The pages of the questions: ask, why, logs, events, and triggers that led to no run."""
+
+import html
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from hassette_sync import DataSyncService
+from support.history import HOUR, MINUTE, SECOND, NewHistory
+from support.web_clients import app_client
+
+pytest.importorskip("fastapi")
+from hassette_sync.web.differences import differences_of
+from hassette_sync.web.outside import editor_address, home_address
+
+
+@pytest.fixture
+async def client(data: DataSyncService) -> AsyncIterator[httpx.AsyncClient]:
+    async with app_client(data) as client:
+        yield client
+
+
+def text_of(page: str) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.partition("<main")[2])).split())
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "why did light.kitchen turn on?",
+        "light.kitchen",
+        "Why did the light.kitchen go on",
+        "why was light.kitchen turned on",
+        "kitchen light",
+    ],
+)
+async def test_question_in_words_is_answered_with_the_chain(client: httpx.AsyncClient, question: str) -> None:
+    answer = await client.get("/ask", params={"q": question})
+    assert answer.status_code == 200
+    shown = text_of(answer.text)
+    assert "light.kitchen turned on at" in shown
+    assert "motion_light.kitchen.on_motion" in shown
+    assert "called light.turn_on for light.kitchen" in shown
+    assert f'value="{html.escape(question)}"' in answer.text, "the box keeps the question"
+    assert re.search(r'href="\./runs/\d+"', answer.text), "the run is one click away"
+
+
+async def test_question_with_a_time_is_about_that_time(client: httpx.AsyncClient) -> None:
+    shown = text_of((await client.get("/ask", params={"q": "why did light.kitchen change at 00:01?"})).text)
+    assert "asked about" in shown
+    assert "hassette why light.kitchen --at 00:01" in shown
+
+
+async def test_empty_question_shows_the_box(client: httpx.AsyncClient) -> None:
+    for path in ("/ask", "/ask?q=", "/why", "/ask?q=%3F"):
+        answer = await client.get(path)
+        assert answer.status_code == 200
+        assert 'name="q"' in answer.text
+
+
+async def test_unknown_name_has_suggestions(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/why", params={"entity": "light.kitchn"})
+    assert "Did you mean" in answer.text
+    assert 'href="./why?entity=light.kitchen"' in answer.text
+
+
+async def test_question_cannot_contain_markup(client: httpx.AsyncClient) -> None:
+    for path in ("/ask", "/why"):
+        key = "q" if path == "/ask" else "entity"
+        answer = await client.get(path, params={key: "<script>alert(1)</script>"})
+        assert "<script>alert" not in answer.text
+
+
+async def test_command_quotes_the_subject_for_the_shell(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/why", params={"text": "it's $(dark)"})
+    assert "hassette why --text 'it'\"'\"'s $(dark)'" in html.unescape(answer.text)
+
+
+async def test_logs_are_found_by_text_level_and_app(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/logs", params={"text": "HALL IS DARK", "level": "warning", "app": "motion_light"})
+    rows = re.findall(r'<tr class="level-(\w+)">', answer.text)
+    assert rows
+    assert set(rows) == {"warning"}
+    assert "The kitchen is dark" not in answer.text
+    names = re.findall(r'class="chip" href="[^"]*"[^>]*><span class="quiet">([^<]+)</span>', answer.text)
+    assert names == ["text", "level", "app"]
+
+
+async def test_each_log_line_leads_to_its_run_and_to_the_lines_around_it(client: httpx.AsyncClient) -> None:
+    text = (await client.get("/logs?text=unavailable")).text
+    around = html.unescape(re.findall(r'<a class="around" href="([^"]+)"', text)[0])
+    assert "text=" not in around
+    near = (await client.get(f"/logs{around}")).text
+    assert "No set-point: the heating stays as it is" in near
+    assert re.search(r'<a data-open href="\./runs/\d+', text)
+
+
+async def test_events_are_filtered_by_group_and_text(client: httpx.AsyncClient) -> None:
+    assert "app failed" in (await client.get("/events")).text
+    found = (await client.get("/events", params={"text": "connection", "group": "lifecycle"})).text
+    assert "connection lost" in found
+    assert "ModuleNotFoundError" not in found
+    refused = await client.get("/events?group=party")
+    assert refused.status_code == 400
+    assert "group must be one of" in refused.text
+
+
+async def test_triggers_without_a_run_are_listed_with_their_reasons(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        handler = history.listener("hall", "on_motion", "t")
+        history.not_run(handler, now_us - MINUTE, "condition", "sun.sun is above the horizon")
+        history.not_run(history.listener("door", "on_door", "t"), now_us - MINUTE, "rate_limited")
+    async with DataSyncService(history.path) as data, app_client(data) as client:
+        all_ = text_of((await client.get("/not-run")).text)
+        some = text_of((await client.get("/not-run", params={"reason": "condition"})).text)
+    assert "a condition did not hold sun.sun is above the horizon" in all_
+    assert "rate limited" in all_
+    assert "on_door" not in some
+
+
+async def test_figures_are_compared_with_the_period_before(new_history: NewHistory, now_us: int) -> None:
+    hour_us = now_us // HOUR * HOUR
+    with new_history() as history:
+        history.session(hour_us - 100 * HOUR)
+        handler = history.listener("hall", "on_motion", "t")
+        for n in range(100):
+            history.run(handler, hour_us - 30 * HOUR + n * SECOND, duration_us=1_000)
+        for n in range(150):
+            status = "error" if n < 5 else "success"
+            history.run(handler, hour_us - 2 * HOUR + n * SECOND, duration_us=50_000, status=status)
+    async with DataSyncService(history.path) as data, app_client(data) as client:
+        found = differences_of(await data.overview())
+        shown = text_of((await client.get("/")).text)
+    assert (found["runs"].text, found["runs"].trend) == ("+50 % from 100", "same")
+    assert (found["failures"].text, found["failures"].trend) == ("▲ from 0", "worse")
+    assert found["p95"].trend == "worse"
+    assert "+50 % from 100" in shown
+
+
+@pytest.mark.parametrize("sessions_hours", [(), (10,), (24,)])
+async def test_a_young_history_is_not_compared(
+    new_history: NewHistory, now_us: int, sessions_hours: tuple[int, ...]
+) -> None:
+    with new_history() as history:
+        for hours in sessions_hours:
+            history.session(now_us - hours * HOUR)
+    async with DataSyncService(history.path) as data:
+        overview = await data.overview()
+    assert overview.before is None
+    assert differences_of(overview) == {}
+
+
+@pytest.mark.parametrize(
+    ("configured", "fact", "address"),
+    [
+        (None, "ws://homeassistant.local:8123/api/websocket", "http://homeassistant.local:8123"),
+        (None, "https://home.example", "https://home.example"),
+        (None, "http://10.0.0.2:8123/", "http://10.0.0.2:8123"),
+        (None, "wss://[fd00::5]:8123/api/websocket", "https://[fd00::5]:8123"),
+        (None, "http://proxy.example/ha", "http://proxy.example/ha"),
+        ("https://mine.example", "http://10.0.0.2:8123", "https://mine.example"),
+        (None, "http://supervisor/core", None),
+        (None, "javascript:alert(1)", None),
+        (None, "http://[broken", None),
+        (None, "http://x:99999", None),
+        (None, "", None),
+    ],
+)
+def test_links_lead_only_to_a_web_address_of_the_home(configured: str | None, fact: str, address: str | None) -> None:
+    assert home_address(configured, {"home_assistant_url": fact}) == address
+
+
+def test_line_of_code_opens_in_the_editor() -> None:
+    template = "vscode://file/{file}:{line}"
+    assert editor_address(template, "/config/my apps/a.py", 7) == "vscode://file//config/my%20apps/a.py:7"
+    assert editor_address(template, "/config/{line}.py", 0) == "vscode://file//config/%7Bline%7D.py:1"
+    assert editor_address(None, "/config/a.py", 7) is None
+    assert editor_address(template, "", 7) is None
