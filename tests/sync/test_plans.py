@@ -8,7 +8,18 @@ from pathlib import Path
 import pytest
 
 from hassette_store.kinds import HANDLER, JOB, KINDS
-from hassette_sync.queries import errors, failing, registrations, run_search, runs, sessions, statistics, waterfall
+from hassette_sync.queries import (
+    errors,
+    failing,
+    household,
+    registrations,
+    run_search,
+    runs,
+    sessions,
+    statistics,
+    trends,
+    waterfall,
+)
 from hassette_sync.queries.statistics import DAILY, HOURLY
 from hassette_sync.search import SQL_FUNCTION, search_form
 
@@ -57,6 +68,8 @@ PARAMETERS = {
     "until_us": 2,
     "as_of": 2**62,
     "last_seen_us": 1,
+    "groups": "[1]",
+    "part_us": 1,
 }
 # A walk along the primary key is bounded only if most runs on its way meet the conditions.
 DENSE = ([], ["success"], ["session"])
@@ -77,7 +90,7 @@ SEARCHES = {
 }
 OTHERS = {
     name: value
-    for module in (runs, run_search, registrations, errors, failing, sessions, statistics, waterfall)
+    for module in (runs, run_search, registrations, errors, failing, household, trends, sessions, statistics, waterfall)
     for name, value in vars(module).items()
     if name.isupper() and not name.startswith("_") and str(value).lstrip().startswith(("SELECT", "WITH"))
 }

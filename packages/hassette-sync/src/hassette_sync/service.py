@@ -43,6 +43,7 @@ from hassette_sync.questions.sessions import (
 )
 from hassette_sync.questions.sketches import Sketches
 from hassette_sync.questions.versions import since_version, versions_page
+from hassette_sync.questions.trends import error_trends
 from hassette_sync.questions.waterfall import waterfall
 from hassette_sync.questions.why import why
 from hassette_sync.questions.why_not import why_not
@@ -149,6 +150,7 @@ class DataSyncService:
     error_groups = question("error_groups", error_groups_page)
     error_group_key = question("error_group_key", error_group_key)
     error_group = question("error_group", error_group_detail)
+    error_trends = question("error_trends", error_trends)
     sessions = question("sessions", sessions_page)
     session = question("session", session_by_id)
     newest_session = question("newest_session", newest_session)

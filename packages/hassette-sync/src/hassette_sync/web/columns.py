@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.kinds import KindLabels
 from hassette_sync.answers.registrations import AppSummary, Registration
+from hassette_sync.answers.trends import ErrorTrend
 from hassette_sync.web.lists import ListColumn
 
 
@@ -49,6 +51,41 @@ def registration_columns(
         ListColumn(key="last", title="Last result", value=lambda one: one.last_status),
     )
 
+
+ErrorRow = tuple[ErrorGroup, ErrorTrend]
+
+ERROR_COLUMNS: Sequence[ListColumn[ErrorRow]] = (
+    ListColumn(
+        key="type",
+        title="Error, sample message",
+        value=lambda row: row[0].type,
+        hint="Type of the error, and the message of its first failure",
+    ),
+    ListColumn(key="apps", title="Apps", value=lambda row: ", ".join(row[1].apps)),
+    ListColumn(
+        key="trend",
+        title="Trend",
+        value=lambda row: sum(row[1].points[len(row[1].points) // 2 :]),
+        hint="Failures over the time range; the order is by the failures in its second half",
+    ),
+    ListColumn(
+        key="failures",
+        title="Failures",
+        value=lambda row: row[0].recent,
+        is_number=True,
+        hint="Failures in the selected time range",
+    ),
+    ListColumn(
+        key="total",
+        title="Total",
+        value=lambda row: row[0].count,
+        is_number=True,
+        hint="Failures since the error was first seen",
+    ),
+    ListColumn(key="first", title="First seen", value=lambda row: row[0].first_seen_us),
+    ListColumn(key="last", title="Last seen", value=lambda row: row[0].last_seen_us),
+)
+"""Columns of the list of errors."""
 
 APP_COLUMNS: Sequence[ListColumn[AppSummary]] = (
     ListColumn(key="app", title="App", value=lambda one: one.app),

@@ -14,7 +14,7 @@ from hassette_sync.time_range import TimeRange
 from hassette_sync.verdict import verdict_of
 from hassette_sync.web.bursts import folded
 from hassette_sync.web.chips import chips_of
-from hassette_sync.web.columns import APP_COLUMNS, registration_columns
+from hassette_sync.web.columns import APP_COLUMNS, ERROR_COLUMNS, registration_columns
 from hassette_sync.web.differences import differences_of
 from hassette_sync.web.lists import sorted_list
 from hassette_sync.web.parameters import Cursor, Filter, History, Home, PathId, Range, RangeOrAll, Sort
@@ -42,6 +42,7 @@ async def overview(request: Request, data: History, home: Home, time_range: Rang
         ticks=axis_ticks(time_range, home),
         recent=folded(answer.recent, across=True)[:_MAX_RECENT],
         differences=differences_of(answer),
+        trends=await data.error_trends(answer.errors, time_range),
     )
 
 
@@ -184,13 +185,23 @@ async def run(request: Request, data: History, home: Home, id_: PathId) -> Respo
 
 
 @pages.get("/errors")
-async def errors(request: Request, data: History, time_range: Range, cursor: Cursor = None) -> Response:
-    """Error groups, most recently seen first."""
+async def errors(
+    request: Request, data: History, time_range: Range, sort: Sort = None, cursor: Cursor = None
+) -> Response:
+    """Error groups with their course over time, most recently seen first."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id() if cursor is None else None
     answer = await data.error_groups(time_range, cursor=cursor)
+    rows = list(zip(answer.groups, await data.error_trends(answer.groups, time_range), strict=True))
+    is_part = cursor is not None or answer.next_cursor is not None
     return await page(
-        request, "errors.html", time_range=time_range, follow_from=follow_from, answer=answer, cursor=cursor
+        request,
+        "errors.html",
+        time_range=time_range,
+        follow_from=follow_from,
+        list=sorted_list(ERROR_COLUMNS, rows, sort, is_part=is_part),
+        cursor=cursor,
+        next_cursor=answer.next_cursor,
     )
 
 

@@ -1,0 +1,64 @@
+"""Question about the course of errors over time."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+
+from hassette_store.ids import time_of
+from hassette_sync.answers.errors import ErrorGroup
+from hassette_sync.answers.trends import ErrorTrend
+from hassette_sync.queries import trends as queries
+from hassette_sync.questions.periods import resolve
+from hassette_sync.reader import Parameters, ReadTransaction
+from hassette_sync.time_range import TimeRange
+
+PARTS = 24
+
+
+async def error_trends(
+    transaction: ReadTransaction, groups: Sequence[ErrorGroup], time_range: TimeRange | None = None
+) -> tuple[ErrorTrend, ...]:
+    """Return the course of some error groups in a time range, in the order of the groups.
+
+    Args:
+        transaction: Read transaction of the question.
+        groups: The error groups.
+        time_range: Time range, which is divided into 24 equal parts.
+    """
+    time_range = await resolve(transaction, time_range)
+    length_us = time_range.until_us - time_range.since_us
+    some: Parameters = {
+        "groups": json.dumps([group.id for group in groups]),
+        "first_id": time_range.first_id,
+        "end_id": time_range.end_id,
+        "since_us": time_range.since_us,
+        "part_us": -(-length_us // PARTS),
+    }
+    points: defaultdict[int, list[int]] = defaultdict(lambda: [0] * PARTS)
+    for row in await transaction.all(queries.FAILURES_BY_PART, some):
+        # The id has only the millisecond, so the first failure of the range may seem to be before it.
+        points[row["error_group_id"]][min(max(row["part"], 0), PARTS - 1)] += row["count"]
+    before = {row["error_group_id"]: row["run_id"] for row in await transaction.all(queries.LAST_FAILURE_BEFORE, some)}
+    apps: defaultdict[int, list[str]] = defaultdict(list)
+    for row in await transaction.all(queries.APPS_OF_GROUPS, some):
+        apps[row["error_group_id"]].append(row["app"])
+    return tuple(
+        _trend(group, points[group.id], before.get(group.id), tuple(apps[group.id]), time_range) for group in groups
+    )
+
+
+def _trend(
+    group: ErrorGroup, points: list[int], run_before: int | None, apps: tuple[str, ...], time_range: TimeRange
+) -> ErrorTrend:
+    is_new = group.first_seen_us >= time_range.since_us
+    length_us = time_range.until_us - time_range.since_us
+    # The last failure before the range may have been deleted because of its age. Then it was long ago.
+    quiet_since_us = time_of(run_before) if run_before is not None else group.first_seen_us
+    return ErrorTrend(
+        id=group.id,
+        points=tuple(points),
+        apps=apps,
+        is_new=is_new,
+        is_back=not is_new and quiet_since_us < time_range.since_us - length_us,
+        is_over=any(points) and not any(points[PARTS // 2 :]),
+    )
