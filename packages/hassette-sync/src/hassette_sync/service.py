@@ -42,8 +42,8 @@ from hassette_sync.questions.sessions import (
     uptime_in,
 )
 from hassette_sync.questions.sketches import Sketches
-from hassette_sync.questions.versions import since_version, versions_page
 from hassette_sync.questions.trends import error_trends
+from hassette_sync.questions.versions import since_version, versions_page
 from hassette_sync.questions.waterfall import waterfall
 from hassette_sync.questions.why import why
 from hassette_sync.questions.why_not import why_not

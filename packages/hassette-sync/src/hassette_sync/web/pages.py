@@ -73,6 +73,7 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
         name=app,
         summary=summary,
         members=members.registrations,
+        state=next((one for one in data.control.apps() if one.app == app), None),
         upcoming=data.next_runs(members.registrations),
         recent=folded(recent.runs, across=True)[:_MAX_RECENT],
     )
@@ -114,6 +115,10 @@ for _kind in LABELS.values():
     pages.add_api_route(f"/{_kind.plural}", registrations, name=_kind.name)
 
 
+def _key(registration: Registration) -> tuple[str, str, str]:
+    return registration.app, registration.instance, registration.name
+
+
 def trigger_of(registration: Registration, triggers: tuple[TriggerState, ...]) -> TriggerState | None:
     """Return Home Assistant's answer to the triggers of a handler; None for other handlers and for jobs."""
     if registration.kind != "handler" or registration.retired_us is not None:
@@ -138,6 +143,9 @@ async def registration(request: Request, data: History, time_range: Range, id_: 
         follow_from=follow_from,
         answer=answer,
         trigger=trigger_of(answer.registration, data.triggers()),
+        is_live=data.is_live,
+        next_run_us=data.next_runs((answer.registration,)).get(_key(answer.registration)),
+        paused=_key(answer.registration) in data.control.paused_jobs(),
         over_time=await data.timeline(time_range, id_),
         recent=recent.runs,
         # A firing may have led to no run, for example because a condition did not hold.

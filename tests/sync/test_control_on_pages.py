@@ -1,0 +1,87 @@
+"""Buttons on the pages: shown with control only, for the right job, app and error."""
+
+import html
+import re
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hassette_sync import DataSyncService, MemoryFeed
+from hassette_sync.control import MemoryControl
+from hassette_sync.live import MemorySnapshot
+from hassette_sync.settings import WebSettings
+from support.web_clients import app_client
+
+pytest.importorskip("fastapi")
+
+# A job, a handler, an app and an error group of the plausible history.
+JOB, HANDLER, APP, ERROR = "/registrations/8", "/registrations/4", "/apps/backup", "/errors/1"
+
+
+def buttons(page: str) -> list[tuple[str, str]]:
+    """Return the action and the target of each button that changes something."""
+    return [
+        (action, html.unescape(target))
+        for action, target in re.findall(
+            r'name="action" value="(\w+)"><input type="hidden" name="target" value="([^"]*)"', page
+        )
+    ]
+
+
+@pytest.fixture
+async def controlled(plausible: Path) -> AsyncIterator[tuple[httpx.AsyncClient, MemoryControl]]:
+    control = MemoryControl({"backup": ["nightly_backup"], "climate_guard": ["check_windows"]})
+    data = DataSyncService(plausible, MemoryFeed(), control)
+    data.live.state = MemorySnapshot(ready=True, connection="connected")
+    async with data, app_client(data, WebSettings(control_without_token=True)) as client:
+        yield client, control
+
+
+async def test_without_control_no_page_has_a_button(plausible: Path) -> None:
+    async with DataSyncService(plausible) as data, app_client(data) as client:
+        for path in ("/", "/jobs", JOB, HANDLER, APP, ERROR):
+            assert buttons((await client.get(path)).text) == [], path
+
+
+async def test_job_can_be_run_and_paused_on_its_page_and_a_handler_cannot(
+    controlled: tuple[httpx.AsyncClient, MemoryControl],
+) -> None:
+    client, _ = controlled
+    assert [action for action, _ in buttons((await client.get(JOB)).text)] == ["run_job", "pause_job"]
+    assert buttons((await client.get(HANDLER)).text) == []
+
+
+async def test_app_can_be_reloaded_and_disabled_on_its_page(
+    controlled: tuple[httpx.AsyncClient, MemoryControl],
+) -> None:
+    client, _ = controlled
+    assert buttons((await client.get(APP)).text) == [
+        ("reload_app", "backup"),
+        ("rehearse_app", "backup"),
+        ("disable_app", "backup"),
+    ]
+
+
+async def test_error_can_be_silenced_on_its_page(controlled: tuple[httpx.AsyncClient, MemoryControl]) -> None:
+    client, _ = controlled
+    assert buttons((await client.get(ERROR)).text) == [("silence_error", "1")]
+
+
+async def test_page_of_a_job_shows_its_next_run(plausible: Path) -> None:
+    due_us = int(time.time() * 1_000_000) + 3_600_000_000
+
+    class Feed(MemoryFeed):
+        """A feed with one planned job."""
+
+        def next_run_us(self, app: str, instance: str, name: str) -> int | None:
+            return due_us if name == "check_windows" else None
+
+    async with DataSyncService(plausible, Feed()) as data, app_client(data) as client:
+        assert "Next run in 59 min" in re.sub(r"\s+", " ", (await client.get(JOB)).text)
+        assert "No next run is planned" in (await client.get("/registrations/9")).text
+        assert "Next run" not in (await client.get(HANDLER)).text
+    async with DataSyncService(plausible) as data, app_client(data) as client:
+        assert "The next run is known only while Hassette runs" in (await client.get(JOB)).text
