@@ -20,6 +20,7 @@ from hassette_core.home import HomeData, HomeRegistry, HomeService
 from hassette_core.lifecycle import Resource, Service
 from hassette_core.link import HomeAssistantLink
 from hassette_core.recording import Recording
+from hassette_core.redaction import Redaction
 from hassette_core.scheduler import SchedulerService
 from hassette_core.session import HomeFacts
 from hassette_core.simulation.home import SimulatedHome
@@ -84,7 +85,7 @@ def make_trigger_service(folder: Path) -> TriggerService:
 
 def make_recording(folder: Path) -> Service:
     link, executor = make_link(folder), CommandExecutor(MemorySink())
-    recording = Recording(RecordingSettings(), executor, make_bus(folder), ManualClock(), str)
+    recording = Recording(RecordingSettings(), executor, make_bus(folder), ManualClock(), Redaction([]))
     return recording.service(link, HomeData(link.cache.states), link.cache.states)
 
 

@@ -22,7 +22,7 @@ async def find(whole: WholeHome, kind: str, name: str) -> HomeName:
 
 async def test_names_of_users_areas_devices_and_entities_are_recorded_and_only_changes_again(tmp_path: Path) -> None:
     async with whole_home(tmp_path, APPS, executor=QUICK) as whole:
-        user = await eventually(lambda: next((one for one in names(whole) if one.kind == "user"), None))
+        (user, *_) = await eventually(lambda: [one for one in names(whole) if one.kind == "user"])
         assert user.key == whole.home.core.user_id
         known = names(whole)
         entities = {one.key for one in known if one.kind == "entity"}

@@ -1,5 +1,6 @@
 """Changes of the home and their causes are recorded, so that the history can explain them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -211,8 +212,8 @@ def change_event(entity_id: str, old: str, new: str, context_id: str = "C") -> E
     return event("state_changed", data, context_id)
 
 
-def recorder(received: Received, clock: ManualClock | None = None, **settings: Any) -> HomeRecorder:
-    return HomeRecorder(received, received.passed.append, clock=clock or ManualClock(), **settings)
+def recorder(received: Received, clock: ManualClock | None = None, redact: Callable[[str], str] = str) -> HomeRecorder:
+    return HomeRecorder(received, received.passed.append, clock=clock or ManualClock(), redact=redact)
 
 
 def test_flapping_entity_is_limited_and_the_others_are_not() -> None:

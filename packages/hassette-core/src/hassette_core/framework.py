@@ -176,6 +176,7 @@ class Hassette:
             ready=self.link.ready,
             stop_timeout_s=grace_s,
             make_threads=make_threads,
+            redact=redact,
         )
         self.live = LiveView(
             self.executor,
@@ -287,6 +288,7 @@ class Hassette:
         asyncio.get_running_loop().set_default_executor(ContextThreads(thread_name_prefix="asyncio"))
         with (
             redacted_logging(self._redact),
+            self._recording.logging(),
             containing_tasks(self.executor.report),
             threads_with_actors(),
             rehearsals(),

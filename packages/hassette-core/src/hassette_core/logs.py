@@ -43,16 +43,20 @@ class FactsFormatter(logging.Formatter):
         if self._colour and (start := self._colours.get(record.levelno)):
             level = f"{start}{level}\x1b[0m"
         where = record.name.removeprefix("hassette_core.").removeprefix("hassette_")
+        lines = ["  ".join((f"{self._time_of(record)} {level}", where, self.describe(record)))]
+        if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
+            record.exc_text = format_exception(record.exc_info[1], self._redact).rstrip("\n")
+        lines += [text for text in (record.exc_text, record.stack_info) if text]
+        return self._redact("\n".join(lines))
+
+    def describe(self, record: logging.LogRecord) -> str:
+        """Return the message of a log record with its facts. Secrets are masked in the facts only."""
         facts = [f"{key}={self._fact(key, value)}" for key, value in vars(record).items() if key not in _NO_FACTS]
         message = record.getMessage()
         if problem := vars(record).get("problem"):
             # The problem is a sentence, so it reads best after the message.
             message = f"{message}: {redact_and_cut(str(problem), MAX_DESCRIPTION, self._redact)}"
-        lines = ["  ".join((f"{self._time_of(record)} {level}", where, message, *facts))]
-        if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
-            record.exc_text = format_exception(record.exc_info[1], self._redact).rstrip("\n")
-        lines += [text for text in (record.exc_text, record.stack_info) if text]
-        return self._redact("\n".join(lines))
+        return "  ".join((message, *facts))
 
     def _time_of(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, UTC).astimezone(self.get_time_zone())

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import ModuleType
 
+from hassette_core.apps.deploy_marks import DeployMarks
 from hassette_core.apps.fleet import AppFleet
 from hassette_core.apps.imports import PACKAGE, forget_modules, loaded_modules
 from hassette_core.apps.instance import AppEnvironment, AppInstance
@@ -28,6 +29,7 @@ class Reloader:
         environment: The parts of the framework that new instances use.
         app_dir: The directory of the apps' modules.
         timeout_s: Time limit of ``on_shutdown``, in seconds.
+        marks: Records the versions of reloaded apps.
         ready: Set while Home Assistant is connected; None if there is no connection.
 
     Attributes:
@@ -40,6 +42,7 @@ class Reloader:
         environment: AppEnvironment,
         app_dir: Path,
         timeout_s: float,
+        marks: DeployMarks,
         ready: asyncio.Event | None = None,
     ) -> None:
         self.interrupted = False
@@ -47,6 +50,7 @@ class Reloader:
         self._environment = environment
         self._app_dir = app_dir
         self._timeout_s = timeout_s
+        self._marks = marks
         self._ready = ready
         self._applied: dict[str, AppEntry] = {}
         self._refused: dict[str, _Attempt] = {}
@@ -142,6 +146,8 @@ class Reloader:
         for app_key in unit.causes:
             if unit.accepted:
                 self._applied[app_key] = entries[app_key]
+                if app_key not in self._fleet.failed_apps():
+                    self._marks.reloaded(app_key, entries[app_key])
             if unit.failed_to_start and not interrupted:
                 self._refused[app_key] = attempts[app_key]
             else:

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from hassette_core.api import Api
 from hassette_core.apps.app import AnyApp
+from hassette_core.apps.deploy_marks import DeployMarks
 from hassette_core.apps.fleet import AppFleet
 from hassette_core.apps.instance import AppEnvironment, AppInstance
 from hassette_core.apps.loading import LoadedInstance, load_apps
@@ -59,6 +60,7 @@ class AppService:
         stop_timeout_s: Time limit of the ``on_shutdown`` methods of all apps, in seconds.
         first_retry_s: Pause after the first failed start of an app, in seconds; see `Retries`.
         make_threads: Creates the threads of the hooks of sync apps.
+        redact: Masks secrets in the settings of apps, before a version is computed from them.
 
     Attributes:
         name: ``"apps"``.
@@ -84,6 +86,7 @@ class AppService:
         stop_timeout_s: float = STOP_TIMEOUT_S,
         first_retry_s: float = FIRST_PAUSE_S,
         make_threads: MakeThreads = ThreadPool,
+        redact: Callable[[str], str] = str,
     ) -> None:
         self._entries = entries
         self._app_dir = app_dir
@@ -112,7 +115,8 @@ class AppService:
         )
         self._environment = environment
         self._fleet = AppFleet(environment, objects, first_retry_s)
-        self._reloader = Reloader(self._fleet, environment, app_dir, stop_timeout_s, ready)
+        self._marks = DeployMarks(executor.note, app_dir, redact)
+        self._reloader = Reloader(self._fleet, environment, app_dir, stop_timeout_s, self._marks, ready)
         self._changing = asyncio.Lock()
         self._halted: set[str] = set()
         self._rehearsals: dict[str, bool] = {}
@@ -153,6 +157,7 @@ class AppService:
         loaded, failed = load_apps(entries, self._app_dir)
         for app in loaded:
             self._fleet.add(AppInstance(app, self._environment))
+        self._marks.started(entries, {app.app_key for app in loaded})
         for failure in failed:
             self._fleet.add_failure(failure)
         if self._ready is None:

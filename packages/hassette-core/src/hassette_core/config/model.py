@@ -156,6 +156,7 @@ class RecordingSettings(Table):
     Attributes:
         home: Whether to record changes of the home and their causes: automations, scripts, service calls and users.
         names: Whether to record the names of entities, devices, areas and users.
+        log: Whether to record warnings and errors that are logged outside runs.
         domains: Domains of entities of which each change of the state is recorded; None for all domains on which people
             can act, such as lights and covers. Other entities are recorded only if a user, an automation or a script
             caused the change.
@@ -164,6 +165,7 @@ class RecordingSettings(Table):
 
     home: bool = True
     names: bool = True
+    log: bool = True
     domains: list[str] | None = None
     exclude: list[str] = Field(default_factory=list[str])
 

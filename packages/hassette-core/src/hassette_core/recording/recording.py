@@ -1,6 +1,7 @@
 """`Recording`: connects the recorder of the home to the link, the bus and the api."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from hassette_core.clock import TimerClock
@@ -8,9 +9,11 @@ from hassette_core.config import RecordingSettings
 from hassette_core.events import Event, State
 from hassette_core.home import HomeData
 from hassette_core.link import HomeAssistantLink
+from hassette_core.recording.framework_log import FrameworkLog
 from hassette_core.recording.home_names import NameRecorder
 from hassette_core.recording.home_recorder import ACTIVE_DOMAINS, HomeRecorder
 from hassette_core.recording.service import RecordingService
+from hassette_core.redaction import Redaction
 from hassette_executor import CommandExecutor, ServiceCall
 
 
@@ -27,7 +30,7 @@ class EventsAndCalls(Protocol):
 
 
 class Recording:
-    """Records the circumstances of runs that come from the home, as far as the settings allow.
+    """Records changes of the home, their causes, names, and log lines outside runs, as far as the settings allow.
 
     Args:
         settings: The extent of the recording.
@@ -47,7 +50,7 @@ class Recording:
         executor: CommandExecutor,
         bus: EventsAndCalls,
         clock: TimerClock,
-        redact: Callable[[str], str],
+        redact: Redaction,
         *,
         records: bool = True,
     ) -> None:
@@ -56,6 +59,7 @@ class Recording:
         self._clock = clock
         self._redact = redact
         self._names = records and settings.names
+        self._log = FrameworkLog(executor, redact, clock) if records and settings.log else None
         self._recorder = (
             HomeRecorder(
                 executor,
@@ -69,6 +73,10 @@ class Recording:
             else None
         )
         self.receive: Callable[[Event], None] = bus.dispatch if self._recorder is None else self._recorder.receive
+
+    def logging(self) -> AbstractContextManager[None]:
+        """Record warnings and errors outside runs while the ``with`` block runs."""
+        return nullcontext() if self._log is None else self._log.installed()
 
     def record_call(self, call: ServiceCall) -> None:
         """Add a service call to the record of its run. Its event is then no cause."""
