@@ -15,12 +15,9 @@ from hassette_core.api import Api
 from hassette_core.apps import AppService
 from hassette_core.bus import BusService
 from hassette_core.clock import ManualClock
-from hassette_core.config import RecordingSettings
 from hassette_core.home import HomeData, HomeRegistry, HomeService
 from hassette_core.lifecycle import Resource, Service
 from hassette_core.link import HomeAssistantLink
-from hassette_core.recording import Recording
-from hassette_core.redaction import Redaction
 from hassette_core.scheduler import SchedulerService
 from hassette_core.session import HomeFacts
 from hassette_core.simulation.home import SimulatedHome
@@ -83,16 +80,9 @@ def make_trigger_service(folder: Path) -> TriggerService:
     return TriggerService(link, bus.triggers, bus.dispatch, ManualClock())
 
 
-def make_recording(folder: Path) -> Service:
-    link, executor = make_link(folder), CommandExecutor(MemorySink())
-    recording = Recording(RecordingSettings(), executor, make_bus(folder), ManualClock(), Redaction([]))
-    return recording.service(link, HomeData(link.cache.states), link.cache.states)
-
-
 SERVICES: dict[str, Make] = {
     "home registries": make_home_service,
     "triggers": make_trigger_service,
-    "recording": make_recording,
     "executor": lambda _: CommandExecutor(MemorySink()),
     "bus": make_bus,
     "scheduler": lambda _: SchedulerService(CommandExecutor(MemorySink())),

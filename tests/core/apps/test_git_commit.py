@@ -51,7 +51,7 @@ def test_commit_of_a_branch_of_a_detached_head_and_of_packed_references(reposito
     assert commit_of(apps) == first
 
 
-def test_commit_of_a_worktree_is_that_of_its_own_branch(repository: Path, tmp_path: Path) -> None:
+def test_commit_of_a_worktree_is_that_of_the_branch_in_it(repository: Path, tmp_path: Path) -> None:
     git(repository, "worktree", "add", "-q", "-b", "other", str(tmp_path / "tree"))
     git(tmp_path / "tree", "commit", "-q", "--allow-empty", "-m", "other")
     other = git(tmp_path / "tree", "rev-parse", "HEAD")

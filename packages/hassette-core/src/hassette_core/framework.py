@@ -134,7 +134,9 @@ class Hassette:
             ),
         )
         self.executor.hooks.observer = OwnEvents(self.bus)
-        self._recording = Recording(config.recording, self.executor, self.bus, clock, redact, records=bool(all_sinks))
+        self._recording = Recording(
+            config.recording, self.executor, self.bus, self.states, clock, redact, records=bool(all_sinks)
+        )
         self.link = HomeAssistantLink(
             config.home_assistant.url,
             token,
@@ -149,8 +151,7 @@ class Hassette:
         )
         home_data = HomeData(self.states)
         self.home = HomeRegistry(home_data)
-        self._home_service = HomeService(self.link, home_data, clock)
-        self._recording_service = self._recording.service(self.link, home_data, self.states)
+        self._home_service = HomeService(self.link, home_data, clock, self._recording)
         self._trigger_service = TriggerService(self.link, self.bus.triggers, self.bus.dispatch, clock)
         self.api = Api(self.link, clock=clock, record=self._recording.record_call, redact=redact)
         self.scheduler = SchedulerService(
@@ -234,7 +235,6 @@ class Hassette:
             ServiceSpec(self.link, after=(self.executor.name,), required=True),
             ServiceSpec(self.bus, after=(self.link.name,), required=True),
             ServiceSpec(self._home_service, after=(self.link.name,)),
-            ServiceSpec(self._recording_service, after=(self.link.name,)),
             ServiceSpec(self._trigger_service, after=(self.bus.name,)),
             ServiceSpec(self.scheduler, after=(self.bus.name,), required=True),
             ServiceSpec(home_facts, after=(self.scheduler.name,)),

@@ -9,6 +9,7 @@ _REF: Final = re.compile(r"refs/[^\s\\:?*\[~^]+")
 _MAX_LINKS: Final = 5
 """Number of references that may lead to a commit, so that a circle ends."""
 _MAX_PACKED: Final = 16 * 1024 * 1024
+"""Number of characters of ``packed-refs`` that are read."""
 
 
 def commit_of(folder: Path) -> str | None:
@@ -30,16 +31,15 @@ def commit_of(folder: Path) -> str | None:
 
 def _git_folder(path: Path) -> Path | None:
     """Return the folder of a repository. In a worktree and in a submodule, ``.git`` is a file that names the folder."""
-    if path.is_dir():
+    try:
+        text = _read(path)
+    except IsADirectoryError:
         return path
-    if not path.is_file():
-        return None
-    text = _read(path)
     return path.parent / text.removeprefix("gitdir:").strip() if text.startswith("gitdir:") else None
 
 
 def _read_commit(git: Path) -> str | None:
-    common = git / _read(git / "commondir") if (git / "commondir").is_file() else git
+    common = git / _read(git / "commondir")
     text = _read(git / "HEAD")
     for _ in range(_MAX_LINKS):
         if _HASH.fullmatch(text):
@@ -47,23 +47,23 @@ def _read_commit(git: Path) -> str | None:
         ref = text.removeprefix("ref:").strip()
         if not text.startswith("ref:") or not _REF.fullmatch(ref) or ".." in ref:
             return None
-        files = (folder / ref for folder in (git, common))
-        text = next((_read(file) for file in files if file.is_file()), None) or _packed(common, ref)
+        text = _read(git / ref) or _read(common / ref) or _packed(common, ref)
     return None
 
 
 def _packed(common: Path, ref: str) -> str:
     """Return the commit of a reference in the file ``packed-refs``; empty if it is not there."""
-    file = common / "packed-refs"
-    if not file.is_file() or file.stat().st_size > _MAX_PACKED:
-        return ""
-    for line in file.read_text("utf-8").splitlines():
+    for line in _read(common / "packed-refs", _MAX_PACKED).splitlines():
         commit, _, name = line.partition(" ")
         if name == ref:
             return commit
     return ""
 
 
-def _read(file: Path) -> str:
-    with file.open(encoding="utf-8") as opened:
-        return opened.read(4_096).strip()
+def _read(file: Path, limit: int = 4_096) -> str:
+    """Return the beginning of a file; empty if it does not exist."""
+    try:
+        with file.open(encoding="utf-8") as opened:
+            return opened.read(limit).strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return ""

@@ -4,10 +4,10 @@
 """
 
 from hassette_core.home.data import HomeData
-from hassette_core.home.entries import Area, Device, EntityEntry, Floor, Label, User
+from hassette_core.home.entries import Area, Device, EntityEntry, Floor, HomeEntries, Label, User
 from hassette_core.home.registry import HomeRegistry
 from hassette_core.home.selection import HomeSelection
-from hassette_core.home.service import HomeService
+from hassette_core.home.service import HomeObserver, HomeService
 
 __all__ = [
     "Area",
@@ -15,6 +15,8 @@ __all__ = [
     "EntityEntry",
     "Floor",
     "HomeData",
+    "HomeEntries",
+    "HomeObserver",
     "HomeRegistry",
     "HomeSelection",
     "HomeService",

@@ -22,7 +22,6 @@ class HomeData:
 
     Attributes:
         known: Set once the registries have been read.
-        loaded: Set each time that the registries have been read. The reader of the changes clears it.
     """
 
     def __init__(self, states: Mapping[str, State]) -> None:
@@ -33,7 +32,6 @@ class HomeData:
         self._members: dict[tuple[HomePart, str], frozenset[str]] = {}
         self._on_use: Callable[[], None] = lambda: None
         self.known = asyncio.Event()
-        self.loaded = asyncio.Event()
 
     @property
     def registries(self) -> HomeEntries:
@@ -89,7 +87,6 @@ class HomeData:
                     extra={"kind": scope.kind, "part": scope.name},
                 )
         self.known.set()
-        self.loaded.set()
 
     def on_use(self, callback: Callable[[], None]) -> None:
         """Call a function when an app uses a part of the home for the first time."""

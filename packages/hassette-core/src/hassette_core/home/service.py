@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from hassette_core.clock import TimerClock
 from hassette_core.errors import CallFailedError, LinkError, UnexpectedAnswerError
@@ -34,6 +34,22 @@ EVENTS = (
 _ACTION = "read the registries"
 
 
+class HomeObserver(Protocol):
+    """Receives what `HomeService` reads. Without one, nothing else uses it."""
+
+    async def connected(self, connection: Connection) -> None:
+        """Receive each new connection, before the registries are read."""
+        ...
+
+    def loaded(self, entries: HomeEntries) -> None:
+        """Receive the registries each time that they have been read."""
+        ...
+
+    def stopped(self) -> None:
+        """Learn that the service stops."""
+        ...
+
+
 class HomeService(ConnectionService):
     """Keeps `HomeData` current.
 
@@ -43,6 +59,7 @@ class HomeService(ConnectionService):
         link: The connection.
         data: The registries, which this service loads.
         clock: Times the debounce and the retries.
+        observer: Receives the registries, too.
 
     Attributes:
         name: ``home registries``.
@@ -51,8 +68,11 @@ class HomeService(ConnectionService):
 
     name = "home registries"
 
-    def __init__(self, link: HomeAssistantLink, data: HomeData, clock: TimerClock) -> None:
+    def __init__(
+        self, link: HomeAssistantLink, data: HomeData, clock: TimerClock, observer: HomeObserver | None = None
+    ) -> None:
         super().__init__(link)
+        self._observer = observer
         self._data = data
         self._clock = clock
         self._wake = asyncio.Event()
@@ -64,10 +84,18 @@ class HomeService(ConnectionService):
         self._loop: asyncio.AbstractEventLoop | None = None
         data.on_use(self._wake_up)
 
+    async def stop(self) -> None:
+        """Make `serve` end. May be called twice."""
+        await super().stop()
+        if self._observer is not None:
+            self._observer.stopped()
+
     async def _follow(self, connection: Connection) -> None:
         """Read the registries, and read them again when they change."""
         self._loop = asyncio.get_running_loop()
         self._extracts = True
+        if self._observer is not None:
+            await self._observer.connected(connection)
         for event_type in EVENTS:
             try:
                 await connection.subscribe_command(_ACTION, self._changed, "subscribe_events", event_type=event_type)
@@ -79,7 +107,10 @@ class HomeService(ConnectionService):
             try:
                 if self._stale:
                     self._stale = False
-                    self._data.load(await _read(connection))
+                    entries = await _read(connection)
+                    self._data.load(entries)
+                    if self._observer is not None:
+                        self._observer.loaded(entries)
                     self.reads += 1
                     self._extracted.clear()
                 await self._extract(connection)

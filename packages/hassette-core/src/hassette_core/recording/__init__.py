@@ -1,6 +1,5 @@
-"""Recording of the circumstances of runs: changes of the home, their causes, and names."""
+"""Recording of the circumstances of runs: changes of the home, their causes, names, and log lines outside runs."""
 
 from hassette_core.recording.recording import Recording
-from hassette_core.recording.service import RecordingService
 
-__all__ = ["Recording", "RecordingService"]
+__all__ = ["Recording"]

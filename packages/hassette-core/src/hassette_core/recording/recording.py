@@ -1,20 +1,23 @@
 """`Recording`: connects the recorder of the home to the link, the bus and the api."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from hassette_core.clock import TimerClock
 from hassette_core.config import RecordingSettings
+from hassette_core.errors import CallFailedError
 from hassette_core.events import Event, State
-from hassette_core.home import HomeData
-from hassette_core.link import HomeAssistantLink
+from hassette_core.home import HomeEntries
+from hassette_core.link import Connection
 from hassette_core.recording.framework_log import FrameworkLog
 from hassette_core.recording.home_names import NameRecorder
 from hassette_core.recording.home_recorder import ACTIVE_DOMAINS, HomeRecorder
-from hassette_core.recording.service import RecordingService
 from hassette_core.redaction import Redaction
-from hassette_executor import CommandExecutor, ServiceCall
+from hassette_executor import CommandExecutor, HomeName, ServiceCall
+
+_NAMES_AT_ONCE: Final = 1_000
+_PAUSE_S: Final = 1.0
 
 
 class EventsAndCalls(Protocol):
@@ -32,10 +35,13 @@ class EventsAndCalls(Protocol):
 class Recording:
     """Records changes of the home, their causes, names, and log lines outside runs, as far as the settings allow.
 
+    It observes the `HomeService`, which reads the registries.
+
     Args:
         settings: The extent of the recording.
         executor: Records the circumstances.
         bus: Receives each event and each service call after it.
+        states: The current states, which have the friendly names.
         clock: Wall clock, monotonic clock and timers.
         redact: Masks secrets.
         records: False if there is no sink. Nothing is recorded then.
@@ -49,6 +55,7 @@ class Recording:
         settings: RecordingSettings,
         executor: CommandExecutor,
         bus: EventsAndCalls,
+        states: Mapping[str, State],
         clock: TimerClock,
         redact: Redaction,
         *,
@@ -57,8 +64,7 @@ class Recording:
         self._executor = executor
         self._bus = bus
         self._clock = clock
-        self._redact = redact
-        self._names = records and settings.names
+        self._names = NameRecorder(states, redact) if records and settings.names else None
         self._log = FrameworkLog(executor, redact, clock) if records and settings.log else None
         self._recorder = (
             HomeRecorder(
@@ -84,13 +90,33 @@ class Recording:
             self._recorder.called(call.context_id)
         self._bus.record_call(call)
 
-    def service(self, link: HomeAssistantLink, data: HomeData, states: Mapping[str, State]) -> RecordingService:
-        """Return the service that keeps the recorded names current.
+    async def connected(self, connection: Connection) -> None:
+        """Find out which user Hassette is, so that its own service calls are recognised."""
+        if self._recorder is None:
+            return
+        try:
+            user: Any = await connection.command("find the user of the token", "auth/current_user")
+        except CallFailedError:
+            return  # calls of Hassette are then recorded twice: in their runs, and as causes
+        match user:
+            case {"id": str(user_id)}:
+                self._recorder.user_id = user_id
+                self._executor.set_session_facts(user=user_id)
+            case _:
+                pass  # an unknown answer: as above
 
-        Args:
-            link: The connection.
-            data: The registries.
-            states: The current states.
-        """
-        names = NameRecorder(states, self._redact) if self._names else None
-        return RecordingService(link, self._executor, self._recorder, names, data, self._clock)
+    def loaded(self, entries: HomeEntries) -> None:
+        """Record the names that have changed, some at a time, because a batch holds a limited number."""
+        if self._names is not None:
+            self._record_names(self._names.changed(entries))
+
+    def stopped(self) -> None:
+        """Record the service calls that wait for a response."""
+        if self._recorder is not None:
+            self._recorder.record_held()
+
+    def _record_names(self, names: Sequence[HomeName]) -> None:
+        for name in names[:_NAMES_AT_ONCE]:
+            self._executor.note(name)
+        if left := names[_NAMES_AT_ONCE:]:
+            self._clock.call_later(_PAUSE_S, lambda: self._record_names(left))
