@@ -218,6 +218,32 @@ def test_page_that_missed_many_runs_announces_no_old_failure(open_page: Callable
     assert page.locator("#announcement").inner_text() == ""
 
 
+def test_hidden_page_asks_the_server_for_nothing_until_it_is_shown(
+    open_page: Callable[..., Any], history_path: Path, heartbeat: None
+) -> None:
+    page = open_page("/sessions")
+    page.clock.install()
+    page.add_init_script("Object.defineProperty(document, 'hidden', { get: () => window.isHidden === true })")
+    sockets: list[Any] = []
+    requests: list[str] = []
+    page.on("websocket", lambda opened: sockets.append(opened))
+    page.goto(page.url.replace("/sessions", "/"))
+    page.locator("#connection[data-state=on]").wait_for(timeout=LIMIT_MS)
+    change = "hidden => { window.isHidden = hidden; document.dispatchEvent(new Event('visibilitychange')); }"
+    page.evaluate(change, True)
+    with sockets[0].expect_event("close", timeout=LIMIT_MS):
+        page.clock.fast_forward(31_000)
+    page.on("request", lambda request: requests.append(request.url))
+    with History(history_path) as history:
+        id_ = history.run(5, int(time.time() * 1_000_000), session_id=3)
+    page.clock.fast_forward(600_000)
+    assert (requests, len(sockets)) == ([], 1)
+    page.evaluate(change, False)
+    page.locator(f"#recent tr[data-id='{id_}']").wait_for(timeout=LIMIT_MS)
+    page.locator("#connection[data-state=on]").wait_for(timeout=LIMIT_MS)
+    assert len(sockets) == 2
+
+
 def test_new_run_appears_and_its_failure_is_announced(
     open_page: Callable[..., Any], history_path: Path, heartbeat: None
 ) -> None:

@@ -9,12 +9,14 @@ import httpx
 import pytest
 
 from hassette_sync import ControlAction, DataSyncService, MemoryControl
-from hassette_sync.control import ActionResult, ControlOutcome
+from hassette_sync.control import ActionResult, ControlOutcome, MemoryApp
 from hassette_sync.settings import WebSettings
 from support.waiting import patience
 from support.web_clients import app_client
 
 pytest.importorskip("fastapi")
+import jinja2
+
 from hassette_sync.cli.control import app, error, job, parse_length
 from hassette_sync.cli.plugin_command import GroupCommand
 from hassette_sync.errors import BadQuestionError
@@ -242,6 +244,56 @@ async def test_refused_action_is_shown_as_a_problem_on_the_page(client: httpx.As
     page = (await client.get(answer.headers["location"][1:])).text
     assert 'class="notice bad"' in page
     assert "app must be one of the apps, got &#39;attic&#39;." in page
+
+
+def render(call: str, **values: object) -> str:
+    """Render a macro of the buttons, as a page does."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("hassette_sync"), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    text = f'{{% from "controls.html" import job_actions, app_actions, silence_actions with context %}}{{{{ {call} }}}}'
+    shared = {"can_control": True, "root": "../", "page_key": "the-key", "here": "/jobs?since=7d"}
+    return environment.from_string(text).render({**shared, **values})
+
+
+def actions_in(text: str) -> list[tuple[str, str]]:
+    """Return the action and the target of each form. Each form has the key of the page and leads back to it."""
+    forms = re.findall(r"<form.*?</form>", text, re.DOTALL)
+    assert all('action="../control"' in form and 'name="key" value="the-key"' in form for form in forms)
+    assert all('name="next" value="/jobs?since=7d"' in form for form in forms)
+    found = [re.search(r'name="action" value="(.*?)".*?name="target" value="(.*?)"', form) for form in forms]
+    return [(one[1], one[2]) for one in found if one is not None]
+
+
+def test_buttons_fit_the_present_state() -> None:
+    job = 'job_actions("hall", "up", name, paused)'
+    named = "hall.up.&#34;&gt;&lt;b&gt;"
+    assert actions_in(render(job, name='"><b>', paused=False)) == [("run_job", named), ("pause_job", named)]
+    assert actions_in(render(job, name='"><b>', paused=True))[1] == ("resume_job", named)
+    hall = MemoryApp(app="hall")
+    verbs = ["reload_app", "rehearse_app", "disable_app"]
+    assert actions_in(render("app_actions(state)", state=hall)) == [(verb, "hall") for verb in verbs]
+    hall.rehearses = True
+    assert ("end_rehearsal", "hall") in actions_in(render("app_actions(state)", state=hall))
+    hall.enabled = False
+    assert actions_in(render("app_actions(state)", state=hall)) == [("enable_app", "hall")]
+
+
+def test_button_of_an_error_begins_or_ends_its_silence() -> None:
+    def moment(at_us: int, *, seconds: bool) -> str:
+        return f"at {at_us}"
+
+    call = "silence_actions(group, moment, 100)"
+    for until_us, verb in ((None, "silence_error"), (99, "silence_error"), (101, "end_silence")):
+        group = {"id": "7", "silenced_until_us": until_us}
+        text = render(call, group=group, moment=moment)
+        assert actions_in(text) == [(verb, "7")]
+        assert ("Silenced until at 101" in text) == (verb == "end_silence")
+
+
+def test_page_without_control_has_no_buttons() -> None:
+    assert "<form" not in render('job_actions("hall", "up", "off", false)', can_control=False)
+    assert "<form" not in render("app_actions(state)", state=MemoryApp(app="hall"), can_control=False)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ const MAX_RECONNECT_MS = 30_000;
 const MAX_RETRY_MS = 300_000; // longest wait while pages can be fetched but no WebSocket can be opened
 const HELLO_WITHIN_MS = 10_000;
 const POLL_MS = 5_000;
+const HIDDEN_MS = 30_000; // a page that is hidden for longer closes its connection
 const MAX_RUNS = 100; // if more runs are new at once, for example after the computer slept, the server sends "reload"
 const STALE_US = 60_000_000; // failures older than this are not announced
 
@@ -33,6 +34,8 @@ let pause = MIN_PAUSE_MS;
 let lastRefresh = 0;
 let announced = 0;
 let paused = false;
+let hiddenTimer = null;
+let resting = false; // the page is hidden, and has closed its connection
 const shownParts = new WeakMap(); // the HTML of each live part as the server has rendered it
 
 function showState(state, text) {
@@ -79,6 +82,7 @@ function connect() {
 
 function disconnected() {
   socket = null;
+  if (resting) return;
   if (isLive) announce("Live updates are interrupted.");
   isLive = false;
   attempts += 1;
@@ -94,6 +98,10 @@ function disconnected() {
 // Fetch the page again and again, until the WebSocket is open.
 async function poll() {
   pollTimer = -1;
+  if (resting) {
+    pollTimer = null;
+    return;
+  }
   if (!document.hidden && !paused && !busy && timer === null) await refresh();
   if (isLive) {
     pollTimer = null;
@@ -208,6 +216,31 @@ function replaceLiveParts(page) {
   }
 }
 
+// A hidden page needs nothing from the server. When it is shown again, it asks for the runs since the last known id.
+function rest() {
+  resting = true;
+  isLive = false;
+  attempts = 0;
+  clearTimeout(reconnectTimer);
+  reconnectTimer = null;
+  const closing = socket;
+  socket = null;
+  closing?.close();
+}
+
+function visibilityChanged() {
+  clearTimeout(hiddenTimer);
+  if (document.hidden) {
+    hiddenTimer = setTimeout(rest, HIDDEN_MS);
+    return;
+  }
+  if (resting) {
+    resting = false;
+    connect();
+  }
+  refreshSoon(0);
+}
+
 // The key in a form has another form on each page, which is no change.
 function markup(part) {
   return part.innerHTML.replace(/name="key" value="[^"]*"/g, "");
@@ -241,9 +274,7 @@ pauseButton.addEventListener("click", () => {
 
 if ("follow" in document.body.dataset) {
   connect();
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) refreshSoon(0);
-  });
+  document.addEventListener("visibilitychange", visibilityChanged);
   // Runs in progress and due jobs change even if no run ends.
   setInterval(() => { if (isLive) refreshSoon(0); }, 15_000);
 }
