@@ -1,12 +1,18 @@
 """Values that several answers share."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 from hassette_store.statuses import FAILED_STATUSES, STATUS_NAMES
+from hassette_sync.answers.descriptions import describe
 
-Id = Annotated[int, PlainSerializer(str, return_type=str, when_used="json")]
+ID_SCHEMA: Final = {"type": "string", "pattern": "^[0-9]{1,19}$", "examples": ["3766229139456005721"]}
+Id = Annotated[
+    int,
+    PlainSerializer(str, return_type=str, when_used="json"),
+    WithJsonSchema(ID_SCHEMA, mode="serialization"),
+]
 """An id: an `int` in Python, but a string in JSON, because JavaScript rounds numbers above 2**53."""
 
 
@@ -16,7 +22,7 @@ class Answer(BaseModel):
     Fields that end in ``_us`` are microseconds: times since the Unix epoch, and durations.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null", json_schema_extra=describe)
 
 
 class Counts(Answer):

@@ -1,6 +1,7 @@
 """The web application: routes, responses to errors, and access control."""
 
 import asyncio
+import functools
 from http import HTTPStatus
 from typing import cast
 
@@ -27,6 +28,7 @@ from hassette_sync.web.api_control import api_control, control_form
 from hassette_sync.web.body_limit import BodyLimit
 from hassette_sync.web.browser_sessions import BrowserSessions
 from hassette_sync.web.compression import AnswerCompression
+from hassette_sync.web.description import describe_api
 from hassette_sync.web.disconnects import StopWhenClientLeaves
 from hassette_sync.web.login import login
 from hassette_sync.web.metrics import metrics
@@ -73,6 +75,7 @@ def create_app(
         # instead.
         redirect_slashes=False,
     )
+    app.openapi = functools.partial(describe_api, app)
     kept = app.state.sessions = sessions or BrowserSessions(settings.token)
     app.state.page_keys = PageKeys(lambda: kept.page_secret)
     app.state.wrong_tokens = wrong_tokens or WrongTokens()

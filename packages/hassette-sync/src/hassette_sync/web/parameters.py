@@ -1,6 +1,6 @@
 """Parameters of the pages and the API, converted from text: time ranges, filters, cursors and ids."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
 
@@ -12,6 +12,27 @@ from hassette_sync.questions.paging import DEFAULT_LIMIT, MAX_LIMIT
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import DEFAULT_AGE, TimeRange
+
+_ID_PATTERN = "([0-9]{1,18}|[0-8][0-9]{18}|9[01][0-9]{17})"
+_DAY_PATTERN = (
+    "(197[1-9]|19[89][0-9]|20[0-9][0-9])-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
+    "|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)"
+)
+_CLOCK_PATTERN = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?"
+_MOMENT_PATTERN = (
+    f"^(|now|[0-9]{{1,6}}[smhdw]|(today|yesterday)( {_CLOCK_PATTERN})?|{_CLOCK_PATTERN}"
+    f"|{_DAY_PATTERN}(T{_CLOCK_PATTERN}(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])?)?|0|[1-9][0-9]{{14}}|[1-3][0-9]{{15}})$"
+)
+
+# The schemas only describe the values. The conversion of a value checks it, and names what is wrong.
+ID_SCHEMA: dict[str, Any] = {"pattern": f"^{_ID_PATTERN}?$", "examples": ["3766229139456005721"]}
+MOMENT_SCHEMA: dict[str, Any] = {"pattern": _MOMENT_PATTERN, "examples": ["24h", "07:00", "2026-01-31T18:00"]}
+
+
+def choice(*names: str) -> dict[str, Any]:
+    """Return the schema of a parameter with these values, or without one."""
+    return {"enum": [*names, "", None]}
+
 
 _MOMENT = "An age such as 24h, a time such as 07:00, an ISO time, or microseconds since the Unix epoch."
 
@@ -31,33 +52,56 @@ Home = Annotated[HomeTime, Depends(home_time)]
 
 def _time_range(
     home: Home,
-    since: Annotated[str | None, Query(description=f"Start; default: 24 hours before the end. {_MOMENT}")] = None,
-    until: Annotated[str | None, Query(description=f"End; default: now. {_MOMENT}")] = None,
+    since: Annotated[
+        str | None,
+        Query(description=f"Start; default: 24 hours before the end. {_MOMENT}", json_schema_extra=MOMENT_SCHEMA),
+    ] = None,
+    until: Annotated[
+        str | None, Query(description=f"End; default: now. {_MOMENT}", json_schema_extra=MOMENT_SCHEMA)
+    ] = None,
 ) -> TimeRange:
     return TimeRange.parse(since or None, until or None, home=home)
 
 
 def _all_time(
     home: Home,
-    since: Annotated[str | None, Query(description=f"Start; default: the oldest entry. {_MOMENT}")] = None,
-    until: Annotated[str | None, Query(description=f"End; default: now. {_MOMENT}")] = None,
+    since: Annotated[
+        str | None, Query(description=f"Start; default: the oldest entry. {_MOMENT}", json_schema_extra=MOMENT_SCHEMA)
+    ] = None,
+    until: Annotated[
+        str | None, Query(description=f"End; default: now. {_MOMENT}", json_schema_extra=MOMENT_SCHEMA)
+    ] = None,
 ) -> TimeRange:
     return TimeRange.parse(since or "0", until or None, home=home)
 
 
 def _filter(
     app: Annotated[str | None, Query(description="The app's key.")] = None,
-    registration: Annotated[str | None, Query(description="The id of a handler or job.")] = None,
-    kind: Annotated[str | None, Query(description=f"{' or '.join(LABELS)}.")] = None,
-    status: Annotated[str | None, Query(description=f"{', '.join(STATUS_NAMES)}, or failed for all failures.")] = None,
+    registration: Annotated[
+        str | None, Query(description="The id of a handler or job.", json_schema_extra=ID_SCHEMA)
+    ] = None,
+    kind: Annotated[str | None, Query(description=f"{' or '.join(LABELS)}.", json_schema_extra=choice(*LABELS))] = None,
+    status: Annotated[
+        str | None,
+        Query(
+            description=f"{', '.join(STATUS_NAMES)}, or failed for all failures.",
+            json_schema_extra=choice(*STATUS_NAMES, "failed"),
+        ),
+    ] = None,
     text: Annotated[
         str | None, Query(description="Text in a name, topic, entity, event type, error, service, target or log line.")
     ] = None,
     entity: Annotated[str | None, Query(description="The entity of the event.")] = None,
-    session: Annotated[str | None, Query(description="The id of a session.")] = None,
-    error_group: Annotated[str | None, Query(description="The id of an error group.")] = None,
-    min_duration_us: Annotated[str | None, Query(description="Minimum duration in microseconds.")] = None,
-    max_duration_us: Annotated[str | None, Query(description="Maximum duration in microseconds.")] = None,
+    session: Annotated[str | None, Query(description="The id of a session.", json_schema_extra=ID_SCHEMA)] = None,
+    error_group: Annotated[
+        str | None, Query(description="The id of an error group.", json_schema_extra=ID_SCHEMA)
+    ] = None,
+    min_duration_us: Annotated[
+        str | None, Query(description="Minimum duration in microseconds.", json_schema_extra=ID_SCHEMA)
+    ] = None,
+    max_duration_us: Annotated[
+        str | None, Query(description="Maximum duration in microseconds.", json_schema_extra=ID_SCHEMA)
+    ] = None,
 ) -> RunFilter:
     # The form on the page sends an empty text for each field that is not filled in.
     return RunFilter(
@@ -74,7 +118,11 @@ def _filter(
     )
 
 
-def _id(id: Annotated[str, Path(description="An id from another answer.")]) -> int:  # noqa: A002  the name in the URL
+_PATH_ID_SCHEMA: dict[str, Any] = {**ID_SCHEMA, "pattern": f"^{_ID_PATTERN}$"}
+_IdText = Annotated[str, Path(description="An id from another answer.", json_schema_extra=_PATH_ID_SCHEMA)]
+
+
+def _id(id: _IdText) -> int:  # noqa: A002  the name in the URL
     return parse_id(id)
 
 
