@@ -179,3 +179,36 @@ def test_line_of_code_opens_in_the_editor() -> None:
     assert editor_address(template, "/config/{line}.py", 0) == "vscode://file//config/%7Bline%7D.py:1"
     assert editor_address(None, "/config/a.py", 7) is None
     assert editor_address(template, "", 7) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/ask?q=why+not+climate_guard.check_windows", "/why-not?of=climate_guard.check_windows", "/why-not?of=8"],
+)
+async def test_why_not_lists_each_check(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    assert answer.status_code == 200
+    assert "Why did climate_guard.check_windows not run?" in answer.text
+    assert len(re.findall(r'<li class="(?:yes|no|unknown)"><span class="mark"', answer.text)) >= 4
+    assert "hassette why-not " in answer.text
+
+
+async def test_unknown_handler_has_suggestions(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/why-not", params={"of": "climate_guard.check_window"})
+    assert 'href="./why-not?of=climate_guard.check_windows"' in answer.text
+    assert (await client.get("/why-not")).status_code == 200
+
+
+async def test_overview_names_what_differs_from_before(new_history: NewHistory, now_us: int) -> None:
+    hour_us = now_us // HOUR * HOUR
+    with new_history() as history:
+        history.session(hour_us - 100 * HOUR)
+        handler = history.listener("hall", "on_motion", "t")
+        for n in range(100):
+            history.run(handler, hour_us - 40 * HOUR + n * SECOND, duration_us=1_000)
+            history.run(handler, hour_us - 2 * HOUR + n * SECOND, duration_us=80_000)
+    async with DataSyncService(history.path) as data, app_client(data) as client:
+        text = (await client.get("/")).text
+    part = text.partition('id="changed"')[2].partition("</section>")[0]
+    assert 'class="badge slower"' in part
+    assert "on_motion" in part

@@ -1,13 +1,12 @@
 """Pages of the questions: why, why not, logs, events, and triggers that led to no run."""
 
 import logging
-import re
 import shlex
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
-from hassette_sync.answers.explanations import Why
+from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.events import FrameworkEventFilter
 from hassette_sync.questions.logs import LogFilter
@@ -31,28 +30,31 @@ _GROUPS = (
 _PAGE = 100
 
 
-# The time at the end of a question: "at 03:12", "yesterday 22:30".
-_MOMENT = re.compile(r"(?:\b(?:at|around)\s+|\s)(\d{1,2}:\d{2}(?::\d{2})?|yesterday(?:\s+\d{1,2}:\d{2})?)$", re.I)
-_BEGIN = re.compile(r"^why\s+(?:(?:did|does|was|were|is|has|have)\s+)?(?:the\s+)?", re.I)
-_END = re.compile(r"\s+(?:(?:turn|turned|go|went|switch|switched)\s+(on|off)|changed?|happen(?:ed)?)$", re.I)
-
-
 @answer_pages.get("/ask")
 async def ask(request: Request, data: History, home: Home, q: Text = None) -> Response:
-    """Answer a question in words: an entity or its name, and a time such as 03:12."""
-    words = (q or "").strip().rstrip("?").strip()
-    if not words:
+    """Answer a question in words, such as: why did light.hall turn on at 03:12?"""
+    if not (q or "").strip(" ?"):
         return await page(request, "ask_page.html", question="")
-    at = None
-    if found := _MOMENT.search(words):
-        at, words = found[1], words[: found.start()].strip()
-    words = _BEGIN.sub("", words)
-    state = None
-    if found := _END.search(words):
-        state, words = (found[1] or "").lower() or None, words[: found.start()]
+    asked = await data.ask(q or "")
+    if asked.why_not is not None:
+        return await _why_not_page(request, asked.why_not, of=asked.subject, question=q or "", at=asked.at)
+    assert asked.why is not None  # an answer has one of both
+    return await _why_page(request, asked.why, question=q or "", at=asked.at)
+
+
+@answer_pages.get("/why-not")
+async def why_not(request: Request, data: History, home: Home, of: Text = None, at: At = None) -> Response:
+    """Why a handler or job did not run: each check with its result, and the first reason in one sentence."""
+    if not of:
+        return await page(request, "ask_page.html", question="why not ")
     at_us = parse_moment(at, at_us=now_us(), key="at", home=home) if at else None
-    answer = await data.why(entity=words or q, at_us=at_us, state=state)
-    return await _why_page(request, answer, question=q or "", at=at)
+    answer = await data.why_not(of, at_us=at_us)
+    return await _why_not_page(request, answer, of=of, question=_question("why not", of, at), at=at)
+
+
+async def _why_not_page(request: Request, answer: WhyNot, *, of: str, question: str, at: str | None) -> Response:
+    terminal = f"hassette why-not {shlex.quote(of)}{_at_option(at)}"
+    return await page(request, "why_not.html", answer=answer, subject=of, question=question, terminal=terminal)
 
 
 @answer_pages.get("/why")

@@ -22,6 +22,7 @@ from hassette_sync.web.rendering import axis_ticks, page
 
 _MAX_REGISTRATIONS = 1_000
 _MAX_RECENT = 15
+_MAX_COMPARED = 8
 
 pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -43,6 +44,7 @@ async def overview(request: Request, data: History, home: Home, time_range: Rang
         recent=folded(answer.recent, across=True)[:_MAX_RECENT],
         differences=differences_of(answer),
         trends=await data.error_trends(answer.errors, time_range),
+        compared=await data.compare(time_range, limit=_MAX_COMPARED),
     )
 
 
