@@ -153,7 +153,13 @@ class Reader:
 
     async def data_version(self, connection: HistoryConnection) -> int:
         """Return a number that changes when another connection has changed the file of a separate connection."""
-        return await asyncio.shield(self._start(connection.data_version))
+        reading = self._start(connection.data_version)
+        try:
+            return await asyncio.shield(reading)
+        except asyncio.CancelledError:
+            # The caller now closes the connection. The thread must not use it any more.
+            await asyncio.wait((reading,))
+            raise
 
     async def close(self) -> None:
         """Close the idle connections, and wait for the questions that are still running.
