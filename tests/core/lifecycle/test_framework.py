@@ -255,7 +255,10 @@ async def test_wrong_token_ends_the_run_and_is_the_reason_of_the_session(
     known = facts(sink.batches)
     assert known["outcome"] == "failed"
     assert "refused the access token" in known["reason"]
-    assert {one.status for one in hassette.statuses} == {ServiceStatus.STOPPED}
+    # Home Assistant may refuse the token before the turn of the last services has come.
+    statuses = {one.name: one.status for one in hassette.statuses}
+    assert statuses[hassette.link.name] is ServiceStatus.STOPPED
+    assert set(statuses.values()) <= {ServiceStatus.STOPPED, ServiceStatus.WAITING}
 
 
 @pytest.mark.parametrize(
