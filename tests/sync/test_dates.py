@@ -58,7 +58,7 @@ async def test_day_in_a_chart_has_the_local_date_that_covers_most_of_it(
                 for path in ("/", f"/registrations/{handler}")
             ]
     for page in pages:
-        assert re.findall(r"<title>([^<]*): 100 runs", page)[0] == title.format(month="Jan 2025")
+        assert re.findall(r'data-title="([^"]*)" data-text="100 runs', page)[0] == title.format(month="Jan 2025")
         axis = re.findall(r'<text x="[^"]*" y="13">(\d+) Jan 2025</text>', page)
         assert axis[0] == first, "the UTC day of four days ago has the date of its middle"
 

@@ -123,10 +123,10 @@ def test_bars_stay_in_the_chart_and_every_failure_is_visible(totals: list[int]) 
     )
     chart = charts.timeline_chart(Timeline(period_length_us=3_600 * SECOND, points=points))
     for column, total in zip(chart.columns, totals, strict=True):
-        assert 0 <= column.failed.y <= column.good.y <= charts.HEIGHT
-        assert column.good.y + column.good.height == pytest.approx(charts.HEIGHT)
+        assert 0 <= column.failed.y <= column.good.y <= charts.PLOT_HEIGHT
+        assert column.good.y + column.good.height == pytest.approx(charts.PLOT_HEIGHT)
         assert (column.failed.height >= 3) == (total > 0)
-        assert column.area.x + column.area.width <= charts.WIDTH + 0.001
+        assert column.area.x + column.area.width <= 100.1
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 crashes"), (1, "1 crash"), (1_234, "1,234 crashes")])

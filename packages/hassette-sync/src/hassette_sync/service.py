@@ -42,6 +42,7 @@ from hassette_sync.questions.sessions import (
     uptime_in,
 )
 from hassette_sync.questions.sketches import Sketches
+from hassette_sync.questions.timeline import time_choices
 from hassette_sync.questions.trends import error_trends
 from hassette_sync.questions.versions import since_version, versions_page
 from hassette_sync.questions.waterfall import waterfall
@@ -146,6 +147,7 @@ class DataSyncService:
     run = question("run", run_detail)
     run_facets = question("run_facets", facets_of_runs)
     waterfall = question("waterfall", waterfall)
+    time_choices = question("time_choices", time_choices)
     newest_id = question("newest_id", newest_id)
     error_groups = question("error_groups", error_groups_page)
     error_group_key = question("error_group_key", error_group_key)

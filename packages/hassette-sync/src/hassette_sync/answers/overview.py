@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.answers.registrations import AppSummary, Registration, SkipReason
@@ -115,19 +117,40 @@ class TriggerState(Answer):
 
 
 class TimelinePoint(Answer):
-    """Figures of one point in a chart: one or more whole hours or days."""
+    """Figures of one point in a chart: one or more whole minutes, hours or days."""
 
-    start_us: int
-    counts: Counts
-    percentiles: Percentiles
-    skipped: int
+    start_us: int = Field(description="Start, in microseconds since the Unix epoch.")
+    counts: Counts = Field(description="Numbers of runs by status.")
+    percentiles: Percentiles = Field(description="Percentiles of the durations.")
+    skipped: int | None = Field(
+        description="Number of triggers that led to no run; null for minutes, because it is known only for whole hours."
+    )
+
+
+class Mark(Answer):
+    """A moment at which something changed, in a chart."""
+
+    at_us: int = Field(description="The moment, in microseconds since the Unix epoch.")
+    kind: Literal["start", "crash", "version"] = Field(
+        description="Start or crash of the framework, or a new version of an app."
+    )
+    title: str = Field(description="The change in words.")
 
 
 class Timeline(Answer):
     """Throughput, failures and durations over time, including periods without runs."""
 
-    period_length_us: int
-    points: tuple[TimelinePoint, ...]
+    period_length_us: int = Field(description="Length of each point: minutes for a short range, else hours or days.")
+    points: tuple[TimelinePoint, ...] = Field(description="The points, oldest first.")
+    marks: tuple[Mark, ...] = Field(default=(), description="The newest marks in the time of the points, oldest first.")
+
+
+class TimeChoices(Answer):
+    """Starts of time ranges that have a name."""
+
+    session_us: int | None = Field(description="Start of the newest session; null without sessions.")
+    version_us: int | None = Field(description="Start of the newest version of an app; null if no app has changed.")
+    version_title: str = Field(description="App and version; empty if no app has changed.")
 
 
 class Before(Answer):

@@ -21,6 +21,7 @@ from hassette_sync.answers.sessions import LifecycleEvent, Session
 from hassette_sync.answers.values import Counts
 from hassette_sync.formatting import INCIDENT_LABELS, plural, replace_surrogates, rough_duration
 from hassette_sync.home_time import ShownTimes
+from hassette_sync.queries.registrations import REGISTRATION
 from hassette_sync.queries.sessions import EARLY_DELETIONS, EXPECTED_TIME, SCHEMA_REVISION
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.errors import error_groups_page
@@ -39,6 +40,7 @@ from hassette_sync.questions.sessions import (
     uptime_in,
 )
 from hassette_sync.questions.sketches import Durations, Sketches, durations_of_one, percentiles
+from hassette_sync.questions.timeline import marks_in, points_by_minute
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import DAY_US, MINUTE_US, SECOND_US, Periods, TimeRange
 
@@ -216,8 +218,12 @@ async def timeline(
     else:
         parts = await _timeline_of_registration(transaction, periods, registration_id)
     counts, found, skipped = parts
+    marks = await marks_in(transaction, periods.time_range, await _app_of(transaction, registration_id))
+    if (minutes := await points_by_minute(transaction, periods, counts, registration_id)) is not None:
+        return Timeline(period_length_us=minutes[0], points=minutes[1], marks=marks)
     return Timeline(
         period_length_us=periods.length_us,
+        marks=marks,
         points=tuple(
             TimelinePoint(
                 start_us=point * periods.length_us,
@@ -229,6 +235,13 @@ async def timeline(
             for members in [range(point * periods.step, (point + 1) * periods.step)]
         ),
     )
+
+
+async def _app_of(transaction: ReadTransaction, registration_id: int | None) -> str | None:
+    if registration_id is None:
+        return None
+    row = await transaction.one(REGISTRATION, {"registration_id": registration_id})
+    return row["app"] if row is not None else None
 
 
 _TimelineParts = tuple[dict[int, Counts], dict[int, Durations], Counter[int]]

@@ -10,6 +10,7 @@ from hassette_sync.answers.overview import TriggerState
 from hassette_sync.answers.registrations import Registration
 from hassette_sync.errors import NotFoundError
 from hassette_sync.questions.runs import RunFilter
+from hassette_sync.questions.timeline import LONGEST_MINUTES_US
 from hassette_sync.time_range import TimeRange
 from hassette_sync.verdict import verdict_of
 from hassette_sync.web.bursts import folded
@@ -149,6 +150,7 @@ async def registration(request: Request, data: History, time_range: Range, id_: 
         next_run_us=data.next_runs((answer.registration,)).get(_key(answer.registration)),
         paused=_key(answer.registration) in data.control.paused_jobs(),
         over_time=await data.timeline(time_range, id_),
+        time_choices=await data.time_choices(answer.registration.app),
         recent=recent.runs,
         # A firing may have led to no run, for example because a condition did not hold.
         last_firing_us=max(
@@ -163,6 +165,7 @@ async def runs(
     request: Request, data: History, time_range: Range, run_filter: Filter, cursor: Cursor = None
 ) -> Response:
     """Runs, newest first, with the filters of `RunFilter`."""
+    asked = time_range
     time_range = await data.covered(time_range)
     # New runs appear only on the first page of a range without an end.
     follows = cursor is None and not request.query_params.get("until")
@@ -172,12 +175,14 @@ async def runs(
         if run_filter.registration_id is not None
         else None
     )
-    answer = await data.runs(run_filter, time_range, cursor=cursor, limit=100)
+    # A chart by the minute leads to the runs of its minutes. Longer lists cover the same time as the figures.
+    listed = asked if asked.until_us - asked.since_us <= LONGEST_MINUTES_US else time_range
+    answer = await data.runs(run_filter, listed, cursor=cursor, limit=100)
     shown = {"registration": filtered_registration.registration.ref.title} if filtered_registration else {}
     return await page(
         request,
         "runs.html",
-        time_range=time_range,
+        time_range=listed,
         follow_from=follow_from,
         answer=answer,
         bursts=folded(answer.runs),

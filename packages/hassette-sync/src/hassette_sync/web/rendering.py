@@ -15,6 +15,7 @@ from hassette_sync.__about__ import __version__
 from hassette_sync.answers.kinds import LABELS
 from hassette_sync.errors import SyncError
 from hassette_sync.home_time import HomeTime, ShownTimes
+from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import DAY_US, HOUR_US, MINUTE_US, SECOND_US, TimeRange, now_us
 from hassette_sync.verdict import framework_state
 from hassette_sync.web import charts
@@ -31,7 +32,14 @@ from hassette_sync.web.visitors import VISITOR, Visitor
 from hassette_sync.web.waterfall import waterfall_chart
 
 RANGES = (("1h", "1 hour"), ("24h", "24 hours"), ("today", "Today"), ("7d", "7 days"), ("30d", "30 days"))
-_SCRIPTS = ("live.js", "keys.js", "tables.js")
+NAMED_RANGES = (
+    ("15m", None, "15 minutes"),
+    ("6h", None, "6 hours"),
+    ("yesterday", "today", "Yesterday"),
+    ("365d", None, "A year"),
+)
+"""Further time ranges: start, end and name."""
+_SCRIPTS = ("live.js", "keys.js", "tables.js", "charts.js")
 _FILTERS = ("duration", "number", "share", "size", "label", "status_label", "reason_label", "plural")
 
 
@@ -49,6 +57,9 @@ async def page(
         values: Variables of the template.
     """
     about = await _about_the_framework(request)
+    data: DataSyncService = request.app.state.data
+    if "time_range" in values and "time_choices" not in values:
+        values["time_choices"] = await data.time_choices()
     # Rendering a range of a year takes a while. It happens in a thread, because automations run on this event loop.
     text = await asyncio.to_thread(_render, request, template, follow_from=follow_from, **about, **values)
     return HTMLResponse(text, code)
@@ -102,12 +113,14 @@ def _environment() -> jinja2.Environment:
         "scripts": _SCRIPTS,
         "kinds": LABELS,
         "ranges": RANGES,
+        "named_ranges": NAMED_RANGES,
         "SECOND_US": SECOND_US,
         "MINUTE_US": MINUTE_US,
         "HOUR_US": HOUR_US,
         "DAY_US": DAY_US,
         "chart_width": charts.WIDTH,
-        "chart_height": charts.HEIGHT,
+        "plot_height": charts.PLOT_HEIGHT,
+        "latency_height": charts.LATENCY_HEIGHT,
         "timeline_chart": charts.timeline_chart,
         "session_strip": charts.session_strip,
         "heat_chart": charts.heat_chart,
