@@ -201,6 +201,9 @@ QUESTIONS: Final[dict[str, Question]] = {
     "one run": Question(ask=lambda data, facts: data.run(facts.newest)),
     "one run with calls": Question(ask=lambda data, facts: data.run(facts.caller)),
     "one failed run": Question(ask=lambda data, facts: data.run(facts.failed)),
+    "waterfall of a failed run": Question(ask=lambda data, facts: data.waterfall(facts.failed)),
+    "waterfall of a run with calls": Question(ask=lambda data, facts: data.waterfall(facts.caller)),
+    "time choices": Question(ask=lambda data, facts: data.time_choices()),
     "running": Question(ask=lambda data, facts: data.running()),
     **{f"error groups {age}": _in(age, "error_groups") for age in ("24h", "7d", _MONTH)},
     "the largest error group 30d": Question(
@@ -209,7 +212,7 @@ QUESTIONS: Final[dict[str, Question]] = {
     "sessions": Question(ask=lambda data, facts: data.sessions()),
     "one session": Question(ask=lambda data, facts: data.session(facts.session)),
     "uptime 30d": _in(_MONTH, "uptime"),
-    **{f"timeline {age}": _in(age, "timeline", _BY_HOUR) for age in ("24h", "7d", _MONTH)},
+    **{f"timeline {age}": _in(age, "timeline", _BY_HOUR) for age in ("1h", "24h", "7d", _MONTH)},
     "timeline of a busy handler 30d": Question(
         ask=lambda data, facts: data.timeline(TimeRange.last(_MONTH), facts.busiest)
     ),

@@ -17,6 +17,7 @@ from hassette_sync.queries import (
     runs,
     sessions,
     statistics,
+    timeline,
     trends,
     waterfall,
 )
@@ -38,6 +39,7 @@ LARGE = (
 PARAMETERS = {
     "id": 1,
     "ids": "[1]",
+    "ids_per_point": 60_000 << 21,
     "cursor": 2**62,
     "below": 2**62,
     "names": "[1]",
@@ -90,7 +92,19 @@ SEARCHES = {
 }
 OTHERS = {
     name: value
-    for module in (runs, run_search, registrations, errors, failing, household, trends, sessions, statistics, waterfall)
+    for module in (
+        runs,
+        run_search,
+        registrations,
+        errors,
+        failing,
+        household,
+        timeline,
+        trends,
+        sessions,
+        statistics,
+        waterfall,
+    )
     for name, value in vars(module).items()
     if name.isupper() and not name.startswith("_") and str(value).lstrip().startswith(("SELECT", "WITH"))
 }
@@ -124,7 +138,7 @@ def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
 
 
 # These statements stop at their limit, or at the first row, and every row on their way counts.
-BOUNDED = ("RUNS_AFTER", "NEWEST_ID")
+BOUNDED = ("RUNS_AFTER", "NEWEST_ID", "ROWS")
 
 
 @pytest.mark.parametrize("name", [name for name in STATEMENTS if name not in BOUNDED])

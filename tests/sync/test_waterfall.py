@@ -132,13 +132,13 @@ async def test_runs_of_one_event_share_its_row(new_history: NewHistory, now_us: 
     answers = [await waterfall(history.path, id_) for id_ in ids]
     assert {answer.rows for answer in answers} == {answers[0].rows}
     assert shape(answers[0]) == [
-        (0, "origin", "User anna"),
+        (0, "origin", "The user anna…"),
         (1, "event", "switch.fan off → on"),
         *((2, "run", f"app{number}.on_switch") for number in range(3)),
     ]
     assert answers[0].rows[0].cause == "person"
     assert answers[0].sentence.startswith(
-        "User anna caused it: switch.fan changed from off to on, so app0.on_switch ran"
+        "The user anna… caused it: switch.fan changed from off to on, so app0.on_switch ran"
     )
 
 
@@ -276,3 +276,38 @@ async def test_damaged_target_of_a_call_is_left_out(new_history: NewHistory, now
         run = history.run(handler, now_us, calls=[{"service": "light.turn_on", "target": text} for text in targets])
     rows = [row for row in (await waterfall(history.path, run)).rows if row.kind == "call"]
     assert [row.title for row in rows] == ["light.turn_on"] * 3 + ["light.turn_on → area kitchen, area attic"]
+
+
+async def test_recorded_changes_of_a_call_are_rows_and_have_their_runs(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        session = history.session(now_us - HOUR)
+        first, second = chained(history, now_us - MINUTE, 2)
+        for entity, new_state, at_us in (
+            ("light.l1", "on", now_us - MINUTE + 30 * MS),
+            ("light.other", "on", now_us - MINUTE + 40 * MS),
+        ):
+            history.db.execute(
+                "INSERT INTO home_changes (id, session_id, entity_id, old_state, new_state, context_id)"
+                " VALUES (?, ?, ?, 'off', ?, 'c1')",
+                ((at_us // 1000 << 21) + 7, session, history.name(entity), new_state),
+            )
+    answers = [await waterfall(history.path, id_) for id_ in (first, second)]
+    assert answers[0].rows == answers[1].rows
+    assert [row[1:] for row in shape(answers[0])][3:6] == [
+        ("event", "light.l1 off → on"),
+        ("run", "app1.on_change"),
+        ("call", "light.turn_on → light.l2"),
+    ]
+    assert shape(answers[0])[6] == (3, "event", "light.other off → on"), "a change that triggered no run"
+
+
+async def test_event_without_a_context_has_an_unknown_cause(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        handler = history.listener("app", "on_change", "state_changed.light.a")
+        alone = history.run(handler, now_us, entity_id="light.a", old_state="off", new_state="on")
+        child = history.run(handler, now_us, entity_id="light.a", new_state="on", context_id="c", parent_id="p")
+    rows = (await waterfall(history.path, alone)).rows
+    assert (rows[0].kind, rows[0].cause) == ("event", "unknown")
+    rows = (await waterfall(history.path, child)).rows
+    assert (rows[0].kind, rows[0].title, rows[0].cause) == ("origin", "Unknown cause", "unknown")

@@ -4,15 +4,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from hassette_sync.answers.explanations import CauseKind
 from hassette_sync.answers.runs import LogLine, Run, ServiceCall
 from hassette_sync.answers.values import Answer, Id
 
 RowKind = Literal["origin", "event", "run", "log", "call", "more"]
 """Kind of a row: the first cause, an event or change of a state, a run, a log line, a service call, or a number of rows
 that are not shown."""
-
-OriginKind = Literal["person", "app", "automation", "script", "scheduled", "device", "unknown"]
-"""Kind of a cause. An *app* is one of this framework; an *automation* and a *script* belong to Home Assistant."""
 
 
 class WaterfallRow(Answer):
@@ -24,7 +22,7 @@ class WaterfallRow(Answer):
     detail: str = Field(default="", description="More about it, such as the area of an entity or the data of a call.")
     at_us: int = Field(description="Start, in microseconds since the Unix epoch.")
     duration_us: int | None = Field(default=None, description="Duration in microseconds; null for a moment.")
-    cause: OriginKind | None = Field(default=None, description="Kind of the cause, for a first cause or an event.")
+    cause: CauseKind | None = Field(default=None, description="Kind of the cause, for a first cause or an event.")
     entity_id: str | None = Field(default=None, description="Entity that changed, for an event.")
     trace_path: str | None = Field(
         default=None, description="Path of the trace in Home Assistant, for an automation or a script."

@@ -24,6 +24,13 @@ CAUSED = with_names(f"SELECT * FROM runs WHERE id IN ({_IDS} ORDER BY 1 LIMIT :l
 RUNS = with_names("SELECT * FROM runs WHERE id IN (SELECT value FROM json_each(:ids))", "ASC")
 """Some runs with their names."""
 
+CHANGES = """
+SELECT home_changes.id, entities.name AS entity_id, old_state, new_state, context_id, parent_id
+FROM home_changes LEFT JOIN names AS entities ON entities.id = entity_id
+WHERE context_id IN (SELECT value FROM json_each(:contexts)) ORDER BY home_changes.id LIMIT :limit
+"""
+"""Recorded changes with one of these contexts, oldest first: what service calls changed."""
+
 SERVICE_CALLS = """
 SELECT run_id, position, at_us, names.name AS service, target, data, duration_us, context_id, error, attempt,
        confirmed_us, rehearsed

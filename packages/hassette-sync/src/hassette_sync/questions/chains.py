@@ -6,10 +6,11 @@ function follows the contexts from a run back to the first run, and from there t
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from sqlite3 import Row
 
+from hassette_store.ids import time_of
 from hassette_sync.answers.kinds import EventTrigger, Trigger
 from hassette_sync.answers.runs import LogLine, Run, ServiceCall
 from hassette_sync.errors import NotFoundError
@@ -157,6 +158,7 @@ async def _grow(transaction: ReadTransaction, chain: Chain) -> None:
         await _add_calls(transaction, level)
         calls = {call.call.context_id: call for node in level for call in node.calls if call.call.context_id}
         found = await _caused(transaction, calls)
+        await _add_changes(transaction, calls)
         found += [run for run in chain.path[step + 1 : step + 2] if run.id not in {one.id for one in found}]
         placing: list[ChainedRun] = []
         for run in sorted(found, key=lambda run: (run.id not in on_path, run.id)):
@@ -175,6 +177,25 @@ async def _grow(transaction: ReadTransaction, chain: Chain) -> None:
             break
         every += level
     await _add_logs(transaction, every)
+
+
+async def _add_changes(transaction: ReadTransaction, calls: Mapping[str, ChainedCall]) -> None:
+    """Add the recorded changes that calls caused. Runs that a change triggered are added to it later."""
+    if not calls:
+        return
+    rows = await transaction.all(queries.CHANGES, {"contexts": json.dumps(list(calls)), "limit": _MAX_FOUND})
+    for row in rows:
+        call = calls[row["context_id"]]
+        if len(call.events) < MAX_RUNS_OF_EVENT:
+            trigger = EventTrigger(
+                event_type="state_changed",
+                entity_id=row["entity_id"],
+                old_state=row["old_state"],
+                new_state=row["new_state"],
+                context_id=row["context_id"],
+                parent_id=row["parent_id"],
+            )
+            call.events.append(ChainedEvent(trigger, max(time_of(row["id"]), call.call.at_us)))
 
 
 def _place(call: ChainedCall, run: Run) -> ChainedRun:

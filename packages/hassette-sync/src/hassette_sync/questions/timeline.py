@@ -1,10 +1,10 @@
 """Details of the timeline: runs by the minute, and marks of sessions and versions."""
 
-import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 
-from hassette_store.ids import time_of
+from hassette_store.ids import first_id_at, time_of
+from hassette_store.sketch import nearest_rank
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.overview import Mark, TimeChoices, TimelinePoint
 from hassette_sync.answers.values import Counts, Percentiles
@@ -44,29 +44,29 @@ async def points_by_minute(
     length_us = next(step for step in _STEPS_US if (until_us - since_us) / step <= _MAX_POINTS)
     within = TimeRange(since_us, until_us)
     parameters: Parameters = {"first_id": within.first_id, "end_id": within.end_id, "limit": _MAX_ROWS + 1}
+    parameters["ids_per_point"] = first_id_at(length_us)
     statement = queries.ROWS
     if registration_id is not None:
         statement, parameters["registration_id"] = queries.ROWS_OF_ONE, registration_id
     rows = await transaction.all(statement, parameters)
     if len(rows) > _MAX_ROWS:
         return None
-    by_hour: defaultdict[int, int] = defaultdict(int)
-    statuses: defaultdict[int, list[int]] = defaultdict(lambda: [0] * len(STATUS_NAMES))
+    statuses = Counter((row["point"], row["status"]) for row in rows)
     durations: defaultdict[int, list[int]] = defaultdict(list)
     interrupted = STATUS_NAMES.index("interrupted")
-    for id_, status, duration_us in rows:
-        at_us = time_of(id_)
-        by_hour[at_us // HOUR_US] += 1
-        statuses[at_us // length_us][status] += 1
+    for point, status, duration_us in rows:
         if status != interrupted:
-            durations[at_us // length_us].append(duration_us)
+            durations[point].append(duration_us)
+    by_hour: Counter[int] = Counter()
+    for (point, _), count in statuses.items():
+        by_hour[point * length_us // HOUR_US] += count
     if any(by_hour[hour] != one.total for hour, one in counts.items()):
         return None
     points = range(since_us // length_us, (until_us - 1) // length_us + 1)
     return length_us, tuple(
         TimelinePoint(
             start_us=point * length_us,
-            counts=Counts(**dict(zip(STATUS_NAMES, statuses.get(point, [0] * len(STATUS_NAMES)), strict=True))),
+            counts=Counts(**{name: statuses[point, status] for status, name in enumerate(STATUS_NAMES)}),
             percentiles=_percentiles(sorted(durations.get(point, []))),
             skipped=None,
         )
@@ -78,12 +78,8 @@ def _percentiles(durations: list[int]) -> Percentiles:
     """Return the percentiles of sorted durations by nearest rank."""
     if not durations:
         return Percentiles()
-    return Percentiles(
-        **{
-            f"{name}_us": durations[max(math.ceil(share * len(durations)), 1) - 1]
-            for name, share in PERCENTILES.items()
-        }
-    )
+    values = {share: durations[nearest_rank(share, len(durations)) - 1] for share in PERCENTILES.values()}
+    return Percentiles(**{f"{name}_us": values[share] for name, share in PERCENTILES.items()})
 
 
 async def marks_in(transaction: ReadTransaction, time_range: TimeRange, app: str | None = None) -> tuple[Mark, ...]:

@@ -1,14 +1,18 @@
 """The question about a run in time: what led to it, what it did, and what followed."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from hassette_store.statuses import FAILED_STATUSES
+from hassette_sync.answers.explanations import Cause, CauseKind, Entity
 from hassette_sync.answers.kinds import DueTrigger, EventTrigger, Trigger
 from hassette_sync.answers.runs import Run
-from hassette_sync.answers.waterfall import OriginKind, SimilarRuns, Waterfall, WaterfallRow
+from hassette_sync.answers.waterfall import SimilarRuns, Waterfall, WaterfallRow
 from hassette_sync.formatting import duration, plural
 from hassette_sync.home_time import ShownTimes
+from hassette_sync.questions.causes import Causes
 from hassette_sync.questions.chains import Chain, ChainedCall, ChainedEvent, ChainedRun, chain_of
+from hassette_sync.questions.entities import HomeNames
 from hassette_sync.questions.registrations import registration_detail
 from hassette_sync.questions.sessions import home_time
 from hassette_sync.questions.targets import entities_of, others_of
@@ -17,6 +21,7 @@ from hassette_sync.time_range import DAY_US, SECOND_US, TimeRange
 
 _MIN_SIMILAR = 10
 _MAX_TEXT = 160
+_MAX_ENTITIES = 60
 _SIMILAR_FOR_US = 7 * DAY_US
 
 
@@ -28,11 +33,14 @@ async def waterfall(transaction: ReadTransaction, run_id: int) -> Waterfall:
     """
     chain = await chain_of(transaction, run_id)
     moment = ShownTimes(await home_time(transaction), transaction.at_us)
-    rows = tuple(_rows_of_chain(chain, moment))
+    names = HomeNames(transaction)
+    words = _Words(moment, {entity: await names.entity(entity) for entity in _entities_of(chain)})
+    causes = await _first_causes(transaction, names, chain)
+    rows = tuple(_rows_of_chain(chain, words, causes))
     return Waterfall(
         run_id=chain.asked.id,
         first_run_id=chain.path[0].id,
-        sentence=_sentence(chain, moment),
+        sentence=_sentence(chain, words, causes),
         since_us=min(row.at_us for row in rows),
         until_us=max(row.until_us for row in rows),
         rows=rows,
@@ -41,38 +49,95 @@ async def waterfall(transaction: ReadTransaction, run_id: int) -> Waterfall:
     )
 
 
-def _rows_of_chain(chain: Chain, moment: ShownTimes) -> Iterator[WaterfallRow]:
-    first = chain.event.trigger
-    cause = _cause(first)
-    depth = 0
-    if cause in ("person", "automation", "script") or chain.earlier:
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Texts for times and entities.
+
+    Attributes:
+        moment: Formats times.
+        entities: The entities of the chain, by id.
+    """
+
+    moment: ShownTimes
+    entities: Mapping[str, Entity]
+
+    def title(self, entity_id: str) -> str:
+        """Return the name of an entity."""
+        return self.entities[entity_id].title if entity_id in self.entities else entity_id
+
+    def place(self, entity_id: str | None) -> str:
+        """Return the area of an entity; empty if it is not known."""
+        return self.entities[entity_id].area if entity_id is not None and entity_id in self.entities else ""
+
+
+def _entities_of(chain: Chain) -> tuple[str, ...]:
+    """Return the entities of all events and calls, without repeats."""
+    found: dict[str, None] = {}
+    waiting = [chain.event]
+    while waiting:
+        event = waiting.pop()
+        if event.trigger.subject:
+            found[event.trigger.subject] = None
+        for node in event.runs:
+            for call in node.calls:
+                found |= dict.fromkeys(entities_of(call.call.target))
+                waiting += call.events
+    return tuple(found)[:_MAX_ENTITIES]
+
+
+async def _first_causes(transaction: ReadTransaction, names: HomeNames, chain: Chain) -> tuple[Cause, ...]:
+    """Return the causes of the first event, the first cause first.
+
+    A device that changed by itself is not listed: its change is the first event. If nothing is known about the cause
+    of an event without a parent, the tuple is empty, too.
+    """
+    first = chain.path[0]
+    if chain.earlier or not isinstance(first.trigger, EventTrigger) or first.trigger.immediate:
+        return ()
+    found = await Causes(transaction, names).of_run(first)
+    # The first of these causes is the run itself.
+    causes = tuple(cause for cause in reversed(found.causes[1:]) if cause.kind not in ("device", "app"))
+    return () if len(causes) == 1 and causes[0].kind == "unknown" and not first.trigger.parent_id else causes
+
+
+def _rows_of_chain(chain: Chain, words: _Words, causes: tuple[Cause, ...]) -> Iterator[WaterfallRow]:
+    at_us = chain.event.at_us
+    if chain.earlier:
+        yield WaterfallRow(kind="origin", depth=0, title="Earlier runs that led to this one", at_us=at_us, cause="app")
+    for depth, cause in enumerate(causes):
         yield WaterfallRow(
-            kind="origin", depth=0, title=_origin(first, chain.earlier), at_us=chain.event.at_us,
-            cause="app" if chain.earlier else cause,
+            kind="origin", depth=depth, title=_origin(cause), detail=cause.detail, cause=cause.kind,
+            at_us=min(cause.at_us or at_us, at_us), trace_path=cause.link or None,
         )  # fmt: skip
-        depth = 1
-    yield from _rows_of_event(chain.event, depth, moment, cause)
+    depth = int(chain.earlier) + len(causes)
+    kind = None if causes or chain.earlier else _cause(chain.event.trigger)
+    yield from _rows_of_event(chain.event, depth, words, kind)
     if chain.more_runs:
-        yield _more(plural(chain.more_runs, "more run"), depth + 1, chain.event.at_us)
+        yield _more(plural(chain.more_runs, "more run"), depth + 1, at_us)
 
 
-def _rows_of_event(
-    event: ChainedEvent, depth: int, moment: ShownTimes, cause: OriginKind | None
-) -> Iterator[WaterfallRow]:
+def _origin(cause: Cause) -> str:
+    if cause.kind == "unknown":
+        return "Unknown cause"
+    title = f"{cause.kind} {cause.title}" if cause.kind in ("automation", "script") else cause.title
+    return title[:1].upper() + title[1:]
+
+
+def _rows_of_event(event: ChainedEvent, depth: int, words: _Words, cause: CauseKind | None) -> Iterator[WaterfallRow]:
     trigger = event.trigger
-    title = _due(trigger, moment) if isinstance(trigger, DueTrigger) else _change(trigger)
+    title = _due(trigger, words) if isinstance(trigger, DueTrigger) else _change(trigger, words)
     at_us = event.at_us
     if isinstance(trigger, DueTrigger) and not trigger.manual:
         at_us = min(at_us, trigger.due_us) if at_us - trigger.due_us < SECOND_US else at_us
     yield WaterfallRow(
         kind="event", depth=depth, title=title, at_us=at_us, cause=cause, entity_id=trigger.subject,
-        detail=trigger.event_type if isinstance(trigger, EventTrigger) and not trigger.entity_id else "",
+        detail=words.place(trigger.subject),
     )  # fmt: skip
     for node in event.runs:
-        yield from _rows_of_run(node, depth + 1, moment)
+        yield from _rows_of_run(node, depth + 1, words)
 
 
-def _rows_of_run(node: ChainedRun, depth: int, moment: ShownTimes) -> Iterator[WaterfallRow]:
+def _rows_of_run(node: ChainedRun, depth: int, words: _Words) -> Iterator[WaterfallRow]:
     run = node.run
     yield WaterfallRow(
         kind="run", depth=depth, title=run.registration.title, at_us=run.started_us, duration_us=run.duration_us,
@@ -85,7 +150,7 @@ def _rows_of_run(node: ChainedRun, depth: int, moment: ShownTimes) -> Iterator[W
         )
         for line in node.logs
     ]
-    effects += [(call.call.at_us, list(_rows_of_call(call, depth + 1, moment))) for call in node.calls]
+    effects += [(call.call.at_us, list(_rows_of_call(call, depth + 1, words))) for call in node.calls]
     for _, rows in sorted(effects, key=lambda effect: effect[0]):
         yield from rows
     left_out = [
@@ -97,15 +162,15 @@ def _rows_of_run(node: ChainedRun, depth: int, moment: ShownTimes) -> Iterator[W
         yield _more(", ".join(left_out), depth + 1, run.started_us + run.duration_us)
 
 
-def _rows_of_call(node: ChainedCall, depth: int, moment: ShownTimes) -> Iterator[WaterfallRow]:
+def _rows_of_call(node: ChainedCall, depth: int, words: _Words) -> Iterator[WaterfallRow]:
     call = node.call
-    target = ", ".join((*entities_of(call.target), *others_of(call.target)))
+    target = ", ".join((*map(words.title, entities_of(call.target)), *others_of(call.target)))
     yield WaterfallRow(
         kind="call", depth=depth, title=f"{call.service} → {target}" if target else call.service, at_us=call.at_us,
         duration_us=None if call.rehearsed else call.duration_us, call=call, detail=call.error or call.data or "",
     )  # fmt: skip
     for event in node.events:
-        yield from _rows_of_event(event, depth + 1, moment, None)
+        yield from _rows_of_event(event, depth + 1, words, None)
     if node.more_runs:
         yield _more(plural(node.more_runs, "more run"), depth + 1, call.at_us + call.duration_us)
 
@@ -114,35 +179,27 @@ def _more(title: str, depth: int, at_us: int) -> WaterfallRow:
     return WaterfallRow(kind="more", depth=depth, title=title, at_us=at_us)
 
 
-def _cause(trigger: Trigger) -> OriginKind:
-    """Return what caused the first event of a chain."""
+def _cause(trigger: Trigger) -> CauseKind:
+    """Return the kind of the first event, if nothing before it is known."""
     if not isinstance(trigger, EventTrigger):
         return "scheduled"
     if trigger.immediate:
         return "app"
-    if trigger.user_id:
-        return "person"
-    return "device" if trigger.entity_id and not trigger.parent_id else "unknown"
+    return "device" if trigger.entity_id and trigger.context_id and not trigger.missed else "unknown"
 
 
-def _origin(trigger: Trigger, earlier: bool) -> str:
-    if earlier:
-        return "Earlier runs that led to this one"
-    return f"User {trigger.user_id}" if isinstance(trigger, EventTrigger) else ""
+def _due(trigger: DueTrigger, words: _Words) -> str:
+    return "Started by hand" if trigger.manual else f"Due at {words.moment(trigger.due_us)}"
 
 
-def _due(trigger: DueTrigger, moment: ShownTimes) -> str:
-    return "Started by hand" if trigger.manual else f"Due at {moment(trigger.due_us)}"
-
-
-def _change(trigger: Trigger) -> str:
+def _change(trigger: Trigger, words: _Words) -> str:
     """Return the title of an event."""
     if not isinstance(trigger, EventTrigger):
         return ""
     if not trigger.entity_id:
         return f"Event {trigger.event_type}"
     change = f" {trigger.change}" if trigger.change else ""
-    return f"{trigger.entity_id}{change}"
+    return f"{words.title(trigger.entity_id)}{change}"
 
 
 def _failure_of(run: Run) -> str:
@@ -156,40 +213,40 @@ def _short(text: str) -> str:
     return line if len(line) <= _MAX_TEXT else f"{line[: _MAX_TEXT - 1]}…"
 
 
-def _sentence(chain: Chain, moment: ShownTimes) -> str:
+def _sentence(chain: Chain, words: _Words, causes: tuple[Cause, ...]) -> str:
     """Describe the run that was asked for: why it ran, what it did, and what followed."""
     run = chain.asked
     node = _find(chain.event.runs, run.id)
-    parts = [f"{_because(chain, moment)} {run.registration.title} {_result(run)}."]
+    parts = [f"{_because(chain, words, causes)} {run.registration.title} {_result(run)}."]
     if node is not None and node.calls:
-        parts.append(_did(node))
+        parts.append(_did(node, words))
         caused = [found.run for call in node.calls for event in call.events for found in event.runs]
         if caused:
             parts.append(_triggered(caused, sum(call.more_runs for call in node.calls)))
     return " ".join(parts)
 
 
-def _because(chain: Chain, moment: ShownTimes) -> str:
+def _because(chain: Chain, words: _Words, causes: tuple[Cause, ...]) -> str:
     trigger = chain.asked.trigger
     if isinstance(trigger, DueTrigger):
-        return "Started by hand," if trigger.manual else f"Due at {moment(trigger.due_us)},"
-    clause = _clause(trigger)
+        return "Started by hand," if trigger.manual else f"Due at {words.moment(trigger.due_us)},"
+    clause = _clause(trigger, words)
     if len(chain.path) > 1 and (caller := _find(chain.event.runs, chain.path[-2].id)) is not None:
         service = next(
             (call.call.service for call in caller.calls for event in call.events for node in event.runs
              if node.run.id == chain.asked.id), "a service",
         )  # fmt: skip
         clause = f"{caller.run.registration.title} called {service} and {clause}"
-    elif trigger.user_id and not trigger.immediate:
-        clause = f"{_origin(trigger, earlier=False)} caused it: {clause}"
+    elif causes and len(chain.path) == 1 and causes[-1].kind != "unknown":
+        clause = f"{_origin(causes[0])} caused it: {clause}"
     # The first letter of an entity id or of a name stays as it is.
     if clause.startswith(("the ", "an ")):
         clause = clause[0].upper() + clause[1:]
     return f"{clause}, so"
 
 
-def _clause(trigger: EventTrigger) -> str:
-    name = trigger.entity_id
+def _clause(trigger: EventTrigger, words: _Words) -> str:
+    name = words.title(trigger.entity_id) if trigger.entity_id else ""
     if not name:
         return f"the event {trigger.event_type} arrived"
     old, new = (None if state is None else _short(state) for state in (trigger.old_state, trigger.new_state))
@@ -223,10 +280,16 @@ def _result(run: Run) -> str:
             return f"{took} and failed with {_failure_of(run)}" if run.failure else f"{took} and failed"
 
 
-def _did(node: ChainedRun) -> str:
+def _did(node: ChainedRun, words: _Words) -> str:
     call = node.calls[0].call
     entities = entities_of(call.target)
-    target = entities[0] if len(entities) == 1 else plural(len(entities), "entity", "entities") if entities else ""
+    target = (
+        words.title(entities[0])
+        if len(entities) == 1
+        else plural(len(entities), "entity", "entities")
+        if entities
+        else ""
+    )
     target = target or ", ".join(others_of(call.target))
     text = f"It called {call.service}{f' for {target}' if target else ''}"
     if call.rehearsed:
