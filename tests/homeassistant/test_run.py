@@ -1,5 +1,6 @@
 """``hassette run``, as a process, with a real Home Assistant."""
 
+import asyncio
 import json
 import urllib.request
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from hassette_sync import DataSyncService
+from hassette_sync.answers.waterfall import Waterfall
 from support.waiting import patience, wait_until
 
 pytestmark = [pytest.mark.homeassistant, pytest.mark.timeout(180)]
@@ -107,6 +110,23 @@ def test_record_of_a_run_names_its_cause_and_its_effect(
     (session,) = ask("sessions", "--db", history.file)["sessions"]
     assert (session["state"], session["facts"]["home_assistant"]) == ("clean", home.real.home.version)
     assert home.real.home.token not in process.output
+    first, second = asyncio.run(waterfalls(history.file, cause["id"], effect["id"]))
+    assert first.rows == second.rows
+    assert [str(row.run.id) for row in first.rows if row.run] == [cause["id"], effect["id"]]
+    events = [row.entity_id for row in first.rows if row.kind == "event"]
+    assert events[:2] == ["input_boolean.test_1", "input_boolean.test_2"]
+    assert (first.rows[0].kind, first.rows[0].cause) == ("origin", "person")
+    again = start("run")
+    again.wait_for("mirror started")
+    after_restart = asyncio.run(waterfalls(history.file, cause["id"], effect["id"]))
+    assert [answer.rows for answer in after_restart] == [first.rows, first.rows]
+    again.signal(15)
+    assert again.end() == 0, again.output
+
+
+async def waterfalls(database: Path, *run_ids: str) -> list[Waterfall]:
+    async with DataSyncService(database) as data:
+        return [await data.waterfall(int(run_id)) for run_id in run_ids]
 
 
 def test_handlers_run_for_missed_and_for_new_changes_after_home_assistant_was_killed(
