@@ -311,3 +311,42 @@ async def test_event_without_a_context_has_an_unknown_cause(new_history: NewHist
     assert (rows[0].kind, rows[0].cause) == ("event", "unknown")
     rows = (await waterfall(history.path, child)).rows
     assert (rows[0].kind, rows[0].title, rows[0].cause) == ("origin", "Unknown cause", "unknown")
+
+
+async def test_persons_automations_and_entities_have_their_names(new_history: NewHistory, now_us: int) -> None:
+    at_us = now_us - MINUTE
+    with new_history() as history:
+        session = history.session(now_us - HOUR)
+        for kind, key, name, area in (
+            ("entity", "light.hall", "Hall light", "Hallway"),
+            ("entity", "switch.fan", "Fan", None),
+            ("entity", "automation.evening", "Evening", None),
+            ("user", "u1", "Anna", None),
+        ):
+            history.db.execute("INSERT INTO home_names VALUES (?, ?, ?, ?)", (kind, key, name, area))
+        history.db.execute(
+            "INSERT INTO home_causes (id, session_id, kind, entity_id, detail, context_id, item_id, trace_id)"
+            " VALUES (?, ?, 'automation', ?, 'state of sun.sun', 'a1', '17', 't1')",
+            ((at_us - SECOND) // 1000 << 21, session, history.name("automation.evening")),
+        )
+        handler = history.listener("app", "on_fan", "state_changed.switch.fan")
+        by_person = history.run(
+            handler, at_us, entity_id="switch.fan", old_state="off", new_state="on", context_id="p1", user_id="u1",
+            calls=[call("c1")],
+        )  # fmt: skip
+        by_automation = history.run(
+            handler, at_us + SECOND, entity_id="switch.fan", old_state="on", new_state="off", context_id="a1",
+            parent_id="s1", calls=[call("c2")],
+        )  # fmt: skip
+    person, automation = [await waterfall(history.path, id_) for id_ in (by_person, by_automation)]
+    assert shape(person) == [
+        (0, "origin", "Anna"),
+        (1, "event", "Fan off → on"),
+        (2, "run", "app.on_fan"),
+        (3, "call", "light.turn_on → Hall light"),
+    ]
+    assert person.sentence.startswith("Anna caused it: Fan changed from off to on, so app.on_fan ran")
+    assert person.sentence.endswith("It called light.turn_on for Hall light.")
+    assert (automation.rows[0].cause, automation.rows[0].title) == ("automation", "Automation Evening")
+    assert automation.rows[0].trace_path == "/config/automation/trace/17?run_id=t1"
+    assert automation.rows[0].detail == "state of sun.sun"
