@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from hassette_store.derived.derivation import derive_in_transaction
+from hassette_store.file.connections import connect_to_write
 from hassette_store.file.creation import create
 from hassette_store.recovery.salvage import salvage
 from support.plausible_history import plausible
@@ -86,6 +88,8 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> History:
         db.execute("DELETE FROM handler_invocations WHERE id IN (SELECT id FROM handler_invocations LIMIT 100)")
         db.execute("DELETE FROM job_executions WHERE id IN (SELECT id FROM job_executions LIMIT 70)")
         db.commit()
+    with closing(connect_to_write(path)) as db:
+        derive_in_transaction(db)
     return history_in(path)
 
 
@@ -131,9 +135,12 @@ def is_substitute(row: tuple[Any, ...]) -> bool:
 
 def assert_only_these_are_lost(before: Rows, after: Rows, lost: Counter[str], incomplete: list[str]) -> None:
     for table, rows in before.items():
+        if table == "store_state":
+            continue  # a salvage changes which runs are counted
         kept = after[table]
         missing = rows - kept
-        claimed = [row for row in kept - rows if not is_substitute(row)]
+        # A salvage counts the runs whose statistics are lost.
+        claimed = [row for row in kept - rows if not is_substitute(row) and not table.startswith("counted_")]
         assert not claimed, f"{table} has rows that were never written: {claimed[:3]}"
         assert missing.total() <= lost[table], f"{table}: {missing.total()} rows are lost, not {lost[table]}"
         assert not missing or table in incomplete, f"the loss of rows of {table} is not reported"
