@@ -163,10 +163,18 @@ class RecordedHome:
         *,
         parent: str | None = None,
         user: str | None = None,
+        detail: str = "",
     ) -> None:
-        """Add a service call that no app made."""
+        """Add a service call that no run made."""
         where = f'{{"entity_id":["{target}"]}}' if target else ""
-        row = HomeCause(self.id_at(at_s), "service_call", None, service, where, "", context, parent, user, None, None)
+        row = HomeCause(
+            self.id_at(at_s), "service_call", None, service, where, detail, context, parent, user, None, None
+        )
+        self.add("home_causes", row)
+
+    def sent(self, at_s: float, event_type: str, context: str, *, user: str | None = None) -> None:
+        """Add an event that triggered an automation."""
+        row = HomeCause(self.id_at(at_s), "event", None, event_type, "", "", context, None, user, None, None)
         self.add("home_causes", row)
 
     def deploy(self, at_s: float, app: str, version: str, commit: str | None = None, **more: Any) -> None:

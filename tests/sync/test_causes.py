@@ -321,3 +321,109 @@ async def test_contexts_that_refer_to_each_other_end_as_unknown(home: RecordedHo
     await home.write()
 
     assert not (await explained(data)).is_complete
+
+
+async def test_person_who_sent_the_event_that_triggered_an_automation_is_named(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.sent(9.9, "zha_event", "e1", user="anna")
+    home.automation(10, "automation.evening", "event 'zha_event'", "a1", parent="e1")
+    home.changed(10.1, "light.hall", "off", "on", "a1", parent="e1")
+    await home.write()
+
+    one = await explained(data)
+
+    assert [(cause.kind, cause.title) for cause in one.causes] == [("automation", "Evening"), ("person", "Anna")]
+    assert one.causes[1].text == "Anna sent the event zha_event"
+
+
+async def test_call_of_an_app_outside_its_runs_names_the_app(home: RecordedHome, data: DataSyncService) -> None:
+    home.called(10, "light.turn_on", "light.hall", "c1", user=OWN_USER, detail="motion_light.default")
+    home.changed(10.1, "light.hall", "off", "on", "c1", user=OWN_USER)
+    await home.write()
+
+    one = await explained(data)
+
+    assert [(cause.kind, cause.title) for cause in one.causes] == [("app", "motion_light")]
+    assert one.is_complete
+    assert one.sentence.endswith(
+        " because your app motion_light called light.turn_on outside the runs of its handlers and jobs."
+    )
+
+
+@pytest.mark.parametrize(
+    ("entity", "begun", "ended"),
+    [("cover.hall", "opening", "open"), ("lock.door", "locking", "locked"), ("timer.tea", "active", "idle")],
+)
+async def test_end_of_a_change_has_the_cause_of_its_beginning(
+    home: RecordedHome, data: DataSyncService, entity: str, begun: str, ended: str
+) -> None:
+    home.called(10, "cover.open_cover", entity, "p1", user="anna")
+    home.changed(10.1, entity, "before", begun, "p1", user="anna")
+    home.changed(25, entity, begun, ended, "late")
+    await home.write()
+
+    why = await data.why(entity=entity, state=ended)
+
+    assert titles(why) == [("person", "Anna")]
+
+
+async def test_end_of_a_change_whose_beginning_is_not_recorded_has_no_invented_cause(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.changed(10.1, "cover.hall", "closed", "open", "p1", user="anna")
+    home.changed(25, "cover.hall", "closing", "closed", "late")
+    await home.write()
+
+    why = await data.why(entity="cover.hall", state="closed")
+
+    assert titles(why) == [("device", "cover.hall")]
+
+
+async def test_change_soon_after_a_call_without_effect_has_an_unknown_cause(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.run(
+        10, MOTION, change("binary_sensor.door", "off", "on", "d1"), calls=[call("light.turn_on", "light.hall", "x")]
+    )
+    home.called(11, "fan.turn_on", "fan.hall", "p1", user="anna")
+    for entity in ("light.hall", "fan.hall"):
+        home.changed(30, entity, "off", "on", f"late {entity}")
+    await home.write()
+
+    for entity, service in (("light.hall", "light.turn_on"), ("fan.hall", "fan.turn_on")):
+        one = (await data.why(entity=entity, state="on")).found[0]
+        assert one.first_cause == "unknown"
+        assert f"{service} was called for it" in one.sentence
+
+
+@pytest.mark.parametrize(
+    ("service", "at_s", "effect"),
+    [("light.turn_off", 10, False), ("light.turn_on", -300, False), ("light.toggle", 10, True)],
+)
+async def test_change_by_itself_is_not_blamed_on_a_call_that_cannot_be_its_cause(
+    home: RecordedHome, data: DataSyncService, service: str, at_s: float, effect: bool
+) -> None:
+    home.called(at_s, service, "light.hall", "p1", user="anna")
+    if effect:
+        home.changed(at_s + 0.1, "light.hall", "on", "off", "p1", user="anna")
+    home.changed(30, "light.hall", "off", "on", "late")
+    await home.write()
+
+    assert titles(await data.why(entity="light.hall", state="on")) == [("device", "Hall light")]
+
+
+async def test_person_who_started_a_job_by_hand_is_named(home: RecordedHome, data: DataSyncService) -> None:
+    job = Job("darken", "presence", "default")
+    home.event(9.99, "control_run_job", "presence.darken", "The job runs now. Requested by Anna’s phone.")
+    home.run(10, job, Due(due_us=home.us(10), manual=True), calls=[call("light.turn_on", "light.hall", "c1")])
+    home.run(1000, job, Due(due_us=home.us(1000), manual=True), calls=[call("light.turn_off", "light.hall", "c2")])
+    home.changed(10.1, "light.hall", "off", "on", "c1", user=OWN_USER)
+    home.changed(1000.1, "light.hall", "on", "off", "c2", user=OWN_USER)
+    await home.write()
+
+    on = await data.why(entity="light.hall", state="on")
+    off = await data.why(entity="light.hall", state="off")
+
+    assert titles(on) == [("app", "presence.darken"), ("person", "Anna’s phone")]
+    assert titles(off) == [("app", "presence.darken"), ("unknown", "unknown")]

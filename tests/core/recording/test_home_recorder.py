@@ -10,8 +10,9 @@ from hassette_core import MemorySink
 from hassette_core.clock import ManualClock
 from hassette_core.events import Event, parse_event
 from hassette_core.recording.budgets import Budgets
-from hassette_core.recording.home_recorder import MAX_CAUSES, MAX_HELD, HomeRecorder
-from hassette_executor import Circumstance, HomeCause, HomeChange
+from hassette_core.recording.home_recorder import MAX_CAUSES, HomeRecorder
+from hassette_core.recording.own_calls import HELD_S, MAX_HELD
+from hassette_executor import Circumstance, HomeCause, HomeChange, ServiceCall
 from support.waiting import eventually
 from support.whole_home import WholeHome, whole_home
 
@@ -197,9 +198,28 @@ class Received:
         self.lost += count
 
 
-def event(event_type: str, data: Any, context_id: str = "C", user_id: str | None = None) -> Event:
+def event(
+    event_type: str, data: Any, context_id: str = "C", user_id: str | None = None, parent_id: str | None = None
+) -> Event:
     raw = {"event_type": event_type, "data": data, "time_fired": TIME}
-    return parse_event({**raw, "context": {"id": context_id, "parent_id": None, "user_id": user_id}}, 0)
+    return parse_event({**raw, "context": {"id": context_id, "parent_id": parent_id, "user_id": user_id}}, 0)
+
+
+def own_call(target: str, *, context_id: str | None = None, error: str | None = None) -> ServiceCall:
+    return ServiceCall(0, "light", "turn_on", f'{{"entity_id":"{target}"}}', "", 1_000, context_id, error)
+
+
+def call_event(target: str, context_id: str) -> Event:
+    data = {"domain": "light", "service": "turn_on", "service_data": {"entity_id": [target]}}
+    return event("call_service", data, context_id, "U")
+
+
+def causes_noted(received: "Received") -> list[tuple[str, str, str]]:
+    return [
+        (one.kind, one.context_id, one.detail or one.service or "")
+        for one in received.noted
+        if isinstance(one, HomeCause)
+    ]
 
 
 def change_event(entity_id: str, old: str, new: str, context_id: str = "C") -> Event:
@@ -299,7 +319,7 @@ def test_held_call_is_recorded_when_no_response_comes() -> None:
     records.user_id = "U"
     records.receive(event("call_service", {"domain": "light", "service": "turn_on"}, "A", "U"))
     assert received.noted == []
-    clock.advance(31)
+    clock.advance(HELD_S + 1)
     records.receive(change_event("light.hall", "off", "on"))
     assert [type(one) for one in received.noted] == [HomeCause, HomeChange]
 
@@ -315,3 +335,89 @@ def test_failure_of_the_receiver_keeps_no_event_from_the_apps(caplog: pytest.Log
         records.receive(change_event("light.hall", "off", "on"))
     assert len(received.passed) == 3
     assert [record.message for record in caplog.records] == ["Change of the home could not be recorded"]
+
+
+def test_sensor_that_triggers_an_automation_is_recorded_before_the_automation() -> None:
+    received = Received()
+    records = recorder(received)
+    for number in range(20):
+        records.receive(change_event("binary_sensor.hall", "off", "on", f"S{number}"))
+    for number in (7, 7, 9):
+        data = {"entity_id": "automation.a", "source": "state of binary_sensor.hall"}
+        records.receive(event("automation_triggered", data, f"A{number}", parent_id=f"S{number}"))
+    assert [one.context_id for one in received.noted if isinstance(one, HomeChange | HomeCause)] == [
+        *("S7", "A7", "A7", "S9", "A9")
+    ]
+
+
+def test_event_that_triggers_an_automation_is_recorded_with_its_type_and_user() -> None:
+    received = Received()
+    records = recorder(received)
+    records.receive(event("zha_event", {"command": "on"}, "E", "anna"))
+    records.receive(event("zha_event", {"command": "on"}, "other"))
+    records.receive(event("automation_triggered", {"entity_id": "automation.a"}, "A", parent_id="E"))
+    assert causes_noted(received) == [("event", "E", "zha_event"), ("automation", "A", "")]
+
+
+def test_event_of_a_call_outside_runs_is_recorded_with_the_caller() -> None:
+    received = Received()
+    records = recorder(received)
+    records.user_id = "U"
+    records.receive(call_event("light.hall", "A"))
+    records.called(own_call("light.hall", context_id="A"))
+    # The response to a REST request may come before the event.
+    records.called(own_call("light.hall", context_id="B"))
+    records.receive(call_event("light.hall", "B"))
+    assert causes_noted(received) == [("service_call", "A", "Hassette"), ("service_call", "B", "Hassette")]
+
+
+@pytest.mark.parametrize("target", ['{"entity_id":"light.hall"}', '{"entity_id":["light.HALL"]}', '{"entity_id":["li…'])
+def test_failed_call_gets_the_context_of_its_event(target: str) -> None:
+    clock = ManualClock()
+    records = recorder(Received(), clock)
+    records.user_id = "U"
+    records.receive(call_event("light.hall", "of another program, before"))
+    clock.advance(5)
+    records.receive(call_event("light.hall", "A"))
+    records.receive(event("call_service", {"domain": "light", "service": "turn_off"}, "B", "U"))
+    failed = own_call("light.hall", error="not supported")._replace(target=target)
+    assert records.called(failed).context_id == "A"
+    assert records.called(failed).context_id is None
+
+
+def test_calls_of_a_script_are_held_with_the_call_that_started_it() -> None:
+    received, clock = Received(), ManualClock()
+    records = recorder(received, clock)
+    records.user_id = "U"
+    for context_id in ("A", "B"):
+        records.receive(call_event("light.hall", context_id))
+        for _ in range(1_000):
+            records.receive(event("call_service", {"domain": "fan", "service": "turn_on"}, context_id, "U"))
+        clock.advance(1)
+    assert records.called(own_call("light.hall", error="failed")).context_id is None
+    assert records.called(own_call("light.hall", context_id="A")).context_id == "A"
+    records.record_held()
+    expected = [*[("A", "Hassette")] * 20, ("B", "light.turn_on"), *[("B", "fan.turn_on")] * 19]
+    assert [one[1:] for one in causes_noted(received)] == expected
+
+
+def test_equal_calls_are_recorded_neither_as_own_nor_as_those_of_another_program() -> None:
+    received = Received()
+    records = recorder(received)
+    records.user_id = "U"
+    for context_id in ("A", "B"):
+        records.receive(call_event("light.hall", context_id))
+    records.receive(call_event("light.porch", "C"))
+    assert records.called(own_call("light.hall", error="no answer")).context_id is None
+    records.record_held()
+    assert causes_noted(received) == [("service_call", "C", "light.turn_on")]
+
+
+def test_rehearsed_call_belongs_to_no_event() -> None:
+    received = Received()
+    records = recorder(received)
+    records.user_id = "U"
+    records.receive(call_event("light.hall", "A"))
+    records.called(own_call("light.hall")._replace(rehearsed=True))
+    records.record_held()
+    assert causes_noted(received) == [("service_call", "A", "light.turn_on")]

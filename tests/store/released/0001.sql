@@ -145,11 +145,11 @@ INSERT INTO "handler_invocations" VALUES(3753902121943040001,1,1,4,10000000,1000
 CREATE TABLE home_causes (
     id         INTEGER PRIMARY KEY,
     session_id INTEGER NOT NULL REFERENCES sessions (id),
-    kind       TEXT NOT NULL,        -- automation, script or service_call
+    kind       TEXT NOT NULL,        -- automation, script, service_call, or event: another trigger
     entity_id  INTEGER REFERENCES names (id),  -- the automation or script; NULL for a service call
     service_id INTEGER REFERENCES names (id),  -- for example light.turn_on; NULL for an automation or script
     target     TEXT,                 -- of a service call: compact JSON; NULL for no target
-    detail     TEXT,                 -- for example `state of binary_sensor.door`, or the name of a script
+    detail     TEXT,                 -- for example `state of binary_sensor.door`, the name of a script, or the calling app
     context_id TEXT NOT NULL,        -- Home Assistant's context of the cause
     parent_id  TEXT,                 -- parent of that context, if it has one
     user_id    INTEGER REFERENCES names (id),  -- the user who caused it, if known
@@ -426,7 +426,7 @@ CREATE TABLE store_state (
 ) WITHOUT ROWID, STRICT;
 INSERT INTO "store_state" VALUES('all_runs_below',1);
 INSERT INTO "store_state" VALUES('derived_below',3753902121943040003);
-INSERT INTO "store_state" VALUES('file_number',6844553464968725);
+INSERT INTO "store_state" VALUES('file_number',5119642999784170);
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;

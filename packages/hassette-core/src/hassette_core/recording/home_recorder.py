@@ -1,16 +1,18 @@
 """`HomeRecorder`: record changes of the home and their causes, so that the history can explain them."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 from typing import Final, Protocol
 
 from hassette_core.clock import TimerClock
 from hassette_core.entities import glob_matcher
-from hassette_core.events import Event, State, StateChanged
+from hassette_core.events import Context, Event, State, StateChanged
 from hassette_core.recording.budgets import Budgets
 from hassette_core.recording.causes import MAX_TEXT, cause_of
-from hassette_executor import Circumstance, HomeCause, HomeChange, RepeatedLog, current_execution, redact_and_cut
+from hassette_core.recording.own_calls import OwnCalls
+from hassette_executor import Circumstance, HomeCause, HomeChange, RepeatedLog, ServiceCall, redact_and_cut
 
 logger = logging.getLogger(__name__)
 
@@ -25,11 +27,12 @@ MAX_CAUSES: Final = 4_096
 """Number of newest causes whose context is remembered. Their changes come within seconds."""
 MAX_ENTITIES: Final = 20_000
 """Number of entities for which the decision is remembered."""
-HELD_S: Final = 30.0
-"""How long the event of a service call of Hassette's user waits for the response to a call of a run."""
-MAX_HELD: Final = 1_000
+MAX_RECENT: Final = 500
+"""Number of newest events that are remembered, because an automation may name one of them as its trigger."""
 
 _ALWAYS, _IF_CAUSED, _NEVER = 1, 0, -1
+_SENT: Final = frozenset(("service_call", "event"))
+"""Kinds of causes that a client of Home Assistant can send."""
 
 
 class CircumstanceReceiver(Protocol):
@@ -49,7 +52,8 @@ class HomeRecorder:
 
     A change of a state is recorded if the entity has one of the domains, or if the change has a user, a parent context
     or the context of a recorded cause. A change of attributes only is not recorded, nor is a missed change: its time is
-    not known. The service calls of runs are part of their records, so they are no causes here.
+    not known. The event that triggered a recorded automation or change is recorded, too, for example the change of a
+    motion sensor. The service calls of runs are part of their records, so they are no causes here.
 
     Args:
         receiver: Records the circumstances.
@@ -81,7 +85,9 @@ class HomeRecorder:
         self._excludes = [glob_matcher(glob) for glob in exclude]
         self._wanted: dict[str, int] = {}
         self._contexts: dict[str, None] = {}
-        self._held: dict[str, tuple[HomeCause, int]] = {}
+        self._recent: deque[Event] = deque(maxlen=MAX_RECENT)
+        self._remember = self._recent.append
+        self._own_calls = OwnCalls(clock.monotonic_ns, self._record_cause)
         self._budgets = {field: Budgets(clock.monotonic_ns) for field in ("home_changes", "home_causes")}
         self._repeated = RepeatedLog(logger, monotonic_ns=clock.monotonic_ns)
         self.user_id: str | None = None
@@ -91,17 +97,16 @@ class HomeRecorder:
         try:
             if type(event) is StateChanged:
                 # Most events are changes of sensors. For them, nothing but these lines is done.
+                self._remember(event)
                 wanted = self._wanted.get(event.entity_id)
                 if wanted is None:
                     wanted = self._decide(event.entity_id)
-                context = event.context
-                if wanted == _ALWAYS or (
-                    wanted == _IF_CAUSED
-                    and (context.parent_id is not None or context.user_id is not None or context.id in self._contexts)
-                ):
+                if wanted == _ALWAYS or (wanted == _IF_CAUSED and self._is_caused(event.context)):
                     self._record_change(event)
             elif (cause := cause_of(event, self._redact)) is not None:
                 self._receive_cause(cause)
+            else:
+                self._remember(event)
         except Exception as error:  # noqa: BLE001  The recording must never keep an event from the apps.
             self._repeated.log(
                 "failed",
@@ -111,20 +116,13 @@ class HomeRecorder:
             )
         self._pass_on(event)
 
-    def called(self, context_id: str | None) -> None:
-        """Drop the held event of a service call, if the call is part of the record of a run."""
-        if context_id is not None and current_execution() is not None:
-            self._held.pop(context_id, None)
+    def called(self, call: ServiceCall) -> ServiceCall:
+        """Receive a call of Hassette that has ended. Return it with its context, as far as that is known."""
+        return self._own_calls.answered(call)
 
-    def record_held(self, older_than_s: float = 0) -> None:
-        """Record held service calls: they are not part of the record of a run, so another program has made them."""
-        limit_ns = self._clock.monotonic_ns() - int(older_than_s * 1e9)
-        while self._held:
-            context_id, (cause, at_ns) = next(iter(self._held.items()))
-            if at_ns > limit_ns:
-                return
-            del self._held[context_id]
-            self._record_cause(cause)
+    def record_held(self) -> None:
+        """Record the events of Hassette's user that still wait for a response to Hassette."""
+        self._own_calls.release(0)
 
     def _decide(self, entity_id: str) -> int:
         if len(self._wanted) >= MAX_ENTITIES:
@@ -136,28 +134,56 @@ class HomeRecorder:
         self._wanted[entity_id] = wanted
         return wanted
 
+    def _is_caused(self, context: Context) -> bool:
+        return context.parent_id is not None or context.user_id is not None or context.id in self._contexts
+
     def _record_change(self, event: StateChanged) -> None:
         old, new, context = self._text(event.old_state), self._text(event.new_state), event.context
         if event.missed or old == new or not context.id:
             return
-        if self._held:
-            self.record_held(HELD_S)
+        self._own_calls.release()
+        if context.parent_id is not None:
+            self._record_trigger(context.parent_id)
         if self._is_allowed("home_changes", event.entity_id):
             change = HomeChange(0, event.entity_id, old, new, context.id, context.parent_id, context.user_id)
             self._receiver.note(change)
 
     def _receive_cause(self, cause: HomeCause) -> None:
-        self._contexts[cause.context_id] = None
+        if cause.parent_id is not None:
+            self._record_trigger(cause.parent_id)
+        self._know(cause.context_id)
+        self._own_calls.release()
+        self._record_or_hold(cause)
+
+    def _record_or_hold(self, cause: HomeCause) -> None:
+        if cause.kind in _SENT and cause.user_id is not None and cause.user_id == self.user_id:
+            self._own_calls.hold(cause)
+        else:
+            self._record_cause(cause)
+
+    def _know(self, context_id: str) -> None:
+        self._contexts[context_id] = None
         if len(self._contexts) > MAX_CAUSES:
             for oldest in list(islice(self._contexts, MAX_CAUSES // 4)):
                 del self._contexts[oldest]
-        self.record_held(HELD_S)
-        if cause.kind != "service_call" or cause.user_id is None or cause.user_id != self.user_id:
-            self._record_cause(cause)
+
+    def _record_trigger(self, context_id: str) -> None:
+        """Record the event with a context, if it has not been recorded as a cause or as a change."""
+        if context_id in self._contexts:
             return
-        self._held[cause.context_id] = (cause, self._clock.monotonic_ns())
-        if len(self._held) > MAX_HELD:
-            self._record_cause(self._held.pop(next(iter(self._held)))[0])
+        trigger = next((event for event in reversed(self._recent) if event.context.id == context_id), None)
+        if trigger is None:
+            return
+        context = trigger.context
+        if type(trigger) is not StateChanged:
+            self._know(context_id)
+            event_type = redact_and_cut(trigger.event_type, MAX_TEXT, self._redact)
+            self._record_or_hold(
+                HomeCause(0, "event", None, event_type, "", "", context_id, context.parent_id, context.user_id)
+            )
+        elif self._wanted.get(trigger.entity_id) == _IF_CAUSED and not self._is_caused(context):
+            self._know(context_id)
+            self._record_change(trigger)
 
     def _record_cause(self, cause: HomeCause) -> None:
         if self._is_allowed("home_causes", cause.entity_id or cause.service or ""):

@@ -86,9 +86,7 @@ class Recording:
 
     def record_call(self, call: ServiceCall) -> None:
         """Add a service call to the record of its run. Its event is then no cause."""
-        if self._recorder is not None:
-            self._recorder.called(call.context_id)
-        self._bus.record_call(call)
+        self._bus.record_call(call if self._recorder is None else self._recorder.called(call))
 
     async def connected(self, connection: Connection) -> None:
         """Find out which user Hassette is, so that its own service calls are recognised."""

@@ -38,11 +38,12 @@ class HomeCause(NamedTuple):
 
     Attributes:
         id: Id of the cause; 0 until the executor assigns it.
-        kind: ``automation``, ``script`` or ``service_call``.
+        kind: ``automation``, ``script``, ``service_call``, or ``event`` for another event that triggered an automation.
         entity_id: The automation or script; None for a service call.
-        service: For example ``light.turn_on``; None for an automation or script.
+        service: For example ``light.turn_on``, or the type of an event; None for an automation or script.
         target: The target of a service call as compact JSON; may be empty.
-        detail: The description of the trigger, such as ``state of binary_sensor.door``, or the name of the script.
+        detail: The description of the trigger, such as ``state of binary_sensor.door``, the name of the script, or the
+            app that made the service call outside its runs.
         context_id: Home Assistant's context id of the cause.
         parent_id: The id of the context that caused it.
         user_id: The id of the user who caused it.

@@ -26,10 +26,11 @@ class HomeCauseRow(Protocol):
     """An automation, a script or a service call of Home Assistant; see the table ``home_causes``.
 
     Attributes:
-        kind: ``automation``, ``script`` or ``service_call``.
-        service: For example ``light.turn_on``; None for an automation or script.
+        kind: ``automation``, ``script``, ``service_call``, or ``event`` for another event that triggered an automation.
+        service: For example ``light.turn_on``, or the type of an event; None for an automation or script.
         target: Compact JSON; may be empty.
-        detail: The description of the trigger, or the name of a script; may be empty.
+        detail: The description of the trigger, the name of a script, or the app that made a service call outside its
+            runs; may be empty.
     """
 
     @property

@@ -8,10 +8,13 @@ from hassette_store.ids import first_id_at, time_of
 from hassette_sync.answers.explanations import CallMade, Cause, StateChange
 from hassette_sync.answers.kinds import DueTrigger, EventTrigger
 from hassette_sync.answers.runs import Run
+from hassette_sync.formatting import plural
 from hassette_sync.queries import causes as queries
 from hassette_sync.queries.registrations import REGISTRATION
 from hassette_sync.queries.runs import RUN
+from hassette_sync.questions.authors import requester_of
 from hassette_sync.questions.calls import call_of, call_of_context
+from hassette_sync.questions.device_reports import beginning_of, pending_call
 from hassette_sync.questions.entities import HomeNames
 from hassette_sync.questions.rows import facts_of, run_of
 from hassette_sync.questions.wording import app_clause, change_clause, job_clause, shortened
@@ -22,6 +25,7 @@ MAX_STEPS = 20
 EXAMINED = 5_000
 """Number of runs or calls of a short time range that a statement without an index examines."""
 _NEAR_US = 2 * MINUTE_US
+_SENT = ("service_call", "event")
 MEASURING = frozenset(
     ("binary_sensor", "sensor", "sun", "weather", "person", "device_tracker", "zone", "event", "image", "calendar")
 )
@@ -151,18 +155,22 @@ class Causes:
         seen.add(context)
         rows = await self._transaction.all(queries.CAUSES_OF_CONTEXT, {"context_id": context})
         call = call_of_context(rows, change)
-        ran = [row for row in rows if row["kind"] != "service_call"]
+        ran = [row for row in rows if row["kind"] in ("automation", "script")]
         for row in ran:
             chain.causes.append(await self._cause_by_home(row, call))
             call = None
         if (own := await self._transaction.one(queries.OWN_CALL, {"context_id": context})) is not None:
             await self._follow_call(chain, own, seen)
             return
+        if caller := next((row["detail"] for row in rows if row["kind"] in _SENT and row["detail"]), ""):
+            self._end_with_app(chain, caller, call)
+            return
         # A cause may know the user or the parent of a context that the change does not have.
         user_id = user_id or next((row["user_id"] for row in rows if row["user_id"]), None)
         parent = parent or next((row["parent_id"] for row in rows if row["parent_id"]), None)
         if user_id is not None:
-            await self._end_with_person(chain, change, user_id, call, is_call_known=bool(rows))
+            sent = next((row["service"] for row in rows if row["kind"] == "event"), None)
+            await self._end_with_person(chain, change, user_id, call, sent, is_sender_known=bool(rows))
         elif parent is not None:
             await self._follow_parent(chain, parent, ran[-1] if ran else None, change, seen)
         elif ran:
@@ -170,7 +178,7 @@ class Causes:
         elif call is not None:
             chain.end_unknown(f"a part of Home Assistant without a user called {call.service}.")
         elif change is not None:
-            await self._end_with_device(chain, change)
+            await self._end_with_device(chain, change, seen)
         else:
             chain.end_unknown("the sender of the event that began it is not recorded.")
 
@@ -214,7 +222,7 @@ class Causes:
                 )
             )
             if trigger.manual:
-                chain.end_unknown("who started the job by hand is not recorded.")
+                await self._end_with_requester(chain, run)
             return
         change = await change_of_run(self._names, run)
         chain.causes.append(
@@ -247,24 +255,43 @@ class Causes:
         change: StateChange | None,
         user_id: str,
         call: CallMade | None,
+        event_type: str | None,
         *,
-        is_call_known: bool,
+        is_sender_known: bool,
     ) -> None:
         name = await self._names.user(user_id)
         title = name or f"the user {user_id[:8]}…"
         at_us = call.at_us if call is not None else change.at_us if change is not None else None
-        if not is_call_known and await self._is_own_user(user_id, at_us):
+        if not is_sender_known and await self._is_own_user(user_id, at_us):
             chain.end_unknown(
-                f"it has the user of Hassette itself ({title}), but no call of an app is recorded. A run in progress, "
-                "a lost record or another program with the same user can be the cause."
+                f"it came through the access token of Hassette (user {title}), but no call of an app is recorded. A "
+                "run in progress, a lost or deleted record, or another program with the same user can be the cause."
             )
             return
-        text = f"{title} did it" if call is None else f"{title} called {call.service}"
+        text = f"{title} called {call.service}" if call is not None else f"{title} did it"
+        if call is None and event_type is not None:
+            text = f"{title} sent the event {shortened(event_type)}"
         chain.causes.append(Cause(kind="person", title=title, text=text, at_us=at_us, call=call))
+
+    def _end_with_app(self, chain: CauseChain, caller: str, call: CallMade | None) -> None:
+        """End with code of an app outside the runs of its handlers and jobs, or with Hassette itself."""
+        title = caller.removesuffix(".default")
+        who = title if title == "Hassette" else f"your app {shortened(title)}"
+        what = "did it" if call is None else f"called {call.service}"
+        text = f"{who} {what} outside the runs of its handlers and jobs"
+        chain.causes.append(Cause(kind="app", title=title, text=text, at_us=call and call.at_us, call=call))
 
     async def _is_own_user(self, user_id: str, at_us: int | None) -> bool:
         session = await self._transaction.one(queries.SESSION_AT, {"at_us": at_us or self._transaction.at_us})
         return session is not None and facts_of(session["facts"]).get("user") == user_id
+
+    async def _end_with_requester(self, chain: CauseChain, run: Run) -> None:
+        requester = await requester_of(self._transaction, run)
+        if requester is None:
+            chain.end_unknown("an app started the job with run_now, or the request is not recorded.")
+            return
+        text = f"{shortened(requester)} started it by hand"
+        chain.causes.append(Cause(kind="person", title=requester, text=text, at_us=run.started_us))
 
     async def _follow_parent(
         self, chain: CauseChain, parent: str, ran: Row | None, change: StateChange | None, seen: set[str]
@@ -323,10 +350,20 @@ class Causes:
                 return found, run.trigger.user_id, run.trigger.missed
         return None
 
-    async def _end_with_device(self, chain: CauseChain, change: StateChange) -> None:
+    async def _end_with_device(self, chain: CauseChain, change: StateChange, seen: set[str]) -> None:
         missing = await self._not_recorded(change)
         if missing:
             chain.end_unknown(missing)
+            return
+        if (begun := await beginning_of(self._transaction, change)) is not None:
+            await self._follow(chain, await change_of_row(self._names, begun), begun["user_id"], False, seen)
+            return
+        if (call := await pending_call(self._transaction, change)) is not None:
+            seconds = max((change.at_us - call.at_us) // SECOND_US, 1)
+            chain.end_unknown(
+                f"{call.service} was called for it {plural(seconds, 'second')} before, and the device may have "
+                "followed late, or it changed by itself."
+            )
             return
         chain.causes.append(
             Cause(

@@ -291,11 +291,11 @@ CREATE INDEX home_changes_by_context ON home_changes (context_id);
 CREATE TABLE home_causes (
     id         INTEGER PRIMARY KEY,
     session_id INTEGER NOT NULL REFERENCES sessions (id),
-    kind       TEXT NOT NULL,        -- automation, script or service_call
+    kind       TEXT NOT NULL,        -- automation, script, service_call, or event: another trigger
     entity_id  INTEGER REFERENCES names (id),  -- the automation or script; NULL for a service call
     service_id INTEGER REFERENCES names (id),  -- for example light.turn_on; NULL for an automation or script
     target     TEXT,                 -- of a service call: compact JSON; NULL for no target
-    detail     TEXT,                 -- for example `state of binary_sensor.door`, or the name of a script
+    detail     TEXT,                 -- for example `state of binary_sensor.door`, the name of a script, or the calling app
     context_id TEXT NOT NULL,        -- Home Assistant's context of the cause
     parent_id  TEXT,                 -- parent of that context, if it has one
     user_id    INTEGER REFERENCES names (id),  -- the user who caused it, if known
