@@ -33,9 +33,10 @@ def home_assistant_process() -> Iterator[RealHomeAssistant]:
 
 @pytest.fixture(scope="session")
 def recording_home_assistant() -> Iterator[RealHomeAssistant]:
-    """Start another Home Assistant, which records its history and has the helpers of the recipes."""
-    helpers = Path(__file__).with_name("recipes.yaml")
-    real = RealHomeAssistant(home_assistant_folder(), "--recorder", "--package", helpers)
+    """Start another Home Assistant. It records its history, has the helpers of the recipes, and plants causes."""
+    packages = [Path(__file__).with_name(name) for name in ("recipes.yaml", "planted.yaml")]
+    options = [option for package in packages for option in ("--package", package)]
+    real = RealHomeAssistant(home_assistant_folder(), "--recorder", *options)
     yield real
     real.close()
 
