@@ -18,7 +18,7 @@ pytest.importorskip("fastapi")
 import jinja2
 
 from hassette_sync.cli.control import app, error, job, parse_length
-from hassette_sync.cli.plugin_command import GroupCommand
+from hassette_sync.cli.plugin_command import TerminalCommand
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.web.service import WebService
 
@@ -335,7 +335,7 @@ def replace(file: Path, before: str, after: str) -> str:
     return text
 
 
-async def run(command: GroupCommand, arguments: Sequence[str], configuration: Path) -> int:
+async def run(command: TerminalCommand, arguments: Sequence[str], configuration: Path) -> int:
     return await asyncio.to_thread(command, [*arguments, "--config", str(configuration)])
 
 

@@ -19,6 +19,7 @@
 The terminal and the pages show the messages unchanged.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import hassette_store
@@ -73,9 +74,10 @@ class QueryTimeoutError(SyncError):
 class NotFoundError(SyncError):
     """No run, registration, session or error group has this id, or no app has this name."""
 
-    def __init__(self, what: str, id_: int | str) -> None:
+    def __init__(self, what: str, id_: int | str, similar: Sequence[str] = ()) -> None:
         named = f"called {id_[:100]}" if isinstance(id_, str) else f"with the id {id_}"
-        super().__init__(f"There is no {what} {named}. It may have been deleted because of its age.")
+        hint = f"Did you mean {' or '.join(similar)}?" if similar else "It may have been deleted because of its age."
+        super().__init__(f"There is no {what} {named}. {hint}")
 
 
 class BadQuestionError(SyncError):

@@ -20,6 +20,7 @@ from hassette_sync.history_file import OpenFile, open_history
 from hassette_sync.ids import parse_id
 from hassette_sync.live import LiveFeed, LiveSnapshot, NoFeed
 from hassette_sync.questions import now, overview
+from hassette_sync.questions.apps import app_detail, registration_named
 from hassette_sync.questions.ask import ask
 from hassette_sync.questions.comparison import compare
 from hassette_sync.questions.errors import error_group_detail, error_group_key, error_groups_page
@@ -141,6 +142,8 @@ class DataSyncService:
         await self.close()
 
     apps = question("apps", app_summaries)
+    app = question("app", app_detail)
+    registration_named = question("registration_named", registration_named)
     registrations = question("registrations", registration_list)
     registration = question("registration", registration_detail)
     runs = question("runs", runs_page)

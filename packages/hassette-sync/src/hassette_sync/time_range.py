@@ -19,6 +19,8 @@ _AGE = re.compile(r"(\d{1,6})\s*([smhdw])")
 _CLOCK = re.compile(r"(?:(today|yesterday)(?:\s+|$))?(\d{1,2}:\d{2}(?::\d{2})?)?", re.IGNORECASE)
 _DAYS_AGO: Final = {"today": 0, "yesterday": 1}
 _MACHINE: Final = HomeTime()
+AROUND_US: Final = 5 * MINUTE_US
+"""Length of the time before and after a moment that belongs to it."""
 _MIN_NUMBER_US = 100_000_000 * SECOND_US  # March 1973
 _MAX_US = 4_102_444_800 * SECOND_US  # the year 2100
 
@@ -114,6 +116,11 @@ class TimeRange:
         if until and start >= end and (clock := _clock_of(until)) is not None and clock[0] is None:
             end = _next_clock(clock[1], after_us=start, home=home)
         return cls(start, end, ends_now=not until)
+
+    @classmethod
+    def around(cls, at_us: int) -> Self:
+        """Return the five minutes before a moment, its minute, and the five minutes after it."""
+        return cls(max(at_us - AROUND_US, 0), at_us + MINUTE_US + AROUND_US)
 
     @property
     def first_id(self) -> int:

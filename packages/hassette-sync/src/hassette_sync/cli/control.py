@@ -1,4 +1,4 @@
-"""Commands that change the running framework: ``hassette job``, ``hassette app`` and ``hassette error``."""
+"""Commands about one job, app or error: show it, or change the running framework."""
 
 import re
 from collections.abc import Callable
@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import click
 
-from hassette_sync.cli.plugin_command import GroupCommand
+from hassette_sync.cli.details import show_app, show_error, show_job
+from hassette_sync.cli.plugin_command import TerminalCommand
 from hassette_sync.cli.shared import show_output
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.ids import parse_id
@@ -28,7 +29,8 @@ _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
-def _connection_options(command: CommandT) -> CommandT:
+def connection_options(command: CommandT) -> CommandT:
+    """Add the options with the address of the running framework to a command."""
     url = click.option("--url", metavar="URL", help="Address of the running Hassette. Default: that of [sync].")
     config = click.option(
         "--config",
@@ -42,19 +44,37 @@ def _connection_options(command: CommandT) -> CommandT:
     return url(config(command))
 
 
-@click.group(name="job", epilog=EPILOG)
+class _ShowOrAct(click.Group):
+    """Group whose command ``show`` may be omitted: ``hassette app motion_light`` shows the app."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Insert ``show`` before arguments that begin with no command of the group."""
+        if args and args[0] not in (*self.commands, *ctx.help_option_names):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(name="job", cls=_ShowOrAct, epilog=EPILOG)
 def _jobs() -> None:
-    """Run, pause and resume jobs of the running Hassette."""
+    """Show one job: hassette job APP.JOB. Run, pause and resume jobs of the running Hassette."""
 
 
-@click.group(name="app", epilog=EPILOG)
+@click.group(name="app", cls=_ShowOrAct, epilog=EPILOG)
 def _apps() -> None:
-    """Reload, disable and rehearse apps of the running Hassette."""
+    """Show one app: hassette app APP. Reload, disable and rehearse apps of the running Hassette."""
 
 
-@click.group(name="error", epilog=EPILOG)
+@click.group(name="error", cls=_ShowOrAct, epilog=EPILOG)
 def _errors() -> None:
-    """Silence errors that are known already."""
+    """Show one error: hassette error ID. Silence errors that are known already."""
+
+
+_apps.add_command(show_app)
+_jobs.add_command(show_job)
+_errors.add_command(show_error)
 
 
 def _post(path: str, url: str | None, configuration: Path, body: dict[str, object] | None = None) -> None:
@@ -64,7 +84,7 @@ def _post(path: str, url: str | None, configuration: Path, body: dict[str, objec
 def _add_job_command(name: str, help_: str) -> None:
     @click.command(name, help=help_, epilog=EPILOG)
     @click.argument("job", metavar="APP.JOB")
-    @_connection_options
+    @connection_options
     def command(job: str, url: str | None, configuration: Path) -> None:
         _post(f"jobs/{name}", url, configuration, {"job": job})
 
@@ -79,7 +99,7 @@ _add_job_command("resume", "Resume a paused job.")
 def _add_app_command(name: str, help_: str) -> None:
     @click.command(name, help=help_, epilog=EPILOG)
     @click.argument("app", metavar="APP")
-    @_connection_options
+    @connection_options
     def command(app: str, url: str | None, configuration: Path) -> None:
         _post(f"apps/{quote(app, safe='')}/{name}", url, configuration)
 
@@ -96,7 +116,7 @@ _add_app_command("end-rehearsal", "Send the app's changes of the home again, unt
 @_errors.command(epilog=EPILOG)
 @click.argument("id_", metavar="ID")
 @click.option("--for", "length", metavar="TIME", required=True, help="Length of the silence, such as 30m, 2h or 7d.")
-@_connection_options
+@connection_options
 def silence(id_: str, length: str, url: str | None, configuration: Path) -> None:
     """Mark an error as known for a time. Its failures are recorded as before."""
     group, seconds = parse_id(id_, "error group id"), parse_length(length)
@@ -105,7 +125,7 @@ def silence(id_: str, length: str, url: str | None, configuration: Path) -> None
 
 @_errors.command("end-silence", epilog=EPILOG)
 @click.argument("id_", metavar="ID")
-@_connection_options
+@connection_options
 def end_silence(id_: str, url: str | None, configuration: Path) -> None:
     """End the silence of an error."""
     _post(f"errors/{parse_id(id_, 'error group id')}/end-silence", url, configuration)
@@ -124,6 +144,6 @@ def parse_length(text: str) -> int:
     return seconds
 
 
-job = GroupCommand(_jobs, "hassette job", "Run, pause and resume jobs of the running Hassette.")
-app = GroupCommand(_apps, "hassette app", "Reload, disable and rehearse apps of the running Hassette.")
-error = GroupCommand(_errors, "hassette error", "Silence errors that are known already.")
+job = TerminalCommand(_jobs, "hassette job", "Show one job; run, pause and resume it.")
+app = TerminalCommand(_apps, "hassette app", "Show one app; reload, disable and rehearse it.")
+error = TerminalCommand(_errors, "hassette error", "Show one error, and silence it.")

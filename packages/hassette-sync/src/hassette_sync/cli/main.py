@@ -4,9 +4,14 @@ import sys
 
 import click
 
+from hassette_sync.cli.control import app, error, job
+from hassette_sync.cli.details import handler
+from hassette_sync.cli.explaining import compare, why, why_not
 from hassette_sync.cli.files import backup, check, restore, vacuum
 from hassette_sync.cli.history import errors, registrations, runs, sessions, show, status
-from hassette_sync.cli.plugin_command import GroupCommand
+from hassette_sync.cli.lists import apps, events, logs, not_run, timeline, uptime
+from hassette_sync.cli.plugin_command import TerminalCommand
+from hassette_sync.cli.present import running, tail, upcoming
 from hassette_sync.cli.serve import serve
 from hassette_sync.cli.shared import EPILOG
 
@@ -35,11 +40,22 @@ def telemetry() -> None:
     """Show and maintain Hassette's recorded history. Hassette need not be running."""
 
 
-for _command in (status, errors, runs, show, *registrations, sessions, serve, check, backup, restore, vacuum):
+_QUESTIONS = (
+    *(status, why, why_not, apps, handler, *registrations, runs, show, errors, logs, events, not_run),
+    *(timeline, uptime, running, upcoming, compare, sessions, tail),
+)
+for _command in (*_QUESTIONS, serve, check, backup, restore, vacuum):
     telemetry.add_command(_command)
+for _name, _group in (("app", app), ("job", job), ("error", error)):
+    telemetry.add_command(_group.command, _name)
 
-
-main = GroupCommand(telemetry, PROGRAM, "Show and maintain the recorded history.")
+main = TerminalCommand(telemetry, PROGRAM, "Show and maintain the recorded history.")
+questions = {
+    command.name: TerminalCommand(command, f"hassette {command.name}", command.get_short_help_str(80))
+    for command in _QUESTIONS
+    if command.name is not None
+}
+"""A command of ``hassette`` for each question, by name."""
 
 
 def script() -> None:

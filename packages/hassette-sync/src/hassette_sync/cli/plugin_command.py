@@ -1,4 +1,4 @@
-"""`GroupCommand`: run a group of commands for hassette-core, and convert errors to exit codes."""
+"""`TerminalCommand`: run a command of this package for hassette-core, and convert errors to exit codes."""
 
 import io
 import sys
@@ -13,24 +13,27 @@ from hassette_sync.cli.shared import ExitCode
 from hassette_sync.errors import BadQuestionError, SyncError
 
 
-class GroupCommand:
-    """A group of commands that hassette-core runs as one of its commands.
+class TerminalCommand:
+    """A command, or a group of commands, that hassette-core runs as one of its commands.
 
     Core shows the first line of the docstring in its help (docs/adr/0006-commands-of-plugins-take-argv.md).
 
     Args:
-        group: The commands.
+        command: The command or the group.
         program: The name of the program in help texts and error messages.
         help_line: The docstring.
+
+    Attributes:
+        command: The command or the group.
     """
 
-    def __init__(self, group: click.Group, program: str, help_line: str) -> None:
-        self._group = group
+    def __init__(self, command: click.Command, program: str, help_line: str) -> None:
+        self.command = command
         self._program = program
         self.__doc__ = help_line
 
     def __call__(self, argv: Sequence[str] | None = None, *, program: str | None = None) -> int:
-        """Run a subcommand. Write the message of an expected error to stderr.
+        """Run the command. Write the message of an expected error to stderr.
 
         Args:
             argv: Arguments after the program's name; None reads those of the process.
@@ -42,7 +45,9 @@ class GroupCommand:
         program = program or self._program
         _replace_unencodable_characters()
         try:
-            code: Any = self._group.main(None if argv is None else list(argv), prog_name=program, standalone_mode=False)
+            code: Any = self.command.main(
+                None if argv is None else list(argv), prog_name=program, standalone_mode=False
+            )
         except click.ClickException as error:  # without arguments, click raises an error with the help
             error.show()
             return ExitCode.USAGE
@@ -56,7 +61,7 @@ class GroupCommand:
 
     def complete(self, argv: Sequence[str], incomplete: str) -> list[tuple[str, str, str]]:
         """Return the shell's completions, each as type (``plain``, ``file`` or ``dir``), text and help line."""
-        found = ShellComplete(self._group, {}, self._program, "").get_completions(list(argv), incomplete)
+        found = ShellComplete(self.command, {}, self._program, "").get_completions(list(argv), incomplete)
         return [(item.type, item.value, item.help or "") for item in found]
 
 

@@ -15,7 +15,7 @@ import click
 
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.home_time import HomeTime
-from hassette_sync.time_range import SECOND_US, TimeRange
+from hassette_sync.time_range import SECOND_US, TimeRange, now_us, parse_moment
 
 DEFAULT_LIMIT = 20
 """Rows of a page of the terminal, unless a command has another default."""
@@ -30,6 +30,13 @@ file is there, ./data.
 \b
 Exit codes: 0 success, 1 failure (no history, damaged file, unknown id), 2 wrong usage.
 """
+
+
+def epilog(*examples: str) -> str:
+    """Return the end of a help text: examples of the command, the search for the database, and the exit codes."""
+    lines = "\n".join(f"  hassette {example}" for example in examples)
+    return f"\n\b\nExamples:\n{lines}\n{EPILOG}"
+
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -54,6 +61,7 @@ class HistoryOptions:
         wide: Do not cut tables to the width of the terminal.
         since: Start of the time range as text.
         until: End of the time range as text.
+        at: Moment in the middle of the time range as text, in place of start and end.
         limit: Maximum number of rows.
         cursor: Cursor of the previous page.
     """
@@ -63,11 +71,20 @@ class HistoryOptions:
     wide: bool = False
     since: str | None = None
     until: str | None = None
+    at: str | None = None
     limit: int = DEFAULT_LIMIT
     cursor: str | None = None
 
     def time_range(self, home: HomeTime, default: str | None = None) -> TimeRange:
-        """Return the time range; ``default`` is its start if there is no ``--since``."""
+        """Return the time range; ``default`` is its start if there is no ``--since``.
+
+        Raises:
+            BadQuestionError: A text is not a time, the range is empty, or a moment and a range are given.
+        """
+        if self.at is not None:
+            if self.since or self.until:
+                raise BadQuestionError("at must be used without since and until, because it stands for both.")
+            return TimeRange.around(parse_moment(self.at, at_us=now_us(), key="at", home=home))
         return TimeRange.parse(self.since or default, self.until, home=home)
 
     @property
@@ -88,20 +105,21 @@ _WIDE = click.option("--wide", is_flag=True, help="Do not cut tables to the widt
 
 
 def history_options(
-    *, tables: bool = True, since: str | None = "24h ago", limit: int | None = None
+    *, tables: bool = True, since: str | None = "24h ago", limit: int | None = None, cursor: bool = True
 ) -> Callable[[CommandT], CommandT]:
     """Add the shared options to a command. Its first argument is a `HistoryOptions` with their values.
 
     Args:
         tables: The command prints tables, so it has ``--wide``.
         since: Default start of the time range, for the help text; None for a command without a time range.
-        limit: Default number of rows of a page. None for an answer without pages: such a command has no ``--limit`` and
-            no ``--cursor``.
+        limit: Default number of rows. None for an answer of one piece: such a command has no ``--limit`` and no
+            ``--cursor``.
+        cursor: Whether the answer has pages.
     """
     options = [database_option, _JSON]
     options += [_WIDE] if tables else []
     options += _range_options(since) if since else []
-    options += _page_options(limit) if limit is not None else []
+    options += _page_options(limit, cursor=cursor) if limit is not None else []
     shared = {field.name for field in fields(HistoryOptions)}
 
     def decorate(command: CommandT) -> CommandT:
@@ -123,17 +141,16 @@ def _range_options(default: str) -> list[Callable[[Any], Any]]:
     return [
         click.option("--since", metavar="TIME", help=since),
         click.option("--until", metavar="TIME", help="End: an age or a time. Default: now."),
+        click.option("--at", metavar="TIME", help="Only the five minutes before and after this time."),
     ]
 
 
-def _page_options(limit: int) -> list[Callable[[Any], Any]]:
-    cursor = "Continue a list: the cursor that the previous page printed."
-    return [
-        click.option(
-            "--limit", type=int, default=limit, show_default=True, metavar="N", help="Maximum number of rows."
-        ),
-        click.option("--cursor", metavar="CURSOR", help=cursor),
+def _page_options(limit: int, *, cursor: bool) -> list[Callable[[Any], Any]]:
+    continued = "Continue a list: the cursor that the previous page printed."
+    options = [
+        click.option("--limit", type=int, default=limit, show_default=True, metavar="N", help="Maximum number of rows.")
     ]
+    return [*options, click.option("--cursor", metavar="CURSOR", help=continued)] if cursor else options
 
 
 def parse_min_duration(text: str) -> int:
@@ -152,10 +169,16 @@ def parse_min_duration(text: str) -> int:
     return round(seconds * SECOND_US)
 
 
-def show_output(text: str) -> None:
-    """Print a text. A reader that closes the pipe early, such as ``head``, does not cause an error."""
+def show_output(text: str) -> bool:
+    """Print a text. A reader that closes the pipe early, such as ``head``, does not cause an error.
+
+    Returns:
+        Whether there is still a reader.
+    """
     try:
         print(text, flush=True)
     except BrokenPipeError:
         # The interpreter flushes the output again at exit, and that flush must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True

@@ -27,7 +27,7 @@ REGISTRATIONS_NAMED = f"{_REGISTRATION} WHERE {_NAMES} OR {_FORMS} ORDER BY reti
 REGISTRATION_BY_ID = f"{_REGISTRATION} WHERE id = :registration_id"
 """One handler or job."""
 
-REGISTRATION_NAMES = "SELECT app, instance, name FROM registrations ORDER BY id DESC LIMIT 2000"
+REGISTRATION_NAMES = f"SELECT {KIND} AS kind, app, instance, name FROM registrations ORDER BY id DESC LIMIT 2000"
 """Names of handlers and jobs, for suggestions."""
 
 RUNS_NEAR = with_names(

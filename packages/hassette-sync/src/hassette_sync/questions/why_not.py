@@ -7,6 +7,7 @@ from typing import Literal
 
 from hassette_store.ids import first_id_at
 from hassette_sync.answers.explanations import NotRunEntry, StateChange, WhyNot, WhyNotCheck
+from hassette_sync.answers.kinds import Kind
 from hassette_sync.answers.runs import Run
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import reason_label, replace_surrogates
@@ -27,7 +28,6 @@ from hassette_sync.questions.wording import change_clause, shortened
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import HOUR_US, MINUTE_US, TimeRange
 
-_AROUND_US = 5 * MINUTE_US
 _NEWEST_US = {"handler": HOUR_US, "job": 24 * HOUR_US}
 _MAX_LISTED = 20
 _LATER_END_US = HOUR_US
@@ -51,7 +51,7 @@ async def why_not(transaction: ReadTransaction, of: str, *, at_us: int | None = 
     of = replace_surrogates(of.strip())
     if not of:
         raise BadQuestionError(f"of must be the name of a handler or job, got {of!r}.")
-    rows = await _registrations_named(transaction, of)
+    rows = await registrations_named(transaction, of)
     now_us = await end_of_now(transaction)
     if len(rows) != 1:
         return await _unclear(transaction, of, rows, at_us if at_us is not None else now_us)
@@ -59,7 +59,13 @@ async def why_not(transaction: ReadTransaction, of: str, *, at_us: int | None = 
     return await _Checks(transaction, rows[0], times, at_us, now_us).answer()
 
 
-async def _registrations_named(transaction: ReadTransaction, of: str) -> list[Row]:
+async def registrations_named(transaction: ReadTransaction, of: str) -> list[Row]:
+    """Return the handlers and jobs with a name, or of the app with this name; current ones are preferred.
+
+    Args:
+        transaction: Read transaction of the question.
+        of: ``APP``, ``APP.HANDLER``, ``APP.INSTANCE.HANDLER``, or the id of a handler or job.
+    """
     if of.isascii() and of.isdigit() and len(of) < 19:
         return await transaction.all(queries.REGISTRATION_BY_ID, {"registration_id": int(of)})
     rows = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": of})
@@ -68,9 +74,16 @@ async def _registrations_named(transaction: ReadTransaction, of: str) -> list[Ro
     return named or current or rows
 
 
+async def near_names(transaction: ReadTransaction, of: str, kind: Kind | None = None) -> list[str]:
+    """Return up to three names of handlers and jobs, or of those of one kind, that are similar to a name."""
+    rows = await transaction.all(queries.REGISTRATION_NAMES)
+    names = {f"{row['app']}.{row['name']}" for row in rows if kind in (None, row["kind"])}
+    return difflib.get_close_matches(of, sorted(names), 3, 0.4)
+
+
 async def is_registration(transaction: ReadTransaction, of: str) -> bool:
     """Return whether a name is that of a handler, a job or an app."""
-    return bool(await _registrations_named(transaction, of))
+    return bool(await registrations_named(transaction, of))
 
 
 async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us: int) -> WhyNot:
@@ -78,8 +91,7 @@ async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us
     if rows:
         sentence = f"{shortened(of)} has {len(rows)} handlers and jobs. Ask about one of them."
     else:
-        names = [f"{row['app']}.{row['name']}" for row in await transaction.all(queries.REGISTRATION_NAMES)]
-        near = difflib.get_close_matches(of, names, 3, 0.4)
+        near = await near_names(transaction, of)
         for name in near:
             found = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": name})
             suggestions += tuple(registration_ref(row) for row in found)
@@ -118,7 +130,7 @@ class _Checks:
             self._when = f"since {times(self._range.since_us)}"
         else:
             self._at_us = at_us
-            self._range = TimeRange(max(at_us - _AROUND_US, 0), at_us + MINUTE_US + _AROUND_US)
+            self._range = TimeRange.around(at_us)
             self._when = f"around {times(at_us)}"
         self._moment_end_id = min(first_id_at(self._at_us + MINUTE_US), self._range.end_id)
         self._checks: list[WhyNotCheck] = []

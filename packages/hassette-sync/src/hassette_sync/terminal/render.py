@@ -20,10 +20,11 @@ from hassette_sync.formatting import (
     status_label,
 )
 from hassette_sync.home_time import ShownTimes
+from hassette_sync.terminal.colours import STATUS_STYLES, Style, styled
 from hassette_sync.terminal.tables import TableColumn, plain, plain_lines, table
 from hassette_sync.verdict import verdict_of
 
-_MARKS = {"good": "✓", "warning": "!", "bad": "✗"}
+_MARKS: dict[str, tuple[str, Style]] = {"good": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "red")}
 _MOST_RUNNING = 5
 _RUN_COLUMNS = (
     TableColumn("ID"),
@@ -31,7 +32,7 @@ _RUN_COLUMNS = (
     TableColumn("Handler or job", can_be_cut=True),
     TableColumn("Trigger", can_be_cut=True),
     TableColumn("Duration", right=True),
-    TableColumn("Result"),
+    TableColumn("Result", styles=STATUS_STYLES),
     TableColumn("Error", can_be_cut=True),
 )
 _ERROR_COLUMNS = (
@@ -48,7 +49,7 @@ _SESSION_COLUMNS = (
     TableColumn("Started"),
     TableColumn("Ended"),
     TableColumn("Duration", right=True),
-    TableColumn("State"),
+    TableColumn("State", styles=STATUS_STYLES),
     TableColumn("Reason", can_be_cut=True),
     TableColumn("Runs", right=True),
     TableColumn("Failures", right=True),
@@ -66,6 +67,12 @@ def trigger_text(trigger: Trigger, shown: ShownTimes) -> str:
     """Describe a trigger: the entity with its change, the event type, or when the job was due."""
     title = trigger.title(shown)
     return title if trigger.change is None else f"{title}: {trigger.change}"
+
+
+def styled_status(status: str) -> str:
+    """Return the label of a run's status in its colour."""
+    result = plain(status_label(status))
+    return styled(result, STATUS_STYLES.get(result))
 
 
 def runs(found: tuple[Run, ...], shown: ShownTimes, width: int | None = None) -> str:
@@ -104,7 +111,7 @@ def registrations(
         TableColumn("p50", right=True),
         TableColumn("p95", right=True),
         TableColumn("Not run", right=True),
-        TableColumn("Last result"),
+        TableColumn("Last result", styles=STATUS_STYLES),
     )
     rows = [
         (
@@ -168,9 +175,10 @@ def sessions(found: tuple[Session, ...], shown: ShownTimes, width: int | None = 
 def overview(answer: Overview, shown: ShownTimes) -> str:
     """Render the overall status on one screen."""
     verdict, status = verdict_of(answer), answer.status
+    mark, style = _MARKS[verdict.level]
     return "\n".join(
         (
-            f"{_MARKS[verdict.level]} {plain(verdict.title)}",
+            f"{styled(mark, style)} {styled(plain(verdict.title), 'bold')}",
             *(f"  · {plain(reason)}" for reason in verdict.reasons),
             *_session_lines(answer),
             *_figure_lines(answer, shown),
@@ -214,7 +222,7 @@ def run_detail(detail: RunDetail, shown: ShownTimes, width: int | None = None) -
     """Render one run: trigger, timing, failure, log lines, service calls, and the runs connected to it."""
     run = detail.run
     lines = [
-        f"Run {run.id} of {plain(name(run.registration))}: {status_label(run.status)}",
+        f"Run {run.id} of {plain(name(run.registration))}: {styled_status(run.status)}",
         "",
         f"Trigger    {plain(trigger_text(run.trigger, shown))}",
         f"Started    {shown(run.started_us)} after waiting {duration(run.waited_us)}",
@@ -230,6 +238,8 @@ def run_detail(detail: RunDetail, shown: ShownTimes, width: int | None = None) -
     lines += _log_lines(detail)
     for call in detail.service_calls:
         lines += _call_lines(call, shown, width)
+    if detail.heard_by:
+        lines += ["", "Other runs of the same event", runs(detail.heard_by, shown, width)]
     if detail.dropped_log_lines or detail.dropped_service_calls:
         log_lines, calls = detail.dropped_log_lines, detail.dropped_service_calls
         lines += ["", f"Not recorded: {plural(log_lines, 'more log line')}, {plural(calls, 'more service call')}."]

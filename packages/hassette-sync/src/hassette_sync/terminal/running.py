@@ -47,14 +47,28 @@ class RunningFramework:
             ActionError: The framework has refused the request. The message is its reason.
             NotRunningError: No framework answers at the address.
         """
+        return _detail(self._send("POST", path, json.dumps(body or {}).encode()), self.url)
+
+    def get(self, path: str) -> bytes:
+        """Ask a question. Return the answer as JSON.
+
+        Args:
+            path: Path below ``/api/v1/``.
+
+        Raises:
+            ActionError: The framework has refused the request. The message is its reason.
+            NotRunningError: No framework answers at the address.
+        """
+        return self._send("GET", path, None)
+
+    def _send(self, method: str, path: str, data: bytes | None) -> bytes:
         headers = {"content-type": "application/json", "accept": "application/json"}
         if self.token is not None:
             headers["authorization"] = f"Bearer {self.token}"
-        data = json.dumps(body or {}).encode()
-        request = Request(f"{self.url}api/v1/{path}", data, headers, method="POST")  # noqa: S310  checked when created
+        request = Request(f"{self.url}api/v1/{path}", data, headers, method=method)  # noqa: S310  checked when created
         try:
             with urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310  as above
-                return _detail(answer.read(_MAX_BYTES), self.url)
+                return answer.read(_MAX_BYTES)
         except HTTPError as error:
             with error:
                 raise ActionError(_detail(error.read(_MAX_BYTES), self.url)) from None

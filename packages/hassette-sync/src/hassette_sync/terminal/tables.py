@@ -2,12 +2,19 @@
 
 import io
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from hassette_sync.terminal.colours import Style, styled
+
+if TYPE_CHECKING:
+    from rich.style import Style as RichStyle
 
 _GAP = 2
 _MIN_WIDTH = 8
 _UNLIMITED = 100_000
+_CONTROL = ("Cc", "Cf", "Zl", "Zp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +25,13 @@ class TableColumn:
         title: Heading.
         right: Whether to align the column to the right, for numbers.
         can_be_cut: Whether cells may be cut if the terminal is too narrow. Other columns keep their width.
+        styles: Styles of cells by their text, such as results.
     """
 
     title: str
     right: bool = False
     can_be_cut: bool = False
+    styles: Mapping[str, Style] = field(default_factory=dict[str, Style])
 
 
 def table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width: int | None = None) -> str:
@@ -51,10 +60,32 @@ def table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width: 
         laid_out.add_column(column.title, justify="right" if column.right else "left", no_wrap=not column.can_be_cut)
     for row in cells:
         # Set no_wrap on the cell and not on the column, because rich narrows only columns that may wrap.
-        laid_out.add_row(*(Text(text, no_wrap=True, overflow="ellipsis") for text in row))
-    with console.capture() as captured:
-        console.print(laid_out)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+        laid_out.add_row(
+            *(
+                Text(text, style=column.styles.get(text, ""), no_wrap=True, overflow="ellipsis")
+                for column, text in zip(columns, row, strict=True)
+            )
+        )
+    lines = console.render_lines(laid_out, pad=False)
+    return "\n".join(_line([(part.text, _style_of(part.style)) for part in line]) for line in lines)
+
+
+def _line(parts: list[tuple[str, Style | None]]) -> str:
+    """Join the parts of a line, without the spaces at its end."""
+    while parts and not parts[-1][0].strip():
+        parts.pop()
+    if parts:
+        text, style = parts[-1]
+        parts[-1] = (text.rstrip(), style)
+    return "".join(styled(text, style if text.strip() else None) for text, style in parts)
+
+
+def _style_of(style: "RichStyle | None") -> Style | None:
+    if style is None:
+        return None
+    if style.color is not None:
+        return cast("Style", style.color.name)
+    return "bold" if style.bold else "dim" if style.dim else None
 
 
 def _min_table_width(columns: Sequence[TableColumn], cells: Sequence[Sequence[str]]) -> int:
@@ -69,10 +100,21 @@ def _min_table_width(columns: Sequence[TableColumn], cells: Sequence[Sequence[st
 
 
 def plain(text: str) -> str:
-    """Replace line breaks and control characters by spaces, so that the terminal does not interpret them."""
-    return "".join(" " if unicodedata.category(letter) in ("Cc", "Cf", "Zl", "Zp") else letter for letter in text)
+    """Replace line breaks, control characters and private characters by spaces.
+
+    The terminal would interpret control characters. Private characters would change the colour of the text.
+    """
+    return "".join(" " if unicodedata.category(letter) in (*_CONTROL, "Co") else letter for letter in text)
 
 
 def plain_lines(text: str) -> str:
-    """Replace control characters in a text by spaces, but keep its line breaks."""
+    """Replace control and private characters in a text by spaces, but keep its line breaks."""
     return "\n".join(plain(line) for line in text.splitlines())
+
+
+def without_control(rendered: str) -> str:
+    """Replace control characters in rendered lines by spaces, but keep line breaks and styles."""
+    return "\n".join(
+        "".join(" " if unicodedata.category(letter) in _CONTROL else letter for letter in line)
+        for line in rendered.splitlines()
+    )

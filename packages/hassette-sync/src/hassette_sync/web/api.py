@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
+from hassette_sync.answers.apps import AppDetail
 from hassette_sync.answers.errors import ErrorGroupDetail, ErrorGroupsPage
 from hassette_sync.answers.overview import Overview, SystemStatus, Timeline, TriggerState, Upcoming
 from hassette_sync.answers.registrations import AppSummary, RegistrationDetail, Registrations, SkipReason
@@ -34,6 +35,14 @@ async def overview(data: History, time_range: Range) -> Overview:
 async def apps(data: History, time_range: Range) -> tuple[AppSummary, ...]:
     """Apps with their runs and failures."""
     return await data.apps(time_range)
+
+
+@api.get("/apps/{app}")
+async def app(
+    data: History, time_range: Range, app: Annotated[str, Path(description="The app's key.", max_length=1_000)]
+) -> AppDetail:
+    """One app: its figures, its handlers and jobs, its versions and its newest runs."""
+    return await data.app(app, time_range)
 
 
 @api.get("/registrations")

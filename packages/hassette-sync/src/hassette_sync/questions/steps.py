@@ -1,4 +1,4 @@
-"""The steps of an explanation, from the first cause to the effect, as a page lists them."""
+"""The steps of an explanation, from the first cause to the effect, as a page or the terminal lists them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,0 +1,98 @@
+"""Commands that explain: why, why-not, compare."""
+
+import click
+
+from hassette_sync.cli.asking import list_page, moment_of, show_answer
+from hassette_sync.cli.shared import DEFAULT_LIMIT, HistoryOptions, epilog, history_options
+from hassette_sync.errors import BadQuestionError
+from hassette_sync.questions.comparison import SORTS
+from hassette_sync.terminal import explanations
+
+_AT = click.option("--at", metavar="TIME", help="A time (03:12, yesterday 22:30, 2026-01-31T18:00) or an age (2h).")
+
+
+@click.command(
+    epilog=epilog("why light.hall --at 03:12", "why --service light.turn_on", 'why "the heating is off" --text')
+)
+@click.argument("subject", metavar="ENTITY", nargs=-1)
+@_AT
+@click.option("--service", metavar="SERVICE", help="Explain calls of a service, such as light.turn_on.")
+@click.option("--text", is_flag=True, help="The words are the text of a log line.")
+@click.option("--state", metavar="STATE", help="Only changes to this state, such as on, if there are any.")
+@history_options(since=None, limit=10, cursor=False)
+def why(
+    options: HistoryOptions,
+    subject: tuple[str, ...],
+    service: str | None,
+    text: bool,
+    state: str | None,
+) -> None:
+    """Explain why an entity changed.
+
+    The answer is the chain back to the first cause: a person, an app, an automation, a script or a device. ENTITY is
+    an id such as light.hall, or words of its name.
+    """
+    words = " ".join(subject).strip()
+    if bool(words) == bool(service):
+        raise BadQuestionError(
+            "ENTITY must be an entity such as light.hall, or words of a log line with --text; or give --service, "
+            f"got {words or 'nothing'!r}{' and a service' if service else ''}."
+        )
+    show_answer(
+        options,
+        lambda data, home: data.why(
+            entity=words if words and not text else None,
+            service=service,
+            text=words if words and text else None,
+            state=state,
+            at_us=moment_of(options.at, home),
+            limit=options.limit,
+        ),
+        lambda answer, shown: explanations.why(answer, shown, options.table_width),
+    )
+
+
+@click.command("why-not", epilog=epilog("why-not motion_light.on_motion --at 03:12", "why-not backup"))
+@click.argument("of", metavar="APP[.HANDLER]")
+@_AT
+@history_options(since=None)
+def why_not(options: HistoryOptions, of: str) -> None:
+    """Explain why a handler or job did not run.
+
+    The answer lists each check on the way of the trigger, with its result. The name is APP, APP.HANDLER,
+    APP.INSTANCE.HANDLER, or an id.
+    """
+    show_answer(
+        options,
+        lambda data, home: data.why_not(of, at_us=moment_of(options.at, home)),
+        lambda answer, shown: explanations.why_not(answer, shown, options.table_width),
+    )
+
+
+@click.command(epilog=epilog("compare --since 7d", "compare --against version"))
+@history_options(limit=DEFAULT_LIMIT, cursor=False)
+@click.option(
+    "--against",
+    type=click.Choice(("period", "version")),
+    default="period",
+    show_default=True,
+    help="The period of the same length before, or the version of each app before.",
+)
+@click.option("--sort", metavar="ORDER", default="gravity", show_default=True, help=f"{', '.join(SORTS)}.")
+@click.option("--all", "everything", is_flag=True, help="Also list handlers, jobs and errors that do not differ.")
+def compare(options: HistoryOptions, against: str, sort: str, everything: bool) -> None:
+    """Compare handlers, jobs and errors with before.
+
+    The differences are: slower, faster, failing more, failing less, silent, new, back, resolved.
+    """
+    show_answer(
+        options,
+        lambda data, home: data.compare(
+            options.time_range(home),
+            against="version" if against == "version" else "period",
+            sort=sort,
+            differing=not everything,
+            limit=options.limit,
+        ),
+        lambda answer, shown: list_page(explanations.comparison(answer, shown, options.table_width), shown),
+    )

@@ -1,0 +1,137 @@
+"""Render one app, one handler or job, and one error for the terminal."""
+
+from collections.abc import Iterator
+
+from hassette_sync.answers.apps import AppDetail
+from hassette_sync.answers.errors import ErrorGroupDetail
+from hassette_sync.answers.registrations import RegistrationDetail
+from hassette_sync.formatting import ago, duration, label, number, plural, reason_label, share, status_label
+from hassette_sync.home_time import ShownTimes
+from hassette_sync.terminal.colours import STATUS_STYLES, styled
+from hassette_sync.terminal.render import name, runs, styled_status, trigger_text
+from hassette_sync.terminal.tables import TableColumn, plain, plain_lines, table
+
+_MEMBER_COLUMNS = (
+    TableColumn("ID", right=True),
+    TableColumn("Kind"),
+    TableColumn("Name", can_be_cut=True),
+    TableColumn("Topic or schedule", can_be_cut=True),
+    TableColumn("Runs", right=True),
+    TableColumn("Failures", right=True),
+    TableColumn("p95", right=True),
+    TableColumn("Not run", right=True),
+    TableColumn("Last result", styles=STATUS_STYLES),
+)
+
+
+def app(answer: AppDetail, shown: ShownTimes, width: int | None = None) -> str:
+    """Render one app: its figures, its handlers and jobs, its versions, and its newest runs."""
+    one, since = answer.app, shown(answer.since_us, seconds=False)
+    counts = one.counts
+    lines = [
+        styled(plain(one.app), "bold"),
+        f"Instances  {plain(', '.join(one.instances)) or '–'}",
+        f"Since      {since}",
+        f"Runs       {number(counts.total)}, {number(counts.failed)} failed ({share(counts.failure_share)})",
+        f"Time       {duration(one.total_us)}",
+        f"Times      {shown.home.label}",
+    ]
+    for version in answer.versions[:1]:
+        commit = f", commit {version.commit}" if version.commit else ""
+        lines.append(plain(f"Version    {version.version} since {shown(version.since_us)}{commit}"))
+    if answer.registrations:
+        rows = [
+            (
+                str(each.id),
+                each.kind,
+                name(each) + (" (retired)" if each.retired_us else ""),
+                each.listens_to,
+                number(each.counts.total),
+                number(each.counts.failed),
+                duration(each.percentiles.p95_us),
+                number(each.skipped),
+                status_label(each.last_status) if each.last_status else "–",
+            )
+            for each in answer.registrations
+        ]
+        lines += ["", table(_MEMBER_COLUMNS, rows, width)]
+    if answer.more_registrations:
+        lines.append("More are listed by “handlers --app” and “jobs --app”.")
+    if answer.versions[1:]:
+        lines += ["", "Earlier versions"]
+    for version in answer.versions[1:]:
+        lines.append(plain(f"  {version.version}  {shown(version.since_us)} to {shown(version.until_us)}"))
+    lines += ["", "Latest runs", runs(answer.recent, shown, width)]
+    return "\n".join(lines)
+
+
+def registration(answer: RegistrationDetail, shown: ShownTimes) -> str:
+    """Render one handler or job: its figures, settings and source, and the triggers that led to no run."""
+    one = answer.registration
+    counts, ranks = one.counts, one.percentiles
+    since, until = (shown(us, seconds=False) for us in (answer.since_us, answer.until_us))
+    figures = f"p50 {duration(ranks.p50_us)}, p95 {duration(ranks.p95_us)}, p99 {duration(ranks.p99_us)}"
+    lines = [
+        f"{one.kind.capitalize()} {styled(plain(name(one)), 'bold')}{' (retired)' if one.retired_us else ''}",
+        "",
+        f"{'Topic' if one.kind == 'handler' else 'Schedule':<10} {plain(one.listens_to)}",
+        f"ID         {one.id}",
+        f"Calls      {plain(one.handler)}",
+        f"Runs       {number(counts.total)}, {number(counts.failed)} failed ({share(counts.failure_share)})",
+        f"Durations  {figures}, longest {duration(one.max_us)}",
+        f"Not run    {number(one.skipped)}",
+        f"Covers     {since} to {until}",
+        f"Times      {shown.home.label}",
+    ]
+    if one.last_run_id and one.last_status:
+        lines.append(f"Last run   {one.last_run_id}: {styled_status(one.last_status)}")
+    lines += _settings(answer)
+    if answer.skips:
+        lines += ["", "Not run"]
+        lines += [f"  {number(each.count)}  {plain(reason_label(each.reason))}" for each in answer.skips]
+    if answer.not_runs:
+        lines += ["", "Latest triggers that led to no run"]
+    for each in answer.not_runs:
+        trigger = f"  {trigger_text(each.trigger, shown)}" if each.trigger else ""
+        lines.append(plain(f"  {shown(each.at_us)}  {each.detail or reason_label(each.reason)}{trigger}"))
+    return "\n".join(lines)
+
+
+def _settings(answer: RegistrationDetail) -> Iterator[str]:
+    if answer.settings:
+        yield ""
+        yield "Settings"
+    for setting in answer.settings:
+        yield plain(f"  {label(setting.name)}: {setting.value}")
+    if (source := answer.source) is not None:
+        yield ""
+        yield plain(f"Source     {source.file}, line {source.line}")
+        yield plain_lines(source.snippet)
+
+
+def error_group(answer: ErrorGroupDetail, shown: ShownTimes, width: int | None = None) -> str:
+    """Render one error: its figures, the sample traceback, the affected handlers and jobs, and the newest runs."""
+    group = answer.group
+    first, last = group.first_seen_us, group.last_seen_us
+    lines = [
+        f"Error {group.id}: {styled(plain(group.type), 'bold')}",
+        plain(f"  e.g. {group.sample_message}") if group.sample_message else "",
+        f"Failures   {number(group.count)}, {number(group.recent)} in the time range",
+        f"First seen {shown(first)}, {ago(first, now_us=shown.now_us)}",
+        f"Last seen  {shown(last)}, {ago(last, now_us=shown.now_us)}",
+        f"Times      {shown.home.label}",
+    ]
+    if group.silenced_until_us is not None and group.silenced_until_us > shown.now_us:
+        lines.append(f"Silenced   until {shown(group.silenced_until_us)}")
+    if answer.sample_traceback:
+        lines += ["", f"Sample traceback: the first failure of this error, in run {group.sample_run_id}"]
+        lines.append(plain_lines(answer.sample_traceback))
+    if answer.registrations:
+        lines += ["", f"Affected: {plural(len(answer.registrations), 'handler or job', 'handlers and jobs')}"]
+        lines += [plain(f"  {ref.title}") for ref in answer.registrations]
+    lines += ["", "Latest runs"]
+    if answer.runs:
+        lines.append(runs(answer.runs, shown, width))
+    else:
+        lines.append("No runs in the history: they have been deleted because of their age.")
+    return "\n".join(lines)

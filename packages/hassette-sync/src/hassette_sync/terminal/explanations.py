@@ -1,0 +1,218 @@
+"""Render the answers to *why*, *why not* and *compared with before* for the terminal."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from hassette_sync.answers.comparison import ComparedRegistration, Comparison
+from hassette_sync.answers.explanations import CauseKind, Explained, StateChange, Why, WhyNot, WhyNotCheck
+from hassette_sync.formatting import ago, duration, label, number, plural, reason_label, status_label
+from hassette_sync.home_time import ShownTimes
+from hassette_sync.questions.steps import Step, steps_of, target_text
+from hassette_sync.terminal.colours import Style, styled
+from hassette_sync.terminal.render import runs
+from hassette_sync.terminal.tables import TableColumn, plain, table
+
+_KINDS: Final[dict[CauseKind, str]] = {"app": "your app", "scheduled": "schedule"}
+_RESULTS: Final[dict[str, tuple[str, str, Style]]] = {
+    "yes": ("✓", "Yes", "green"),
+    "no": ("✗", "No", "red"),
+    "unknown": ("?", "Unknown", "yellow"),
+}
+_MAX_OTHERS: Final = 10
+_FINDING_STYLES: Final[dict[str, Style]] = {
+    **dict.fromkeys(("slower", "failing more", "new", "back", "silent"), "red"),
+    **dict.fromkeys(("faster", "failing less", "resolved"), "green"),
+}
+_COMPARED_COLUMNS = (
+    TableColumn("ID", right=True),
+    TableColumn("Handler or job", can_be_cut=True),
+    TableColumn("Difference", styles=_FINDING_STYLES),
+    TableColumn("Runs", right=True),
+    TableColumn("Before", right=True),
+    TableColumn("Failures", right=True),
+    TableColumn("Before", right=True),
+    TableColumn("p95", right=True),
+    TableColumn("Before", right=True),
+    TableColumn("Last run"),
+)
+_GROUP_COLUMNS = (
+    TableColumn("ID", right=True),
+    TableColumn("Error, sample message", can_be_cut=True),
+    TableColumn("Difference", styles=_FINDING_STYLES),
+    TableColumn("Failures", right=True),
+    TableColumn("Before", right=True),
+    TableColumn("First seen"),
+    TableColumn("Last seen"),
+    TableColumn("Last run"),
+)
+
+
+def why(answer: Why, shown: ShownTimes, width: int | None = None) -> str:
+    """Render the answer to *why*: a sentence, the chain back to the first cause, and other findings."""
+    since, until = shown(answer.since_us, seconds=False), shown(answer.until_us, seconds=False)
+    lines = [styled(plain(answer.sentence), "bold"), f"Searched {since} to {until}. Times: {shown.home.label}"]
+    if answer.suggestions:
+        lines += ["", "Did you mean:"]
+        lines += [f"  {plain(one.entity_id)}  {plain(one.name)}".rstrip() for one in answer.suggestions]
+    for found in answer.found[:1]:
+        lines += ["", *_finding(found, answer.sentence, shown, width)]
+    if others := answer.found[1:]:
+        lines += ["", "Nearest to this time" if answer.at_us is not None else "Before that"]
+        lines += [_brief(found, shown) for found in others[:_MAX_OTHERS]]
+    more = answer.more + max(len(answer.found) - 1 - _MAX_OTHERS, 0)
+    if more:
+        lines.append(f"  {plural(more, 'more change or call', 'more changes or calls')} in this time.")
+    if answer.before_us is not None:
+        lines += ["", f"The change before: {shown(answer.before_us)}"]
+    if answer.after_us is not None:
+        lines += ["", f"The next change: {shown(answer.after_us)}"]
+    if answer.missing:
+        lines += ["", "Not recorded", *(f"  {plain(one)}" for one in answer.missing)]
+    return "\n".join(lines)
+
+
+def _finding(found: Explained, headline: str, shown: ShownTimes, width: int | None) -> Iterator[str]:
+    if found.sentence != headline:
+        yield plain(found.sentence)
+    for step in steps_of(found):
+        yield _step(step, shown)
+    if not found.is_complete:
+        missing = f": {found.missing}" if found.missing else ""
+        yield f"{styled('unknown', 'yellow')}  The chain breaks off{plain(missing)}"
+    if found.reactions:
+        yield ""
+        yield f"{plural(len(found.reactions), 'run')} reacted to it"
+        yield runs(found.reactions, shown, width)
+    if found.not_run:
+        yield ""
+        yield f"{plural(len(found.not_run), 'handler')} listened, but did not run"
+    for one in found.not_run:
+        detail = f": {one.detail}" if one.detail else ""
+        yield plain(f"  {one.registration.title}  {reason_label(one.reason)}{detail}")
+
+
+def _step(step: Step, shown: ShownTimes) -> str:
+    mark = "●" if step.is_effect else "◆" if step.change else "↳"
+    when = "" if step.at_us is None else shown(step.at_us)
+    text = plain(_step_text(step))
+    return f"{when:>15}  {'  ' * step.depth}{mark} {styled(text, 'bold') if step.is_effect else text}"
+
+
+def _step_text(step: Step) -> str:
+    cause = step.cause
+    if step.change is not None:
+        return f"{change_text(step.change)}{' (the device itself)' if cause else ''}"
+    if cause is not None:
+        title = cause.title if cause.kind != "unknown" else cause.text
+        ran = ""
+        if cause.run is not None:
+            ran = f" ran {duration(cause.run.duration_us)}: {status_label(cause.run.status)} (run {cause.run.id})"
+        detail = f" · {cause.detail}" if cause.detail else ""
+        return f"{_KINDS.get(cause.kind, cause.kind)}: {title}{ran}{detail}"
+    if step.call is not None:
+        target = f" for {target_text(step.call.target)}" if step.call.target else ""
+        error = f", failed: {step.call.error}" if step.call.error else ""
+        return f"{'rehearsed' if step.call.rehearsed else 'called'} {step.call.service}{target}{error}"
+    return step.text
+
+
+def _brief(found: Explained, shown: ShownTimes) -> str:
+    if found.change is not None:
+        what = change_text(found.change)
+    elif found.call is not None:
+        what = f"{found.call.service}{f' for {target_text(found.call.target)}' if found.call.target else ''}"
+    else:
+        what = found.log_line or ""
+    cause = "cause not known"
+    if found.causes and found.causes[0].kind != "unknown":
+        cause = found.causes[0].title
+    return plain(f"  {shown(found.at_us)}  {what}  {cause}")
+
+
+def change_text(change: StateChange) -> str:
+    """Describe a change: the entity, its name and area, and both states."""
+    entity = change.entity
+    named = f" ({', '.join(text for text in (entity.name, entity.area) if text)})" if entity.name or entity.area else ""
+    old, new = ("?" if state is None else state for state in (change.old_state, change.new_state))
+    return f"{entity.entity_id}{named} {old} → {new}"
+
+
+def why_not(answer: WhyNot, shown: ShownTimes, width: int | None = None) -> str:
+    """Render the answer to *why not*: a sentence, and the checks on the way of the trigger."""
+    lines = [styled(plain(answer.sentence), "bold")]
+    if answer.registration is not None:
+        since, until = shown(answer.since_us, seconds=False), shown(answer.until_us, seconds=False)
+        lines += [
+            plain(f"{answer.registration.title}  {answer.listens_to}"),
+            f"Searched {since} to {until}. Times: {shown.home.label}",
+        ]
+    if answer.suggestions:
+        lines += ["", "Did you mean:", *(plain(f"  {ref.title}") for ref in answer.suggestions)]
+    if answer.checks:
+        lines += ["", "On the way of the trigger", *(_check(check, shown) for check in answer.checks)]
+    if answer.last_run is not None:
+        last = answer.last_run
+        when = f"{shown(last.ended_us)}, {ago(last.ended_us, now_us=shown.now_us)}"
+        lines += ["", f"It last ran at {when}: {status_label(last.status)} (run {last.id})"]
+    if answer.not_run:
+        lines += ["", "Triggers that led to no run"]
+    for one in answer.not_run:
+        trigger = f"  {one.trigger.title(shown)} {one.trigger.change or ''}" if one.trigger else ""
+        lines.append(plain(f"  {shown(one.at_us)}  {one.detail or reason_label(one.reason)}{trigger}").rstrip())
+    if answer.changes:
+        lines += ["", "Changes that it listens to"]
+        lines += [plain(f"  {shown(change.at_us)}  {change_text(change)}") for change in answer.changes]
+    if answer.runs:
+        lines += ["", "It did run", runs(answer.runs, shown, width)]
+    return "\n".join(lines)
+
+
+def _check(check: WhyNotCheck, shown: ShownTimes) -> str:
+    mark, result, style = _RESULTS[check.result]
+    when = "" if check.at_us is None else f"  {shown(check.at_us)}"
+    detail = f" {check.detail}" if check.detail else ""
+    return f"  {styled(mark, style)} {plain(check.question)} {styled(result, style)}.{plain(detail)}{when}"
+
+
+def comparison(answer: Comparison, shown: ShownTimes, width: int | None = None) -> str:
+    """Render the differences of handlers, jobs and error groups from before."""
+    since, until, before = (
+        shown(us, seconds=False) for us in (answer.since_us, answer.until_us, answer.before_since_us)
+    )
+    against = f"the period from {before}" if answer.against == "period" else "the version before, app by app"
+    lines = [f"{since} to {until}, compared with {against}: {plural(answer.found, 'difference')}"]
+    if answer.registrations:
+        rows = [_compared(one, shown) for one in answer.registrations]
+        lines += ["", table(_COMPARED_COLUMNS, rows, width), ""]
+        lines += [plain(f"  {one.sentence}") for one in answer.registrations if one.findings != ("unchanged",)]
+    if answer.groups:
+        rows = [
+            (
+                str(one.id),
+                f"{one.type}, e.g. {one.message}" if one.message else one.type,
+                label(one.finding),
+                number(one.now),
+                number(one.before),
+                shown(one.first_seen_us),
+                shown(one.last_seen_us),
+                str(one.last_run_id),
+            )
+            for one in answer.groups
+        ]
+        lines += ["", table(_GROUP_COLUMNS, rows, width)]
+    return "\n".join(lines)
+
+
+def _compared(one: ComparedRegistration, shown: ShownTimes) -> tuple[str, ...]:
+    return (
+        str(one.registration.id),
+        one.registration.title,
+        ", ".join(map(label, one.findings)),
+        number(one.now.counts.total),
+        number(one.before.counts.total),
+        number(one.now.counts.failed),
+        number(one.before.counts.failed),
+        duration(one.now.p95_us),
+        duration(one.before.p95_us),
+        shown(one.last_run_us),
+    )
