@@ -28,7 +28,7 @@ ensure escape estimate evict exclude execute exercise exit expand expect explain
 finish fix flush fold follow forbid forget format freeze generate get give group guard handle hide highlight hold ignore
 implement import improve include increase index inline insert install introduce isolate join keep label land leave let
 lift limit link list load localize lock log look make map mark mask match measure mention merge migrate mirror mock move
-name narrow normalize note notice number offer open optimize order pack page parse pass pause pin place plan point
+name narrow normalize note notice number offer open optimize order pack page parse pass pause pin place plan plant point
 polish prefer prepare preserve prevent print promote protect prove provide publish pull push put queue quote raise
 re-export reach read rebuild recognize record recover redact redirect reduce refactor refresh refuse register reject
 relax release reload remember remove rename render reopen reorder reorganize repair repeat replace report request
