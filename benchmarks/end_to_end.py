@@ -81,26 +81,38 @@ def ours(name: str, *options: str, listeners: int = 100) -> Contender:
     return Contender(name, [sys.executable, str(CONTENDERS / "ours.py"), *options], listeners)
 
 
+def peer_environment(name: str, requirement: str, interpreter: str) -> Path | None:
+    """Install another framework into its own environment. Return its Python, or None if that fails.
+
+    Args:
+        name: Name of the framework's package.
+        requirement: The framework and its version.
+        interpreter: The Python of the environment. hassette 0.60.0 cannot be imported with Python 3.11.7.
+    """
+    folder = Path(__file__).parents[1] / ".nox" / f"peer-{name}"
+    python = folder / "bin" / "python"
+    try:
+        if not python.exists():
+            subprocess.run([interpreter, "-m", "venv", folder], check=True, capture_output=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", requirement], check=True, capture_output=True)
+        subprocess.run([python, "-c", f"import {name}"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"  {requirement} takes no part, because it could not be installed or imported: {error}")
+        return None
+    return python
+
+
 def installed_peers(interpreter: str) -> list[Contender]:
     """Return the other frameworks, each in its own environment. Frameworks that cannot be installed are left out.
 
     Args:
-        interpreter: The Python of the environments. hassette 0.60.0 cannot be imported with Python 3.11.7.
+        interpreter: The Python of the environments.
     """
     found: list[Contender] = []
     for name, requirement in PEERS.items():
-        folder = Path(__file__).parents[1] / ".nox" / f"peer-{name}"
-        python = folder / "bin" / "python"
-        try:
-            if not python.exists():
-                subprocess.run([interpreter, "-m", "venv", folder], check=True, capture_output=True)
-            subprocess.run([python, "-m", "pip", "install", "-q", requirement], check=True, capture_output=True)
-            subprocess.run([python, "-c", f"import {name}"], check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            print(f"  {requirement} takes no part, because it could not be installed or imported: {error}")
-            continue
-        script = CONTENDERS / f"{name}_peer.py"
-        found.append(Contender(requirement, [str(python), str(script)], batches=2))
+        python = peer_environment(name, requirement, interpreter)
+        if python is not None:
+            found.append(Contender(requirement, [str(python), str(CONTENDERS / f"{name}_peer.py")], batches=2))
     return found
 
 

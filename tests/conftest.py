@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support.history_file import HistoryFile
 from support.processes import Ask, Start, starting, telemetry
 from support.waiting import patience
+
+# The duration of one example depends on the load of the machine. Each test has its own time limit.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:

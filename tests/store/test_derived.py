@@ -1,8 +1,8 @@
 """Statistics are exact at each moment, although the store counts the runs only once a minute."""
 
 import sqlite3
-from collections import Counter
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,40 +10,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hassette_store import DatabaseService
+from hassette_store import DatabaseService, check
 from hassette_store.derived.derivation import derive_all, derive_in_transaction, derive_late, derived_below
 from hassette_store.derived.recount import recount
 from hassette_store.file.connections import connect_to_write
 from hassette_store.sketch import bucket_of, pack
 from support.retention import fill, whole_pass
 from support.rows import T0_US, Batch, Listener, Summary, invocation, run_id
+from support.statistics import assert_statistics_equal_the_rows
 from support.stores import Clock, MakeStore, Reader
 
 HOUR_MS = 3_600_000
-COLUMNS = "sum(success), sum(error), sum(cancelled), sum(timed_out), sum(interrupted)"
-BY_ROWS = "sum(status_id = 0), sum(status_id = 1), sum(status_id = 2), sum(status_id = 3), sum(status_id = 4)"
-
-
-def assert_statistics_equal_the_rows(path: Path) -> None:
-    """Compare the statistics with plain SQL over the rows, by registration and hour and day."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-        for unit, suffix, length in (("hour", "hourly", HOUR_MS), ("day", "daily", 24 * HOUR_MS)):
-            sums = "sum(total_us), max(max_us), sum(waited_us)"
-            counted = db.execute(
-                f"SELECT {unit}, registration_id, {COLUMNS}, {sums} FROM statistics_{suffix} GROUP BY 1, 2"
-            ).fetchall()
-            sums = "sum(duration_us), max(duration_us), sum(waited_us)"
-            assert (
-                counted
-                == db.execute(
-                    f"SELECT (id >> 21) / {length}, registration_id, {BY_ROWS}, {sums} FROM runs GROUP BY 1, 2"
-                ).fetchall()
-            )
-    buckets: Counter[tuple[int, int]] = Counter()
-    for row in Reader(path).rows(f"SELECT (id >> 21) / {HOUR_MS} AS hour, duration_us FROM runs"):
-        buckets[row["hour"], bucket_of(row["duration_us"])] += 1
-    found = Reader(path).latency("hour")
-    assert {(hour, bucket): n for hour, counts in found.items() for bucket, n in counts.items()} == buckets
 
 
 async def test_run_counts_before_and_after_the_store_derives_the_statistics(
@@ -168,6 +145,42 @@ async def test_statistics_equal_the_rows_after_any_order_of_steps(
     finally:
         await store.stop()
     assert_statistics_equal_the_rows(path)
+
+
+async def test_check_finds_runs_that_the_statistics_do_not_count(make_store: MakeStore, path: Path) -> None:
+    store = make_store()
+    await store.start()
+    await fill(store, [invocation(n * 60_000, Listener()) for n in range(2_100)])
+    with closing(connect_to_write(path)) as db:
+        assert derived_below(db) > 0
+    assert check(path) == [], "runs that wait are not missing"
+    await store.stop()
+    assert check(path) == []
+    with closing(connect_to_write(path)) as db:
+        (hour, runs) = db.execute("SELECT hour, success FROM counted_hourly ORDER BY hour LIMIT 1 OFFSET 3").fetchone()
+        db.execute("UPDATE counted_hourly SET success = success - 7 WHERE hour = ?", (hour,))
+        db.execute("DELETE FROM counted_hourly WHERE hour = ?", (hour + 2,))
+        db.execute("UPDATE counted_daily SET success = success - 1 WHERE day = (SELECT max(day) FROM counted_daily)")
+    first = f"{datetime.fromtimestamp(hour * 3_600, UTC):%Y-%m-%d %H:%M} UTC"
+    hourly, daily = check(path)
+    assert hourly == f"counted_hourly does not count {runs + 7} stored runs, the first on {first}"
+    assert daily.startswith("counted_daily does not count 1 stored runs, the first on ")
+    with closing(connect_to_write(path)) as db:
+        recount(db)
+    assert check(path) == []
+
+
+async def test_check_accepts_runs_that_are_older_than_all_statistics(
+    make_store: MakeStore, path: Path, clock: Clock
+) -> None:
+    store = make_store(keep_hourly_days=30, keep_daily_days=400)
+    await store.start()
+    await fill(store, [invocation(n * 60_000, Listener()) for n in range(100)])
+    clock.advance(100 * 86_400)
+    await whole_pass(store, clock, keep_newest=20, keep_hourly_days=30)
+    with closing(connect_to_write(path)) as db:
+        assert db.execute("SELECT (SELECT count(*) FROM counted_hourly), count(*) FROM runs").fetchone() == (0, 20)
+    assert check(path) == []
 
 
 class Ranges:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from hassette_store.derived.recount import missing_counts
 from hassette_store.errors import DamagedSourceError, MaintenanceError, UnusableFileError
 from hassette_store.file.connections import connect_read_only, connect_to_read, connect_to_write, replace_invalid_text
 from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage
@@ -107,7 +108,7 @@ def restore(path: Path, source: Path) -> Path | None:
     """
     _require_file(source, f"there is no backup at {source}")
     _refuse_special(path)
-    if findings := _findings(source, references=False):
+    if findings := _findings(source, contents=False):
         raise MaintenanceError(f"{source} is damaged: {findings[0]}")
     try:
         path = resolve_links(path)
@@ -128,13 +129,14 @@ def restore(path: Path, source: Path) -> Path | None:
 def check(path: Path) -> list[str]:
     """Check a whole database file for damage. Return the findings: an empty list if there is no damage.
 
-    A framework may be writing to the file.
+    The check covers the pages of the file, the references between the rows, and whether the statistics count
+    all runs that they should count. A framework may be writing to the file.
 
     Raises:
         MaintenanceError: The file does not exist, cannot be read, or is another program's database.
         NewerDatabaseError: A newer hassette-store wrote the file.
     """
-    return _findings(path, references=True)
+    return _findings(path, contents=True)
 
 
 def vacuum(path: Path) -> tuple[int, int]:
@@ -247,19 +249,22 @@ def _refuse_special(path: Path) -> bool:
     return status is not None
 
 
-def _findings(path: Path, *, references: bool) -> list[str]:
+def _findings(path: Path, *, contents: bool) -> list[str]:
     _require_history(path)
     try:
         connection = connect_to_read(path)
         try:
-            if _revision_of(connection, path) is None:
+            revision = _revision_of(connection, path)
+            if revision is None:
                 return ["it has no tables"]
             findings = list(findings_of(connection, "integrity_check(20)"))
-            if references:
+            if contents:
                 findings += [
                     f"{table}: row {rowid} refers to a missing row of {parent}"
                     for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20)
                 ]
+                if revision == LATEST_REVISION and not findings:
+                    findings = missing_counts(connection)
         finally:
             connection.close()
     except SQLITE_ERRORS as error:

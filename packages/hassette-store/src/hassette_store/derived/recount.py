@@ -1,15 +1,16 @@
-"""Count of runs that the statistics lack after a salvage.
+"""Comparison of the statistics with the rows, and count of the runs that the statistics lack after a salvage.
 
 A salvage may lose a part of the statistics, or the id up to which they count. So it compares the number of runs that
 the statistics count for each registration and period with the number of its rows. If there are more rows, the newest of
-them are not counted yet.
+them are not counted yet. More counted runs than rows are normal: the retention deletes rows and keeps their counts.
 """
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Final
 
-from hassette_store.derived.derivation import mark_as_derived
+from hassette_store.derived.derivation import derived_below, mark_as_derived
 from hassette_store.derived.statistics import TABLES, Totals, write_totals
 from hassette_store.ids import first_id_at, time_sql
 from hassette_store.kinds import KINDS
@@ -17,6 +18,9 @@ from hassette_store.periods import PERIODS_US
 from hassette_store.statuses import STATUS_NAMES
 
 _COUNTED: Final = f"{' + '.join(STATUS_NAMES)} - shed"
+_LARGEST_ID: Final = (1 << 63) - 1
+# A run with an unknown status, from a damaged page, is never counted.
+_KNOWN_STATUS: Final = f"status >= 0 AND status < {len(STATUS_NAMES)}"
 
 
 def recount(db: sqlite3.Connection) -> None:
@@ -40,7 +44,31 @@ def recount(db: sqlite3.Connection) -> None:
     db.execute("COMMIT")
 
 
-def _lacking(db: sqlite3.Connection, unit: str) -> list[tuple[int, int, int]]:
+def missing_counts(db: sqlite3.Connection) -> list[str]:
+    """Return a finding for each table of statistics that lacks runs which it should count. Change nothing.
+
+    Args:
+        db: A connection to a history with the newest schema. Another connection may be writing to the file.
+    """
+    findings: list[str] = []
+    db.execute("BEGIN")  # one state of the file for all statements
+    try:
+        below = derived_below(db)
+        for unit, table in TABLES.items():
+            # Without any statistics, all of them may be so old that the retention has deleted them.
+            if db.execute(f"SELECT 1 FROM {table}").fetchone() is None:
+                continue
+            if lacking := _lacking(db, unit, below):
+                first = datetime.fromtimestamp(min(lacking)[0] * PERIODS_US[unit] / 1e6, UTC)
+                runs = sum(count for _, _, count in lacking)
+                findings.append(f"{table} does not count {runs:,} stored runs, the first on {first:%Y-%m-%d %H:%M} UTC")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+    return findings
+
+
+def _lacking(db: sqlite3.Connection, unit: str, below_id: int = _LARGEST_ID) -> list[tuple[int, int, int]]:
     """Return the periods and registrations with more rows than counted runs, and the number of runs that are lacking.
 
     Rows before the oldest period with statistics do not count: the retention has deleted their statistics.
@@ -50,7 +78,7 @@ def _lacking(db: sqlite3.Connection, unit: str) -> list[tuple[int, int, int]]:
     period = f"{time_sql('id')} / {length_us}"
     rows = " UNION ALL ".join(
         f"SELECT {period} AS period, {kind.registration_column} AS registration_id, count(*) AS runs "
-        f"FROM {kind.runs_table} WHERE id >= :first GROUP BY 1, 2"
+        f"FROM {kind.runs_table} WHERE id >= :first AND id < :below AND {_KNOWN_STATUS} GROUP BY 1, 2"
         for kind in KINDS
     )
     sql = (
@@ -58,7 +86,7 @@ def _lacking(db: sqlite3.Connection, unit: str) -> list[tuple[int, int, int]]:
         f"LEFT JOIN {table} ON {unit} = period AND {table}.registration_id = found.registration_id "
         "WHERE lacking > 0"
     )
-    return db.execute(sql, {"first": first_id_at(oldest * length_us)}).fetchall()
+    return db.execute(sql, {"first": first_id_at(oldest * length_us), "below": below_id}).fetchall()
 
 
 def _newest_runs(
@@ -74,6 +102,6 @@ def _newest_runs(
     for kind in KINDS:
         yield from db.execute(
             f"SELECT status, duration_us, waited_us FROM {kind.runs_table} WHERE {kind.registration_column} = :id "
-            "AND id >= :first AND id < :below ORDER BY id DESC LIMIT :count",
+            f"AND id >= :first AND id < :below AND {_KNOWN_STATUS} ORDER BY id DESC LIMIT :count",
             parameters,
         )
