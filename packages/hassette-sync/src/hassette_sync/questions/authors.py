@@ -1,4 +1,4 @@
-"""Find the visitor who started a job by hand."""
+"""Find the author of an action: the visitor who started a job by hand, or disabled an app."""
 
 import json
 import re
@@ -28,5 +28,10 @@ async def requester_of(transaction: ReadTransaction, run: Run) -> str | None:
             "kinds": json.dumps(["control_run_job"]),
         },
     )
-    found = _REQUESTED_BY.search(row["detail"]) if row is not None else None
-    return found.group(1) if found is not None else None
+    return None if row is None else author_in(row["detail"])
+
+
+def author_in(detail: str) -> str | None:
+    """Return the author in the detail of an event about an action; None if it names none."""
+    found = _REQUESTED_BY.search(detail)
+    return None if found is None else found.group(1)

@@ -16,6 +16,7 @@ from hassette_sync.queries import causes as cause_queries
 from hassette_sync.queries import why_not as queries
 from hassette_sync.queries.not_runs import not_runs_sql
 from hassette_sync.queries.statistics import HOURLY
+from hassette_sync.questions.authors import author_in
 from hassette_sync.questions.causes import EXAMINED
 from hassette_sync.questions.entities import ENTITY_ID, HomeNames
 from hassette_sync.questions.evidence import changes_of
@@ -33,6 +34,7 @@ _MAX_LISTED = 20
 _LATER_END_US = HOUR_US
 _STATE_TOPIC = "state_changed."
 _FILTERS = ("changed_from", "changed_to", "attribute", "duration")
+_OBSTACLES = ("framework_down", "disabled", "not_connected")
 Result = Literal["yes", "no", "unknown"]
 
 
@@ -134,7 +136,8 @@ class _Checks:
             self._when = f"around {times(at_us)}"
         self._moment_end_id = min(first_id_at(self._at_us + MINUTE_US), self._range.end_id)
         self._checks: list[WhyNotCheck] = []
-        self._reasons: list[tuple[str, str]] = []
+        self._asks_about_now = at_us is None
+        self._reasons: list[tuple[str, str, int | None]] = []
         # A trigger that came and did not run is the best explanation: it names the decision itself.
         self._decided: tuple[str, str] | None = None
 
@@ -144,7 +147,7 @@ class _Checks:
         check = WhyNotCheck(name=name, question=question, result=result, detail=detail, at_us=at_us)
         self._checks.append(check)
         if result == "no" and reason:
-            self._reasons.append((reason, detail))
+            self._reasons.append((reason, detail, at_us))
 
     async def answer(self) -> WhyNot:
         runs = await self._runs()
@@ -158,7 +161,7 @@ class _Checks:
         self._check_triggered(runs, not_run, changes, last_run)
         self._check_outcome(not_run, runs, await self._skips())
         self._check_ran(runs, last_run)
-        reason, sentence = self._conclusion(runs)
+        reason, sentence = self._conclusion(runs, not_run)
         return WhyNot(
             registration=self._ref,
             listens_to=self._row["listens_to"],
@@ -273,11 +276,15 @@ class _Checks:
         )
         if row is not None and row["kind"] in ("app_failed", "app_stopped", "control_disable_app"):
             what = {"app_failed": "failed", "app_stopped": "was stopped"}.get(row["kind"], "was disabled")
-            because = f": {shortened(row['detail'])}" if row["detail"] else ""
+            author = author_in(row["detail"])
+            what += f" by {shortened(author)}" if author is not None else ""
+            because = f": {shortened(row['detail'])}" if row["detail"] and author is None else ""
             detail = f"The app {row['subject']} {what} at {self._times(row['at_us'])}{because}"
             self._add("enabled", question, "no", detail, at_us=row["at_us"], reason="disabled")
         elif paused is not None and paused["kind"] == "control_pause_job":
-            detail = f"The job was paused at {self._times(paused['at_us'])}."
+            author = author_in(paused["detail"])
+            by = f" by {shortened(author)}" if author is not None else ""
+            detail = f"The job was paused{by} at {self._times(paused['at_us'])}."
             self._add("enabled", question, "no", detail, at_us=paused["at_us"], reason="disabled")
         elif row is None:
             self._add("enabled", question, "unknown", "No start of the app is recorded in this session.")
@@ -371,11 +378,22 @@ class _Checks:
     def _nearest(self, runs: tuple[Run, ...]) -> Run:
         return min(runs, key=lambda run: abs(run.started_us - self._at_us))
 
-    def _conclusion(self, runs: tuple[Run, ...]) -> tuple[str, str]:
+    def _present_obstacle(self, runs: tuple[Run, ...], not_run: tuple[NotRunEntry, ...]) -> tuple[str, str] | None:
+        """Return what has kept it from running since its last trigger; None if nothing has, or for a past moment."""
+        newest_us = max((*(run.started_us for run in runs), *(one.at_us for one in not_run)), default=0)
+        for reason, detail, at_us in self._reasons if self._asks_about_now else ():
+            if reason in _OBSTACLES and at_us is not None and at_us > newest_us:
+                return reason, detail
+        return None
+
+    def _conclusion(self, runs: tuple[Run, ...], not_run: tuple[NotRunEntry, ...]) -> tuple[str, str]:
         title = self._ref.title
+        self._decided = self._present_obstacle(runs, not_run) or self._decided
         if runs and self._decided is None:
             nearest = self._nearest(runs)
             return "ran", f"{title} did run {self._when}: at {self._times(nearest.started_us)} ({nearest.status})."
-        reason, detail = self._decided or next(iter(self._reasons), ("unknown", "The history does not show why."))
+        reason, detail = self._decided or (
+            self._reasons[0][:2] if self._reasons else ("unknown", "The history does not show why.")
+        )
         ran = f" It ran {'once' if len(runs) == 1 else f'{len(runs)} times'} in this time." if runs else ""
         return reason, f"{title} did not run {self._when}. {detail.removesuffix('.')}.{ran}"
