@@ -214,6 +214,15 @@ def call_event(target: str, context_id: str) -> Event:
     return event("call_service", data, context_id, "U")
 
 
+def calling(received: "Received", clock: ManualClock | None = None, calls: int = 1) -> HomeRecorder:
+    """Return a recorder of a framework whose user is U and that has calls in progress."""
+    records = recorder(received, clock)
+    records.user_id = "U"
+    for _ in range(calls):
+        records.calling()
+    return records
+
+
 def causes_noted(received: "Received") -> list[tuple[str, str, str]]:
     return [
         (one.kind, one.context_id, one.detail or one.service or "")
@@ -302,8 +311,7 @@ def test_texts_are_masked_and_bounded() -> None:
 
 def test_many_causes_are_bounded() -> None:
     received = Received()
-    records = recorder(received)
-    records.user_id = "U"
+    records = calling(received)
     for number in range(3 * MAX_CAUSES):
         data = {"domain": "d", "service": f"s{number}"}
         records.receive(event("call_service", data, f"C{number}", "U"))
@@ -315,8 +323,7 @@ def test_many_causes_are_bounded() -> None:
 
 def test_held_call_is_recorded_when_no_response_comes() -> None:
     received, clock = Received(), ManualClock()
-    records = recorder(received, clock)
-    records.user_id = "U"
+    records = calling(received, clock)
     records.receive(event("call_service", {"domain": "light", "service": "turn_on"}, "A", "U"))
     assert received.noted == []
     clock.advance(HELD_S + 1)
@@ -361,8 +368,7 @@ def test_event_that_triggers_an_automation_is_recorded_with_its_type_and_user() 
 
 def test_event_of_a_call_outside_runs_is_recorded_with_the_caller() -> None:
     received = Received()
-    records = recorder(received)
-    records.user_id = "U"
+    records = calling(received, calls=3)
     records.receive(call_event("light.hall", "A"))
     records.called(own_call("light.hall", context_id="A"))
     # The response to a REST request may come before the event.
@@ -374,8 +380,7 @@ def test_event_of_a_call_outside_runs_is_recorded_with_the_caller() -> None:
 @pytest.mark.parametrize("target", ['{"entity_id":"light.hall"}', '{"entity_id":["light.HALL"]}', '{"entity_id":["li…'])
 def test_failed_call_gets_the_context_of_its_event(target: str) -> None:
     clock = ManualClock()
-    records = recorder(Received(), clock)
-    records.user_id = "U"
+    records = calling(Received(), clock, calls=3)
     records.receive(call_event("light.hall", "of another program, before"))
     clock.advance(5)
     records.receive(call_event("light.hall", "A"))
@@ -387,8 +392,7 @@ def test_failed_call_gets_the_context_of_its_event(target: str) -> None:
 
 def test_calls_of_a_script_are_held_with_the_call_that_started_it() -> None:
     received, clock = Received(), ManualClock()
-    records = recorder(received, clock)
-    records.user_id = "U"
+    records = calling(received, clock, calls=3)
     for context_id in ("A", "B"):
         records.receive(call_event("light.hall", context_id))
         for _ in range(1_000):
@@ -403,8 +407,7 @@ def test_calls_of_a_script_are_held_with_the_call_that_started_it() -> None:
 
 def test_equal_calls_are_recorded_neither_as_own_nor_as_those_of_another_program() -> None:
     received = Received()
-    records = recorder(received)
-    records.user_id = "U"
+    records = calling(received, calls=3)
     for context_id in ("A", "B"):
         records.receive(call_event("light.hall", context_id))
     records.receive(call_event("light.porch", "C"))
@@ -415,9 +418,23 @@ def test_equal_calls_are_recorded_neither_as_own_nor_as_those_of_another_program
 
 def test_rehearsed_call_belongs_to_no_event() -> None:
     received = Received()
-    records = recorder(received)
-    records.user_id = "U"
+    records = calling(received, calls=3)
     records.receive(call_event("light.hall", "A"))
     records.called(own_call("light.hall")._replace(rehearsed=True))
     records.record_held()
     assert causes_noted(received) == [("service_call", "A", "light.turn_on")]
+
+
+def test_event_of_another_program_is_recorded_at_once_if_no_own_call_can_be_its_cause() -> None:
+    received, clock = Received(), ManualClock()
+    records = calling(received, clock)
+    records.called(own_call("light.hall", context_id="own"))
+    records.receive(call_event("light.hall", "A"))
+    assert causes_noted(received) == [("service_call", "A", "light.turn_on")]
+    records.calling()
+    records.called(own_call("light.hall", error="cancelled before the answer"))
+    records.receive(call_event("light.hall", "B"))
+    assert len(received.noted) == 1
+    clock.advance(10)
+    records.receive(call_event("light.hall", "C"))
+    assert [one[1] for one in causes_noted(received)] == ["A", "C"]

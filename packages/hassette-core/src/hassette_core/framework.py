@@ -153,7 +153,8 @@ class Hassette:
         self.home = HomeRegistry(home_data)
         self._home_service = HomeService(self.link, home_data, clock, self._recording)
         self._trigger_service = TriggerService(self.link, self.bus.triggers, self.bus.dispatch, clock)
-        self.api = Api(self.link, clock=clock, record=self._recording.record_call, redact=redact)
+        recording = self._recording
+        self.api = Api(self.link, clock=clock, begin=recording.begin_call, record=recording.record_call, redact=redact)
         self.scheduler = SchedulerService(
             self.executor,
             clock=clock,

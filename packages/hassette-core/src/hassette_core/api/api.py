@@ -43,6 +43,7 @@ class Api(ServiceApi, StateApi, HistoryApi, CommandApi, AppComponent, attribute=
     Args:
         link: The connection.
         clock: Dates and measures the calls, and ends the wait for their effect.
+        begin: Called before each service call and each other change of the home.
         record: Called with each service call, even if the call failed. The default adds the service call to the record
             of the run that makes it.
         redact: Masks secrets in the recorded service calls.
@@ -53,10 +54,11 @@ class Api(ServiceApi, StateApi, HistoryApi, CommandApi, AppComponent, attribute=
         link: HomeAssistantLink,
         *,
         clock: TimerClock | None = None,
+        begin: Callable[[], None] = lambda: None,
         record: Callable[[ServiceCall], None] = record_service_call,
         redact: Callable[[str], str] = str,
     ) -> None:
-        requests = Requests(link, clock=clock or SystemClock(), record=record, redact=redact)
+        requests = Requests(link, clock=clock or SystemClock(), begin=begin, record=record, redact=redact)
         super().__init__(requests, link.cache)
 
     @property

@@ -39,6 +39,7 @@ class Requests:
     Args:
         link: The connection.
         clock: Measures the duration of calls.
+        begin: Called before each service call and each other change of the home.
         record: Called with each service call and each other change of the home, even if it failed.
         redact: Masks secrets in the recorded calls.
 
@@ -53,12 +54,14 @@ class Requests:
         link: HomeAssistantLink,
         *,
         clock: TimerClock,
+        begin: Callable[[], None],
         record: Callable[[ServiceCall], None],
         redact: Callable[[str], str],
     ) -> None:
         self.link = link
         self.clock = clock
         self.rehearsal_responses: dict[str, Any] = {}
+        self._begin = begin
         self._record = record
         self._redact = redact
 
@@ -128,7 +131,8 @@ class Requests:
             self.record(timing, "api", name, target, data, outcome)
 
     def begin(self) -> "Timing":
-        """Return the time at which a call is sent."""
+        """Return the time at which a call is sent. `record` must end the call."""
+        self._begin()
         return Timing(self.clock.wall_ns() // 1_000, self.clock.monotonic_ns())
 
     def record(

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from hassette_core.clock import TimerClock
 from hassette_core.entities import glob_matcher
-from hassette_core.events import Context, Event, State, StateChanged
+from hassette_core.events import Event, State, StateChanged
 from hassette_core.recording.budgets import Budgets
 from hassette_core.recording.causes import MAX_TEXT, cause_of
 from hassette_core.recording.own_calls import OwnCalls
@@ -101,7 +101,11 @@ class HomeRecorder:
                 wanted = self._wanted.get(event.entity_id)
                 if wanted is None:
                     wanted = self._decide(event.entity_id)
-                if wanted == _ALWAYS or (wanted == _IF_CAUSED and self._is_caused(event.context)):
+                context = event.context
+                if wanted == _ALWAYS or (
+                    wanted == _IF_CAUSED
+                    and (context.parent_id is not None or context.user_id is not None or context.id in self._contexts)
+                ):
                     self._record_change(event)
             elif (cause := cause_of(event, self._redact)) is not None:
                 self._receive_cause(cause)
@@ -115,6 +119,10 @@ class HomeRecorder:
                 extra={"event_type": event.event_type, "problem": f"{type(error).__name__}: {error}"},
             )
         self._pass_on(event)
+
+    def calling(self) -> None:
+        """Count a call that Hassette begins. `called` ends it."""
+        self._own_calls.begin()
 
     def called(self, call: ServiceCall) -> ServiceCall:
         """Receive a call of Hassette that has ended. Return it with its context, as far as that is known."""
@@ -133,9 +141,6 @@ class HomeRecorder:
             wanted = _ALWAYS if entity_id.partition(".")[0] in self._domains else _IF_CAUSED
         self._wanted[entity_id] = wanted
         return wanted
-
-    def _is_caused(self, context: Context) -> bool:
-        return context.parent_id is not None or context.user_id is not None or context.id in self._contexts
 
     def _record_change(self, event: StateChanged) -> None:
         old, new, context = self._text(event.old_state), self._text(event.new_state), event.context
@@ -181,7 +186,9 @@ class HomeRecorder:
             self._record_or_hold(
                 HomeCause(0, "event", None, event_type, "", "", context_id, context.parent_id, context.user_id)
             )
-        elif self._wanted.get(trigger.entity_id) == _IF_CAUSED and not self._is_caused(context):
+        elif (
+            self._wanted.get(trigger.entity_id) == _IF_CAUSED and context.parent_id is None and context.user_id is None
+        ):
             self._know(context_id)
             self._record_change(trigger)
 

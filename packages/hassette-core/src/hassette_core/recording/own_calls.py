@@ -13,6 +13,7 @@ HELD_S: Final = 40.0
 MAX_HELD: Final = 1_000
 _MAX_OWN: Final = 4_096
 _MAX_OF_CONTEXT: Final = 20
+_LATE_NS: Final = 5_000_000_000
 _IN_A_RUN: Final = ""
 
 
@@ -30,6 +31,8 @@ class OwnCalls:
     - Code outside a run got the response, such as ``on_initialize``: the event is recorded with the name of the app.
     - There was no response to Hassette: another program with the same user, such as a browser, made the call.
 
+    While no call of Hassette is in progress, an event is recorded at once.
+
     A call that fails has no context in its response. Its context is then that of its event, if exactly one event fits.
 
     Args:
@@ -42,12 +45,21 @@ class OwnCalls:
         self._record = record
         self._held: dict[str, _Held] = {}
         self._own: dict[str, str] = {}
+        self._in_progress = 0
+        self._unclear_until_ns = 0
+
+    def begin(self) -> None:
+        """Count a call that Hassette begins. `answered` ends it."""
+        self._in_progress += 1
 
     def hold(self, cause: HomeCause) -> None:
         """Receive an event of Hassette's user."""
         caller = self._own.get(cause.context_id)
         if caller is not None:  # the response to a REST request may come before its event
             self._record_by(cause, caller)
+            return
+        if not self._in_progress and self._monotonic_ns() >= self._unclear_until_ns:
+            self._record(cause)
             return
         # A script makes its calls with the context of the call that started it.
         held = self._held.setdefault(cause.context_id, _Held(self._monotonic_ns(), []))
@@ -58,10 +70,13 @@ class OwnCalls:
 
     def answered(self, call: ServiceCall) -> ServiceCall:
         """Receive a call that has ended. Return it with the context of its event, if its response had none."""
+        self._in_progress -= 1
         if call.rehearsed:
             return call
         context_id = call.context_id or self._context_of_failed(call)
         if context_id is None:
+            # If the caller was cancelled, Home Assistant may still carry out the call.
+            self._unclear_until_ns = self._monotonic_ns() + _LATE_NS
             return call
         caller = _caller()
         if (held := self._held.pop(context_id, None)) is not None:

@@ -84,6 +84,11 @@ class Recording:
         """Record warnings and errors outside runs while the ``with`` block runs."""
         return nullcontext() if self._log is None else self._log.installed()
 
+    def begin_call(self) -> None:
+        """Count a service call that an app or the framework begins. `record_call` ends it."""
+        if self._recorder is not None:
+            self._recorder.calling()
+
     def record_call(self, call: ServiceCall) -> None:
         """Add a service call to the record of its run. Its event is then no cause."""
         self._bus.record_call(call if self._recorder is None else self._recorder.called(call))
