@@ -31,7 +31,7 @@ from support.plausible_history import plausible
 ROOT = Path(__file__).resolve().parents[1]
 README_PICTURE = ROOT / "docs" / "images" / "overview.png"
 README_SIZE = {"width": 1240, "height": 1180}
-WIDTHS = {"wide": 1280, "narrow": 390}
+WIDTHS = {"wide": 1440, "narrow": 360}
 COLORS = ("light", "dark")
 
 

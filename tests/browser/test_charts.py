@@ -28,6 +28,8 @@ def columns(page: Any) -> list[dict[str, str]]:
 
 def middle_of(page: Any, index: int) -> tuple[float, float]:
     """Return the middle of a column in the window."""
+    # A tap on another element may have scrolled the chart out of the window.
+    page.locator(PLOTS).scroll_into_view_if_needed()
     box = page.locator(PLOTS).bounding_box()
     column = columns(page)[index]
     share = (float(column["x"]) + float(column["width"]) / 2) / 100
@@ -87,7 +89,6 @@ def test_click_shows_links_to_the_runs_of_a_period(open_page: Callable[..., Any]
 def test_tap_shows_the_read_out_on_a_phone(open_page: Callable[..., Any]) -> None:
     page = open_page("/", wide=False, has_touch=True, is_mobile=True)
     column = columns(page)[12]
-    page.locator(PLOTS).scroll_into_view_if_needed()
     page.touchscreen.tap(*middle_of(page, 12))
     readout = page.locator(".readout")
     assert column["title"] in readout.inner_text()

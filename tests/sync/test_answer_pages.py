@@ -121,6 +121,39 @@ async def test_triggers_without_a_run_are_listed_with_their_reasons(new_history:
     assert "on_door" not in some
 
 
+async def test_triggers_that_are_only_counted_are_shown(client: httpx.AsyncClient) -> None:
+    all_ = text_of((await client.get("/not-run")).text)
+    assert "Every trigger led to a run" not in all_
+    assert re.search(r"motion_light ·hall on_motion \d+ triggers · rate limited", all_)
+    some = text_of((await client.get("/not-run", params={"reason": "overlap", "app": "climate_guard"})).text)
+    assert re.search(r"check_windows \d+ triggers · overlap", some)
+    assert "rate limited" not in some
+    assert "Every trigger led to a run" in (await client.get("/not-run", params={"app": "presence"})).text
+
+
+async def test_losses_with_the_same_reason_are_one_line(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        history.db.executemany(
+            "INSERT INTO losses (session_id, reason, what, count, first_us, last_us) VALUES (1, ?, ?, ?, ?, ?)",
+            [("too_many", "home_changes", 2, now_us - n * SECOND, now_us - n * SECOND) for n in range(1, 9)]
+            + [("queue_full_count", "runs", 5, now_us - MINUTE, now_us - MINUTE)],
+        )
+    async with DataSyncService(history.path) as data, app_client(data) as client:
+        shown = text_of((await client.get("/")).text)
+    assert shown.count("Lost records:") == 2
+    assert "Lost records: 16 home changes" in shown
+    assert "Lost records: 5 runs" in shown
+
+
+async def test_first_day_of_a_history_is_not_a_list_of_new_handlers(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        history.run(history.listener("hall", "on_motion", "t"), now_us - MINUTE)
+    async with DataSyncService(history.path) as data, app_client(data) as client:
+        assert "Different from before" not in (await client.get("/")).text
+
+
 async def test_figures_are_compared_with_the_period_before(new_history: NewHistory, now_us: int) -> None:
     hour_us = now_us // HOUR * HOUR
     with new_history() as history:

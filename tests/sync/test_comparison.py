@@ -194,6 +194,32 @@ async def test_versions_are_listed_newest_first_with_their_time(home: RecordedHo
         await data.since_version("hall", "v9")
 
 
+async def test_page_of_an_app_shows_its_versions_and_its_share_of_the_file(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    web_clients = pytest.importorskip("support.web_clients")
+    pytest.importorskip("fastapi")
+    handler = listener("any")
+    home.register(handler)
+    home.deploy(-3 * HOUR_S, "hall", "v1", "abc")
+    home.deploy(-2 * HOUR_S, "hall", "v2", settings_hash="v1")
+    home.deploy(-2 * HOUR_S, "other", "w1")
+    runs(home, "any", 1, 30, failed=3, listener=handler)
+    await home.write()
+
+    async with web_clients.app_client(data) as client:
+        page = (await client.get("/apps/hall")).text
+        error = (await client.get("/errors/1")).text
+        apps = (await client.get("/apps?sort=-database")).text
+    versions = page.partition('id="versions"')[2].partition("</section>")[0]
+    assert [word for word in ("v2", "v1", "abc", "w1") if word in versions] == ["v2", "v1", "abc"]
+    assert "first version" in versions
+    assert f"since={home.us(-2 * HOUR_S)}" in versions, "the runs of a version are one click away"
+    assert "100 % of all apps" in page
+    assert "version v2 of" in error, "the version in which the error was first seen"
+    assert 'data-label="database"' in apps
+
+
 async def test_noisiest_app_comes_first_with_its_log_lines_and_calls(home: RecordedHome, data: DataSyncService) -> None:
     quiet, loud = listener("quiet", "quiet"), listener("loud", "loud")
     runs(home, "quiet", 2, 30, listener=quiet)

@@ -286,6 +286,14 @@ def test_time_that_occurs_twice_has_the_short_name_of_the_zone() -> None:
     assert shown(first + 2 * HOUR) == "03:30:00"
 
 
+def test_end_of_a_time_range_has_its_date_if_the_start_has_another_one() -> None:
+    shown = ShownTimes(BERLIN, NOON)
+    assert shown.span(NOON - 2 * HOUR, NOON) == f"{shown.clock(NOON - 2 * HOUR)} to {shown.clock(NOON)}"
+    yesterday = NOON - 24 * HOUR
+    assert shown.span(yesterday, NOON) == f"{shown(yesterday, seconds=False)} to today {shown.clock(NOON)}"
+    assert shown.span(yesterday - HOUR, yesterday).count(shown.day(yesterday)) == 2
+
+
 def test_time_of_a_damaged_row_is_shown_as_a_number() -> None:
     shown = ShownTimes(BERLIN, NOON)
     for us in (2**63 - 1, -(2**63)):

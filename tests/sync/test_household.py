@@ -1,7 +1,9 @@
 """The page for the people of the home: plain words, its own secret, and nothing else for that secret."""
 
+import contextlib
 import json
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -68,6 +70,15 @@ async def test_actions_are_listed_by_room_in_plain_words(home_path: Path) -> Non
         ("Blinds", "moved once today by a schedule, once without success"),
         ("Kitchen lamp light", "switched once today by a schedule, all well"),
     ]
+
+
+async def test_kind_is_added_to_a_device_with_the_name_of_its_room(home_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(home_path)) as database, database:
+        database.execute("UPDATE home_names SET name = 'Hall', area = 'Hall' WHERE key = 'light.hall'")
+        database.execute("UPDATE home_names SET name = 'Hall', area = 'Hall' WHERE key = 'cover.bedroom'")
+    async with DataSyncService(home_path) as data:
+        rooms = (await data.household()).rooms
+    assert [item.title for item in rooms[0].items] == ["Hall light", "Hall cover"]
 
 
 async def test_page_has_no_names_from_code(home_path: Path) -> None:

@@ -108,6 +108,13 @@ class ShownTimes:
             clock = f"{clock} {_short_name(local)}"
         return f"{day} {clock}" if day else clock
 
+    def span(self, since_us: int, until_us: int) -> str:
+        """Format a time range to the minute: ``23 Nov 01:09 to today 01:09``, or ``01:09 to 02:09`` for one day."""
+        start, end = self(since_us, seconds=False), self(until_us, seconds=False)
+        # After another date, a time without a date would look like a time of that date.
+        is_later_day = self.day(until_us) == "today" != self.day(since_us)
+        return f"{start} to {'today ' if is_later_day else ''}{end}"
+
     def day(self, us: int) -> str:
         """Format the date of a moment: ``today`` or ``20 Jan``, with the year unless it is this year."""
         local = self._local(us)

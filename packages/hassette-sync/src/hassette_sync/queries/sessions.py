@@ -124,6 +124,14 @@ WHERE id < :cursor AND last_us >= :since_us AND first_us < :until_us ORDER BY id
 """
 """Losses that overlap a time range, newest first."""
 
+LOSSES_BY_REASON = """
+SELECT max(id) AS id, max(session_id) AS session_id, reason, what, sum(count) AS count, min(first_us) AS first_us,
+       max(last_us) AS last_us
+FROM losses WHERE last_us >= :since_us AND first_us < :until_us
+GROUP BY reason, what ORDER BY max(last_us) DESC LIMIT :limit
+"""
+"""Losses that overlap a time range, as one row for each kind of record and reason, newest first."""
+
 SCHEMA_REVISION = "SELECT version_num FROM alembic_version"
 """Schema revision of the file."""
 

@@ -31,6 +31,14 @@ _VERBS = {
     **dict.fromkeys(("scene", "script", "button"), "started"),
 }
 
+# Words for the kinds of devices that people name.
+_KINDS = {
+    **{domain: domain for domain in ("light", "switch", "fan", "cover", "siren", "humidifier", "valve", "lock")},
+    **dict.fromkeys(("climate", "water_heater"), "heating"),
+    "media_player": "player",
+    "vacuum": "vacuum cleaner",
+}
+
 
 @dataclass(slots=True)
 class _Actions:
@@ -101,7 +109,7 @@ def _rooms(by_entity: dict[str, _Actions], names: dict[str, tuple[str, str]]) ->
         name, area = names.get(entity_id, ("", ""))
         rooms[area].append(
             HouseholdItem(
-                title=name or _plain_entity(entity_id),
+                title=_title(entity_id, name, area),
                 sentence=_what(entity_id, actions, names),
                 count=actions.count,
                 problems=actions.problems,
@@ -127,6 +135,14 @@ def _what(entity_id: str, actions: _Actions, names: dict[str, tuple[str, str]]) 
         actions.problems, f"{actions.problems:,} times without success"
     )
     return f"{verb} {times} today{by}, {failed}"
+
+
+def _title(entity_id: str, name: str, area: str) -> str:
+    """Return the name of an entity. Devices are often called like their room: then the kind of the device is added."""
+    if not name:
+        return _plain_entity(entity_id)
+    kind = _KINDS.get(entity_id.partition(".")[0], "")
+    return f"{name} {kind}" if kind and name.casefold() == area.casefold() else name
 
 
 def _plain_entity(entity_id: str) -> str:

@@ -190,6 +190,15 @@ async def losses_page(
     return LossesPage(losses=losses, next_cursor=str(losses[-1].id) if len(rows) > limit else None)
 
 
+async def losses_by_reason(transaction: ReadTransaction, time_range: TimeRange, *, limit: int) -> tuple[Loss, ...]:
+    """Return the losses of a time range, with one entry for each kind of record and reason, newest first."""
+    rows = await transaction.all(
+        queries.LOSSES_BY_REASON,
+        {"since_us": time_range.since_us, "until_us": time_range.until_us, "limit": limit},
+    )
+    return tuple(Loss(**dict(row)) for row in rows)
+
+
 async def lost_records(transaction: ReadTransaction, time_range: TimeRange) -> int:
     """Return the number of lost records in a time range."""
     row = await transaction.one(queries.LOST, {"since_us": time_range.since_us, "until_us": time_range.until_us})

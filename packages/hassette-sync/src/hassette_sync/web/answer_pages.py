@@ -2,11 +2,13 @@
 
 import logging
 import shlex
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
 from hassette_sync.answers.explanations import Why, WhyNot
+from hassette_sync.answers.registrations import SkipReason
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.events import FrameworkEventFilter
 from hassette_sync.questions.logs import LogFilter
@@ -186,9 +188,23 @@ async def not_run(
         time_range=time_range,
         follow_from=follow_from,
         answer=await data.not_runs(not_run_filter, time_range, cursor=cursor, limit=_PAGE),
+        counted=_counted(await data.skips(time_range), not_run_filter) if cursor is None else (),
         active=chips_of(request.query_params, await _shown(data, not_run_filter.registration_id)),
         cursor=cursor,
     )
+
+
+def _counted(skips: Sequence[SkipReason], wanted: NotRunFilter) -> list[SkipReason]:
+    """Return the numbers that a filter asks for. They are not counted by entity."""
+    if wanted.entity_id is not None:
+        return []
+    return [
+        one
+        for one in skips
+        if wanted.app in (None, one.registration.app)
+        and wanted.registration_id in (None, one.registration.id)
+        and wanted.reason in (None, one.reason)
+    ]
 
 
 @answer_pages.get("/home")

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.kinds import KindLabels
+from hassette_sync.answers.logs import AppNoise
 from hassette_sync.answers.registrations import AppSummary, Registration
 from hassette_sync.answers.trends import ErrorTrend
 from hassette_sync.web.lists import ListColumn
@@ -87,19 +88,42 @@ ERROR_COLUMNS: Sequence[ListColumn[ErrorRow]] = (
 )
 """Columns of the list of errors."""
 
-APP_COLUMNS: Sequence[ListColumn[AppSummary]] = (
-    ListColumn(key="app", title="App", value=lambda one: one.app),
-    ListColumn(key="instances", title="Instances", value=lambda one: len(one.instances), is_number=True),
-    ListColumn(key="handlers", title="Handlers", value=lambda one: one.handlers, is_number=True),
-    ListColumn(key="jobs", title="Jobs", value=lambda one: one.jobs, is_number=True),
-    ListColumn(key="runs", title="Runs", value=lambda one: one.counts.total, is_number=True),
-    ListColumn(key="failures", title="Failures", value=lambda one: one.counts.failed, is_number=True),
+AppRow = tuple[AppSummary, AppNoise | None]
+
+APP_COLUMNS: Sequence[ListColumn[AppRow]] = (
+    ListColumn(key="app", title="App", value=lambda row: row[0].app),
+    ListColumn(key="instances", title="Instances", value=lambda row: len(row[0].instances), is_number=True),
+    ListColumn(key="handlers", title="Handlers", value=lambda row: row[0].handlers, is_number=True),
+    ListColumn(key="jobs", title="Jobs", value=lambda row: row[0].jobs, is_number=True),
+    ListColumn(key="runs", title="Runs", value=lambda row: row[0].counts.total, is_number=True),
+    ListColumn(key="failures", title="Failures", value=lambda row: row[0].counts.failed, is_number=True),
     ListColumn(
         key="time",
         title="Time",
-        value=lambda one: one.total_us,
+        value=lambda row: row[0].total_us,
         is_number=True,
         hint="Sum of the durations of all runs",
+    ),
+    ListColumn(
+        key="log_lines",
+        title="Log lines",
+        value=lambda row: row[1] and row[1].log_lines,
+        is_number=True,
+        hint="Estimated from the newest runs",
+    ),
+    ListColumn(
+        key="calls",
+        title="Calls",
+        value=lambda row: row[1] and row[1].service_calls,
+        is_number=True,
+        hint="Service calls, estimated from the newest runs",
+    ),
+    ListColumn(
+        key="database",
+        title="Database",
+        value=lambda row: row[1] and row[1].bytes,
+        is_number=True,
+        hint="Size of the runs, log lines and service calls in the file, estimated from the newest runs",
     ),
 )
 """Columns of the list of apps."""

@@ -24,6 +24,8 @@ from hassette_sync.web.rendering import axis_ticks, page
 _MAX_REGISTRATIONS = 1_000
 _MAX_RECENT = 15
 _MAX_COMPARED = 8
+_MAX_VERSIONS = 5
+_MAX_AFFECTED = 3
 
 pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
@@ -54,7 +56,9 @@ async def apps(request: Request, data: History, time_range: Range, sort: Sort = 
     """All apps with their figures."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
-    listed = sorted_list(APP_COLUMNS, await data.apps(time_range), sort)
+    noise = {one.app: one for one in (await data.noise(time_range)).apps}
+    rows = [(one, noise.get(one.app)) for one in await data.apps(time_range)]
+    listed = sorted_list(APP_COLUMNS, rows, sort)
     return await page(request, "apps.html", time_range=time_range, follow_from=follow_from, list=listed)
 
 
@@ -68,6 +72,7 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
     if summary is None and not members.registrations:
         raise NotFoundError("app", app)
     recent = await data.runs(RunFilter(app=app), time_range, limit=50)
+    noise = await data.noise(time_range)
     return await page(
         request,
         "app.html",
@@ -78,6 +83,8 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
         members=members.registrations,
         state=next((one for one in data.control.apps() if one.app == app), None),
         upcoming=data.next_runs(members.registrations),
+        noise=next((one for one in noise.apps if one.app == app), None),
+        versions=await data.versions(app, limit=_MAX_VERSIONS),
         recent=folded(recent.runs, across=True)[:_MAX_RECENT],
     )
 
@@ -224,7 +231,16 @@ async def errors(
 async def error_group(request: Request, data: History, time_range: Range, id_: PathId) -> Response:
     """One error group: its traceback, the affected handlers and jobs, and its newest runs."""
     time_range = await data.covered(time_range)
-    return await page(request, "error_group.html", answer=await data.error_group(id_, time_range))
+    answer = await data.error_group(id_, time_range)
+    apps = sorted({one.app for one in answer.registrations})[:_MAX_AFFECTED]
+    versions = [one for app in apps for one in (await data.versions(app)).versions]
+    first_us = answer.group.first_seen_us
+    return await page(
+        request,
+        "error_group.html",
+        answer=answer,
+        first_versions=[one for one in versions if one.since_us <= first_us < (one.until_us or first_us + 1)],
+    )
 
 
 @pages.get("/sessions")
