@@ -119,6 +119,11 @@ def _hour_before_the_end(facts: Facts) -> int:
     return time_of(facts.newest) - 3_600_000_000
 
 
+async def _errors_with_trends(data: DataSyncService) -> None:
+    time_range = TimeRange.last(_MONTH)
+    await data.error_trends((await data.error_groups(time_range)).groups, time_range)
+
+
 _BY_APP = """
 SELECT app, status_id, count(*) FROM runs JOIN registrations ON registrations.id = registration_id
 WHERE runs.id >= :since GROUP BY 1, 2
@@ -256,6 +261,8 @@ QUESTIONS: Final[dict[str, Question]] = {
     "events 30d": Question(ask=lambda data, facts: data.events(time_range=TimeRange.last(_MONTH))),
     "not-runs 30d": Question(ask=lambda data, facts: data.not_runs(time_range=TimeRange.last(_MONTH))),
     "versions": Question(ask=lambda data, facts: data.versions()),
+    "household": Question(ask=lambda data, facts: data.household()),
+    "errors with their course 30d": Question(ask=lambda data, facts: _errors_with_trends(data)),
     **{
         # A comparison asks for the percentiles of all registrations twice.
         f"compare {age}": Question(
@@ -276,6 +283,7 @@ PAGES: Final[dict[str, Callable[[Facts], str]]] = {
         *("/runs?since=30d", "/runs?status=failed&since=30d", "/runs?app=irrigation&since=30d", "/runs?session=1"),
         *("/runs?text=cellar&since=30d", "/runs?text=zzzznothing&since=30d", "/runs?entity={rare_entity}&since=30d"),
         *("/runs/{failed}", "/errors", "/errors?since=30d", "/errors/{group}?since=30d", "/sessions"),
+        *("/apps", "/apps?since=30d", "/apps/irrigation?since=30d"),
     )
 }
 """All pages. To measure a new one, add its path."""
