@@ -53,7 +53,7 @@ PARTS = {
     "core": ["hassette-executor", "hassette-core"],
     "store": ["hassette-store"],
     "sync": ["hassette-store", "hassette-sync[web]"],
-    "full": ["hassette-executor[otel]", "hassette-core[telemetry]", "hassette-store", "hassette-sync[web]"],
+    "full": ["hassette-executor[otel]", "hassette-core[telemetry]", "hassette-store", "hassette-sync[web,mcp]"],
 }
 EVERY_PART = [nox.param(part, id=part) for part in PARTS]
 QUICK = "not homeassistant and not browser and not torture"

@@ -13,6 +13,7 @@ import sys
 DATABASE = {"aiosqlite", "alembic", "sqlalchemy"}
 TERMINAL = {"click", "rich"}
 WEB = {"fastapi", "starlette", "uvicorn", "jinja2"}
+ASSISTANTS = {"mcp"}
 HOME_ASSISTANT = {"aiohttp", "msgspec"}
 
 # Modules that each part installs, and modules that it must not install.
@@ -21,7 +22,11 @@ PRESENT = {
     "core": {"hassette_executor", "hassette_core"},
     "store": {"hassette_store"} | DATABASE,
     "sync": {"hassette_store", "hassette_sync"} | DATABASE | WEB | TERMINAL,
-    "full": {"hassette_executor", "hassette_core", "hassette_store", "hassette_sync"} | DATABASE | WEB | TERMINAL,
+    "full": {"hassette_executor", "hassette_core", "hassette_store", "hassette_sync"}
+    | DATABASE
+    | WEB
+    | TERMINAL
+    | ASSISTANTS,
 }
 ABSENT = {
     "executor": {"hassette_core", "hassette_store", "hassette_sync", "pydantic", "opentelemetry"}
@@ -30,7 +35,7 @@ ABSENT = {
     | HOME_ASSISTANT,
     "core": {"hassette_store", "hassette_sync", "opentelemetry"} | DATABASE | WEB,
     "store": {"hassette_executor", "hassette_core", "hassette_sync", "pydantic"} | (WEB - {"jinja2"}) | HOME_ASSISTANT,
-    "sync": {"hassette_executor", "hassette_core"} | HOME_ASSISTANT,
+    "sync": {"hassette_executor", "hassette_core"} | HOME_ASSISTANT | ASSISTANTS,
     "full": set[str](),
 }
 INSTALLERS = {"pip", "setuptools"}  # a new virtual environment may contain them

@@ -13,6 +13,7 @@ from hassette_core.config.model import AppEntry, RecordingSettings, WatchdogSett
 from hassette_executor import ExecutorSettings
 from hassette_executor.otel.settings import OpenTelemetrySettings
 from hassette_store.settings import StoreSettings
+from hassette_sync.assistants.settings import AssistantSettings
 from hassette_sync.settings import WebSettings
 
 PAGE = Path(__file__).parents[2] / "docs/configuration.md"
@@ -23,7 +24,13 @@ PYDANTIC = {
     "watchdogs": WatchdogSettings,
     "recording": RecordingSettings,
 }
-DATACLASSES = {"executor": ExecutorSettings, "store": StoreSettings, "sync": WebSettings, "otel": OpenTelemetrySettings}
+DATACLASSES = {
+    "executor": ExecutorSettings,
+    "store": StoreSettings,
+    "sync": WebSettings,
+    "mcp": AssistantSettings,
+    "otel": OpenTelemetrySettings,
+}
 MADE_UP = {"instance_id": "made for this home"}  # keys whose default is not a fixed value
 
 

@@ -17,6 +17,7 @@ REPLACED = {
 # Words that a module's name may contain without an entry in the glossary: ordinary words of programming, and names of
 # formats and tools.
 ORDINARY = {
+    *("arguments", "assistant", "assistants", "http", "prompts", "shaping", "stdio"),
     *("access", "activity", "address", "application", "asking", "async", "attempts", "backoff", "backups", "cache"),
     *(
         "callables",

@@ -201,7 +201,7 @@ async def test_every_json_route_answers_and_is_described(client: httpx.AsyncClie
     assert len(described) >= 19
     for path in described:
         kind = path.split("/")[3]
-        address = path.replace("{id}", str(ids.get(kind)))
+        address = path.replace("{id}", str(ids.get(kind))).replace("{app}", "climate_guard")
         answer = await client.get(address, params=NEEDED.get(path))
         assert answer.status_code == 200, (path, answer.text)
         assert answer.headers["cache-control"] == "no-store"

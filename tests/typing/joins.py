@@ -36,7 +36,7 @@ from hassette_sync import DataSyncService
 from hassette_sync.cli import main as telemetry
 from hassette_sync.control import Control, MemoryControl, NoControl
 from hassette_sync.live import LiveFeed, LiveRow, LiveSnapshot, MemoryFeed, NoFeed
-from hassette_sync.plugin import create_service
+from hassette_sync.plugin import configure_assistants, create_service
 from hassette_sync.web.service import WebService
 
 # The store accepts records by their shape, and does not import the classes of the executor.
@@ -146,6 +146,10 @@ def opentelemetry_provides_a_sink_factory() -> SinkFactory:
 
 def sync_provides_a_service_factory() -> ServiceFactory:
     return create_service
+
+
+def sync_provides_a_factory_for_the_table_of_assistants() -> ServiceFactory:
+    return configure_assistants
 
 
 def sync_provides_a_command() -> PluginCommand:

@@ -177,7 +177,7 @@ def test_apps_have_their_instances_and_settings(file: Path) -> None:
             '[home_asistant]\nurl = "x"',
             (
                 "FILE, line 1: home_asistant is not a known key; did you mean 'home_assistant'?"
-                " Known keys: apps, executor, hassette, home_assistant, store, sync, watchdogs"
+                " Known keys: apps, executor, hassette, home_assistant, mcp, store, sync, watchdogs"
             ),
         ),
         (

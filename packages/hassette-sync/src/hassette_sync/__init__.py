@@ -11,6 +11,7 @@ One question takes this path:
 from hassette_sync.__about__ import __version__
 from hassette_sync.control import Control, ControlAction, ControlResult, MemoryControl, NoControl
 from hassette_sync.errors import (
+    AssistantsNotInstalledError,
     BadQuestionError,
     DatabaseMissingError,
     DatabaseUnreadableError,
@@ -33,6 +34,7 @@ from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import TimeRange
 
 __all__ = [
+    "AssistantsNotInstalledError",
     "BadQuestionError",
     "Control",
     "ControlAction",

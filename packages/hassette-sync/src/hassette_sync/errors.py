@@ -14,6 +14,7 @@
         ├── FollowerTooSlowError     a follower of a `MemoryFeed` is too far behind
         ├── ActionError              the running framework has refused an action of the terminal
         ├── NotRunningError          no framework answers at the address
+        ├── AssistantsNotInstalledError  access for assistants needs hassette-sync[mcp]
         └── WebNotInstalledError     the pages need hassette-sync[web]
 
 The terminal and the pages show the messages unchanged.
@@ -117,4 +118,14 @@ class WebNotInstalledError(SyncError, ImportError):
     def __init__(self, missing: str) -> None:
         super().__init__(
             f"The pages need {missing}, which is not installed. Install it with: pip install 'hassette-sync[web]'"
+        )
+
+
+class AssistantsNotInstalledError(SyncError, ImportError):
+    """Access for assistants needs the extra ``mcp``."""
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(
+            f"Access for assistants needs {missing}, which is not installed. "
+            f"Install it with: pip install 'hassette-sync[mcp]'"
         )

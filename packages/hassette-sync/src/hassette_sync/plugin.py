@@ -1,9 +1,10 @@
-"""Entry point ``sync`` in the group ``hassette.services``, through which core finds this package."""
+"""Entry points ``sync`` and ``mcp`` in the group ``hassette.services``, through which core finds this package."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hassette_sync.assistants.settings import AssistantSettings, assistant_settings
 from hassette_sync.control import Control
 from hassette_sync.errors import WebNotInstalledError
 from hassette_sync.live import LiveFeed
@@ -52,3 +53,19 @@ def create_web_service(data: DataSyncService, settings: WebSettings, sessions_fi
             raise
         raise WebNotInstalledError(missing.name or "a package") from missing
     return WebService(data, settings, sessions_file)
+
+
+def configure_assistants(*, data_dir: Path, settings: Mapping[str, object], live: LiveFeed, control: Control) -> None:
+    """Set the permissions of assistants. They use the service of `create_service`, so there is no other service.
+
+    Args:
+        data_dir: Data directory of the framework.
+        settings: Table ``[mcp]`` of hassette.toml; see `AssistantSettings`.
+        live: Feed of the framework, which `create_service` uses.
+        control: Control of the framework, which `create_service` uses.
+
+    Raises:
+        ValueError: A setting is unknown or invalid. The message is one sentence that names the key.
+    """
+    del live, control
+    assistant_settings.put(data_dir, AssistantSettings.from_mapping(settings))

@@ -25,7 +25,7 @@ from hassette_core.redaction import Redaction, can_be_masked
 
 DEFAULT_FILE = Path("hassette.toml")
 TABLES = ("hassette", "home_assistant", "executor", "watchdogs", "apps")
-OUR_PLUGINS = ("store", "sync")
+OUR_PLUGINS = ("store", "sync", "mcp")
 """Tables of hassette-store and hassette-sync. They are allowed even if these packages are not installed, so that one
 file works for all installations."""
 

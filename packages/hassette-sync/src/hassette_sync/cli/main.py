@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from hassette_sync.cli.assistant import mcp
 from hassette_sync.cli.control import app, error, job
 from hassette_sync.cli.details import handler
 from hassette_sync.cli.explaining import compare, why, why_not
@@ -42,7 +43,7 @@ def telemetry() -> None:
 
 _QUESTIONS = (
     *(status, why, why_not, apps, handler, *registrations, runs, show, errors, logs, events, not_run),
-    *(timeline, uptime, running, upcoming, compare, sessions, tail),
+    *(timeline, uptime, running, upcoming, compare, sessions, tail, mcp),
 )
 for _command in (*_QUESTIONS, serve, check, backup, restore, vacuum):
     telemetry.add_command(_command)

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from hassette_sync.__about__ import __version__
 from hassette_sync.errors import (
@@ -25,6 +26,8 @@ from hassette_sync.web.answer_pages import answer_pages
 from hassette_sync.web.api import api
 from hassette_sync.web.api_answers import api_answers
 from hassette_sync.web.api_control import api_control, control_form
+from hassette_sync.web.assistants import PATH as ASSISTANTS_PATH
+from hassette_sync.web.assistants import AssistantEndpoint
 from hassette_sync.web.body_limit import BodyLimit
 from hassette_sync.web.browser_sessions import BrowserSessions
 from hassette_sync.web.compression import AnswerCompression
@@ -90,6 +93,7 @@ def create_app(
         app.include_router(router)
     app.add_api_route("/health/live", _health_live, include_in_schema=False)
     app.add_api_route("/health/ready", _health_ready, include_in_schema=False)
+    app.router.routes.append(Route(ASSISTANTS_PATH, AssistantEndpoint(), methods=["POST"], include_in_schema=False))
     app.mount("/static", VersionedFiles(packages=[("hassette_sync", "static")]))
     app.add_exception_handler(SyncError, _answer_error)
     app.add_exception_handler(HTTPException, _answer_http_error)

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 PROBLEM_TYPE: Final = "application/problem+json"
 _PROBLEM_PREFIX: Final = "urn:hassette:problem:"
-_MACHINE_PATHS: Final = ("/api", "/health", "/metrics", "/static")
+_MACHINE_PATHS: Final = ("/mcp", "/api", "/health", "/metrics", "/static")
 
 
 class InvalidParameter(BaseModel):
