@@ -4,7 +4,7 @@ from collections import Counter
 from functools import reduce
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hassette_store.sketch import (
@@ -104,6 +104,9 @@ def test_many_runs_take_one_byte_a_bucket() -> None:
     assert len(pack(range(600, 628))) == 1 + 28 + 2
 
 
+@example(b"\x01")  # shorter than the header of counts
+@example(b"\x02")
+@example(b"\x01\x00")
 @given(st.binary(max_size=40))
 def test_bytes_that_are_no_sketch_count_as_few_or_no_runs(damaged: bytes) -> None:
     healthy = sketch_of(*range(1_000, 2_000))

@@ -172,7 +172,7 @@ def _total(sketches: Iterable[bytes]) -> _Total:
         width = sketch[0]
         if width == _LIST and len(sketch) % 2:
             lists.append(sketch[1:])
-        elif width in _WIDTHS and (len(sketch) - _HEADER_BYTES) % width == 0:
+        elif width in _WIDTHS and len(sketch) > _HEADER_BYTES and (len(sketch) - _HEADER_BYTES) % width == 0:
             first = sketch[1] | sketch[2] << 8
             if first + (len(sketch) - _HEADER_BYTES) // width <= MAX_BUCKET + 1:
                 counted.append((first, _lanes_of(sketch[_HEADER_BYTES:], width)))
