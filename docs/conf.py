@@ -27,8 +27,12 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(?!hassette_).*"),
     # These types of single settings and options are described where they are used.
     (r"py:class", r".*\.(JobOptions|StatusReport|HomeAssistantSettings|FrameworkSettings|AppEntry)"),
-    (r"py:class", r".*\.(ThreadCall|ClientSocket|Place|WatchdogSettings|AppT|T)"),
+    (r"py:class", r".*\.(ThreadCall|ClientSocket|Place|WatchdogSettings|RecordingSettings|AppT|T)"),
+    # The page of the API describes the answers.
+    (r"py:class", r"hassette_sync\.answers\..*"),
 ]
+# Some classes have a property with the name of a type, such as `bytes`, and Sphinx takes the type for the property.
+suppress_warnings = ["ref.python"]
 
 
 def skip_names_of_other_packages(
