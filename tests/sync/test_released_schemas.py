@@ -16,19 +16,26 @@ HOUR_US = 3_600_000_000
 QUESTIONS = [
     name
     for name, method in vars(DataSyncService).items()
-    if not name.startswith("_") and inspect.iscoroutinefunction(method) and name != "close"
+    if not name.startswith("_") and inspect.iscoroutinefunction(method) and name not in ("act", "close")
 ]
 ID_OF = {
     "registration_id": "SELECT id FROM listeners",
     "run_id": "SELECT run_id FROM failures",
     "session_id": "SELECT id FROM sessions",
     "group_id": "SELECT id FROM error_groups",
+    "of": "SELECT app FROM listeners",
+    "entity": "SELECT 'light.hall'",
+    "words": "SELECT 'why did light.hall turn on?'",
 }
 
 
 def value_of(path: Path, query: str) -> Any:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         return db.execute(query).fetchone()[0]
+
+
+async def deployed_app(data: DataSyncService) -> str:
+    return (await data.versions()).versions[0].app
 
 
 @pytest.mark.parametrize("script", RELEASED, ids=lambda script: script.stem)
@@ -40,8 +47,12 @@ async def test_question_reads_a_history_of_each_released_schema(tmp_path: Path, 
     async with DataSyncService(path) as data:
         method = getattr(data, name)
         parameters = inspect.signature(method).parameters
-        needed = {one: value_of(path, ID_OF[one]) for one in parameters if one in ID_OF}
+        needed: dict[str, Any] = {one: value_of(path, ID_OF[one]) for one in parameters if one in ID_OF}
         ranged = {"time_range": TimeRange(T0_US - HOUR_US, T0_US + HOUR_US)} if "time_range" in parameters else {}
+        if "groups" in parameters:
+            needed["groups"] = (await data.error_groups(ranged["time_range"])).groups
+        if name == "since_version":
+            needed["app"] = await deployed_app(data)
         answer = await method(**needed, **ranged)
     assert answer is not None
     assert path.read_bytes() == before
