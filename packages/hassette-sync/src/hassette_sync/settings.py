@@ -4,12 +4,13 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8765
 MIN_TOKEN_LENGTH = 16
+_SECRET_KEYS: Final = ("token", "household_token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ class WebSettings:
         values: dict[str, object] = dict(settings)
         _check_type(values, "host", str, "text")
         _check_type(values, "port", int, "a whole number")
-        for key in ("token", "household_token", "home_url", "editor_url"):
+        for key in (*_SECRET_KEYS, "home_url", "editor_url"):
             _check_type(values, key, str, "text")
         _check_type(values, "query_deadline_s", (int, float), "a number of seconds")
         _check_type(values, "control_without_token", bool, "true or false")
@@ -115,7 +116,7 @@ def _check_type(values: Mapping[str, object], key: str, type_: type | tuple[type
     # A bool is an int, too.
     if value is not None and (not isinstance(value, type_) or (isinstance(value, bool) and type_ is not bool)):
         # No token may appear in a log, not even an invalid one.
-        shown = type(value).__name__ if key.endswith("token") else repr(value)
+        shown = type(value).__name__ if key in _SECRET_KEYS else repr(value)
         raise ValueError(f"{key} must be {expected}, got {shown}")
 
 
