@@ -29,7 +29,7 @@ def test_help_of_hassette_describes_the_telemetry_command() -> None:
 
 
 def test_bash_completes_the_commands_and_options_of_telemetry() -> None:
-    assert completions("hassette", "telemetry", "ru") == ["plain,runs"]
+    assert completions("hassette", "telemetry", "ru") == ["plain,runs", "plain,running"]
     assert completions("hassette", "telemetry", "runs", "--w") == ["plain,--wide"]
     assert completions("hassette", "telemetry", "runs", "--wide", "--kind", "h") == ["plain,handler"]
     assert completions("hassette", "telemetry", "status", "--db", "da") == ["file,da"]

@@ -1,9 +1,8 @@
 """Formatting of numbers and times, ids, time ranges, charts, the verdict, and the public names."""
 
-import importlib
-import inspect
-import pkgutil
+import ast
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -140,6 +139,6 @@ def test_public_names_are_sorted_and_exist() -> None:
 
 
 def test_every_module_has_a_docstring() -> None:
-    for module in pkgutil.walk_packages(hassette_sync.__path__, "hassette_sync."):
-        if not module.name.endswith("__main__"):
-            assert inspect.getdoc(importlib.import_module(module.name)), module.name
+    # The modules of an extra that is not installed cannot be imported.
+    for file in Path(hassette_sync.__path__[0]).rglob("*.py"):
+        assert ast.get_docstring(ast.parse(file.read_text())), file

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from hassette_sync import DataSyncService
 from hassette_sync.errors import QueryTimeoutError
@@ -13,6 +14,7 @@ from hassette_sync.questions.runs import newest_id
 from hassette_sync.reader import Reader, ReadTransaction
 from hassette_sync.settings import WebSettings
 from hassette_sync.web.application import create_app
+from hassette_sync.web.disconnects import StopWhenClientLeaves
 from support.history import NewHistory
 from support.waiting import patience
 
@@ -114,3 +116,27 @@ async def test_request_ends_when_its_client_leaves(new_history: NewHistory) -> N
     async with DataSyncService(history.path, deadline_s=LONG_S) as data, asyncio.timeout(patience(20)):
         await create_app(data, WebSettings())(scope, receive, send)
     assert sent == []
+
+
+async def test_application_cleans_up_after_a_whole_answer() -> None:
+    steps: list[str] = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"all"})
+        is_sent.set()
+        # The server reports the disconnection in the meantime.
+        for _ in range(5):
+            await asyncio.sleep(0)
+        steps.append("file closed")
+
+    async def receive() -> Message:
+        await is_sent.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        steps.append(str(message["type"]))
+
+    is_sent = asyncio.Event()
+    await StopWhenClientLeaves(application)({"type": "http", "method": "GET"}, receive, send)
+    assert steps == ["http.response.start", "http.response.body", "file closed"]

@@ -120,7 +120,7 @@ async def test_overview_counts_include_entries_that_it_does_not_list(new_history
         history.session(now_us - HOUR)
         for n in range(12):
             history.run(history.listener("hall", f"handler_{n}", "t"), now_us - 60 * SECOND, status="error")
-            history.loss(1, "queue_full_count", "runs", 10, now_us - 60 * SECOND, now_us - 50 * SECOND)
+            history.loss(1, f"reason_{n}", "runs", 10, now_us - 60 * SECOND, now_us - 50 * SECOND)
     async with DataSyncService(history.path) as data:
         overview = await data.overview()
     assert (len(overview.failing), overview.failing_count, len(overview.losses), overview.lost) == (8, 12, 6, 120)

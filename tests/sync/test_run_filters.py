@@ -39,7 +39,7 @@ from support.patient_data import patient_data
         RunFilter(app="climate_guard", min_duration_us=2_000_000),
         RunFilter(registration_id=7, min_duration_us=20_000, status="success"),
         RunFilter(text="kitchen", status="success", max_duration_us=20_000),
-        RunFilter(error_group_id=1, app="climate_guard", session_id=3),
+        RunFilter(error_group_id=1, app="climate_guard", session_id=2),
     ],
     ids=repr,
 )

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -212,12 +214,16 @@ async def test_tail_shows_each_run_that_ends_and_no_other(home: RecordedHome, tm
 
 
 async def test_tail_ends_without_an_error_at_ctrl_c(home: RecordedHome, tmp_path: Path) -> None:
-    program = f"{sys.executable} -m hassette_sync tail --db {tmp_path}"
-    process = await asyncio.create_subprocess_shell(f"exec {program}", stdout=asyncio.subprocess.PIPE)
+    # A program that runs in the background, such as CI, may ignore SIGINT, and its children inherit this.
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hassette_sync", "tail", "--db", str(tmp_path)),
+        stdout=asyncio.subprocess.PIPE,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout is not None
     async with asyncio.timeout(patience(30)):
         assert b"on_motion" in await process.stdout.readline()
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         assert await process.wait() == 0
 
 

@@ -21,10 +21,21 @@ class StopWhenClientLeaves:
             await self._app(scope, receive, send)
             return
         messages: asyncio.Queue[Message] = asyncio.Queue()
-        answering = asyncio.ensure_future(self._app(scope, messages.get, send))
+        is_answered = False
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal is_answered
+            is_answered = message["type"] == "http.response.body" and not message.get("more_body", False)
+            await send(message)
+
+        answering = asyncio.ensure_future(self._app(scope, messages.get, send_and_note))
         listening = asyncio.ensure_future(_forward(receive, messages))
         try:
             await asyncio.wait({answering, listening}, return_when=asyncio.FIRST_COMPLETED)
+            if is_answered:
+                # The server reports a disconnection also after each whole answer. Then the application only cleans up,
+                # for example closes the file that it has sent.
+                await asyncio.wait({answering})
         finally:
             listening.cancel()
             answering.cancel()
