@@ -195,7 +195,8 @@ ALL_TASKS = {
             async def on_initialize(self):
                 self.scheduler.run_in(self.run, 0, timeout=0.5)
             async def run(self):
-                await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+                others = asyncio.all_tasks() - {asyncio.current_task()}
+                await asyncio.gather(*others, return_exceptions=True)
         """,
 }
 

@@ -92,12 +92,13 @@ async def test_every_check_finds_a_damaged_list_of_free_pages(
 async def test_wrong_byte_in_the_name_of_a_column_loses_no_row(
     history: Any, read: Reader, clock: Clock, spoil: RunScript, table: str, column: str
 ) -> None:
-    """The damaged schema is still valid, so no check finds the damage."""
+    """The damaged schema is still valid, so SQLite's checks do not find the damage."""
     spoil(
         "PRAGMA writable_schema = ON; "
         f"UPDATE sqlite_master SET sql = replace(sql, ' {column} ', ' {column[:-1]}x ') WHERE name = '{table}'"
     )
-    assert check(history.path) == []
+    # The check of the statistics reads one of the columns.
+    assert check(history.path) == (["no such column: value"] if table == "store_state" else [])
     clock.advance(100 * DAY_S)
 
     async def use_it() -> None:

@@ -12,7 +12,7 @@ from typing import Final
 from hassette_store.derived.recount import missing_counts
 from hassette_store.errors import DamagedSourceError, MaintenanceError, UnusableFileError
 from hassette_store.file.connections import connect_read_only, connect_to_read, connect_to_write, replace_invalid_text
-from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage
+from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage, is_lost_schema
 from hassette_store.file.location import make_directory, make_empty, resolve_links
 from hassette_store.file.ownership import owned
 from hassette_store.file.presence import exists, is_directory, size_of, special_kind_of, status_of
@@ -268,7 +268,7 @@ def _findings(path: Path, *, contents: bool) -> list[str]:
         finally:
             connection.close()
     except SQLITE_ERRORS as error:
-        if is_damage(error):
+        if is_damage(error) or is_lost_schema(error):
             return [str(error)]
         # A file that cannot be read is not necessarily damaged.
         raise MaintenanceError(
