@@ -343,3 +343,28 @@ async def test_watch_notices_a_folder_that_is_removed_and_created_again(tmp_path
             await eventually(lambda changed=changed: changed in seen)
     finally:
         watch.stop()
+
+
+@pytest.mark.parametrize("name", ["apps", "apps.d"])
+async def test_watch_notices_a_change_in_a_folder_that_is_created_again_at_once(tmp_path: Path, name: str) -> None:
+    # The new folder often gets the inode of the removed one. The thread of the watch creates it, so no time passes.
+    folder = tmp_path / name
+    folder.mkdir()
+    reports: list[bool] = []
+
+    def notify() -> None:
+        reports.append(folder.exists() and any(folder.iterdir()))
+        folder.mkdir(exist_ok=True)
+
+    watch = FileWatch(folder, [], notify, step_s=0.02)
+    watch.start()
+    try:
+        for _ in range(3):
+            await eventually(lambda: folder.exists())
+            (folder / "a.py").write_text("1")
+            reports.clear()
+            await eventually(lambda: any(reports))
+            shutil.rmtree(folder)
+            await eventually(lambda: False in reports)
+    finally:
+        watch.stop()

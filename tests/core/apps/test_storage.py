@@ -112,6 +112,8 @@ def test_every_value_that_is_accepted_is_the_same_after_a_restart(
 
 zones = (
     st.none()
+    | st.builds(timezone, st.timedeltas(timedelta(seconds=-1), timedelta(seconds=1)))
+    | st.just(timezone(timedelta(microseconds=-1), "almost UTC"))
     | st.timezones()
     | st.builds(timezone, st.timedeltas(timedelta(hours=-23), timedelta(hours=23)))
     | st.builds(timezone, st.timedeltas(timedelta(hours=-23), timedelta(hours=23)), st.text())

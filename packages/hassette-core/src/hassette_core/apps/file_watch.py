@@ -6,7 +6,6 @@ import stat
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from hassette_core.apps.module_changes import missing_files
 from hassette_core.syntax import PARSING
@@ -82,9 +81,10 @@ class FileWatch:
         step_ms = round(1000 * self._step_s)
         # The folder may have been filled between its creation and this watch.
         changed, patience = True, PATIENCE
+        root = str(self._folder.absolute())  # as the changes name it
         for changes in watchfiles.watch(
-            self._folder,
-            watch_filter=_is_relevant,
+            root,
+            watch_filter=lambda _change, path: path == root or _is_relevant(path),
             step=step_ms,
             rust_timeout=step_ms,
             yield_on_timeout=True,
@@ -96,8 +96,10 @@ class FileWatch:
             if stop.is_set():
                 return
             patience = PATIENCE if changes else patience - 1
+            # A folder that is created again may get the same inode, but the system does not report changes in it.
+            removed = any(change is watchfiles.Change.deleted and path == root for change, path in changes)
             changed = self._look(changed=changed or bool(changes), patience=patience)
-            if _identity_of(self._folder) != watched:
+            if removed or _identity_of(self._folder) != watched:
                 self._notify()
                 return
 
@@ -141,7 +143,7 @@ def _is_link(path: Path) -> bool:
         return False
 
 
-def _is_relevant(_change: Any, path: str) -> bool:
+def _is_relevant(path: str) -> bool:
     """Return whether a path may be a module, or a folder with modules."""
     name = path.rpartition("/")[2]
     return name.endswith(".py") or "." not in name

@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 StoredTime = datetime | date | time | timedelta
 
+_SECOND = timedelta(seconds=1)
+
 
 def stored_time(value: StoredTime) -> StoredTime:
     """Return a time as the storage keeps it: of Python's own class, and with a zone that the next start knows.
@@ -51,7 +53,8 @@ def _stored_zone(zone: tzinfo | None) -> tzinfo | None:
 def time_to_json(value: StoredTime) -> dict[str, Any]:
     """Return a time in the form of the file: ``{"$datetime": "2026-03-29T01:30:00+01:00"}``.
 
-    A time with a zone, a named offset or a fold is a table: ``{"$datetime": {"at": "…", "zone": "Europe/Vienna"}}``.
+    A time with a zone, a named offset, an offset of less than a second or a fold is a table:
+    ``{"$datetime": {"at": "…", "zone": "Europe/Vienna"}}``.
     """
     if isinstance(value, timedelta):
         return {"$timedelta": [value.days, value.seconds, value.microseconds]}
@@ -63,8 +66,13 @@ def time_to_json(value: StoredTime) -> dict[str, Any]:
     if isinstance(zone, ZoneInfo):
         parts["zone"] = zone.key
         value = value.replace(tzinfo=None)
-    elif isinstance(zone, timezone) and zone.tzname(None) != timezone(zone.utcoffset(None)).tzname(None):
-        parts["name"] = zone.tzname(None)
+    elif isinstance(zone, timezone):
+        offset = zone.utcoffset(None)
+        if zone.tzname(None) != timezone(offset).tzname(None):
+            parts["name"] = zone.tzname(None)
+        if timedelta() < abs(offset) < _SECOND:  # fromisoformat() reads such an offset as UTC
+            parts["offset_us"] = offset // timedelta(microseconds=1)
+            value = value.replace(tzinfo=None)
     if value.fold:
         parts["fold"] = value.fold
     text = value.isoformat()
@@ -81,10 +89,12 @@ def time_from_json(kind: type[datetime] | type[time], content: Any) -> datetime 
     if not isinstance(content, dict):
         return kind.fromisoformat(content)
     parts = cast("dict[str, Any]", content)
-    if unknown := parts.keys() - {"at", "zone", "name", "fold"}:
-        raise ValueError(f"a time must have at, zone, name and fold, got {sorted(unknown)}")
+    if unknown := parts.keys() - {"at", "zone", "name", "offset_us", "fold"}:
+        raise ValueError(f"a time must have at, zone, name, offset_us and fold, got {sorted(unknown)}")
     value = kind.fromisoformat(parts.get("at"))  # pyright: ignore[reportArgumentType]  None is a TypeError
     zone = value.tzinfo
+    if (offset_us := parts.get("offset_us")) is not None:
+        zone = timezone(timedelta(microseconds=offset_us))
     if (key := parts.get("zone")) is not None:
         try:
             zone = ZoneInfo(key)
