@@ -19,8 +19,10 @@ No bytes are the sketch of no runs. Bytes in another form, for example from a da
     >>> [round(value) for value in quantiles([morning, evening], (0.5, 0.95))]
     [99, 99741]
 
-Merging and quantiles need no loop over buckets in Python: the counts of one sketch become one large integer with 64
-bits for each bucket, so one addition adds all counts of two sketches.
+Merging and quantiles need no loop over buckets in Python: the counts of one sketch become one large integer with the
+same number of bits for each bucket, so one addition adds all counts of two sketches. This number is as small as the
+sum of all sketches permits, because the time depends on the length of the integers: 16 bits instead of 64 save half of
+the time of a week of sketches.
 """
 
 import sys
@@ -40,6 +42,8 @@ _LIST: Final = 0
 _WIDTHS: Final = (1, 2, 4, 8)
 _HEADER_BYTES: Final = 3
 _BITS: Final = 64
+_KINDS: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
+_LARGEST: Final = {width: (1 << 8 * width) - 1 for width in _WIDTHS}
 
 
 def bucket_of(duration_us: int) -> int:
@@ -103,9 +107,7 @@ def pack_counts(counts: Mapping[int, int]) -> bytes:
 def merge(sketches: Iterable[bytes]) -> bytes:
     """Return the sketch of the runs of all these sketches. The order does not matter."""
     total = _total(sketches)
-    if total.lanes:
-        return _pack({bucket: count for bucket, count in enumerate(_counts(total), total.first) if count})
-    return pack(total.runs)
+    return _pack_array(total.first, total.counts) if total.counts else _pack(total.runs)
 
 
 def subtract(sketch: bytes, other: bytes) -> bytes:
@@ -118,9 +120,9 @@ def subtract(sketch: bytes, other: bytes) -> bytes:
 def counts_of(sketch: bytes) -> list[tuple[int, int]]:
     """Return each bucket with runs and its number of runs, in ascending order."""
     total = _total((sketch,))
-    if total.lanes:
-        return [(bucket, count) for bucket, count in enumerate(_counts(total), total.first) if count]
-    return sorted(Counter(total.runs).items())
+    if total.counts:
+        return [(bucket, count) for bucket, count in enumerate(total.counts, total.first) if count]
+    return sorted(total.runs.items())
 
 
 def runs_in(sketch: bytes) -> int:
@@ -140,71 +142,80 @@ def quantiles(sketches: Iterable[bytes], shares: Sequence[float], more: Iterable
         ValueError: A share is not between 0 and 1.
     """
     total = _total((*sketches, pack(more)))
-    if not total.lanes:
-        runs = sorted(total.runs)
-        ranks = [nearest_rank(share, len(runs)) for share in shares]
-        return [value_of(runs[rank - 1]) for rank in ranks] if runs else []
-    running = list(accumulate(_counts(total)))
-    ranks = [nearest_rank(share, running[-1]) for share in shares]
-    return [value_of(total.first + bisect_left(running, rank)) for rank in ranks]
+    buckets: Sequence[int] = sorted(total.runs)
+    running = list(accumulate(total.counts or map(total.runs.__getitem__, buckets)))
+    if total.counts:
+        buckets = range(total.first, total.first + len(running))
+    ranks = [nearest_rank(share, running[-1] if running else 0) for share in shares]
+    return [value_of(buckets[bisect_left(running, rank)]) for rank in ranks] if running else []
 
 
 class _Total(NamedTuple):
     """Sum of some sketches.
 
     Attributes:
-        lanes: Counts of all sketches with counts, as an integer with 64 bits for each bucket.
-        first: Bucket of the lowest 64 bits.
-        runs: Buckets of the runs in all lists.
+        counts: Number of runs of each bucket from ``first`` on; empty if all sketches are lists.
+        first: First bucket in ``counts``.
+        runs: If ``counts`` is empty, the number of runs by bucket.
     """
 
-    lanes: int
+    counts: "array[int]"
     first: int
-    runs: "array[int]"
+    runs: Counter[int]
 
 
 def _total(sketches: Iterable[bytes]) -> _Total:
     lists: list[bytes] = []
-    counted: list[tuple[int, int]] = []
+    counted: list[tuple[int, int, bytes]] = []
+    most = 0
     for sketch in sketches:
         if not sketch:
             continue
         width = sketch[0]
-        if width == _LIST and len(sketch) % 2:
-            lists.append(sketch[1:])
+        if width == _LIST:
+            if len(sketch) % 2:
+                lists.append(sketch[1:])
         elif width in _WIDTHS and len(sketch) > _HEADER_BYTES and (len(sketch) - _HEADER_BYTES) % width == 0:
             first = sketch[1] | sketch[2] << 8
             if first + (len(sketch) - _HEADER_BYTES) // width <= MAX_BUCKET + 1:
-                counted.append((first, _lanes_of(sketch[_HEADER_BYTES:], width)))
-    runs = _array("H", b"".join(lists))
+                counted.append((first, width, sketch[_HEADER_BYTES:]))
+                most += _LARGEST[width]
+    runs = Counter(_array("H", b"".join(lists)))
     if runs and max(runs) > MAX_BUCKET:
-        runs = array("H", (bucket for bucket in runs if bucket <= MAX_BUCKET))
-    lowest = min((first for first, _ in counted), default=0)
-    lanes = 0
-    for first, some in counted:
-        lanes += some << _BITS * (first - lowest)
-    if lanes and runs:
-        # The lists are short, and the first of their buckets may be lower than that of the counts.
-        low = min(lowest, min(runs))
-        lanes <<= _BITS * (lowest - low)
-        for bucket, count in Counter(runs).items():
-            lanes += count << _BITS * (bucket - low)
-        return _Total(lanes, low, array("H"))
-    return _Total(lanes, lowest, runs)
+        runs = Counter({bucket: count for bucket, count in runs.items() if bucket <= MAX_BUCKET})
+    if not counted:
+        return _Total(array("B"), 0, runs)
+    lowest = min(first for first, _, _ in counted)
+    if runs:
+        # A list may begin below the counts.
+        lowest = min(lowest, *runs)
+        most += max(runs.values())
+    lane = next((lane for lane in _WIDTHS if most <= _LARGEST[lane]), _BITS // 8)
+    lanes = _lanes_of_runs(runs, lowest, lane)
+    for first, width, counts in counted:
+        lanes += _lanes_of(counts, width, lane) << 8 * lane * (first - lowest)
+    if not lanes:
+        return _Total(array("B"), 0, runs)
+    size = (lanes.bit_length() + 8 * lane - 1) // (8 * lane)
+    return _Total(_array(_KINDS[lane], lanes.to_bytes(size * lane, "little")), lowest, Counter())
 
 
-def _lanes_of(counts: bytes, width: int) -> int:
-    if width * 8 == _BITS:
+def _lanes_of(counts: bytes, width: int, lane: int) -> int:
+    if width == lane:
         return int.from_bytes(counts, "little")
-    wide = bytearray(len(counts) // width * _BITS // 8)
+    wide = bytearray(len(counts) // width * lane)
     for place in range(width):
-        wide[place :: _BITS // 8] = counts[place::width]
+        wide[place::lane] = counts[place::width]
     return int.from_bytes(wide, "little")
 
 
-def _counts(total: _Total) -> "array[int]":
-    size = (total.lanes.bit_length() + _BITS - 1) // _BITS
-    return _array("Q", total.lanes.to_bytes(size * _BITS // 8, "little"))
+def _lanes_of_runs(runs: Mapping[int, int], lowest: int, lane: int) -> int:
+    if not runs:
+        return 0
+    counts = array(_KINDS[lane], bytes((max(runs) - lowest + 1) * lane))
+    for bucket, count in runs.items():
+        counts[bucket - lowest] = count
+    return int.from_bytes(_bytes(counts), "little")
 
 
 def _array(kind: str, values: bytes) -> "array[int]":
@@ -223,15 +234,22 @@ def _bytes(values: "array[int]") -> bytes:
 def _pack(counts: Mapping[int, int]) -> bytes:
     if not counts:
         return b""
-    first, last, total = min(counts), max(counts), sum(counts.values())
-    most = max(counts.values())
-    width, kind = next((width, kind) for width, kind in zip(_WIDTHS, "BHIQ", strict=True) if most >> 8 * width == 0)
-    if 2 * total + 1 <= (last - first + 1) * width + _HEADER_BYTES:
-        return _pack_list(sorted(Counter(counts).elements()))
-    values = array(kind, bytes((last - first + 1) * width))
+    first, last = min(counts), max(counts)
+    values = array("Q", bytes((last - first + 1) * _BITS // 8))
     for bucket, count in counts.items():
         values[bucket - first] = count
-    return bytes((width,)) + first.to_bytes(2, "little") + _bytes(values)
+    return _pack_array(first, values)
+
+
+def _pack_array(first: int, counts: "array[int]") -> bytes:
+    """Return the sketch of some runs, from the number of runs in each bucket from ``first`` on, the last one not 0."""
+    skipped = next(index for index, count in enumerate(counts) if count)
+    counts, first = counts[skipped:], first + skipped
+    most, total = max(counts), sum(counts)
+    width = next(width for width in _WIDTHS if most <= _LARGEST[width])
+    if 2 * total + 1 <= len(counts) * width + _HEADER_BYTES:
+        return _pack_list([bucket for bucket, count in enumerate(counts, first) for _ in range(count)])
+    return bytes((width,)) + first.to_bytes(2, "little") + _bytes(array(_KINDS[width], counts))
 
 
 def _pack_list(runs: Sequence[int]) -> bytes:
