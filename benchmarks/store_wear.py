@@ -7,7 +7,8 @@ Exits with 1 if a target is missed. CI machines are noisy: with --quick, the tim
 
 The written bytes are all bytes that the process passed to the file system, for the write-ahead log and the database
 file (/proc/self/io). The benchmark compares them with the written bytes of a store that commits each record separately.
-It also measures the written bytes of a quiet home, in which no handler runs.
+It also measures the written bytes of a quiet home, in which no handler runs: those of all services of the store for a
+minute, and those of the heartbeats for a simulated day.
 """
 
 import asyncio
@@ -21,13 +22,19 @@ from pathlib import Path
 
 from store_feed import Home
 
-from hassette_store import DatabaseService
+from hassette_store import DatabaseService, StoreSettings
 from hassette_store.file.creation import create
+from hassette_store.file.ownership import Ownership
+from hassette_store.file.writer import Writer
+from hassette_store.heartbeats import Heartbeats
+from hassette_store.sessions import INSERT_SESSION
 
 TARGET_WRITTEN = 0.5
 """Highest share of the bytes that a store with one commit per record would write, if a batch has many records."""
 TARGET_WRITTEN_BYTES = 9_000
 """Most written bytes per record at 5 records per second, where a batch has two or three records."""
+TARGET_QUIET_MB = 5
+"""Most bytes, in MB, that the heartbeats of a day write while no handler runs."""
 TARGET_STORED_BYTES = 100
 TARGET_OPEN_MS = 50
 TARGET_CREATE_MS = 1_500
@@ -69,7 +76,25 @@ async def cost_per_record(path: Path, per_second: float, *, commit_each: bool, r
     return (written_bytes() - before) / done, cpu / done * 1e3
 
 
-async def heartbeat_bytes(path: Path, seconds: float) -> float:
+async def heartbeat_bytes(path: Path) -> int:
+    """Return the bytes that the heartbeats of a day write while no handler runs."""
+    settings, clock_s = StoreSettings(), 0.0
+    heartbeats = Heartbeats(settings, lambda: round(clock_s * 1e6), lambda: clock_s)
+    before = written_bytes()
+    with Ownership.take(path) as ownership:
+        db = await Writer.open(path, synchronous=settings.synchronous)
+        try:
+            session_id = (await db.rows(INSERT_SESSION, (0, 0, 1, "host")))[0][0]
+            heartbeats.row_has_heartbeat()
+            while clock_s < 86_400:
+                clock_s += settings.heartbeat_s
+                await heartbeats.beat(db, ownership, (session_id, 0), 0)
+        finally:
+            await db.close()
+    return written_bytes() - before
+
+
+async def quiet_bytes(path: Path, seconds: float) -> float:
     """Return the bytes per second that are written while no handler runs."""
     async with DatabaseService(path):
         before = written_bytes()
@@ -122,16 +147,20 @@ def main() -> None:
                 missed.append(f"at {rate} records/s, {share:.2f} of the bytes are written")
             print(f"  {rate:>9}   {batched:>9,.0f} ({share:4.2f} of {one_by_one:,.0f}) {target:<18} {cpu:6.3f}")
         seconds = 9 if quick else 60
+        day = asyncio.run(heartbeat_bytes(fresh("heartbeats"))) / 1e6
+        quiet = asyncio.run(quiet_bytes(fresh("quiet"), seconds)) * 86_400 / 1e6
         print(
-            f"  a quiet home: {asyncio.run(heartbeat_bytes(fresh('quiet'), seconds)) * 86_400 / 1e6:,.0f} MB per day, for the heartbeat"
+            f"  a quiet home: {day:.1f} MB per day for the heartbeats (target: <= {TARGET_QUIET_MB}); {seconds} s of the whole store, as MB per day: {quiet:.1f}"
         )
+        if day > TARGET_QUIET_MB:
+            missed.append(f"the heartbeats write {day:.1f} MB per day")
         size = asyncio.run(bytes_per_success(fresh("size"), 20_000 if quick else 200_000))
         if size > TARGET_STORED_BYTES:
             missed.append(f"a plain success takes {size:.0f} bytes")
         print(f"  stored bytes per plain success, with all indexes: {size:.0f} (target: <= {TARGET_STORED_BYTES})")
 
         path = fresh("open")
-        took = []
+        took: list[float] = []
         for _ in range(5 if quick else 20):
             done = subprocess.run([sys.executable, "-c", OPEN, path], capture_output=True, text=True, check=True)
             ms, imported = done.stdout.split()
@@ -142,7 +171,7 @@ def main() -> None:
         )
         if not quick and statistics.median(took) > TARGET_OPEN_MS:
             missed.append(f"opening takes {statistics.median(took):.0f} ms")
-        took = []
+        took: list[float] = []
         for number in range(3 if quick else 9):
             done = subprocess.run(
                 [sys.executable, "-c", OPEN, Path(directory, f"new{number}.db")],

@@ -1,6 +1,7 @@
 """Backup, restore, check and vacuum of a history."""
 
 import asyncio
+import functools
 import os
 import shutil
 import sqlite3
@@ -22,11 +23,15 @@ from hassette_store import (
     restore,
     vacuum,
 )
-from hassette_store.file.ownership import owner_note
+from hassette_store.file.owner_note import owner_note
 from support.rows import Batch, Listener, invocation
 from support.stores import MakeStore, RunScript
 from support.unusable_files import make_newer
 from support.waiting import patience
+
+
+def _answer(usage: object, _path: object) -> object:
+    return usage
 
 
 async def some_runs(store: DatabaseService, count: int, sequence: int = 1) -> None:
@@ -158,8 +163,8 @@ def test_failed_operation_leaves_no_owner_note_next_to_a_foreign_file(
     db.close()
     with pytest.raises(MaintenanceError, match="not a history"):
         vacuum(foreign)
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", functools.partial(_answer, usage))
     with pytest.raises(MaintenanceError, match="MB free"):
         restore(foreign, path)
     assert not owner_note(foreign).exists()
@@ -189,8 +194,8 @@ def test_backup_of_a_newer_version_is_not_restored(path: Path, tmp_path: Path) -
 
 
 def test_copy_without_enough_space_does_not_start(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", functools.partial(_answer, usage))
     with pytest.raises(MaintenanceError, match=r"needs .* MB, but .* has only 0 MB free"):
         backup(path, tmp_path / "copy.db")
     assert list(tmp_path.glob("copy*")) == []

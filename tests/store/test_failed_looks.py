@@ -24,7 +24,8 @@ PROGRAM = """
 import asyncio, itertools, json, os, shutil, sqlite3, sys, time
 from pathlib import Path
 from hassette_store import DatabaseService, HistoryService, StoreError, StoreSettings, backup, check, restore, vacuum
-from hassette_store.file.ownership import Ownership, owner_note
+from hassette_store.file.owner_note import owner_note
+from hassette_store.file.ownership import Ownership
 from hassette_store.startup.preparation import prepare
 from support.rows import Batch, Listener, invocation
 from support.unusable_files import make_newer, make_usable

@@ -22,7 +22,7 @@ from hassette_store import (
     check,
 )
 from hassette_store.file.connections import connect_to_write
-from hassette_store.file.ownership import owner_note
+from hassette_store.file.owner_note import owner_note
 from support.rows import Batch, Listener, invocation
 from support.stores import MakeStore, Reader
 from support.waiting import patience

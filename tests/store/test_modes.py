@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from hassette_store import backup, check, restore, vacuum
-from hassette_store.file.ownership import Ownership, owner_note
+from hassette_store.file.owner_note import owner_note
+from hassette_store.file.ownership import Ownership
 from hassette_store.recovery import replacement
 from hassette_store.settings import StoreSettings
 from hassette_store.startup.preparation import prepare

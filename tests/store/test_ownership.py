@@ -14,7 +14,8 @@ import pytest
 
 from hassette_store import DatabaseAccessError, DatabaseInUseError, DatabaseService, UnusableFileError
 from hassette_store.file.location import resolve_links
-from hassette_store.file.ownership import FileLock, Ownership, owned, owner_note
+from hassette_store.file.owner_note import owner_note
+from hassette_store.file.ownership import FileLock, Ownership, owned
 from hassette_store.settings import StoreSettings
 from hassette_store.startup.preparation import prepare
 from support.stores import MakeStore
@@ -78,7 +79,7 @@ async def test_restart_does_not_drop_the_locks_of_this_process(
 ) -> None:
     """When a process closes a file, it loses all its POSIX locks on that file. So only SQLite may open the history."""
     opened: list[Path] = []
-    really_open = Path.open
+    really_open: Any = Path.open
 
     def record(file: Path, *arguments: Any, **options: Any) -> Any:
         opened.append(file)

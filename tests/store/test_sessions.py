@@ -1,6 +1,5 @@
 """Sessions: start, heartbeat, outcome, crash and restart."""
 
-import asyncio
 import json
 import os
 import socket
@@ -15,7 +14,6 @@ from hassette_store import CorruptDatabaseError, DatabaseService, StoreError
 from hassette_store.retention.retention import RetentionSchedule
 from support.rows import T0_US, Batch, Due, Event, Job, Listener, Running, invocation, run_id
 from support.stores import Clock, MakeStore, Reader, RunScript
-from support.waiting import eventually
 
 
 async def crash(store: DatabaseService) -> None:
@@ -61,19 +59,6 @@ async def test_each_batch_is_a_heartbeat(store: DatabaseService, read: Reader, c
     clock.advance(30)
     await store.write(Batch(1))
     assert read.value("SELECT heartbeat_us - started_us FROM sessions") == 30_000_000
-
-
-async def test_session_without_runs_has_a_heartbeat(make_store: MakeStore, read: Reader, clock: Clock) -> None:
-    store = make_store(heartbeat_s=0.05)
-    await store.start()
-    serving = asyncio.create_task(store.serve())
-
-    def has_heartbeat() -> bool:
-        clock.advance(0.1)
-        return read.value("SELECT heartbeat_us > started_us FROM sessions")
-
-    await eventually(has_heartbeat)
-    serving.cancel()
 
 
 async def test_open_session_crashed_at_its_last_heartbeat(make_store: MakeStore, read: Reader, clock: Clock) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hassette_store import MaintenanceError, UnusableFileError, backup, check, restore, vacuum
-from hassette_store.file.ownership import owner_note
+from hassette_store.file.owner_note import owner_note
 from hassette_store.recovery.header import find_header_damage
 from support.rows import Batch, Listener, invocation, run_id
 from support.stores import MakeStore, Reader, RunScript

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hassette_store.file.owner_note import add_heartbeat_function
 from hassette_sync.queries import causes, comparison, events, logs, noise, not_runs, versions, why_not
 from hassette_sync.search import SQL_FUNCTION, search_form
 
@@ -40,6 +41,7 @@ class Parameters(dict[str, object]):
 def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
     db = sqlite3.connect(plausible)
     db.create_function(SQL_FUNCTION, 1, search_form, deterministic=True)
+    add_heartbeat_function(db, plausible)
     try:
         plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {STATEMENTS[name]}", Parameters())]
     finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hassette_store.file.owner_note import add_heartbeat_function
 from hassette_store.kinds import HANDLER, JOB, KINDS
 from hassette_sync.queries import (
     errors,
@@ -74,7 +75,7 @@ PARAMETERS = {
     "part_us": 1,
 }
 # A walk along the primary key is bounded only if most runs on its way meet the conditions.
-DENSE = ([], ["success"], ["session"])
+DENSE: tuple[list[str], ...] = ([], ["success"], ["session"])
 SEARCHES = {
     **{
         f"newest {kind.name} {names}": run_search.newest_sql(kind, names)
@@ -118,6 +119,7 @@ STATISTICS = {
 def _plan(path: Path, statement: str) -> list[str]:
     db = sqlite3.connect(path)
     db.create_function(SQL_FUNCTION, 1, search_form, deterministic=True)
+    add_heartbeat_function(db, path)
     try:
         return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", PARAMETERS)]
     finally:

@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -30,11 +30,12 @@ from hassette_store.file.log_watch import LogWatch
 from hassette_store.file.ownership import Ownership
 from hassette_store.file.schema import SCHEMA, Schema
 from hassette_store.file.writer import Writer
-from hassette_store.incidents import Incident, report_replacement, save_incidents, save_lost_runs
+from hassette_store.heartbeats import Heartbeats
+from hassette_store.incidents import report_replacement, save_incidents, save_lost_runs
 from hassette_store.retention.retention import Retention, RetentionSchedule
 from hassette_store.rows import BatchRow, RegistrationRow
 from hassette_store.settings import StoreSettings
-from hassette_store.startup.preparation import CancellableStart, prepare
+from hassette_store.startup.preparation import CancellableStart, Prepared, prepare
 from hassette_store.writing.encoding import BatchEncoder
 from hassette_store.writing.loading import load_encoder
 from hassette_store.writing.statements import ROW_ERRORS, write_batch
@@ -104,7 +105,7 @@ class DatabaseService:
         self._waiting = WaitingRows(monotonic)
         # Whether `serve` ended with an error, so that the framework will start the service again in this process.
         self._will_restart = False
-        self._last_heartbeat_s = 0.0
+        self._heartbeats = Heartbeats(self.settings, now_us, monotonic)
         self._serving: asyncio.Task[None] | None = None
 
     @property
@@ -138,7 +139,7 @@ class DatabaseService:
         try:
             db = await Writer.open(self.path, synchronous=self.settings.synchronous)
             try:
-                await self._open_session(db, prepared.incidents)
+                await self._open_session(db, prepared)
             except BaseException:
                 await db.close()
                 raise
@@ -255,7 +256,7 @@ class DatabaseService:
         self._waiting.add(batch, derived=derive)
         self._stored_runs.add(batch)
         self._last_sequence = batch.sequence
-        self._last_heartbeat_s = self._monotonic()
+        self._heartbeats.row_has_heartbeat()
 
     def continue_elsewhere(self) -> None:
         """Prepare a stop after which another service records the runs of this process: keep its runs in progress."""
@@ -285,11 +286,11 @@ class DatabaseService:
         except ValueError as error:
             raise StoreUnavailableError(self.path) from error
 
-    async def _open_session(self, db: Writer, incidents: Iterable[Incident]) -> None:
-        now_us = self._now_us()
+    async def _open_session(self, db: Writer, prepared: Prepared) -> None:
+        now_us, incidents = self._now_us(), prepared.incidents
         if self._session is None or not await sessions.resume(db, *self._session, now_us):
             self._last_sequence = 0
-            await db.run(sessions.close_crashed)
+            await db.run(partial(sessions.close_crashed, heartbeat=prepared.ownership.heartbeat))
             row = await db.rows(sessions.INSERT_SESSION, (now_us, now_us, os.getpid(), socket.gethostname()))
             if self._session is None:
                 await compare_clock_with_file(self._clock, db, int(row[0][0]))
@@ -300,7 +301,7 @@ class DatabaseService:
             incidents = await save_lost_runs(db, error, stored, incidents, path=self.path, session_id=session_id)
         await save_incidents(db, incidents, path=self.path, session_id=session_id, now_us=now_us)
         await db.rows(sessions.ADD_FACTS, (sessions.store_facts(booted_fact(self._clock)), session_id))
-        self._last_heartbeat_s = self._monotonic()
+        self._heartbeats.row_has_heartbeat()
 
     async def _load_encoder(self, db: Writer) -> BatchEncoder:
         assert self._session is not None
@@ -327,7 +328,7 @@ class DatabaseService:
         watch = LogWatch(self._monotonic)
         while self._broken is None:
             await watch.check(self._require())
-            if (pause_s := self._last_heartbeat_s + self.settings.heartbeat_s - self._monotonic()) <= 0:
+            if (pause_s := self._heartbeats.due_in_s) <= 0:
                 await self._heartbeat()
                 pause_s = self.settings.heartbeat_s
             pause_s = min(pause_s, await retention.step())
@@ -341,7 +342,7 @@ class DatabaseService:
         # While a batch is written, the number is unknown.
         sequence = self._encoder.last_sequence if self._encoder and not self._outcome_unknown else None
         try:
-            self._require_own_rows(await db.rows(sessions.HEARTBEAT, (self._now_us(), self.session_id, sequence)))
+            self._require_own_rows(await self._heartbeats.beat(db, self._ownership, self._session, sequence))
             await self._waiting.derive_if_due(db)
         except (sqlite3.Error, CorruptDatabaseError, ReplacedFileError) as error:
             failure = self._failure(error)
@@ -349,7 +350,6 @@ class DatabaseService:
                 raise failure from error
             # For example, the file is locked. The executor's write queue reports this, too.
             logger.debug("Heartbeat or statistics could not be written", extra={"error": str(error)})
-        self._last_heartbeat_s = self._monotonic()
 
     async def _close(self, db: Writer) -> None:
         if self._encoder is not None:

@@ -4,13 +4,14 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from hassette_store.__about__ import __version__
 from hassette_store.derived.derivation import derive_all
 from hassette_store.file.connections import SQLITE_WITHOUT_WAL_RESET_BUG
 from hassette_store.file.creation import FILE_NUMBER
+from hassette_store.file.owner_note import Heartbeat
 from hassette_store.file.writer import Writer
 from hassette_store.ids import first_id_sql, time_sql
 from hassette_store.kinds import EVENT_TABLES, KINDS, RunKind
@@ -89,10 +90,6 @@ _RESUME: Final = """
 UPDATE sessions SET outcome = 'open', reason = NULL, ended_us = NULL, heartbeat_us = ?
 WHERE id = ? AND started_us = ? AND pid = ? AND host = ? RETURNING id
 """
-HEARTBEAT: Final = """
-UPDATE sessions SET heartbeat_us = ? WHERE id = ? AND last_sequence = coalesce(?, last_sequence) RETURNING id
-"""
-"""Store the heartbeat, if the session has the given sequence number; NULL stands for any number."""
 _CLOSE: Final = """
 UPDATE sessions
 SET outcome = coalesce(nullif(json_extract(facts, '$.outcome'), ''), 'clean'),
@@ -100,7 +97,7 @@ SET outcome = coalesce(nullif(json_extract(facts, '$.outcome'), ''), 'clean'),
 """
 
 
-def close_crashed(db: sqlite3.Connection) -> None:
+def close_crashed(db: sqlite3.Connection, heartbeat: Heartbeat | None) -> None:
     """Close the sessions that a crash left open, in one transaction.
 
     Store their runs in progress as interrupted, and retire all registrations. When an app registers one of its
@@ -108,21 +105,29 @@ def close_crashed(db: sqlite3.Connection) -> None:
 
     Args:
         db: The writer's connection, in autocommit mode.
+        heartbeat: The heartbeat in the note of the file; None if there is none. It may be later than that in the row.
 
     Raises:
         sqlite3.Error: A statement failed. Nothing was changed.
     """
-    _run_script(db, _CLOSE_CRASHED)
+    updates: list[tuple[int, int]] = []
+    if heartbeat is not None:
+        open_sessions = "SELECT id, started_us, last_sequence, heartbeat_us FROM sessions WHERE outcome = 'open'"
+        updates = [(heartbeat.latest(*row), row[0]) for row in db.execute(open_sessions)]
+    _run_script(db, _CLOSE_CRASHED, heartbeats=updates)
 
 
-def _run_script(db: sqlite3.Connection, script: str) -> None:
+def _run_script(db: sqlite3.Connection, script: str, heartbeats: Sequence[tuple[int, int]] = ()) -> None:
     """Run a script in one transaction, and derive all rows that wait, including those that the script inserts.
+
+    Before the script, store heartbeats in the rows of sessions: times and ids.
 
     The rows that wait are derived first, so that the ids of the new rows are not below `derived_below`.
     """
     db.execute("BEGIN IMMEDIATE")
     try:
         derive_all(db)
+        db.executemany("UPDATE sessions SET heartbeat_us = ? WHERE id = ?", heartbeats)
         # `executescript` would end the transaction.
         for statement in script.split(";"):
             db.execute(statement)

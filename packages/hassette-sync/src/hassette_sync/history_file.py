@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from hassette_store import LATEST_REVISION, ImmutableFileConnection, connect_to_read
+from hassette_store.file.owner_note import add_heartbeat_function
 from hassette_store.file.presence import special_kind_of
 from hassette_store.file.schema import IS_HISTORY
 from hassette_store.file.side_files import log_path, second_files
@@ -120,6 +121,7 @@ def _open_at(path: Path, open_file: OpenFile) -> HistoryConnection:
         try:
             db.row_factory = sqlite3.Row
             db.create_function(SQL_FUNCTION, 1, search_form, deterministic=True)
+            add_heartbeat_function(db, path)
             # An invalid byte in one text must not make the other values of the row unreadable.
             db.text_factory = partial(str, encoding="utf-8", errors="replace")
             _check_schema(path, db)

@@ -4,14 +4,12 @@ The system releases the lock when the process ends.
 """
 
 import errno
-import json
 import os
-import socket
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Self, cast
+from typing import IO, Self
 from weakref import WeakSet
 
 from hassette_store.errors import DatabaseAccessError, DatabaseInUseError, UnusableFileError
@@ -22,6 +20,7 @@ from hassette_store.file.location import (
     make_private,
     require_writable_file_system,
 )
+from hassette_store.file.owner_note import Heartbeat, owner_note, read_note, write_note
 from hassette_store.file.presence import exists, status_of
 
 if sys.platform == "win32":
@@ -35,11 +34,6 @@ _LOCKED_BYTE = 4096
 # How often `Ownership.take` tries to open the note, if other processes remove the note meanwhile. Without a limit, the
 # loop would not end on a file system without stable file identities.
 _MAX_TRIES = 10
-
-
-def owner_note(path: Path) -> Path:
-    """Return the path of the note that names the owner of a database file. The owner's lock is on this note."""
-    return path.with_name(path.name + ".owner")
 
 
 class FileLock:
@@ -108,11 +102,14 @@ class Ownership:
         path: As given.
         is_as_closed: Whether the file is as the previous owner closed it. If not, another program may have changed it,
             or the previous owner was killed.
+        heartbeat: The last heartbeat in the note, also of a previous owner; None if there is none.
     """
 
     def __init__(self, path: Path, lock: FileLock) -> None:
         self.path = path
         self.is_as_closed = False
+        self.heartbeat: Heartbeat | None = None
+        self._heartbeat_at = 0
         self._lock = lock
         self._file: IO[str] | None = None
         _all_ownerships.add(self)
@@ -140,8 +137,10 @@ class Ownership:
                 ownership._file = _open_locked(path, note, lock, had_note=had_note)
             make_private(note, like=path)
             make_all_private(path)
-            ownership.is_as_closed = _read_note(ownership._file).get("closed") == _state_of(path)
-            _write_note(ownership._file)
+            facts, ownership.heartbeat = _read_note(ownership._file)
+            ownership.is_as_closed = facts.get("closed") == _state_of(path)
+            # If this process is killed before it closes the crashed session, the next start needs the heartbeat.
+            ownership._heartbeat_at = write_note(ownership._file.fileno(), ownership.heartbeat)
         except OSError as error:
             if had_note or ownership._file is None:
                 ownership.release()
@@ -149,6 +148,31 @@ class Ownership:
                 ownership.remove_note_and_release()
             raise _access_error(path, note, error) from error
         return ownership
+
+    def store_heartbeat(self, heartbeat: Heartbeat, *, durable: bool) -> bool:
+        """Store a heartbeat in the note. Return False if that failed, or if the note is no longer at its path.
+
+        Args:
+            heartbeat: The heartbeat.
+            durable: Whether to wait until the heartbeat is on the disk.
+        """
+        if self._file is None:
+            return False
+        file = self._file.fileno()
+        try:
+            if not _is_current(self._file, owner_note(self.path)):
+                return False
+            os.lseek(file, self._heartbeat_at, os.SEEK_SET)
+            line = heartbeat.line()
+            if os.write(file, line) != len(line):
+                return False
+            if durable:
+                os.fsync(file)
+        except OSError:
+            # For example, the disk is full. The caller stores the heartbeat in the database instead.
+            return False
+        self.heartbeat = heartbeat
+        return True
 
     def release(self, *, closed: bool = False) -> None:
         """Release the lock. The note stays and shows later starts that the file is a history.
@@ -160,7 +184,7 @@ class Ownership:
             if closed:
                 # If this state is missing, the next start checks the file. So an error here costs only time.
                 with suppress(OSError):
-                    _write_note(self._file, closed=_state_of(self.path))
+                    write_note(self._file.fileno(), self.heartbeat, closed=_state_of(self.path))
             self._lock.release(self._file)
             self._file.close()
             self._file = None
@@ -216,19 +240,6 @@ def _state_of(path: Path) -> list[int] | None:
     return [status.st_size, status.st_mtime_ns] if status else None
 
 
-def _write_note(file: IO[str], *, closed: list[int] | None = None) -> None:
-    """Overwrite the note with the id of this process, and then cut the rest. So an error leaves no empty note.
-
-    Write without a buffer. Python would write buffered text when it closes the file, and by that time another process
-    may be the owner.
-    """
-    note = {"pid": os.getpid(), "host": socket.gethostname(), **({"closed": closed} if closed else {})}
-    text = json.dumps(note).encode()
-    os.lseek(file.fileno(), 0, os.SEEK_SET)
-    os.write(file.fileno(), text)
-    os.ftruncate(file.fileno(), len(text))
-
-
 def _open_locked(path: Path, note: Path, lock: FileLock, *, had_note: bool) -> IO[str]:
     try:
         # No mode of `open` creates a missing file and also overwrites an existing one in place.
@@ -277,17 +288,16 @@ def _is_current(file: IO[str], note: Path) -> bool:
         return False
 
 
-def _read_note(file: IO[str]) -> dict[str, object]:
-    """Return the content of the note; an empty dictionary if the note is not readable, for example after a crash."""
+def _read_note(file: IO[str]) -> tuple[dict[str, object], Heartbeat | None]:
     try:
         file.seek(0)
-        note: object = json.load(file)
+        content = file.read().encode()
     except (OSError, ValueError):
-        return {}
-    return cast("dict[str, object]", note) if isinstance(note, dict) else {}
+        return {}, None
+    return read_note(content)
 
 
 def _holder(file: IO[str]) -> tuple[int, str]:
-    note = _read_note(file)
-    pid, host = note.get("pid"), note.get("host")
+    facts, _ = _read_note(file)
+    pid, host = facts.get("pid"), facts.get("host")
     return (pid, host) if isinstance(pid, int) and isinstance(host, str) else (0, "")

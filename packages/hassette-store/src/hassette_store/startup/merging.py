@@ -52,7 +52,7 @@ def merge_second_files(path: Path, prepare: Callable[[Path], Ownership]) -> list
         try:
             ownership = prepare(second)
             try:
-                runs = _merge(path, second)
+                runs = _merge(path, second, ownership)
                 forget_kept(second)
                 merged = free_path(with_suffix(second, ".merged"))
                 move(second, merged)
@@ -75,11 +75,11 @@ def merge_second_files(path: Path, prepare: Callable[[Path], Ownership]) -> list
     return incidents
 
 
-def _merge(path: Path, second: Path) -> int:
+def _merge(path: Path, second: Path, ownership: Ownership) -> int:
     """Copy all rows, unless an earlier start has done that. Return the number of copied runs."""
     ending = connect_to_write(second)
     try:
-        sessions.close_crashed(ending)
+        sessions.close_crashed(ending, ownership.heartbeat)
     finally:
         ending.close()
     db = sqlite3.connect(uri(path, mode="rw"), uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)

@@ -18,7 +18,8 @@ from hassette_store.file.connections import SQLITE_NEEDED
 from hassette_store.file.creation import create
 from hassette_store.file.damage import SQLITE_ERRORS
 from hassette_store.file.location import require_usable, resolve_links
-from hassette_store.file.ownership import FileLock, Ownership, owner_note
+from hassette_store.file.owner_note import owner_note
+from hassette_store.file.ownership import FileLock, Ownership
 from hassette_store.file.presence import exists, size_of, with_prefix
 from hassette_store.file.schema import SCHEMA, Schema, revision_of
 from hassette_store.file.side_files import free_path, with_suffix

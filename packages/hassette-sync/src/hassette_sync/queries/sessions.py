@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608  the statements contain only text from this package and from the store's tables
 
+from hassette_store.file.owner_note import HEARTBEAT_FUNCTION
 from hassette_store.kinds import KINDS
 from hassette_store.statuses import INTERRUPTED, SUCCESS
 
@@ -11,16 +12,20 @@ _INTERRUPTED_RUNS = " + ".join(
     for kind in KINDS
 )
 
+_LATEST_HEARTBEAT_US = f"{HEARTBEAT_FUNCTION}(id, started_us, last_sequence, heartbeat_us)"
+# Between batches, the heartbeats of the open session are not in its row.
+_HEARTBEAT_US = f"CASE WHEN ended_us IS NULL THEN {_LATEST_HEARTBEAT_US} ELSE heartbeat_us END"
+
 # The count of a crashed session lacks the runs that the crash interrupted. The store writes these runs at the next
 # start, without changing the count. After a normal stop, the count includes interrupted runs.
 _SESSION = f"""
-id, started_us, heartbeat_us, ended_us, outcome, reason, pid, host, facts, runs, lost_runs, lost_details,
-failures + CASE WHEN outcome <> 'crashed' THEN 0 ELSE {_INTERRUPTED_RUNS} END AS failures
+id, started_us, {_HEARTBEAT_US} AS heartbeat_us, ended_us, outcome, reason, pid, host, facts, runs, lost_runs,
+lost_details, failures + CASE WHEN outcome <> 'crashed' THEN 0 ELSE {_INTERRUPTED_RUNS} END AS failures
 """
 
 SESSIONS = f"""
 SELECT {_SESSION} FROM sessions
-WHERE id < :cursor AND started_us < :until_us AND coalesce(ended_us, heartbeat_us) >= :since_us
+WHERE id < :cursor AND started_us < :until_us AND coalesce(ended_us, {_LATEST_HEARTBEAT_US}) >= :since_us
 ORDER BY id DESC LIMIT :limit
 """
 """Sessions that overlap a time range, newest first."""
@@ -78,15 +83,15 @@ ORDER BY id DESC LIMIT :limit
 
 # Only the newest session can be open. If its heartbeat is not before `:last_seen_us`, the session is still running, so
 # it lasts until the end of the range.
-_SPANS = """
+_SPANS = f"""
     SELECT id, max(started_us, :since_us) AS start_us,
-           min(CASE WHEN ended_us IS NULL AND heartbeat_us >= :last_seen_us THEN :until_us
-                    ELSE coalesce(ended_us, heartbeat_us) END, :until_us) AS end_us,
+           min(CASE WHEN ended_us IS NULL AND {_LATEST_HEARTBEAT_US} >= :last_seen_us THEN :until_us
+                    ELSE coalesce(ended_us, {_LATEST_HEARTBEAT_US}) END, :until_us) AS end_us,
            started_us >= :since_us AS started, outcome = 'crashed' AND ended_us < :until_us AS crashed
     FROM sessions
     WHERE started_us < :until_us AND (
         ended_us >= :since_us
-        OR id = (SELECT max(id) FROM sessions) AND ended_us IS NULL AND heartbeat_us >= :since_us)
+        OR id = (SELECT max(id) FROM sessions) AND ended_us IS NULL AND {_LATEST_HEARTBEAT_US} >= :since_us)
 """
 
 UPTIME = f"""
