@@ -83,6 +83,7 @@ for line in sys.stdin:
 """
 
 
+KILLS = int(os.environ.get("HASSETTE_TORTURE_KILLS", "1000"))
 TESTS = str(Path(__file__).parents[1])
 """The folder of the package `support`, for PYTHONPATH."""
 
@@ -175,8 +176,8 @@ async def test_sigkill_loses_only_unwritten_batches(path: Path, make_store: Make
 
 @pytest.mark.torture
 @pytest.mark.timeout(3_600)
-async def test_thousand_kills_lose_only_unwritten_batches(path: Path, make_store: MakeStore, clock: Clock) -> None:
-    await kill_and_look(path, make_store, clock, 1_000)
+async def test_many_kills_lose_only_unwritten_batches(path: Path, make_store: MakeStore, clock: Clock) -> None:
+    await kill_and_look(path, make_store, clock, KILLS)
 
 
 @pytest.mark.parametrize("cut", range(7))
@@ -280,7 +281,7 @@ async def test_full_disk_loses_nothing_that_is_retried(
     store = make_store(path)
     await store.start()
     effects = Effects((LogLine(message="x" * 900),))
-    sequence, failed = 0, 0
+    sequence, failed, batch = 0, 0, Batch(0)
     while not failed:
         sequence += 1
         runs = tuple(invocation(sequence * 1_000 + n, Listener(), effects=effects) for n in range(100))

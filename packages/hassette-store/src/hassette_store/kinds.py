@@ -161,6 +161,8 @@ EVENT_TABLES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Tables of events and circumstances, with their columns. Their ids are from the sequence of the ids of runs."""
 
+LEFT_OUT: Final = "too_many"
+"""Reason of losses that were intended: of an entity that changes too often, only some changes are recorded."""
 CIRCUMSTANCES_OF_RUNS: Final = ("home_changes", "home_causes", "framework_log")
 """Event tables that grow as fast as the runs. The retention keeps their rows as long as failed runs."""
 

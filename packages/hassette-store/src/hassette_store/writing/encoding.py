@@ -8,7 +8,7 @@ from typing import Any, Final
 from hassette_store.errors import RejectedBatchError
 from hassette_store.ids import time_of
 from hassette_store.insertion import RowValues
-from hassette_store.kinds import HANDLER, JOB, KINDS, NAMED_COLUMNS, RunKind, kind_of, trigger_field
+from hassette_store.kinds import HANDLER, JOB, KINDS, LEFT_OUT, NAMED_COLUMNS, RunKind, kind_of, trigger_field
 from hassette_store.periods import HOUR_US
 from hassette_store.rows import (
     BatchRow,
@@ -228,7 +228,7 @@ class BatchEncoder:
             "runs": totals.runs,
             "failures": totals.errors_and_timeouts,
             "lost_runs": sum(loss.count for loss in batch.losses if loss.what == "runs"),
-            "lost_details": sum(loss.count for loss in batch.losses if loss.what != "runs"),
+            "lost_details": sum(loss.count for loss in batch.losses if loss.what != "runs" and loss.reason != LEFT_OUT),
             "facts": json_object(batch.session_facts) if batch.session_facts else None,
             "session_id": self.session_id,
         }

@@ -9,7 +9,7 @@ from hassette_store.derived.derivation import derive_all, derive_late, derived_b
 from hassette_store.derived.statistics import Totals, add_totals
 from hassette_store.insertion import Insertion, RowValues, add_columns, set_columns
 from hassette_store.kinds import EVENT_TABLES, KINDS, NOT_RUN_COLUMNS, RUNNING_COLUMNS, RunKind
-from hassette_store.periods import HOURS_A_DAY
+from hassette_store.periods import HOUR_US, HOURS_A_DAY
 from hassette_store.writing.texts import cleaned_text
 from hassette_store.writing.used_ids import NO_NEW_IDS, NewIds, find_used_ids
 
@@ -109,12 +109,19 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
         conflict="ON CONFLICT DO UPDATE SET name = excluded.name, area = excluded.area "
         "WHERE name IS NOT excluded.name OR area IS NOT excluded.area",
     ),
-    Insertion("losses", "losses", ("session_id", "reason", "what", "count", "first_us", "last_us")),
     Insertion("running_executions", "running_executions", RUNNING_COLUMNS),
     *_skips(),
     Insertion("not_runs", "not_runs", NOT_RUN_COLUMNS),
 )
 
+_LOSS_COLUMNS: Final = ("session_id", "reason", "what", "count", "first_us", "last_us")
+_INSERT_LOSS: Final = f"INSERT INTO losses ({', '.join(_LOSS_COLUMNS)}) VALUES ({', '.join('?' * 6)})"
+# The newest rows are enough: an hour has only a few kinds of losses.
+_ADD_LOSS: Final = f"""
+UPDATE losses SET count = count + ?4, first_us = min(first_us, ?5), last_us = max(last_us, ?6)
+WHERE id IN (SELECT id FROM losses ORDER BY id DESC LIMIT 20)
+  AND session_id = ?1 AND reason = ?2 AND what = ?3 AND last_us / {HOUR_US} = ?6 / {HOUR_US}
+"""
 RETIRE: Final = tuple(f"UPDATE {kind.registrations_table} SET retired_us = ? WHERE id = ?" for kind in KINDS)
 SILENCE: Final = "UPDATE error_groups SET silenced_until_us = ? WHERE fingerprint = ?"
 NEWEST_NOT_RUNS: Final = 20
@@ -213,6 +220,10 @@ def _insert_all(db: sqlite3.Connection, encoded: EncodedBatch) -> None:
     for insertion in INSERTIONS:
         if rows := encoded.rows.get(insertion.rows):
             insertion.insert(db, rows)
+    # An entity that changes too often causes a loss in each batch. One row for each hour and kind is enough.
+    for row in encoded.rows.get("losses", ()):
+        if not db.execute(_ADD_LOSS, row).rowcount:
+            db.execute(_INSERT_LOSS, row)
     for registration_id in {row[0] for row in encoded.rows.get("not_runs", ())}:
         db.execute(_DELETE_NOT_RUNS, {"id": registration_id})
     for statement in RETIRE if encoded.retired else ():

@@ -3,7 +3,7 @@
 # ruff: noqa: S608  the statements contain only text from this package and from the store's tables
 
 from hassette_store.file.owner_note import HEARTBEAT_FUNCTION
-from hassette_store.kinds import KINDS
+from hassette_store.kinds import KINDS, LEFT_OUT
 from hassette_store.statuses import INTERRUPTED, SUCCESS
 
 _INTERRUPTED_RUNS = " + ".join(
@@ -120,8 +120,11 @@ FROM (SELECT start_us, end_us, max(end_us) OVER (ORDER BY id ROWS BETWEEN UNBOUN
 """Uptime in a time range. Time in which sessions overlap counts once. This statement takes several times as long as
 `UPTIME`."""
 
-LOST = "SELECT coalesce(sum(count), 0) FROM losses WHERE last_us >= :since_us AND first_us < :until_us"
-"""Number of lost records in all losses that overlap a time range."""
+LOST = f"""
+SELECT coalesce(sum(count), 0) FROM losses
+WHERE last_us >= :since_us AND first_us < :until_us AND reason <> '{LEFT_OUT}'
+"""
+"""Number of lost records in all losses that overlap a time range, without changes that were left out by intention."""
 
 LOSSES = """
 SELECT id, session_id, reason, what, count, first_us, last_us FROM losses
