@@ -6,12 +6,13 @@ which the framework's handlers share, only waits for the answer.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from hassette_sync.cache import Caches
 from hassette_sync.errors import HistoryUnavailableError, QueryTimeoutError, SyncError
 from hassette_sync.history_file import (
     HistoryConnection,
@@ -43,13 +44,16 @@ class ReadTransaction:
         problem: If the open file is a second file, the reason why the database file cannot be read; otherwise empty.
         identity: Device and inode of the file.
         at_us: Time at which the transaction began, in microseconds since the Unix epoch.
+        caches: Values that questions have computed from the history. Keys must contain ``identity``.
     """
 
-    def __init__(self, connection: HistoryConnection, question: RunningQuestion, at_us: int) -> None:
+    def __init__(self, connection: HistoryConnection, question: RunningQuestion, at_us: int, caches: Caches) -> None:
         self.path = connection.path
         self.problem = connection.problem
         self.identity = connection.identity
         self.at_us = at_us
+        self.caches = caches
+        self._once: dict[object, Sequence[sqlite3.Row]] = {}
         self._db = connection.db
         self._question = question
 
@@ -62,6 +66,13 @@ class ReadTransaction:
     async def all(self, statement: str, parameters: Parameters | None = None) -> list[sqlite3.Row]:
         """Return all rows of a statement."""
         return self.rows(statement, parameters)
+
+    async def once(self, statement: str, parameters: Parameters | None = None) -> Sequence[sqlite3.Row]:
+        """Return all rows of a statement that several parts of one answer need; only the first call reads them."""
+        key = (statement, tuple(sorted((parameters or {}).items())))
+        if key not in self._once:
+            self._once[key] = tuple(self.rows(statement, parameters))
+        return self._once[key]
 
     async def one(self, statement: str, parameters: Parameters | None = None) -> sqlite3.Row | None:
         """Return the first row of a statement, or None if there is none."""
@@ -94,6 +105,7 @@ class Reader:
         self.path = path
         self.deadline_s = deadline_s
         self._open_file = open_file
+        self._caches = Caches()
         self._lanes = lanes or Lanes()
         self._threads: ThreadPoolExecutor | None = None
         self._running: set[asyncio.Future[Any]] = set()
@@ -196,7 +208,7 @@ class Reader:
             connection.db.set_progress_handler(question.check, _STEPS_BETWEEN_CHECKS)
             connection.db.execute("BEGIN")
             try:
-                result = _result_of(answer(ReadTransaction(connection, question, now_us())))
+                result = _result_of(answer(ReadTransaction(connection, question, now_us(), self._caches)))
             except SyncError:
                 self._give_back(connection)
                 connection = None

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from hassette_sync.answers.household import Household
-from hassette_sync.answers.overview import Live, Overview, SystemStatus, Timeline, TriggerState, Upcoming
+from hassette_sync.answers.overview import Live, Overview, SystemStatus, TriggerState, Upcoming
 from hassette_sync.answers.registrations import Registration
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.stream import LiveRun
@@ -42,7 +42,6 @@ from hassette_sync.questions.sessions import (
     sessions_page,
     uptime_in,
 )
-from hassette_sync.questions.sketches import Sketches
 from hassette_sync.questions.timeline import time_choices
 from hassette_sync.questions.trends import error_trends
 from hassette_sync.questions.versions import since_version, versions_page
@@ -127,7 +126,6 @@ class DataSyncService:
         self.live: LiveFeed = NoFeed() if live is None else live
         self.control: Control = NoControl() if control is None else control
         self._reader = Reader(path, deadline_s=deadline_s, open_file=open_file)
-        self._sketches = Sketches()
 
     async def close(self) -> None:
         """Close the connections to the file. A later question opens it again. Idempotent."""
@@ -176,7 +174,9 @@ class DataSyncService:
     versions = question("versions", versions_page)
     since_version = question("since_version", since_version)
 
-    # These questions also need the live feed or the cached sketches.
+    timeline = question("timeline", overview.timeline)
+
+    # These questions also need the live feed.
     async def status(self) -> SystemStatus:
         """Return facts about the file, its incidents, the newest session and run, and the present state."""
         return await self._reader.ask("status", overview.status, self.live_state())
@@ -188,7 +188,6 @@ class DataSyncService:
         async def answer(transaction: ReadTransaction) -> Overview:
             return await overview.overview(
                 transaction,
-                self._sketches,
                 time_range=time_range,
                 status=await overview.status(transaction, now.live_state(snapshot) if snapshot else None),
                 running=await now.running(transaction, snapshot),
@@ -200,10 +199,6 @@ class DataSyncService:
     async def household(self) -> Household:
         """Return what the automations did today, for the people of the home, without names from code."""
         return await self._reader.ask("household", household, self.live_state())
-
-    async def timeline(self, time_range: TimeRange | None = None, registration_id: int | None = None) -> Timeline:
-        """Return throughput, failures and durations over time, of all apps or of one handler or job."""
-        return await self._reader.ask("timeline", overview.timeline, self._sketches, time_range, registration_id)
 
     async def running(self) -> RunningNow:
         """Return the runs in progress, from the live feed or from the last heartbeat in the file."""

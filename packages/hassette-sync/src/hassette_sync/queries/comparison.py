@@ -29,6 +29,6 @@ these runs, and the id of the oldest one."""
 
 GROUPS = """
 SELECT id, type, message, first_seen_us, last_seen_us, last_run_id FROM error_groups
-WHERE id IN (SELECT value FROM json_each(:groups))
+WHERE last_seen_us >= :since_us AND first_seen_us < :until_us
 """
-"""Some error groups."""
+"""Error groups that may have a failure in a time range."""

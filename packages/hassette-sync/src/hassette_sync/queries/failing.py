@@ -1,25 +1,35 @@
-"""Statement about the newest runs of handlers and jobs that failed."""
+"""Statement about the newest runs of handlers and jobs."""
 
 # ruff: noqa: S608  the statement contains only text from this package and from the store's tables
 
-from hassette_store.kinds import KINDS
+from hassette_store.kinds import RunKind
 from hassette_store.statuses import FAILED_STATUSES, STATUS_NUMBERS
+from hassette_sync.queries.kinds import union_sql
 from hassette_sync.queries.registrations import RETIRED_US
 
-NEWEST = 10
-"""Number of runs of each handler or job in `NEWEST_RESULTS`."""
-
+_NEWEST = 10
 _FAILED = ", ".join(str(STATUS_NUMBERS[status]) for status in FAILED_STATUSES)
 
-# One index look-up for each registration reads only its newest runs.
-NEWEST_RESULTS = " UNION ALL ".join(
-    f"""
-    SELECT asked.value AS registration_id, newest.id AS run_id, newest.status IN ({_FAILED}) AS failed
-    FROM json_each(:registrations) AS asked
-    JOIN {kind.registrations_table} AS current ON current.id = asked.value AND {RETIRED_US} IS NULL
-    JOIN {kind.runs_table} AS newest ON newest.id IN (
-        SELECT id FROM {kind.runs_table} WHERE {kind.registration_column} = asked.value ORDER BY id DESC LIMIT {NEWEST})
+
+def _results_of(kind: RunKind) -> str:
+    of_it = f"{kind.registration_column} = registration_id"
+    newest = f"SELECT id FROM {kind.runs_table} WHERE {kind.registration_column} = asked.value ORDER BY id DESC"
+    # The indexes contain the ids of the newest runs and of the unsuccessful ones. So the only rows that are read are
+    # those of the newest run and of unsuccessful runs. The rows of successful runs are spread over the whole table.
+    return f"""
+        SELECT registration_id,
+               (SELECT status IN ({_FAILED}) FROM {kind.runs_table} WHERE {of_it} ORDER BY id DESC LIMIT 1)
+                   AS newest_failed,
+               (SELECT count(*) FROM {kind.runs_table}
+                WHERE {of_it} AND status <> 0 AND status IN ({_FAILED}) AND id >= oldest_id) AS failed
+        FROM (
+            SELECT asked.value AS registration_id, (SELECT min(id) FROM ({newest} LIMIT {_NEWEST})) AS oldest_id
+            FROM json_each(:registrations) AS asked
+            JOIN {kind.registrations_table} AS current ON current.id = asked.value AND {RETIRED_US} IS NULL
+        )
     """
-    for kind in KINDS
-)
-"""Newest runs of each of some handlers and jobs that are not retired, with whether each run failed."""
+
+
+NEWEST_RESULTS = union_sql(_results_of)
+"""For each of some handlers and jobs that are not retired: whether the newest run failed, and the number of failed runs
+among the newest ten. Without runs, the first is NULL."""

@@ -30,8 +30,8 @@ GROUP BY app, instance, kind ORDER BY app, instance
 REGISTRATIONS_OF_APP = "SELECT id FROM registrations WHERE app = :app"
 """Ids of the handlers and jobs of an app."""
 
-APPS_AND_KINDS = f"SELECT id, app, {KIND} AS kind FROM registrations"
-"""App and kind of each handler and job."""
+APPS_AND_KINDS = f"SELECT id, app, name, {KIND} AS kind FROM registrations"
+"""App, name and kind of each handler and job."""
 
 # A registration is shown if it is current, if the question also asks for all retired registrations, or if it has runs
 # in the time range.

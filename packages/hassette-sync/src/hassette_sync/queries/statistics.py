@@ -11,7 +11,7 @@ the rows from the first uncounted id on. So each answer is exact at each moment.
 from dataclasses import dataclass
 
 from hassette_store.kinds import KINDS
-from hassette_store.statuses import FAILED_STATUSES, INTERRUPTED, STATUS_NAMES
+from hassette_store.statuses import STATUS_NAMES
 
 PERCENTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 """Percentiles in the answers: the name and the share of the runs."""
@@ -21,8 +21,10 @@ _SUMS = f"""
     coalesce(sum(total_us), 0) AS total_us, coalesce(max(max_us), 0) AS max_us
 """
 
+_COUNTED_SUMS = (
+    f"count(*) AS rows, {', '.join(f'sum({status})' for status in STATUS_NAMES)}, sum(total_us), max(max_us)"
+)
 _STATUSES = ", ".join(f"status = {number} AS {name}" for number, name in enumerate(STATUS_NAMES))
-_FAILED = " + ".join(FAILED_STATUSES)
 _JOIN_REGISTRATIONS = " ".join(
     f"LEFT JOIN {kind.registrations_table} ON {kind.registrations_table}.id = {{0}}.registration_id" for kind in KINDS
 )
@@ -46,15 +48,16 @@ class StatisticsStatements:
     Attributes:
         by_registration: Counts and durations of some handlers and jobs.
         registrations: Ids of all handlers and jobs with runs.
-        by_app: Counts and durations of each app.
-        failing: The handlers and jobs with the most failures, and the number of all handlers and jobs with failures.
-        by_period: Counts and durations of all apps, for each period.
         of_one_by_period: Counts and durations of one registration, for each period.
+        counted_by_registration: Sums of the counted runs of each handler and job: number of periods, counts and
+            durations.
+        counted_of_some: The same of some handlers and jobs.
+        counted_by_period: Sums of the counted runs of all handlers and jobs, for each period: number and sum of their
+            ids, counts and durations.
         sketches_by_registration: Latency sketches of some handlers and jobs, one for each period.
-        counted_by_period: Each period with counted runs, their number and their total duration.
         sketches_of_period: Latency sketches of all handlers and jobs in one period.
         sketches_of_one: Latency sketches of one registration, one for each period.
-        uncounted: Uncounted runs: registration, period and duration.
+        uncounted: Uncounted runs: registration, period, status and duration.
         skips: Triggers that did not lead to a run: their number by registration and reason, highest numbers first.
         skips_by_registration: Triggers that did not lead to a run: their number for some handlers and jobs.
         skips_by_period: Triggers that did not lead to a run: their number in all apps, for each period.
@@ -63,12 +66,11 @@ class StatisticsStatements:
 
     by_registration: str
     registrations: str
-    by_app: str
-    failing: str
-    by_period: str
     of_one_by_period: str
-    sketches_by_registration: str
+    counted_by_registration: str
+    counted_of_some: str
     counted_by_period: str
+    sketches_by_registration: str
     sketches_of_period: str
     sketches_of_one: str
     uncounted: str
@@ -92,36 +94,30 @@ def _statements(period: str, statistics: str, skips: str) -> StatisticsStatement
             f"WHERE {condition}"
         )
 
-    some = f"{within} AND registration_id IN (SELECT value FROM json_each(:registrations))"
+    def by_registration(condition: str) -> str:
+        return f"SELECT registration_id, {_COUNTED_SUMS} FROM {statistics} WHERE {condition} GROUP BY registration_id"
+
+    of_some = "registration_id IN (SELECT value FROM json_each(:registrations))"
+    some = f"{within} AND {of_some}"
     one = f"{within} AND registration_id = :registration_id"
     all_parts = parts(f"{statistics} WHERE {within}", within)
-    sums = f"SELECT registration_id, {_SUMS} FROM ({all_parts}) GROUP BY registration_id"
     return StatisticsStatements(
         by_registration=f"SELECT registration_id, {_SUMS} FROM ({parts(f'{statistics} WHERE {some}', some)}) "
         "GROUP BY registration_id",
         registrations=f"SELECT DISTINCT registration_id FROM ({all_parts})",
-        by_app=f"""
-            SELECT coalesce({_APP}, '?') AS app, {_SUMS}
-            FROM ({sums}) AS sums {_JOIN_REGISTRATIONS.format("sums")} GROUP BY 1
-        """,
-        failing=f"""
-            SELECT registration_id AS id, count(*) OVER () AS failing_count
-            FROM ({sums}) AS sums {_JOIN_REGISTRATIONS.format("sums")}
-            WHERE {_FAILED} > 0 AND {_APP} IS NOT NULL ORDER BY {_FAILED} DESC, {_NAME}, id LIMIT :limit
-        """,
-        by_period=f"SELECT {period} AS period, {_SUMS} FROM ({all_parts}) GROUP BY {period}",
         of_one_by_period=f"{_PERIODS} SELECT {period} AS period, {_SUMS} FROM ({parts(of_one(statistics), one)}) "
         f"GROUP BY {period}",
+        counted_by_registration=by_registration(within),
+        counted_of_some=by_registration(some),
         sketches_by_registration=f"SELECT registration_id, sketch FROM {statistics} WHERE {some}",
         counted_by_period=f"""
-            SELECT {period} AS period, sum({" + ".join(STATUS_NAMES)}) AS runs, sum(total_us) AS total_us
+            SELECT {period} AS period, sum(registration_id) AS ids, {_COUNTED_SUMS}
             FROM {statistics} WHERE {within} GROUP BY {period}
         """,
         sketches_of_period=f"SELECT sketch FROM {statistics} WHERE {period} = :period",
         sketches_of_one=f"{_PERIODS} SELECT {period} AS period, sketch FROM {of_one(statistics)}",
         uncounted=f"""
-            SELECT registration_id, {period} AS period, duration_us FROM uncounted_runs
-            WHERE {within} AND status <> {INTERRUPTED}
+            SELECT registration_id, {period} AS period, status, duration_us FROM uncounted_runs WHERE {within}
         """,
         skips=f"""
             SELECT found.registration_id AS id, names.name AS reason, found.count AS count,

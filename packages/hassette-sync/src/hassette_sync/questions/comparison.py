@@ -14,7 +14,7 @@ from hassette_sync.answers.comparison import (
     Difference,
     Figures,
 )
-from hassette_sync.answers.registrations import Registration, Registrations
+from hassette_sync.answers.registrations import Registration
 from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import duration, plural, rough_duration, share
@@ -23,6 +23,8 @@ from hassette_sync.queries.errors import RECENT_COUNTS
 from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.registrations import MAX_LISTED, registration_list
 from hassette_sync.questions.sessions import uptime_in
+from hassette_sync.questions.sketches import percentiles_by_registration
+from hassette_sync.questions.statistics import sums_by_registration
 from hassette_sync.questions.versions import versions_page
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import DAY_US, HOUR_US, TimeRange
@@ -47,6 +49,7 @@ _NEWEST = 50
 _MIN_SILENT_US = HOUR_US
 _SILENT = 1.5
 _MIN_HABIT_RUNS = 10
+_UNCHANGED: Final[tuple[Difference, ...]] = ("unchanged",)
 
 
 async def compare(
@@ -81,15 +84,15 @@ async def compare(
     pairs = [(None, now, before)] if against == "period" else await _versions(transaction, now)
     registrations: list[ComparedRegistration] = []
     for app, current, earlier in pairs:
-        registrations += await _registrations(transaction, app, current, earlier)
+        registrations += await _registrations(transaction, app, current, earlier, differing=differing)
     groups = await _groups(transaction, now, before)
-    different = [one for one in registrations if one.findings != ("unchanged",)]
+    found = sum(one.findings != _UNCHANGED for one in registrations)
     different_groups = [one for one in groups if one.finding != "unchanged"]
     return Comparison(
         against=against,
-        registrations=tuple(_sorted(different if differing else registrations, sort)[:limit]),
+        registrations=tuple(_sorted(registrations, sort)[:limit]),
         groups=tuple((different_groups if differing else groups)[:limit]),
-        found=len(different) + len(different_groups),
+        found=found + len(different_groups),
         since_us=now.since_us,
         until_us=now.until_us,
         before_since_us=before.since_us,
@@ -114,20 +117,33 @@ async def _versions(transaction: ReadTransaction, now: TimeRange) -> list[tuple[
 
 
 async def _registrations(
-    transaction: ReadTransaction, app: str | None, now: TimeRange, before: TimeRange
+    transaction: ReadTransaction, app: str | None, now: TimeRange, before: TimeRange, *, differing: bool
 ) -> list[ComparedRegistration]:
     listed = await registration_list(transaction, now, app=app, idle=False, limit=MAX_LISTED)
-    earlier = await registration_list(transaction, before, app=app, limit=MAX_LISTED)
-    by_id = {one.id: one for one in earlier.registrations}
-    ids = json.dumps([one.id for one in listed.registrations])
-    rows = await transaction.all(queries.FIRST_REGISTERED, {"registrations": ids})
+    earlier = await periods_of(transaction, before)
+    ids = [one.id for one in listed.registrations]
+    among = None if app is None else ids
+    sums = await sums_by_registration(transaction, earlier, among)
+    ranks = await percentiles_by_registration(transaction, earlier, ids, among)
+    rows = await transaction.all(queries.FIRST_REGISTERED, {"registrations": json.dumps(ids)})
     first_us = {row["id"]: row["first_registered_us"] for row in rows}
     habits = await _habits(transaction, listed.registrations, now)
     found: list[ComparedRegistration] = []
     for one in listed.registrations:
-        habit = habits.get(one.id)
-        old = by_id.get(one.id)
-        found.append(_compared(one, old, listed, earlier, first_us.get(one.id, 0), habit))
+        counts = sums[one.id].counts() if one.id in sums else Counts()
+        old = Figures(
+            counts=counts,
+            p95_us=ranks[one.id].p95_us if one.id in ranks else None,
+            since_us=earlier.since_us,
+            until_us=earlier.until_us,
+        )
+        earlier_ranks = ranks.get(one.id, Percentiles())
+        sentences = _differences(one, old, earlier_ranks, listed.since_us, first_us.get(one.id, 0), habits.get(one.id))
+        if sentences or not differing:
+            now_figures = Figures(
+                counts=one.counts, p95_us=one.percentiles.p95_us, since_us=listed.since_us, until_us=listed.until_us
+            )
+            found.append(_compared(one, now_figures, old, sentences, habits.get(one.id)))
     return found
 
 
@@ -164,49 +180,67 @@ async def _habits(
     return found
 
 
-def _compared(
+def _differences(
     now: Registration,
-    old: Registration | None,
-    listed: Registrations,
-    earlier: Registrations,
+    before: Figures,
+    earlier: Percentiles,
+    since_us: int,
     first_us: int,
     habit: tuple[int, int] | None,
-) -> ComparedRegistration:
-    before_counts = old.counts if old is not None else Counts()
-    before_percentiles = old.percentiles if old is not None else Percentiles()
+) -> dict[Difference, str]:
+    """Return the differences of a handler or job from before, each with a sentence.
+
+    Args:
+        now: The handler or job, with its figures of the period.
+        before: Figures of the period before, or of the version before.
+        earlier: Percentiles of that time.
+        since_us: Start of the period.
+        first_us: Time of the first registration.
+        habit: Usual longest gap and present silence; None if it is not silent.
+    """
     sentences: dict[Difference, str] = {}
-    if first_us >= listed.since_us and now.counts.total:
+    if first_us >= since_us and now.counts.total:
         sentences["new"] = "It is new."
-    elif now.counts.total and not before_counts.total and first_us < earlier.since_us:
+    elif now.counts.total and not before.counts.total and first_us < before.since_us:
         sentences["back"] = "It runs again after a pause."
-    if (slower := _duration_difference(now, before_counts, before_percentiles)) is not None:
+    if (slower := _duration_difference(now, before.counts, earlier)) is not None:
         name: Difference = "slower" if slower > 0 else "faster"
-        was, is_ = duration(before_percentiles.p95_us), duration(now.percentiles.p95_us)
+        was, is_ = duration(earlier.p95_us), duration(now.percentiles.p95_us)
         sentences[name] = f"95 % of its runs took up to {is_}, before up to {was}."
-    failing = _share_difference(now.counts, before_counts)
+    failing = _share_difference(now.counts, before.counts)
     if failing:
         name = "failing_more" if failing > 0 else "failing_less"
-        now_share, before_share = share(now.counts.failure_share), share(before_counts.failure_share)
+        now_share, before_share = share(now.counts.failure_share), share(before.counts.failure_share)
         sentences[name] = f"{now_share} of its runs failed, before {before_share}."
     if habit is not None:
         sentences["silent"] = (
             f"It has not run for {rough_duration(habit[1])}; its longest usual pause is {rough_duration(habit[0])}."
         )
-    findings = tuple(sorted(sentences, key=GRAVITY.index)) or ("unchanged",)
-    p95, p95_before = now.percentiles.p95_us, before_percentiles.p95_us
-    both = bool(now.counts.total and before_counts.total)
+    return sentences
+
+
+def _compared(
+    registration: Registration,
+    now: Figures,
+    before: Figures,
+    sentences: dict[Difference, str],
+    habit: tuple[int, int] | None,
+) -> ComparedRegistration:
+    findings = tuple(sorted(sentences, key=GRAVITY.index)) or _UNCHANGED
+    p95, p95_before, last_run_id = now.p95_us, before.p95_us, registration.last_run_id
+    both = bool(now.counts.total and before.counts.total)
     return ComparedRegistration(
-        registration=now.ref,
+        registration=registration.ref,
         findings=findings,
         sentence=sentences.get(findings[0], "It does not differ from before."),
-        now=Figures(counts=now.counts, p95_us=p95, since_us=listed.since_us, until_us=listed.until_us),
-        before=Figures(counts=before_counts, p95_us=p95_before, since_us=earlier.since_us, until_us=earlier.until_us),
+        now=now,
+        before=before,
         slower_by=p95 / p95_before if p95 is not None and p95_before else None,
-        fails_more_by=now.counts.failure_share - before_counts.failure_share if both else None,
+        fails_more_by=now.counts.failure_share - before.counts.failure_share if both else None,
         silent_for_us=habit[1] if habit is not None else None,
         usual_gap_us=habit[0] if habit is not None else None,
-        last_run_us=time_of(now.last_run_id) if now.last_run_id is not None else None,
-        last_run_id=now.last_run_id,
+        last_run_us=time_of(last_run_id) if last_run_id is not None else None,
+        last_run_id=last_run_id,
     )
 
 
@@ -254,18 +288,21 @@ def _sorted(registrations: list[ComparedRegistration], sort: str) -> list[Compar
 
 
 async def _groups(transaction: ReadTransaction, now: TimeRange, before: TimeRange) -> list[ComparedGroup]:
-    counts = await _failures(transaction, now)
-    earlier = await _failures(transaction, before)
-    ids = json.dumps(sorted({*counts, *earlier}))
+    within: Parameters = {"since_us": before.since_us, "until_us": now.until_us}
+    rows = await transaction.all(queries.GROUPS, within)
+    ids = json.dumps([row["id"] for row in rows])
+    counts = await _failures(transaction, now, ids)
+    earlier = await _failures(transaction, before, ids)
     groups = [
-        _group(row, counts.get(row["id"], 0), earlier.get(row["id"], 0), now, before)
-        for row in await transaction.all(queries.GROUPS, {"groups": ids})
+        _group(row, counts[row["id"]], earlier[row["id"]], now, before)
+        for row in rows
+        if counts[row["id"]] or earlier[row["id"]]
     ]
     return sorted(groups, key=lambda one: (GRAVITY.index(one.finding), -one.now, one.id))
 
 
-async def _failures(transaction: ReadTransaction, time_range: TimeRange) -> dict[int, int]:
-    within: Parameters = {"first_id": time_range.first_id, "end_id": time_range.end_id}
+async def _failures(transaction: ReadTransaction, time_range: TimeRange, groups: str) -> dict[int, int]:
+    within: Parameters = {"first_id": time_range.first_id, "end_id": time_range.end_id, "groups": groups}
     return {row["error_group_id"]: row["count"] for row in await transaction.all(RECENT_COUNTS, within)}
 
 

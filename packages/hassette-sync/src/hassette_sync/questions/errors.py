@@ -1,5 +1,6 @@
 """Questions about failures."""
 
+import json
 from dataclasses import replace
 from sqlite3 import Row
 
@@ -36,7 +37,6 @@ async def error_groups_page(
     else:
         as_of, below = await newest_id(transaction), MAX_ID
     within: Parameters = {"first_id": time_range.first_id, "end_id": time_range.end_id}
-    recent = {row["error_group_id"]: row["count"] for row in await transaction.all(queries.RECENT_COUNTS, within)}
     rows = await transaction.all(
         queries.ERROR_GROUPS,
         {
@@ -48,7 +48,9 @@ async def error_groups_page(
             "limit": limit + 1,
         },
     )
-    groups = tuple(_group(row, recent.get(row["id"], 0)) for row in rows[:limit])
+    listed: Parameters = {**within, "groups": json.dumps([row["id"] for row in rows[:limit]])}
+    recent = {row["error_group_id"]: row["count"] for row in await transaction.all(queries.RECENT_COUNTS, listed)}
+    groups = tuple(_group(row, recent[row["id"]]) for row in rows[:limit])
     more = len(rows) > limit
     return ErrorGroupsPage(
         groups=groups,

@@ -1,7 +1,6 @@
 """Question about failures that are not over."""
 
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 
 from hassette_sync.answers.kinds import RegistrationRef
@@ -27,16 +26,8 @@ async def failing_now(
         registrations: Ids of handlers and jobs with failures, the most important first.
         limit: Maximum number of handlers and jobs in the answer.
     """
-    results: defaultdict[int, list[tuple[int, bool]]] = defaultdict(list)
-    for row in await transaction.all(NEWEST_RESULTS, {"registrations": json.dumps(registrations)}):
-        results[row["registration_id"]].append((row["run_id"], bool(row["failed"])))
-    failing = [id_ for id_ in registrations if _is_failing(results[id_])]
+    results = await transaction.all(NEWEST_RESULTS, {"registrations": json.dumps(registrations)})
+    not_over = {row["registration_id"] for row in results if row["newest_failed"] or row["failed"] >= _MIN_FAILED}
+    failing = [id_ for id_ in registrations if id_ in not_over]
     rows = [await transaction.one(REGISTRATION, {"registration_id": id_}) for id_ in failing[:limit]]
     return tuple(registration_ref(row) for row in rows if row is not None), len(failing)
-
-
-def _is_failing(results: list[tuple[int, bool]]) -> bool:
-    if not results:
-        return False
-    _, newest_failed = max(results)
-    return newest_failed or sum(failed for _, failed in results) >= _MIN_FAILED

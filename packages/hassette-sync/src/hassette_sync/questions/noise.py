@@ -4,11 +4,9 @@ import json
 from collections import defaultdict
 
 from hassette_sync.answers.logs import AppNoise, Noise
-from hassette_sync.answers.values import Counts
 from hassette_sync.queries import noise as queries
-from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.periods import periods_of
-from hassette_sync.questions.rows import counts_of, sum_of
+from hassette_sync.questions.statistics import Sums, sums_by_registration
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import TimeRange
 
@@ -28,21 +26,19 @@ async def noise(transaction: ReadTransaction, time_range: TimeRange | None = Non
         time_range: Time range of the runs.
     """
     periods = await periods_of(transaction, time_range)
-    statements = statistics_sql(periods.unit)
-    within: Parameters = {"first": periods.first, "last": periods.last}
-    active = [row["registration_id"] for row in await transaction.all(statements.registrations, within)]
-    some: Parameters = {**within, "registrations": json.dumps(active), "newest": _NEWEST}
+    active = await sums_by_registration(transaction, periods)
+    some: Parameters = {"registrations": json.dumps(list(active)), "newest": _NEWEST}
     apps = {row["id"]: row["app"] for row in await transaction.all(queries.APPS_OF_REGISTRATIONS, some)}
     samples = {row["registration_id"]: row for row in await transaction.all(queries.SAMPLES, some)}
-    counts: dict[str, list[Counts]] = defaultdict(list)
+    counts: defaultdict[str, Sums] = defaultdict(Sums)
     totals: dict[str, list[float]] = defaultdict(lambda: [0.0] * 4)
-    for row in await transaction.all(statements.by_registration, some):
-        app = apps.get(row["registration_id"], "?")
-        counts[app].append(counts_of(row))
-        runs, total = counts[app][-1].total, totals[app]
-        total[0] += row["total_us"]
+    for registration_id, sums in active.items():
+        app = apps.get(registration_id, "?")
+        counts[app].add(sums)
+        runs, total = sums.total, totals[app]
+        total[0] += sums.total_us
         total[3] += runs * _BYTES_OF_RUN
-        if (sample := samples.get(row["registration_id"])) is not None:
+        if (sample := samples.get(registration_id)) is not None:
             factor = runs / sample["runs"]
             total[1] += sample["log_lines"] * factor
             total[2] += sample["service_calls"] * factor
@@ -53,7 +49,7 @@ async def noise(transaction: ReadTransaction, time_range: TimeRange | None = Non
         apps=tuple(
             AppNoise(
                 app=app,
-                counts=sum_of(counts[app]),
+                counts=counts[app].counts(),
                 total_us=round(totals[app][0]),
                 log_lines=round(totals[app][1]),
                 service_calls=round(totals[app][2]),

@@ -39,7 +39,8 @@ from hassette_sync.questions.sessions import (
     newest_session,
     uptime_in,
 )
-from hassette_sync.questions.sketches import Durations, Sketches, durations_of_one, percentiles
+from hassette_sync.questions.sketches import Durations, durations_by_period, durations_of_one, percentiles
+from hassette_sync.questions.statistics import counts_in, sums_by_period
 from hassette_sync.questions.timeline import marks_in, points_by_minute
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import DAY_US, MINUTE_US, SECOND_US, Periods, TimeRange
@@ -206,15 +207,12 @@ def _early_deletions(rows: list[sqlite3.Row], shown: ShownTimes) -> tuple[str, .
 
 
 async def timeline(
-    transaction: ReadTransaction,
-    sketches: Sketches,
-    time_range: TimeRange | None = None,
-    registration_id: int | None = None,
+    transaction: ReadTransaction, time_range: TimeRange | None = None, registration_id: int | None = None
 ) -> Timeline:
     """Return throughput, failures and durations over time, of all apps or of one handler or job."""
     periods = await periods_of(transaction, time_range)
     if registration_id is None:
-        parts = await _timeline_of_all(transaction, sketches, periods)
+        parts = await _timeline_of_all(transaction, periods)
     else:
         parts = await _timeline_of_registration(transaction, periods, registration_id)
     counts, found, skipped = parts
@@ -248,11 +246,11 @@ _TimelineParts = tuple[dict[int, Counts], dict[int, Durations], Counter[int]]
 """Counts, durations and numbers of skipped triggers, each by period."""
 
 
-async def _timeline_of_all(transaction: ReadTransaction, sketches: Sketches, periods: Periods) -> _TimelineParts:
+async def _timeline_of_all(transaction: ReadTransaction, periods: Periods) -> _TimelineParts:
     statements = statistics_sql(periods.unit)
     within: Parameters = {"first": periods.first, "last": periods.last}
-    counts = {row["period"]: counts_of(row) for row in await transaction.all(statements.by_period, within)}
-    found = await sketches.by_period(transaction, periods)
+    counts = {period: sums.counts() for period, sums in (await sums_by_period(transaction, periods)).items()}
+    found = await durations_by_period(transaction, periods)
     return counts, found, _sum_by_period(await transaction.all(statements.skips_by_period, within))
 
 
@@ -273,7 +271,7 @@ def _sum_by_period(rows: list[sqlite3.Row]) -> Counter[int]:
     return sums
 
 
-async def _before(transaction: ReadTransaction, sketches: Sketches, time_range: TimeRange) -> Before | None:
+async def _before(transaction: ReadTransaction, time_range: TimeRange) -> Before | None:
     length_us = time_range.until_us - time_range.since_us
     since_us = time_range.since_us - length_us
     if since_us < 0:
@@ -285,8 +283,8 @@ async def _before(transaction: ReadTransaction, sketches: Sketches, time_range: 
         return None
     periods = await periods_of(transaction, before)
     return Before(
-        counts=sum_of(app.counts for app in await app_summaries(transaction, before)),
-        percentiles=percentiles((await sketches.by_period(transaction, periods)).values()),
+        counts=await counts_in(transaction, periods),
+        percentiles=percentiles((await durations_by_period(transaction, periods)).values()),
         uptime_share=uptime.share,
         since_us=since_us,
         until_us=time_range.since_us,
@@ -295,7 +293,6 @@ async def _before(transaction: ReadTransaction, sketches: Sketches, time_range: 
 
 async def overview(
     transaction: ReadTransaction,
-    sketches: Sketches,
     *,
     time_range: TimeRange | None,
     status: SystemStatus,
@@ -306,7 +303,6 @@ async def overview(
 
     Args:
         transaction: Read transaction of the question.
-        sketches: Cache of the latency sketches.
         time_range: Time range. The answer covers the whole hours or days that contain it.
         status: Status of the file and of the framework.
         running: Runs in progress.
@@ -320,10 +316,10 @@ async def overview(
     not_over, not_over_count = await failing_now(transaction, failing_ids, limit=_MAX_FAILING)
     return Overview(
         status=status,
-        counts=sum_of(app.counts for app in apps),
-        percentiles=percentiles((await sketches.by_period(transaction, periods)).values()),
-        before=await _before(transaction, sketches, time_range),
-        timeline=await timeline(transaction, sketches, time_range),
+        counts=await counts_in(transaction, periods),
+        percentiles=percentiles((await durations_by_period(transaction, periods)).values()),
+        before=await _before(transaction, time_range),
+        timeline=await timeline(transaction, time_range),
         apps=apps,
         failing=failing,
         failing_count=failing_count,

@@ -34,8 +34,8 @@ async def end_of_now(transaction: ReadTransaction) -> int:
 
 async def newest_run_us(transaction: ReadTransaction) -> int:
     """Return the end of the newest run, or 0 for an empty history."""
-    row = await transaction.one(NEWEST_ID)
-    return time_of(row["id"]) if row is not None else 0
+    rows = await transaction.once(NEWEST_ID)
+    return time_of(rows[0]["id"]) if rows else 0
 
 
 async def resolve(transaction: ReadTransaction, time_range: TimeRange | None) -> TimeRange:
@@ -64,7 +64,7 @@ async def periods_of(transaction: ReadTransaction, time_range: TimeRange | None)
     """
     now = await end_of_now(transaction)
     asked = await resolve(transaction, time_range)
-    kept = (await transaction.all(KEPT_SINCE))[0]
+    kept = (await transaction.once(KEPT_SINCE))[0]
     until_us = min(asked.until_us, max(now, asked.since_us + 1))
     since_us = asked.since_us
     if until_us - since_us > _MAX_POINTS * DAY_US:
@@ -91,4 +91,4 @@ async def _has_expired(transaction: ReadTransaction, kept: Row, hour: int) -> bo
     if kept["first_hour"] is not None and hour >= kept["first_hour"]:
         return False
     below = kept["first_hour"] // 24 if kept["first_hour"] is not None else None
-    return await transaction.one(ONLY_IN_DAYS, {"first": hour // 24, "below": below}) is not None
+    return bool(await transaction.once(ONLY_IN_DAYS, {"first": hour // 24, "below": below}))

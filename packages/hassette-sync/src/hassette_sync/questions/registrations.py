@@ -12,6 +12,7 @@ from typing import Annotated, get_args
 from pydantic import Field, TypeAdapter
 
 from hassette_store.ids import MAX_ID
+from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import Kind
 from hassette_sync.answers.registrations import (
     AppSummary,
@@ -34,19 +35,18 @@ from hassette_sync.questions.failing import MAX_CHECKED
 from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.rows import (
     bucket_value_us,
-    counts_of,
     facts_of,
     registration_ref,
-    sum_of,
     trigger_of,
 )
 from hassette_sync.questions.runs import check_kind, known_app
 from hassette_sync.questions.sketches import (
     Durations,
-    durations_by_registration,
     durations_of_one,
     percentiles,
+    percentiles_by_registration,
 )
+from hassette_sync.questions.statistics import Sums, sums_by_registration
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import Periods, TimeRange
 
@@ -86,11 +86,7 @@ async def registration_list(
     after = _parse_cursor(cursor) if cursor else None
     periods = await periods_of(transaction, time_range)
     app = await known_app(transaction, app) if app is not None else None
-    active: list[int] = []
-    if retired and not idle:
-        within: Parameters = {"first": periods.first, "last": periods.last}
-        rows = await transaction.all(statistics_sql(periods.unit).registrations, within)
-        active = [row["registration_id"] for row in rows]
+    active = list(await sums_by_registration(transaction, periods)) if retired and not idle else []
     parameters: Parameters = {
         "kind": kind,
         "app": app,
@@ -105,7 +101,7 @@ async def registration_list(
     last = listed[limit - 1] if len(listed) > limit else None
     hidden = await transaction.one(queries.hidden_sql(), parameters)
     return Registrations(
-        registrations=await _with_figures(transaction, periods, listed[:limit]),
+        registrations=await _with_figures(transaction, periods, listed[:limit], of_all=app is None or bool(active)),
         next_cursor=_cursor_of(last) if last is not None else None,
         hidden=hidden["hidden"] if hidden is not None else 0,
         since_us=periods.since_us,
@@ -136,25 +132,37 @@ async def failing_registrations(
         The first ``limit`` of them with their figures, the ids of the first 500, and the number of all.
     """
     periods = await periods_of(transaction, time_range)
-    within: Parameters = {"first": periods.first, "last": periods.last, "limit": max(limit, MAX_CHECKED)}
-    failing = await transaction.all(statistics_sql(periods.unit).failing, within)
+    names = {row["id"]: row["name"] for row in await transaction.once(queries.APPS_AND_KINDS)}
+    sums = await sums_by_registration(transaction, periods)
+    failing = sorted((-one.failed, names[id_], id_) for id_, one in sums.items() if one.failed and id_ in names)
+    ids = tuple(id_ for _, _, id_ in failing[: max(limit, MAX_CHECKED)])
     listed: list[Row] = []
-    for row in failing[:limit]:
-        listed += await transaction.all(queries.REGISTRATION, {"registration_id": row["id"]})
-    ids = tuple(row["id"] for row in failing)
-    return await _with_figures(transaction, periods, listed), ids, failing[0]["failing_count"] if failing else 0
+    for id_ in ids[:limit]:
+        listed += await transaction.all(queries.REGISTRATION, {"registration_id": id_})
+    return await _with_figures(transaction, periods, listed, of_all=True), ids, len(failing)
 
 
-async def _with_figures(transaction: ReadTransaction, periods: Periods, rows: list[Row]) -> tuple[Registration, ...]:
-    statements = statistics_sql(periods.unit)
-    ids = json.dumps([row["id"] for row in rows])
+async def _with_figures(
+    transaction: ReadTransaction, periods: Periods, rows: list[Row], *, of_all: bool
+) -> tuple[Registration, ...]:
+    """Add figures to handlers and jobs.
+
+    Args:
+        transaction: Read transaction of the question.
+        periods: Hours or days of the figures.
+        rows: The handlers and jobs.
+        of_all: Whether to read the sums of all handlers and jobs, because the question needs them anyway.
+    """
+    wanted = [row["id"] for row in rows]
+    ids = json.dumps(wanted)
     some: Parameters = {"first": periods.first, "last": periods.last, "registrations": ids}
-    sums = {row["registration_id"]: row for row in await transaction.all(statements.by_registration, some)}
-    durations = await durations_by_registration(transaction, periods, [row["id"] for row in rows])
-    ranks = {id_: percentiles([one]) for id_, one in durations.items()}
+    among = None if of_all else wanted
+    sums = await sums_by_registration(transaction, periods, among)
+    ranks = await percentiles_by_registration(transaction, periods, wanted, among)
     newest = {row["registration_id"]: row for row in await transaction.all(queries.NEWEST_RUNS, {"registrations": ids})}
     skipped = {
-        row["registration_id"]: row["count"] for row in await transaction.all(statements.skips_by_registration, some)
+        row["registration_id"]: row["count"]
+        for row in await transaction.all(statistics_sql(periods.unit).skips_by_registration, some)
     }
     return tuple(
         _registration(row, sums.get(row["id"]), ranks.get(row["id"]), newest.get(row["id"]), skipped.get(row["id"], 0))
@@ -163,11 +171,9 @@ async def _with_figures(transaction: ReadTransaction, periods: Periods, rows: li
 
 
 def _registration(
-    row: Row, sums: Row | None, ranks: Percentiles | None, newest: Row | None, skipped: int
+    row: Row, sums: Sums | None, ranks: Percentiles | None, newest: Row | None, skipped: int
 ) -> Registration:
-    counts = counts_of(sums)
-    # Interrupted runs do not count for the mean, because the statistics do not contain their durations.
-    timed = counts.total - counts.interrupted
+    sums = sums or Sums()
     return Registration(
         id=row["id"],
         kind=row["kind"],
@@ -176,10 +182,10 @@ def _registration(
         name=row["name"],
         listens_to=row["listens_to"],
         handler=row["handler"],
-        counts=counts,
+        counts=sums.counts(),
         percentiles=ranks or Percentiles(),
-        mean_us=sums["total_us"] // timed if sums is not None and timed else None,
-        max_us=sums["max_us"] if sums is not None else 0,
+        mean_us=sums.mean_us,
+        max_us=sums.max_us,
         skipped=skipped,
         last_run_id=newest["run_id"] if newest is not None else None,
         last_status=newest["status"] if newest is not None else None,
@@ -207,15 +213,10 @@ async def registration_detail(
     reasons: Counter[str] = Counter()
     for skip in await transaction.all(statements.skips_of_one, within):
         reasons[skip["reason"]] += skip["count"]
-    counts = sum_of(counts_of(period) for period in by_period)
-    timed = counts.total - counts.interrupted
-    registration = _registration(row, None, percentiles(durations.values()), newest, reasons.total()).model_copy(
-        update={
-            "counts": counts,
-            "mean_us": sum(period["total_us"] for period in by_period) // timed if timed else None,
-            "max_us": max((period["max_us"] for period in by_period), default=0),
-        }
-    )
+    sums = Sums()
+    for period in by_period:
+        sums.add_counted([period[status] for status in STATUS_NAMES], period["total_us"], period["max_us"])
+    registration = _registration(row, sums, percentiles(durations.values()), newest, reasons.total())
     return RegistrationDetail(
         registration=registration,
         settings=tuple(Setting(name=name, value=value) for name, value in facts_of(row["settings"]).items()),
@@ -282,8 +283,11 @@ async def skip_reasons(
 async def app_summaries(transaction: ReadTransaction, time_range: TimeRange | None = None) -> tuple[AppSummary, ...]:
     """Return the apps with their figures. An app without current registrations is listed only if it has runs."""
     periods = await periods_of(transaction, time_range)
-    within: Parameters = {"first": periods.first, "last": periods.last}
-    sums = {row["app"]: row for row in await transaction.all(statistics_sql(periods.unit).by_app, within)}
+    apps = {row["id"]: row["app"] for row in await transaction.once(queries.APPS_AND_KINDS)}
+    sums: defaultdict[str, Sums] = defaultdict(Sums)
+    for registration_id, one in (await sums_by_registration(transaction, periods)).items():
+        if registration_id in apps:
+            sums[apps[registration_id]].add(one)
     by_app: dict[str, list[Row]] = defaultdict(list)
     for row in await transaction.all(queries.MEMBERS):
         by_app[row["app"]].append(row)
@@ -294,7 +298,8 @@ async def app_summaries(transaction: ReadTransaction, time_range: TimeRange | No
     )
 
 
-def _app_summary(app: str, members: list[Row], sums: Row | None) -> AppSummary:
+def _app_summary(app: str, members: list[Row], sums: Sums | None) -> AppSummary:
+    sums = sums or Sums()
     current = Counter[str]()
     for row in members:
         current[row["kind"]] += row["current"]
@@ -302,6 +307,6 @@ def _app_summary(app: str, members: list[Row], sums: Row | None) -> AppSummary:
         app=app,
         instances=tuple(dict.fromkeys(row["instance"] for row in members)),
         **{f"{kind}s": current[kind] for kind in get_args(Kind)},
-        counts=counts_of(sums),
-        total_us=sums["total_us"] if sums is not None else 0,
+        counts=sums.counts(),
+        total_us=sums.total_us,
     )
