@@ -55,6 +55,8 @@ PARTS = {
     "sync": ["hassette-store", "hassette-sync[web]"],
     "full": ["hassette-executor[otel]", "hassette-core[telemetry]", "hassette-store", "hassette-sync[web,mcp]"],
 }
+# With all packages, the tests of the other parts run only in `test`. The part `sync` does not install `mcp`.
+TESTS_OF_PARTS = {"full": ["tests/full", "tests/otel", "tests/contracts", "tests/sync/test_assistants.py"]}
 EVERY_PART = [nox.param(part, id=part) for part in PARTS]
 QUICK = "not homeassistant and not browser and not torture"
 IN_EACH_ENVIRONMENT = f"{QUICK} and not long"  # tests marked `long` run once per CI run, in the session `test`
@@ -91,23 +93,14 @@ def python(session: nox.Session) -> None:
 @nox.parametrize("part", EVERY_PART)
 def tests(session: nox.Session, part: str) -> None:
     """Run a part's tests with only this part installed: Python 3.11-3.14 x executor, core, store, sync, full."""
-    install(session, part)
-    session.run("python", "scripts/check_installed.py", part)
-    session.install(*PINNED, *group("test"))
-    # With all packages, the tests of the parts run in other sessions, such as `test` and `minimums`.
-    folders = ["full", "otel", "contracts"] if part == "full" else [part]
-    where = [f"tests/{folder}" for folder in folders]
-    options = PARALLEL if part == "full" else []  # these tests wait for processes most of the time
-    selected = IN_EACH_ENVIRONMENT if session.python == NEWEST else WITHOUT_HEAVY
-    session.run("pytest", "-m", selected, *options, *(session.posargs or where))
+    test_part(session, part, CONSTRAINTS)
 
 
 @nox.session(python=LOWEST)
-def minimums(session: nox.Session) -> None:
-    """Test with the lowest versions of our dependencies that our ranges admit."""
-    session.install("-c", str(LOWEST_CONSTRAINTS), *direct_dependencies())
-    install(session, "full", "test", constraints=LOWEST_CONSTRAINTS)
-    session.run("pytest", "-m", WITHOUT_HEAVY, *PARALLEL, *(session.posargs or DEPENDENT_TESTS))
+@nox.parametrize("part", EVERY_PART)
+def minimums(session: nox.Session, part: str) -> None:
+    """Do the same as `tests` with the lowest versions of our dependencies that our ranges admit."""
+    test_part(session, part, LOWEST_CONSTRAINTS)
 
 
 @nox.session(python=NEWEST)
@@ -262,6 +255,16 @@ def release(session: nox.Session) -> None:
     """Check and build one release: ``nox -s release -- hassette-store 0.2.0``; ``--publish`` also uploads it."""
     session.install(*PINNED, *group("release"))
     session.run("python", "scripts/release.py", *session.posargs)
+
+
+def test_part(session: nox.Session, part: str, constraints: Path) -> None:
+    """Run a part's tests with only this part installed."""
+    install(session, part, constraints=constraints)
+    session.run("python", "scripts/check_installed.py", part)
+    session.install("-c", str(constraints), *group("test"))
+    options = PARALLEL if part == "full" else []  # these tests wait for processes most of the time
+    selected = IN_EACH_ENVIRONMENT if session.python == NEWEST else WITHOUT_HEAVY
+    session.run("pytest", "-m", selected, *options, *(session.posargs or TESTS_OF_PARTS.get(part, [f"tests/{part}"])))
 
 
 def run_lint(session: nox.Session) -> None:
