@@ -40,6 +40,7 @@ from support.rows import (
     Running,
     ServiceCall,
     Skip,
+    StateRead,
     execution,
     invocation,
     run_id,
@@ -90,6 +91,8 @@ async def _write_history(path: Path, copy: Path) -> None:
         (ServiceCall(), ServiceCall(error="no", attempt=2), ServiceCall(confirmed_us=8)),
         2,
         1,
+        (StateRead(), StateRead(state=None)),
+        4,
     )
     for session in range(2):
         store = DatabaseService(path, now_us=lambda: clock[0], monotonic=lambda: clock[0] / SECOND)

@@ -19,6 +19,7 @@ SHARED = {
     "NotRun": _SHOWN,
     "Registration": _SHOWN,
     "ServiceCall": _SHOWN,
+    "StateRead": _SHOWN,
     "Trigger": _SHOWN,
 }
 """Names that two modules may define, each with the reason."""

@@ -14,7 +14,7 @@ from hassette_store.retention.pace import PacedWriter
 from hassette_store.retention.unused_names import UnusedNames
 from hassette_store.writing.loading import load_encoder
 from support.retention import AT_ONCE, DAY_MS, DAY_S, fill
-from support.rows import T0_US, Batch, Effects, Event, Listener, LogLine, Run, ServiceCall, Skip, invocation
+from support.rows import T0_US, Batch, Effects, Event, Listener, LogLine, Run, ServiceCall, Skip, StateRead, invocation
 from support.stores import Clock, MakeStore, Reader, RunScript
 from support.waiting import eventually
 
@@ -42,7 +42,11 @@ async def test_names_are_deleted_with_the_last_row_that_uses_them(
     store = make_store(retention_schedule=AT_ONCE, keep_newest=0)
     await store.start()
     await fill(store, [named(number, entity) for number, entity in enumerate(MADE_UP)])
-    effects = Effects((LogLine(logger="used.logger"),), (ServiceCall(domain="used", service="service"),))
+    effects = Effects(
+        (LogLine(logger="used.logger"),),
+        (ServiceCall(domain="used", service="service"),),
+        state_reads=(StateRead(entity_id="used.read"),),
+    )
     used = invocation(100 * DAY_MS, Listener(), trigger=Event(entity_id="sensor.used"), effects=effects)
     await fill(store, [used])
     skip = Skip(Listener(), (T0_US + 100 * DAY_S * 1_000_000) // 3_600_000_000 * 3_600_000_000, "overlap", 1)
@@ -50,7 +54,7 @@ async def test_names_are_deleted_with_the_last_row_that_uses_them(
     clock.advance(100 * DAY_S)
     await serve_until_deleted(store, read, 10)
     names = {row["name"] for row in read.rows("SELECT name FROM names")}
-    assert {"sensor.used", "used.logger", "used.service", "overlap"} <= names
+    assert {"sensor.used", "used.logger", "used.service", "used.read", "overlap"} <= names
     # A deleted name that returns gets a row again. A name that is left keeps its row.
     await fill(store, [named(100 * DAY_MS + 1, MADE_UP[7]), named(100 * DAY_MS + 2, "sensor.used")])
     entities = read.rows("SELECT entity FROM named_runs ORDER BY id DESC LIMIT 2")

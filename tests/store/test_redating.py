@@ -7,7 +7,20 @@ from hassette_store.clock.check import ClockCheck
 from hassette_store.ids import COUNTER_BITS
 from hassette_store.retention.retention import Retention, RetentionSchedule
 from support.retention import AT_ONCE, fill, retention_of, whole_pass
-from support.rows import T0_US, Batch, Due, Effects, Job, Listener, LogLine, Run, ServiceCall, invocation, run_id
+from support.rows import (
+    T0_US,
+    Batch,
+    Due,
+    Effects,
+    Job,
+    Listener,
+    LogLine,
+    Run,
+    ServiceCall,
+    StateRead,
+    invocation,
+    run_id,
+)
 from support.stores import Clock, MakeStore, Reader, RunScript
 
 pytestmark = pytest.mark.heavy
@@ -17,7 +30,7 @@ RUNS = 400
 
 
 async def fill_minutes(store: DatabaseService) -> None:
-    effects = Effects((LogLine(),), (ServiceCall(),), 1, 1)
+    effects = Effects((LogLine(),), (ServiceCall(),), 1, 1, (StateRead(),))
     runs = [invocation(n * 500, Listener(), "error" if n % 3 == 0 else "success", effects=effects) for n in range(RUNS)]
     await fill(store, runs)
     jobs = tuple(Run(run_id(n * 1_000_000, 7), Job(), Due(), T0_US, 1, 1, "success") for n in range(RUNS))
@@ -54,7 +67,7 @@ async def test_interrupted_redating_moves_each_row_once(
     assert read.rows("SELECT name FROM store_state WHERE name LIKE 'redating%'") == []
     shift = step_s * 1000 << COUNTER_BITS
     assert [id_ >> COUNTER_BITS for id_ in ids(read)] == [id_ + shift >> COUNTER_BITS for id_ in before]
-    for table in ("failures", "log_lines", "service_calls", "dropped_effects"):
+    for table in ("failures", "log_lines", "service_calls", "state_reads", "dropped_effects"):
         assert read.value(f"SELECT count(*) FROM {table} WHERE run_id NOT IN (SELECT id FROM runs)") == 0
     assert read.value("SELECT min(at_us) FROM log_lines") == read.value("SELECT max(at_us) FROM log_lines")
     assert read.value("SELECT max(at_us) FROM log_lines") == T0_US + step_s * 1_000_000

@@ -161,6 +161,7 @@ class History:
         error: tuple[str, str, str] | None = None,
         calls: Sequence[Mapping[str, object]] = (),
         logs: Sequence[tuple[int, str]] = (),
+        reads: Sequence[tuple[str, str | None]] = (),
         with_statistics: bool = True,
     ) -> int:
         self._counter += 1
@@ -220,6 +221,15 @@ class History:
                 level=level,
                 logger_id=self.name("hassette.apps"),
                 message=message,
+            )
+        for position, (read_entity, state) in enumerate(reads):
+            self._insert(
+                "state_reads",
+                run_id=run_id,
+                position=position,
+                at_us=ended_us - duration_us + position,
+                entity_id=self.name(read_entity),
+                state=state,
             )
         return run_id
 

@@ -111,11 +111,19 @@ class ServiceCall(NamedTuple):
     rehearsed: bool = False
 
 
+class StateRead(NamedTuple):
+    at_us: int = T0_US
+    entity_id: str = "sensor.dark"
+    state: str | None = "on"
+
+
 class Effects(NamedTuple):
     log_lines: tuple[LogLine, ...] = ()
     service_calls: tuple[ServiceCall, ...] = ()
     dropped_log_lines: int = 0
     dropped_service_calls: int = 0
+    state_reads: tuple[StateRead, ...] = ()
+    dropped_state_reads: int = 0
 
 
 class Run(NamedTuple):

@@ -218,10 +218,32 @@ async def test_many_log_lines_are_bounded_and_counted(new_history: NewHistory, n
         history.session(now_us - HOUR)
         handler = history.listener("app", "on_change", "state_changed.light.a")
         run = history.run(handler, now_us - MINUTE, logs=[(20, str(number)) for number in range(90)])
-        history.db.execute("INSERT INTO dropped_effects VALUES (?, 7, 2)", (run,))
+        history.db.execute("INSERT INTO dropped_effects VALUES (?, 7, 2, 4)", (run,))
     answer = await waterfall(history.path, run)
     assert len([row for row in answer.rows if row.kind == "log"]) == 50
-    assert answer.rows[-1].title == "47 more log lines, 2 more service calls"
+    assert answer.rows[-1].title == "47 more log lines, 2 more service calls, 4 more reads"
+
+
+async def test_reads_lie_between_the_other_effects_and_many_are_one_row(new_history: NewHistory, now_us: int) -> None:
+    few = [("sun.sun", "below_horizon"), ("light.gone", None), ("light.*", "12")]
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        history.db.execute("INSERT INTO home_names VALUES ('entity', 'sun.sun', 'The sun', NULL)")
+        handler = history.listener("app", "on_change", "state_changed.light.a")
+        short = history.run(handler, now_us - MINUTE, reads=few, logs=[(30, "dark"), (30, "on")])
+        long = history.run(handler, now_us - MINUTE, reads=[(f"sensor.s{number}", str(number)) for number in range(60)])
+    rows = (await waterfall(history.path, short)).rows
+    assert [(row.kind, row.title) for row in rows[2:]] == [
+        ("log", "dark"),
+        ("read", "The sun was below_horizon, light.gone did not exist, light.* (12 entities)"),
+        ("log", "on"),
+    ]
+    *_, row, more = (await waterfall(history.path, long)).rows
+    assert (row.title, len(row.reads), more.title) == ("50 states", 50, "10 more reads")
+    async with patient_data(history.path) as data:
+        detail = await data.run(long)
+    assert len(detail.state_reads) == 60
+    assert detail.state_reads[7].title() == "sensor.s7 was 7"
 
 
 async def test_run_is_compared_with_the_runs_of_its_week(new_history: NewHistory, now_us: int) -> None:

@@ -1,5 +1,6 @@
 """The cache of all states and its read-only view, also when changes arrive during a fetch."""
 
+import asyncio
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 from hassette_core.errors import UnknownEntityError
 from hassette_core.events import Context, State, StateChanged
 from hassette_core.states import StateCache, States
+from hassette_executor import CommandExecutor
+from support.records import invoke
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 CONTEXT = Context("0" * 26)
@@ -49,6 +52,30 @@ def test_states_may_be_read_in_a_thread_while_entities_are_added() -> None:
     assert [len(list(each)) for each in iterators] == [1, 1, 1, 1]
     assert len(list(lights)) == 1
     assert list(states) == ["light.hall", "light.attic"]
+
+
+async def test_record_of_a_run_contains_the_states_that_it_read() -> None:
+    cache = StateCache()
+    for entity_id in ("light.hall", "light.attic", "switch.pump"):
+        cache.apply(change(entity_id, "on"))
+    states = cache.states
+
+    async def read() -> None:
+        assert states["light.hall"].state == "on"
+        assert states.get("light.cellar") is None
+        cache.apply(change("light.hall", "off"))
+        assert states["light.hall"].state == states["light.hall"].state == "off"
+        await asyncio.to_thread(states.domain, "light")
+
+    async with CommandExecutor() as executor:
+        effects = (await executor.execute(invoke(read))).effects
+    assert effects is not None
+    assert [(one.entity_id, one.state) for one in effects.state_reads] == [
+        ("light.hall", "on"),
+        ("light.cellar", None),
+        ("light.hall", "off"),
+        ("light.*", "2"),
+    ]
 
 
 def test_removed_entity_is_gone_and_so_is_its_empty_domain() -> None:

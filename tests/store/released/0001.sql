@@ -60,12 +60,13 @@ INSERT INTO "deploys" VALUES(3753902101042823168,2,'hall','a1b2c3d4','c0de','5e7
 CREATE TABLE dropped_effects (
     run_id        INTEGER PRIMARY KEY,
     log_lines     INTEGER NOT NULL,
-    service_calls INTEGER NOT NULL
+    service_calls INTEGER NOT NULL,
+    state_reads   INTEGER NOT NULL
 ) STRICT;
-INSERT INTO "dropped_effects" VALUES(3753902080002097152,2,1);
-INSERT INTO "dropped_effects" VALUES(3753902080006291456,2,1);
-INSERT INTO "dropped_effects" VALUES(3753902100973617152,2,1);
-INSERT INTO "dropped_effects" VALUES(3753902100977811456,2,1);
+INSERT INTO "dropped_effects" VALUES(3753902080002097152,2,1,4);
+INSERT INTO "dropped_effects" VALUES(3753902080006291456,2,1,4);
+INSERT INTO "dropped_effects" VALUES(3753902100973617152,2,1,4);
+INSERT INTO "dropped_effects" VALUES(3753902100977811456,2,1,4);
 CREATE TABLE error_groups (
     id            INTEGER PRIMARY KEY,
     fingerprint   TEXT NOT NULL UNIQUE,  -- version, a colon, and hash of kind, type, innermost frames and message
@@ -109,8 +110,8 @@ CREATE TABLE framework_log (
     message    TEXT NOT NULL,
     app        TEXT                  -- key of the app that logged it; NULL for the framework
 ) STRICT;
-INSERT INTO "framework_log" VALUES(3753902080073400320,1,30,9,'Connection to Home Assistant was lost','hall');
-INSERT INTO "framework_log" VALUES(3753902101044920320,2,30,9,'Connection to Home Assistant was lost','hall');
+INSERT INTO "framework_log" VALUES(3753902080073400320,1,30,10,'Connection to Home Assistant was lost','hall');
+INSERT INTO "framework_log" VALUES(3753902101044920320,2,30,10,'Connection to Home Assistant was lost','hall');
 CREATE TABLE handler_invocations (
     id             INTEGER PRIMARY KEY,                         -- see the conventions above
     listener_id    INTEGER NOT NULL REFERENCES listeners (id),  -- the registration
@@ -134,13 +135,13 @@ INSERT INTO "handler_invocations" VALUES(3753902080002097152,1,1,1,3000,3000,250
 INSERT INTO "handler_invocations" VALUES(3753902080004194304,1,1,2,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
 INSERT INTO "handler_invocations" VALUES(3753902080006291456,1,1,3,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
 INSERT INTO "handler_invocations" VALUES(3753902080008388608,1,1,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
-INSERT INTO "handler_invocations" VALUES(3753902080016777216,2,1,0,3000,3000,250,5,NULL,NULL,NULL,'01HZX3CHILD','01HZX3PARENT',6,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902080016777216,2,1,0,3000,3000,250,6,NULL,NULL,NULL,'01HZX3CHILD','01HZX3PARENT',7,0,0);
 INSERT INTO "handler_invocations" VALUES(3753902100971520000,1,2,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
 INSERT INTO "handler_invocations" VALUES(3753902100973617152,1,2,1,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
 INSERT INTO "handler_invocations" VALUES(3753902100975714304,1,2,2,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
 INSERT INTO "handler_invocations" VALUES(3753902100977811456,1,2,3,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
 INSERT INTO "handler_invocations" VALUES(3753902100979908608,1,2,0,3000,3000,250,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
-INSERT INTO "handler_invocations" VALUES(3753902100988297216,2,2,0,3000,3000,250,5,NULL,NULL,NULL,'01HZX3CHILD','01HZX3PARENT',6,0,0);
+INSERT INTO "handler_invocations" VALUES(3753902100988297216,2,2,0,3000,3000,250,6,NULL,NULL,NULL,'01HZX3CHILD','01HZX3PARENT',7,0,0);
 INSERT INTO "handler_invocations" VALUES(3753902121943040001,1,1,4,10000000,10000000,0,1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0);
 CREATE TABLE home_causes (
     id         INTEGER PRIMARY KEY,
@@ -156,9 +157,9 @@ CREATE TABLE home_causes (
     item_id    TEXT,                 -- id of the automation or script in Home Assistant's traces, if known
     trace_id   TEXT                  -- id of the trace, if known: Home Assistant names it from 2026.11 on
 ) STRICT;
-INSERT INTO "home_causes" VALUES(3753902080067108864,1,'automation',8,NULL,NULL,'state of sun.sun','01HZX3CHANGE','01HZX3PARENT',NULL,'evening','0123456789abcdef');
+INSERT INTO "home_causes" VALUES(3753902080067108864,1,'automation',9,NULL,NULL,'state of sun.sun','01HZX3CHANGE','01HZX3PARENT',NULL,'evening','0123456789abcdef');
 INSERT INTO "home_causes" VALUES(3753902080069206016,1,'service_call',NULL,4,'{"entity_id":["light.hall"]}',NULL,'01HZX3CHANGE','01HZX3PARENT',NULL,NULL,NULL);
-INSERT INTO "home_causes" VALUES(3753902101038628864,2,'automation',8,NULL,NULL,'state of sun.sun','01HZX3CHANGE','01HZX3PARENT',NULL,'evening','0123456789abcdef');
+INSERT INTO "home_causes" VALUES(3753902101038628864,2,'automation',9,NULL,NULL,'state of sun.sun','01HZX3CHANGE','01HZX3PARENT',NULL,'evening','0123456789abcdef');
 INSERT INTO "home_causes" VALUES(3753902101040726016,2,'service_call',NULL,4,'{"entity_id":["light.hall"]}',NULL,'01HZX3CHANGE','01HZX3PARENT',NULL,NULL,NULL);
 CREATE TABLE home_changes (
     id         INTEGER PRIMARY KEY,  -- contains the time at which the framework received the change
@@ -170,8 +171,8 @@ CREATE TABLE home_changes (
     parent_id  TEXT,                 -- parent of that context, if it has one
     user_id    INTEGER REFERENCES names (id)  -- the user who caused the change, if known
 ) STRICT;
-INSERT INTO "home_changes" VALUES(3753902080065011712,1,7,'off','on','01HZX3CHANGE','01HZX3PARENT',6);
-INSERT INTO "home_changes" VALUES(3753902101036531712,2,7,'off','on','01HZX3CHANGE','01HZX3PARENT',6);
+INSERT INTO "home_changes" VALUES(3753902080065011712,1,8,'off','on','01HZX3CHANGE','01HZX3PARENT',7);
+INSERT INTO "home_changes" VALUES(3753902101036531712,2,8,'off','on','01HZX3CHANGE','01HZX3PARENT',7);
 CREATE TABLE home_names (
     kind TEXT NOT NULL,              -- entity, user, device or area
     key  TEXT NOT NULL,              -- the id, for example light.hall
@@ -271,14 +272,15 @@ INSERT INTO "names" VALUES(1,'state_changed');
 INSERT INTO "names" VALUES(2,'binary_sensor.hall');
 INSERT INTO "names" VALUES(3,'hall.main');
 INSERT INTO "names" VALUES(4,'light.turn_on');
-INSERT INTO "names" VALUES(5,'call_service');
-INSERT INTO "names" VALUES(6,'01HZX3USER');
-INSERT INTO "names" VALUES(7,'light.hall');
-INSERT INTO "names" VALUES(8,'automation.evening');
-INSERT INTO "names" VALUES(9,'hassette_core.link');
-INSERT INTO "names" VALUES(10,'overlap');
-INSERT INTO "names" VALUES(11,'misfire');
-INSERT INTO "names" VALUES(12,'condition');
+INSERT INTO "names" VALUES(5,'sensor.dark');
+INSERT INTO "names" VALUES(6,'call_service');
+INSERT INTO "names" VALUES(7,'01HZX3USER');
+INSERT INTO "names" VALUES(8,'light.hall');
+INSERT INTO "names" VALUES(9,'automation.evening');
+INSERT INTO "names" VALUES(10,'hassette_core.link');
+INSERT INTO "names" VALUES(11,'overlap');
+INSERT INTO "names" VALUES(12,'misfire');
+INSERT INTO "names" VALUES(13,'condition');
 CREATE TABLE not_runs (
     id              INTEGER PRIMARY KEY,   -- higher for later rows of the same registration
     registration_id INTEGER NOT NULL,
@@ -298,12 +300,12 @@ CREATE TABLE not_runs (
     due_us          INTEGER,               -- for a job; NULL for a listener
     manual          INTEGER
 ) STRICT;
-INSERT INTO "not_runs" VALUES(1,1,1,1790000010000000,12,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0,NULL,NULL);
-INSERT INTO "not_runs" VALUES(2,3,1,1790000010000000,10,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
-INSERT INTO "not_runs" VALUES(3,3,1,1790000011000000,11,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
-INSERT INTO "not_runs" VALUES(4,1,2,1790000030000000,12,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0,NULL,NULL);
-INSERT INTO "not_runs" VALUES(5,3,2,1790000030000000,10,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
-INSERT INTO "not_runs" VALUES(6,3,2,1790000031000000,11,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "not_runs" VALUES(1,1,1,1790000010000000,13,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0,NULL,NULL);
+INSERT INTO "not_runs" VALUES(2,3,1,1790000010000000,11,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
+INSERT INTO "not_runs" VALUES(3,3,1,1790000011000000,12,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
+INSERT INTO "not_runs" VALUES(4,1,2,1790000030000000,13,'sun.sun is below_horizon: it was above_horizon',1,2,'off','on','01HZX3ABCDEFGHJKMNPQRSTVWX',NULL,NULL,0,0,NULL,NULL);
+INSERT INTO "not_runs" VALUES(5,3,2,1790000030000000,11,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,1790000000000000,0);
+INSERT INTO "not_runs" VALUES(6,3,2,1790000031000000,12,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL,NULL);
 CREATE TABLE running_executions (
     session_id      INTEGER NOT NULL REFERENCES sessions (id),
     run             INTEGER NOT NULL,  -- number of the run in its process, not its id
@@ -397,8 +399,8 @@ CREATE TABLE skips_daily (
     count           INTEGER NOT NULL,
     PRIMARY KEY (day, registration_id, reason_id)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "skips_daily" VALUES(20717,1,10,6);
-INSERT INTO "skips_daily" VALUES(20717,3,11,2);
+INSERT INTO "skips_daily" VALUES(20717,1,11,6);
+INSERT INTO "skips_daily" VALUES(20717,3,12,2);
 CREATE TABLE skips_hourly (
     hour            INTEGER NOT NULL,
     registration_id INTEGER NOT NULL,
@@ -406,11 +408,27 @@ CREATE TABLE skips_hourly (
     count           INTEGER NOT NULL,
     PRIMARY KEY (hour, registration_id, reason_id)
 ) WITHOUT ROWID, STRICT;
-INSERT INTO "skips_hourly" VALUES(497222,1,10,6);
-INSERT INTO "skips_hourly" VALUES(497222,3,11,2);
+INSERT INTO "skips_hourly" VALUES(497222,1,11,6);
+INSERT INTO "skips_hourly" VALUES(497222,3,12,2);
 ANALYZE "sqlite_master";
 INSERT INTO "sqlite_stat1" VALUES('statuses','sqlite_autoindex_statuses_1','5 1');
 INSERT INTO "sqlite_stat1" VALUES('not_runs','not_runs_by_registration','3 2');
+CREATE TABLE state_reads (
+    run_id    INTEGER NOT NULL,  -- handler_invocations.id or job_executions.id
+    position  INTEGER NOT NULL,  -- from 0, in the order of the first read
+    at_us     INTEGER NOT NULL,  -- of the first read
+    entity_id INTEGER NOT NULL REFERENCES names (id),  -- or a domain, such as light.*
+    state     TEXT,              -- NULL if there was no such entity; of a domain, the number of its entities
+    PRIMARY KEY (run_id, position)
+) WITHOUT ROWID, STRICT;
+INSERT INTO "state_reads" VALUES(3753902080002097152,0,1790000000000000,5,'on');
+INSERT INTO "state_reads" VALUES(3753902080002097152,1,1790000000000000,5,NULL);
+INSERT INTO "state_reads" VALUES(3753902080006291456,0,1790000000000000,5,'on');
+INSERT INTO "state_reads" VALUES(3753902080006291456,1,1790000000000000,5,NULL);
+INSERT INTO "state_reads" VALUES(3753902100973617152,0,1790000000000000,5,'on');
+INSERT INTO "state_reads" VALUES(3753902100973617152,1,1790000000000000,5,NULL);
+INSERT INTO "state_reads" VALUES(3753902100977811456,0,1790000000000000,5,'on');
+INSERT INTO "state_reads" VALUES(3753902100977811456,1,1790000000000000,5,NULL);
 CREATE TABLE statuses (
     id   INTEGER PRIMARY KEY,    -- the value of `status` in runs
     name TEXT NOT NULL UNIQUE    -- the name in pages and in the API
@@ -426,7 +444,7 @@ CREATE TABLE store_state (
 ) WITHOUT ROWID, STRICT;
 INSERT INTO "store_state" VALUES('all_runs_below',1);
 INSERT INTO "store_state" VALUES('derived_below',3753902121943040003);
-INSERT INTO "store_state" VALUES('file_number',5119642999784170);
+INSERT INTO "store_state" VALUES('file_number',4714682773571940);
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
 CREATE INDEX handler_invocations_unsuccessful_by_listener ON handler_invocations (listener_id) WHERE status <> 0;
@@ -498,6 +516,9 @@ FROM service_calls;
 CREATE VIEW run_log_lines (run_id, position, at_us, level, logger, message) AS
 SELECT run_id, position, at_us, level, (SELECT name FROM names WHERE names.id = logger_id), message
 FROM log_lines;
+CREATE VIEW run_state_reads (run_id, position, at_us, entity_id, state) AS
+SELECT run_id, position, at_us, (SELECT name FROM names WHERE names.id = entity_id), state
+FROM state_reads;
 CREATE VIEW uncounted_runs (id, hour, day, registration_id, status, duration_us, waited_us) AS
 SELECT id, (id >> 21) * 1000 / 3600000000, (id >> 21) * 1000 / 86400000000, listener_id, status,
        CASE WHEN status <> 4 THEN duration_us ELSE 0 END, waited_us

@@ -55,13 +55,20 @@ from hassette_executor.records.runs import (
     Record,
     RunningExecution,
     ServiceCall,
+    StateRead,
     Status,
     Trigger,
 )
 from hassette_executor.records.texts import MAX_LABEL, cut_fields, redact_and_cut
 from hassette_executor.repeated_log import RepeatedLog
 from hassette_executor.running.error_hooks import ErrorContext, ErrorHook, ErrorHooks, ExecutionObserver
-from hassette_executor.running.execution import Execution, current_execution, execution_in, record_service_call
+from hassette_executor.running.execution import (
+    Execution,
+    current_execution,
+    execution_in,
+    record_service_call,
+    record_state_read,
+)
 from hassette_executor.running.hook_calls import HookCall, current_hook_call, hook_call
 from hassette_executor.running.loop_calls import LoopCalls
 from hassette_executor.running.threads import MakeThreads, ThreadCall, ThreadPool, current_thread_call, finish_call
@@ -130,6 +137,7 @@ __all__ = [
     "SinkWithStopLimit",
     "SkipCount",
     "SourceLocation",
+    "StateRead",
     "Status",
     "SubscriberTooSlowError",
     "ThreadCall",
@@ -145,5 +153,6 @@ __all__ = [
     "format_exception",
     "hook_call",
     "record_service_call",
+    "record_state_read",
     "redact_and_cut",
 ]

@@ -6,7 +6,15 @@ from math import inf
 
 from hassette_executor.errors import SettingError
 
-_NOT_NEGATIVE = ("timeout_s", "stop_timeout_s", "log_interval_s", "log_keep_level", "log_lines", "service_calls")
+_NOT_NEGATIVE = (
+    "timeout_s",
+    "stop_timeout_s",
+    "log_interval_s",
+    "log_keep_level",
+    "log_lines",
+    "service_calls",
+    "state_reads",
+)
 _POSITIVE_SECONDS = ("flush_interval_s", "retry_min_s", "retry_max_s", "hook_timeout_s")
 _AT_LEAST_ONE = ("threads", "batch_records", "max_records", "max_bytes", "log_bytes", "hooks_at_once", "feed_records")
 
@@ -38,6 +46,7 @@ class ExecutorSettings:
         log_keep_level: A successful run keeps only lines at or above this `logging` level; any other run keeps all
             lines.
         service_calls: How many service calls a record keeps; the first calls are kept.
+        state_reads: How many reads of states a record keeps; the first reads are kept. 0 records no reads.
         hook_timeout_s: Time limit of an error hook, in seconds.
         hooks_at_once: How many error hooks run at the same time; further hooks are refused and counted.
         log_interval_s: A repeated log line is written once in this many seconds, with a count.
@@ -62,6 +71,7 @@ class ExecutorSettings:
     log_bytes: int = 64 * 1024
     log_keep_level: int = logging.WARNING
     service_calls: int = 100
+    state_reads: int = 50
     hook_timeout_s: float = 5.0
     hooks_at_once: int = 10
     log_interval_s: float = 60.0

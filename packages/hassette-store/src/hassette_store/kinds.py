@@ -143,7 +143,7 @@ RUNNING_COLUMNS: Final = ("session_id", "run", "registration_id", "started_us", 
 NOT_RUN_COLUMNS: Final = ("registration_id", "session_id", "at_us", "reason_id", "detail", *TRIGGER_COLUMNS)
 """All columns of ``not_runs`` except the id."""
 
-DETAILS: Final = ("failures", "service_calls", "log_lines", "dropped_effects")
+DETAILS: Final = ("failures", "service_calls", "log_lines", "state_reads", "dropped_effects")
 """Tables whose rows belong to a run of any kind. Their column ``run_id`` contains its id."""
 
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from hassette_core.app_component import AppComponent
 from hassette_core.errors import UnknownEntityError
 from hassette_core.events import State
+from hassette_executor import record_state_read
 
 _NO_STATES: Mapping[str, State] = MappingProxyType({})
 
@@ -15,6 +16,8 @@ class States(Mapping[str, State], AppComponent, attribute="states"):
 
     A state change is visible here before a listener receives it. While the connection to Home Assistant is lost, this
     object contains the last known states. After a reconnect, the link fetches all states again.
+
+    The record of a run contains the states that it read here with ``states[…]``, `get` and `domain`.
 
     To change a state in Home Assistant, use `Api.call_service` or `Api.set_state`.
 
@@ -40,10 +43,12 @@ class States(Mapping[str, State], AppComponent, attribute="states"):
             UnknownEntityError: Home Assistant has no such entity. The error is also a `KeyError`. ``get(entity_id)``
                 returns None instead.
         """
-        try:
-            return self._by_entity[entity_id]
-        except KeyError:
-            raise UnknownEntityError(entity_id) from None
+        state = self._by_entity.get(entity_id)
+        if state is None:
+            record_state_read(entity_id, None)
+            raise UnknownEntityError(entity_id)
+        record_state_read(entity_id, state.state)
+        return state
 
     def __iter__(self) -> Iterator[str]:
         # A copy: a plain `def` handler iterates in its thread while the event loop adds and removes entities.
@@ -77,4 +82,5 @@ class States(Mapping[str, State], AppComponent, attribute="states"):
             A read-only copy, empty if the domain has no entity.
         """
         found = self._by_domain.get(domain)
+        record_state_read(f"{domain}.*", "0" if found is None else str(len(found)))
         return _NO_STATES if found is None else MappingProxyType(dict(found))

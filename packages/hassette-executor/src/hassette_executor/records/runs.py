@@ -117,20 +117,38 @@ class ServiceCall(NamedTuple):
     rehearsed: bool = False
 
 
+class StateRead(NamedTuple):
+    """A state that a run read. A run that reads the same value of an entity again adds no second one.
+
+    Attributes:
+        at_us: Time of the first read.
+        entity_id: The entity; a domain such as ``light.*`` if the run read all states of it.
+        state: The value; None if there was no such entity. For a domain, the number of its entities.
+    """
+
+    at_us: int
+    entity_id: str
+    state: str | None
+
+
 class Effects(NamedTuple):
-    """Side effects of a run: log lines and service calls. The record of a run without effects contains None instead.
+    """Log lines, service calls and reads of one run. The record of a run without any of them contains None.
 
     Attributes:
         log_lines: Log lines within the configured bounds, oldest first.
         service_calls: Service calls in the order of their responses.
         dropped_log_lines: Number of log lines that were dropped because of the bounds.
         dropped_service_calls: Number of service calls that were dropped because of the bound.
+        state_reads: States that the run read, in the order of the first read.
+        dropped_state_reads: Number of reads that were dropped because of the bound.
     """
 
     log_lines: tuple[LogLine, ...] = ()
     service_calls: tuple[ServiceCall, ...] = ()
     dropped_log_lines: int = 0
     dropped_service_calls: int = 0
+    state_reads: tuple[StateRead, ...] = ()
+    dropped_state_reads: int = 0
 
 
 class HandlerInvocation(NamedTuple):
@@ -148,7 +166,7 @@ class HandlerInvocation(NamedTuple):
             thread.
         status: How the run ended.
         failure: The failure; set exactly if the status is ``error`` or ``timed_out``.
-        effects: Log lines and service calls of the run; None if there are none.
+        effects: Log lines, service calls and reads of the run; None if there are none.
     """
 
     id: int

@@ -9,6 +9,7 @@ PLAIN_BYTES = 300
 """Estimate for a record without failure and effects: the tuple, its integers, and its share of the trigger."""
 _FRAME_BYTES = 120
 _ITEM_BYTES = 200
+_READ_BYTES = 250
 
 
 def size_of(record: Record) -> int:
@@ -20,6 +21,7 @@ def size_of(record: Record) -> int:
         for call in record.effects.service_calls:
             size += _ITEM_BYTES + len(call.domain) + len(call.service) + len(call.target) + len(call.data)
             size += len(call.error or "")
+        size += _READ_BYTES * len(record.effects.state_reads)
     return size
 
 

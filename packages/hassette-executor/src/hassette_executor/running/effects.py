@@ -1,18 +1,18 @@
-"""Side effects of a run, log lines and service calls, collected within bounds."""
+"""Effects of a run, log lines, service calls and reads of states, collected within bounds."""
 
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from itertools import chain
 
 from hassette_executor.errors import HassetteError
-from hassette_executor.records.runs import Effects, LogLine, ServiceCall
+from hassette_executor.records.runs import Effects, LogLine, ServiceCall, StateRead
 from hassette_executor.settings import ExecutorSettings
 
 
 class GatheredEffects:
-    """Log lines and service calls of one run in progress. Thread-safe.
+    """Log lines, service calls and reads of one run in progress. Thread-safe.
 
     Args:
         settings: The bounds.
@@ -29,11 +29,13 @@ class GatheredEffects:
         "_dropped_calls",
         "_dropped_important",
         "_dropped_other",
+        "_dropped_reads",
         "_important",
         "_late",
         "_line_bytes",
         "_lock",
         "_other",
+        "_reads",
         "_settings",
         "_taken",
         "problem",
@@ -55,6 +57,8 @@ class GatheredEffects:
         self._dropped_other = 0
         self._calls: list[ServiceCall] = []
         self._dropped_calls = 0
+        self._reads: dict[tuple[str, str | None], StateRead] = {}
+        self._dropped_reads = 0
         self.problem: HassetteError | None = None
 
     def add_problem(self, problem: HassetteError) -> None:
@@ -102,6 +106,23 @@ class GatheredEffects:
             else:
                 self._dropped_calls += 1
 
+    def add_read(self, entity_id: str, state: str | None, make: Callable[[], StateRead]) -> None:
+        """Add a read of a state, unless the run has read the same value before. Above the bound, it is only counted.
+
+        Args:
+            entity_id: The entity.
+            state: The value that the run read.
+            make: Returns the item for the record. It is called only if the item is kept.
+        """
+        key = entity_id, state
+        with self._lock:
+            if self._taken or key in self._reads:
+                return
+            if len(self._reads) < self._settings.state_reads:
+                self._reads[key] = make()
+            elif self._settings.state_reads:
+                self._dropped_reads += 1
+
     def take(self, *, all_lines: bool) -> Effects | None:
         """Return the effects for the record; None if there are none. Effects that are added after this call are late.
 
@@ -115,9 +136,16 @@ class GatheredEffects:
         if all_lines:
             positioned = sorted(chain(positioned, self._other))
             dropped += self._dropped_other
-        if not (positioned or self._calls or dropped or self._dropped_calls):
+        if not (positioned or self._calls or dropped or self._dropped_calls or self._reads):
             return None
-        return Effects(tuple([line for _, _, line in positioned]), tuple(self._calls), dropped, self._dropped_calls)
+        return Effects(
+            tuple([line for _, _, line in positioned]),
+            tuple(self._calls),
+            dropped,
+            self._dropped_calls,
+            tuple(self._reads.values()),
+            self._dropped_reads,
+        )
 
 
 class LateEffects:
@@ -143,6 +171,9 @@ class LateEffects:
         """Count a late service call."""
         del call
         self.count("service_calls")
+
+    def add_read(self, entity_id: str, state: str | None, make: Callable[[], StateRead]) -> None:
+        """Ignore a late read: it explains nothing that the run did."""
 
     def add_problem(self, problem: HassetteError) -> None:
         """Ignore the problem, because the record of the run is already made."""

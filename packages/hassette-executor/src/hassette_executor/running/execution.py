@@ -9,7 +9,7 @@ from contextvars import Context, ContextVar
 
 from hassette_executor.commands import Command
 from hassette_executor.errors import HassetteError
-from hassette_executor.records.runs import LogLine, ServiceCall
+from hassette_executor.records.runs import LogLine, ServiceCall, StateRead
 from hassette_executor.records.texts import MAX_LABEL, cut_label, redact_and_cut
 from hassette_executor.running.effects import GatheredEffects, LateEffects
 from hassette_executor.settings import ExecutorSettings
@@ -71,7 +71,7 @@ class Execution:
         reported_ignored: Whether it was reported that the run ignores its cancellation.
         run_number: Number of the run, once it has appeared in a list of runs in progress; 0 before.
         waits_for_thread: Whether this is a run of a sync handler that still waits for a thread.
-        effects: Collector of log lines and service calls; None if there are none so far.
+        effects: Collector of log lines, service calls and reads; None if there are none so far.
         scope: State shared with the other executions of the executor.
     """
 
@@ -193,6 +193,24 @@ def record_service_call(call: ServiceCall) -> None:
             error=None if call.error is None else redact_and_cut(call.error, MAX_LINE, redact),
         )
         execution.scope.effects_of(execution).add_call(call)
+
+
+def record_state_read(entity_id: str, state: str | None) -> None:
+    """Attach a read of a state to the current run; do nothing outside a run.
+
+    Args:
+        entity_id: The entity, or all entities of a domain such as ``light.*``.
+        state: The value; None if there is no such entity. For a domain, the number of its entities.
+    """
+    execution = current_execution()
+    if execution is None:
+        return
+
+    def make() -> StateRead:
+        shown = None if state is None else redact_and_cut(state, MAX_LABEL, execution.scope.redact)
+        return StateRead(time.time_ns() // 1000, cut_label(str(entity_id)), shown)
+
+    execution.scope.effects_of(execution).add_read(entity_id, state, make)
 
 
 class ExecutionLogHandler(logging.Handler):

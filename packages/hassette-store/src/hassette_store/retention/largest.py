@@ -26,6 +26,7 @@ _BYTES_OF_RUN: Final = """
 80 + (SELECT coalesce(sum(length(message) + 30), 0) FROM log_lines WHERE run_id = runs.id)
 + (SELECT coalesce(sum(length(coalesce(target, '')) + length(coalesce(data, '')) + length(coalesce(error, '')) + 60), 0)
    FROM service_calls WHERE run_id = runs.id)
++ (SELECT coalesce(sum(length(coalesce(state, '')) + 24), 0) FROM state_reads WHERE run_id = runs.id)
 + (SELECT coalesce(sum((length(traceback) + length(message) + 200) / count), 0)
    FROM error_groups WHERE id = (SELECT error_group_id FROM failures WHERE run_id = runs.id))
 """

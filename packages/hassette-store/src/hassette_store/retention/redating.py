@@ -37,7 +37,9 @@ _FUTURE_US: Final = 60_000_000
 _SLACK_US: Final = 5_000_000
 # After a collision, a moved run gets one of the next ids.
 _MAX_COLLISIONS: Final = 1_000
-_TIMES_OF_DETAILS: Final = {"service_calls": ", at_us = at_us + :by", "log_lines": ", at_us = at_us + :by"}
+_TIMES_OF_DETAILS: Final[dict[str, str]] = dict.fromkeys(
+    ("service_calls", "log_lines", "state_reads"), ", at_us = at_us + :by"
+)
 
 # The rows of a second file are merged under higher ids, although they may be older. But no session is older than the
 # first one.

@@ -23,6 +23,7 @@ _LARGE_TABLES: Final = (
     *((kind.runs_table, "id", kind.named_columns) for kind in KINDS if kind.named_columns),
     ("service_calls", "run_id", ("service_id",)),
     ("log_lines", "run_id", ("logger_id",)),
+    ("state_reads", "run_id", ("entity_id",)),
     ("home_changes", "id", ("entity_id", "user_id")),
     ("home_causes", "id", ("entity_id", "service_id", "user_id")),
     ("framework_log", "id", ("logger_id",)),

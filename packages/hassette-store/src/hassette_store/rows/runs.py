@@ -179,12 +179,28 @@ class ServiceCallRow(Protocol):
     def rehearsed(self) -> bool: ...
 
 
+class StateReadRow(Protocol):
+    """A state that a run read.
+
+    Attributes:
+        state: The value; None if there was no such entity.
+    """
+
+    @property
+    def at_us(self) -> int: ...
+    @property
+    def entity_id(self) -> str: ...
+    @property
+    def state(self) -> str | None: ...
+
+
 class EffectsRow(Protocol):
-    """Side effects of a run: log lines and service calls.
+    """Effects of a run: log lines, service calls and reads of states.
 
     Attributes:
         dropped_log_lines: Number of log lines that were not recorded because the run exceeded the executor's limits.
         dropped_service_calls: Number of service calls that were not recorded for the same reason.
+        dropped_state_reads: Number of reads that were not recorded for the same reason.
     """
 
     @property
@@ -195,6 +211,10 @@ class EffectsRow(Protocol):
     def dropped_log_lines(self) -> int: ...
     @property
     def dropped_service_calls(self) -> int: ...
+    @property
+    def state_reads(self) -> Sequence[StateReadRow]: ...
+    @property
+    def dropped_state_reads(self) -> int: ...
 
 
 class RunRow(Protocol):
@@ -203,7 +223,7 @@ class RunRow(Protocol):
     Attributes:
         status: Name of the status, as in the table ``statuses``.
         failure: The exception or the exceeded deadline, for a run with the status ``error`` or ``timed_out``.
-        effects: Log lines and service calls; None if there were none.
+        effects: Log lines, service calls and reads; None if there were none.
     """
 
     @property

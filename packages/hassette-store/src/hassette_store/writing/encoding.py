@@ -138,6 +138,7 @@ class BatchEncoder:
             ],
             "service_calls": totals.service_calls,
             "log_lines": totals.log_lines,
+            "state_reads": totals.state_reads,
             "dropped_effects": totals.dropped,
             "losses": [
                 (session_id, loss.reason, loss.what, loss.count, loss.first_us, loss.last_us) for loss in batch.losses

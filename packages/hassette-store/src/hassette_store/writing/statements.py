@@ -100,7 +100,8 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
         ),
     ),
     Insertion("log_lines", "log_lines", ("run_id", "position", "at_us", "level", "logger_id", "message")),
-    Insertion("dropped_effects", "dropped_effects", ("run_id", "log_lines", "service_calls")),
+    Insertion("state_reads", "state_reads", ("run_id", "position", "at_us", "entity_id", "state")),
+    Insertion("dropped_effects", "dropped_effects", ("run_id", "log_lines", "service_calls", "state_reads")),
     *(Insertion(table, table, columns) for table, columns in EVENT_TABLES.items()),
     Insertion(
         "home_names",

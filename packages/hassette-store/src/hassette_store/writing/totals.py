@@ -24,6 +24,7 @@ class BatchTotals:
         failures: Run id, fingerprint and failure of each run that has a failure.
         service_calls: Rows of ``service_calls``.
         log_lines: Rows of ``log_lines``.
+        state_reads: Rows of ``state_reads``.
         dropped: Rows of ``dropped_effects``.
     """
 
@@ -36,6 +37,7 @@ class BatchTotals:
         self.failures: list[tuple[int, str, FailureRow]] = []
         self.service_calls: list[RowValues] = []
         self.log_lines: list[RowValues] = []
+        self.state_reads: list[RowValues] = []
         self.dropped: list[RowValues] = []
 
     def add_run(self, run: RunRow, registration_id: int) -> RowValues:
@@ -89,5 +91,8 @@ class BatchTotals:
                     int(call.rehearsed),
                 )
             )
-        if effects.dropped_log_lines or effects.dropped_service_calls:
-            self.dropped.append((run_id, effects.dropped_log_lines, effects.dropped_service_calls))
+        for position, read in enumerate(effects.state_reads):
+            self.state_reads.append((run_id, position, read.at_us, names[read.entity_id], read.state))
+        dropped = (effects.dropped_log_lines, effects.dropped_service_calls, effects.dropped_state_reads)
+        if any(dropped):
+            self.dropped.append((run_id, *dropped))

@@ -1,5 +1,7 @@
 """Answers about runs."""
 
+from collections.abc import Callable
+
 from hassette_store.ids import time_of
 from hassette_sync.answers.kinds import Kind, RegistrationRef, Trigger
 from hassette_sync.answers.values import Answer, Id
@@ -123,6 +125,36 @@ class ServiceCall(Answer):
     caused: tuple[Run, ...] = ()
 
 
+class StateRead(Answer):
+    """A state that a run read. A run that reads the same value of an entity again adds no second one.
+
+    Attributes:
+        at_us: Time of the first read.
+        entity_id: The entity; a domain such as ``light.*`` if the run read all states of it.
+        state: The value; None if there was no such entity. For a domain, the number of its entities.
+    """
+
+    at_us: int
+    entity_id: str
+    state: str | None
+
+    @property
+    def is_domain(self) -> bool:
+        """Whether the run read all states of a domain."""
+        return self.entity_id.endswith(".*")
+
+    def title(self, name_of: Callable[[str], str] = str) -> str:
+        """Return the read in words.
+
+        Args:
+            name_of: Returns the shown name of an entity. By default, it is the entity id.
+        """
+        if self.is_domain:
+            return f"{self.entity_id} ({self.state or 0} entities)"
+        name = name_of(self.entity_id)
+        return f"{name} was {self.state}" if self.state is not None else f"{name} did not exist"
+
+
 class RunDetail(Answer):
     """One run in detail.
 
@@ -138,6 +170,8 @@ class RunDetail(Answer):
         log_lines: Log lines, oldest first.
         dropped_log_lines: Number of log lines that were not recorded because of the limit for one run.
         dropped_service_calls: Number of service calls that were not recorded because of the limit for one run.
+        state_reads: States that the run read, oldest first.
+        dropped_state_reads: Number of reads that were not recorded because of the limit for one run.
         heard_by: Other runs that the event of this run triggered.
     """
 
@@ -151,6 +185,8 @@ class RunDetail(Answer):
     log_lines: tuple[LogLine, ...]
     dropped_log_lines: int
     dropped_service_calls: int
+    state_reads: tuple[StateRead, ...]
+    dropped_state_reads: int
     heard_by: tuple[Run, ...]
 
     @property

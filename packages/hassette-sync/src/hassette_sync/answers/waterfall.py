@@ -5,12 +5,12 @@ from typing import Literal
 from pydantic import Field
 
 from hassette_sync.answers.explanations import CauseKind
-from hassette_sync.answers.runs import LogLine, Run, ServiceCall
+from hassette_sync.answers.runs import LogLine, Run, RunDetail, ServiceCall, StateRead
 from hassette_sync.answers.values import Answer, Id
 
-RowKind = Literal["origin", "event", "run", "log", "call", "more"]
-"""Kind of a row: the first cause, an event or change of a state, a run, a log line, a service call, or a number of rows
-that are not shown."""
+RowKind = Literal["origin", "event", "run", "log", "call", "read", "more"]
+"""Kind of a row: the first cause, an event or change of a state, a run, a log line, a service call, reads of states, or
+a number of rows that are not shown."""
 
 
 class WaterfallRow(Answer):
@@ -30,6 +30,9 @@ class WaterfallRow(Answer):
     run: Run | None = Field(default=None, description="The run, for a row of a run.")
     call: ServiceCall | None = Field(default=None, description="The call, for a row of a call; its runs are rows.")
     log: LogLine | None = Field(default=None, description="The log line, for a row of a log line.")
+    reads: tuple[StateRead, ...] = Field(
+        default=(), description="The states that a run read one after the other, for a row of reads."
+    )
 
     @property
     def until_us(self) -> int:
@@ -63,3 +66,9 @@ class Waterfall(Answer):
     )
     earlier: bool = Field(description="Whether the chain has causes before the first row, which are not shown.")
     similar: SimilarRuns = Field(description="Comparison with other runs of the same handler or job.")
+
+
+class RunWithWaterfall(RunDetail):
+    """One run in detail, with its causes and effects on one time axis."""
+
+    waterfall: Waterfall

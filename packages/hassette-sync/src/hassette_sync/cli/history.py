@@ -4,6 +4,7 @@ import click
 
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import LABELS, KindLabels
+from hassette_sync.answers.waterfall import RunWithWaterfall
 from hassette_sync.cli.asking import list_page, show_answer
 from hassette_sync.cli.shared import (
     DEFAULT_LIMIT,
@@ -15,6 +16,7 @@ from hassette_sync.cli.shared import (
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.registrations import MAX_LISTED
 from hassette_sync.questions.runs import RunFilter
+from hassette_sync.service import DataSyncService
 from hassette_sync.terminal import render
 
 
@@ -88,13 +90,18 @@ def runs(
 @history_options(since=None)
 @click.argument("id_", metavar="ID")
 def show(options: HistoryOptions, id_: str) -> None:
-    """Show one run in detail."""
+    """Show one run in detail, with its causes and effects on one time axis."""
     run_id = parse_id(id_, "run id")
     show_answer(
         options,
-        lambda data, _: data.run(run_id),
-        lambda run, shown: render.run_detail(run, shown, options.table_width),
+        lambda data, _: _run_with_waterfall(data, run_id),
+        lambda answer, shown: render.run_detail(answer, shown, answer.waterfall),
     )
+
+
+async def _run_with_waterfall(data: DataSyncService, run_id: int) -> RunWithWaterfall:
+    detail = await data.run(run_id)
+    return RunWithWaterfall(**dict(detail), waterfall=await data.waterfall(run_id))
 
 
 def _registrations(kind: KindLabels) -> click.Command:

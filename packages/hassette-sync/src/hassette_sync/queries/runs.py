@@ -64,8 +64,11 @@ FROM run_service_calls WHERE run_id = :id ORDER BY position
 LOG_LINES = "SELECT at_us, level, logger, message FROM run_log_lines WHERE run_id = :id ORDER BY position"
 """Log lines of a run, oldest first."""
 
-DROPPED_EFFECTS = "SELECT log_lines, service_calls FROM dropped_effects WHERE run_id = :id"
-"""Numbers of log lines and service calls of a run that were not recorded because of the limits."""
+STATE_READS = "SELECT at_us, entity_id, state FROM run_state_reads WHERE run_id = :id ORDER BY position"
+"""States that a run read, oldest first."""
+
+DROPPED_EFFECTS = "SELECT log_lines, service_calls, state_reads FROM dropped_effects WHERE run_id = :id"
+"""Numbers of log lines, service calls and reads of a run that were not recorded because of the limits."""
 
 _IDS_IN_CONTEXT = " UNION ".join(
     f"SELECT id FROM {kind.runs_table} WHERE {condition}" for kind in KINDS for condition in kind.context_conditions

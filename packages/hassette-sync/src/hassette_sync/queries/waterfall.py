@@ -46,12 +46,21 @@ WHERE position < :limit
 """
 """The first log lines of some runs."""
 
+STATE_READS = """
+SELECT run_id, position, at_us, names.name AS entity_id, state
+FROM json_each(:ids) CROSS JOIN state_reads ON run_id = json_each.value LEFT JOIN names ON names.id = entity_id
+WHERE position < :limit
+"""
+"""The first reads of states of some runs."""
+
 COUNTS = """
 SELECT json_each.value AS run_id,
        coalesce(dropped_effects.log_lines, 0)
        + (SELECT count(*) FROM log_lines WHERE run_id = json_each.value) AS log_lines,
        coalesce(dropped_effects.service_calls, 0)
-       + (SELECT count(*) FROM service_calls WHERE run_id = json_each.value) AS service_calls
+       + (SELECT count(*) FROM service_calls WHERE run_id = json_each.value) AS service_calls,
+       coalesce(dropped_effects.state_reads, 0)
+       + (SELECT count(*) FROM state_reads WHERE run_id = json_each.value) AS state_reads
 FROM json_each(:ids) LEFT JOIN dropped_effects ON dropped_effects.run_id = json_each.value
 """
-"""Numbers of log lines and service calls of some runs, including those that were not recorded."""
+"""Numbers of log lines, service calls and reads of some runs, including those that were not recorded."""

@@ -12,11 +12,11 @@ from sqlite3 import Row
 
 from hassette_store.ids import time_of
 from hassette_sync.answers.kinds import EventTrigger, Trigger
-from hassette_sync.answers.runs import LogLine, Run, ServiceCall
+from hassette_sync.answers.runs import LogLine, Run, ServiceCall, StateRead
 from hassette_sync.errors import NotFoundError
 from hassette_sync.queries import waterfall as queries
 from hassette_sync.queries.runs import RUN
-from hassette_sync.questions.rows import level_name, run_of
+from hassette_sync.questions.rows import level_name, run_of, state_read_of
 from hassette_sync.reader import ReadTransaction
 
 MAX_STEPS = 24
@@ -59,8 +59,10 @@ class ChainedRun:
     run: Run
     calls: list[ChainedCall] = field(default_factory=list[ChainedCall])
     logs: list[LogLine] = field(default_factory=list[LogLine])
+    reads: list[StateRead] = field(default_factory=list[StateRead])
     more_calls: int = 0
     more_logs: int = 0
+    more_reads: int = 0
 
 
 @dataclass(slots=True)
@@ -176,7 +178,7 @@ async def _grow(transaction: ReadTransaction, chain: Chain) -> None:
         if not level:
             break
         every += level
-    await _add_logs(transaction, every)
+    await _add_logs_and_reads(transaction, every)
 
 
 async def _add_changes(transaction: ReadTransaction, calls: Mapping[str, ChainedCall]) -> None:
@@ -239,16 +241,19 @@ async def _add_calls(transaction: ReadTransaction, nodes: list[ChainedRun]) -> N
         ]
 
 
-async def _add_logs(transaction: ReadTransaction, nodes: list[ChainedRun]) -> None:
-    """Add the log lines, and count the lines and calls that the limits leave out."""
+async def _add_logs_and_reads(transaction: ReadTransaction, nodes: list[ChainedRun]) -> None:
+    """Add log lines and reads, and count the lines, calls and reads that the limits leave out."""
     limit = _MANY_LINES if len(nodes) <= _MANY_RUNS else _FEW_LINES
     logs = await _rows_by_run(transaction, queries.LOG_LINES, nodes, limit)
+    reads = await _rows_by_run(transaction, queries.STATE_READS, nodes, limit)
     ids = json.dumps([node.run.id for node in nodes])
     counts = {row["run_id"]: row for row in await transaction.all(queries.COUNTS, {"ids": ids})}
     for node in nodes:
         node.logs = [_log_of(row) for row in sorted(logs[node.run.id], key=lambda row: row["position"])]
+        node.reads = [state_read_of(row) for row in sorted(reads[node.run.id], key=lambda row: row["position"])]
         node.more_logs = counts[node.run.id]["log_lines"] - len(node.logs)
         node.more_calls = counts[node.run.id]["service_calls"] - len(node.calls)
+        node.more_reads = counts[node.run.id]["state_reads"] - len(node.reads)
 
 
 async def _rows_by_run(

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from hassette_store.sketch import value_of
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import TRIGGERS, RegistrationRef, Trigger
-from hassette_sync.answers.runs import FailingLine, Run
+from hassette_sync.answers.runs import FailingLine, Run, StateRead
 from hassette_sync.answers.values import Counts
 
 _TRIGGER_FIELDS = {
@@ -63,6 +63,11 @@ def failing_line_of(row: Row | None) -> FailingLine | None:
     if row is None or not row["file"]:
         return None
     return FailingLine(file=row["file"], line=row["line"], function=row["function"], code=row["code"])
+
+
+def state_read_of(row: Row) -> StateRead:
+    """Convert the columns of a read of a state."""
+    return StateRead(at_us=row["at_us"], entity_id=row["entity_id"] or "?", state=row["state"])
 
 
 def level_name(number: int) -> str:

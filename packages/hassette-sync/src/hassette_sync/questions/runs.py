@@ -13,7 +13,7 @@ from hassette_sync.queries.registrations import APP_OF_NAME
 from hassette_sync.queries.run_search import ENTITIES, REGISTRATIONS
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
 from hassette_sync.questions.periods import resolve
-from hassette_sync.questions.rows import failing_line_of, level_name, run_of, runs_of
+from hassette_sync.questions.rows import failing_line_of, level_name, run_of, runs_of, state_read_of
 from hassette_sync.questions.run_search import RunSearch, newest_ids
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.search import search_form
@@ -175,6 +175,7 @@ async def run_detail(transaction: ReadTransaction, run_id: int) -> RunDetail:
     failure = await transaction.one(queries.RUN_FAILURE, {"id": run_id})
     dropped = await transaction.one(queries.DROPPED_EFFECTS, {"id": run_id})
     lines = await transaction.all(queries.LOG_LINES, {"id": run_id})
+    reads = await transaction.all(queries.STATE_READS, {"id": run_id})
     return RunDetail(
         run=run,
         failure_kind=failure["kind"] if failure else None,
@@ -194,6 +195,8 @@ async def run_detail(transaction: ReadTransaction, run_id: int) -> RunDetail:
         ),
         dropped_log_lines=dropped["log_lines"] if dropped else 0,
         dropped_service_calls=dropped["service_calls"] if dropped else 0,
+        state_reads=tuple(map(state_read_of, reads)),
+        dropped_state_reads=dropped["state_reads"] if dropped else 0,
         heard_by=await _other_runs_of_event(transaction, run),
     )
 

@@ -1,7 +1,9 @@
 """The question about a run in time: what led to it, what it did, and what followed."""
 
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from hassette_store.statuses import FAILED_STATUSES
 from hassette_sync.answers.explanations import Cause, CauseKind, Entity
@@ -22,6 +24,7 @@ from hassette_sync.time_range import DAY_US, SECOND_US, TimeRange
 _MIN_SIMILAR = 10
 _MAX_TEXT = 160
 _MAX_ENTITIES = 60
+_MAX_READS_IN_TITLE = 3
 _SIMILAR_FOR_US = 7 * DAY_US
 
 
@@ -79,6 +82,7 @@ def _entities_of(chain: Chain) -> tuple[str, ...]:
         if event.trigger.subject:
             found[event.trigger.subject] = None
         for node in event.runs:
+            found |= {read.entity_id: None for read in node.reads if not read.is_domain}
             for call in node.calls:
                 found |= dict.fromkeys(entities_of(call.call.target))
                 waiting += call.events
@@ -151,15 +155,30 @@ def _rows_of_run(node: ChainedRun, depth: int, words: _Words) -> Iterator[Waterf
         for line in node.logs
     ]
     effects += [(call.call.at_us, list(_rows_of_call(call, depth + 1, words))) for call in node.calls]
+    effects += [(rows[0].at_us, rows) for rows in _rows_of_reads(node, depth + 1, words)]
     for _, rows in sorted(effects, key=lambda effect: effect[0]):
         yield from rows
     left_out = [
         plural(count, noun)
-        for count, noun in ((node.more_logs, "more log line"), (node.more_calls, "more service call"))
+        for count, noun in (
+            (node.more_logs, "more log line"),
+            (node.more_calls, "more service call"),
+            (node.more_reads, "more read"),
+        )
         if count
     ]
     if left_out:
         yield _more(", ".join(left_out), depth + 1, run.started_us + run.duration_us)
+
+
+def _rows_of_reads(node: ChainedRun, depth: int, words: _Words) -> Iterator[list[WaterfallRow]]:
+    """Return one row for all reads between two other effects of a run."""
+    times = sorted([*(line.at_us for line in node.logs), *(call.call.at_us for call in node.calls)])
+    for _, group in groupby(node.reads, key=lambda read: bisect(times, read.at_us)):
+        reads = tuple(group)
+        many = len(reads) > _MAX_READS_IN_TITLE
+        title = plural(len(reads), "state") if many else ", ".join(read.title(words.title) for read in reads)
+        yield [WaterfallRow(kind="read", depth=depth, title=_short(title), at_us=reads[0].at_us, reads=reads)]
 
 
 def _rows_of_call(node: ChainedCall, depth: int, words: _Words) -> Iterator[WaterfallRow]:

@@ -6,8 +6,9 @@ from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.kinds import KindLabels, RegistrationRef, Trigger
 from hassette_sync.answers.overview import Overview
 from hassette_sync.answers.registrations import Registration
-from hassette_sync.answers.runs import Run, RunDetail, ServiceCall
+from hassette_sync.answers.runs import LogLine, Run, RunDetail, ServiceCall
 from hassette_sync.answers.sessions import Session
+from hassette_sync.answers.waterfall import Waterfall
 from hassette_sync.formatting import (
     ago,
     duration,
@@ -22,6 +23,7 @@ from hassette_sync.formatting import (
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.terminal.colours import STATUS_STYLES, Style, styled
 from hassette_sync.terminal.tables import TableColumn, plain, plain_lines, table
+from hassette_sync.terminal.waterfall import waterfall
 from hassette_sync.verdict import verdict_of
 
 _MARKS: dict[str, tuple[str, Style]] = {"good": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "red")}
@@ -218,13 +220,20 @@ def _running_lines(answer: Overview) -> Iterator[str]:
         yield f"Running    {plain(one.app)}.{plain(one.name)} for {since}"
 
 
-def run_detail(detail: RunDetail, shown: ShownTimes, width: int | None = None) -> str:
-    """Render one run: trigger, timing, failure, log lines, service calls, and the runs connected to it."""
+def run_detail(detail: RunDetail, shown: ShownTimes, timeline: Waterfall | None = None) -> str:
+    """Render one run in detail.
+
+    Args:
+        detail: The run.
+        shown: Formats times.
+        timeline: Its causes and effects. With None, its trigger and its log lines are shown instead.
+    """
     run = detail.run
     lines = [
         f"Run {run.id} of {plain(name(run.registration))}: {styled_status(run.status)}",
         "",
-        f"Trigger    {plain(trigger_text(run.trigger, shown))}",
+        plain(f"Trigger    {trigger_text(run.trigger, shown)}" if timeline is None else timeline.sentence),
+        "",
         f"Started    {shown(run.started_us)} after waiting {duration(run.waited_us)}",
         f"Duration   {duration(run.duration_us)}",
         f"Session    {run.session_id}",
@@ -233,16 +242,22 @@ def run_detail(detail: RunDetail, shown: ShownTimes, width: int | None = None) -
     if run.trigger.own_context:
         lines.append(f"Context    {run.trigger.own_context}")
     lines += _failure_lines(detail)
-    if detail.caused_by:
-        lines += ["", "Caused by", runs(detail.caused_by, shown, width)]
-    lines += _log_lines(detail)
-    for call in detail.service_calls:
-        lines += _call_lines(call, shown, width)
-    if detail.heard_by:
-        lines += ["", "Other runs of the same event", runs(detail.heard_by, shown, width)]
-    if detail.dropped_log_lines or detail.dropped_service_calls:
-        log_lines, calls = detail.dropped_log_lines, detail.dropped_service_calls
-        lines += ["", f"Not recorded: {plural(log_lines, 'more log line')}, {plural(calls, 'more service call')}."]
+    logged: list[LogLine] = []
+    if timeline is not None:
+        lines += ["", *waterfall(timeline, shown)]
+        logged = [row.log for row in timeline.rows if row.log is not None]
+    if any(line not in logged for line in detail.log_lines):
+        lines += _log_lines(detail)
+    lines += [line for call in detail.service_calls for line in _call_lines(call)]
+    left_out = (
+        (detail.dropped_log_lines, "more log line"),
+        (detail.dropped_service_calls, "more service call"),
+        (detail.dropped_state_reads, "more read"),
+    )
+    if any(count for count, _ in left_out):
+        lines += ["", f"Not recorded: {', '.join(plural(count, noun) for count, noun in left_out if count)}."]
+    if timeline is not None:
+        lines += ["", plain(timeline.similar.sentence)]
     return "\n".join(lines)
 
 
@@ -265,15 +280,14 @@ def _failure_lines(detail: RunDetail) -> Iterator[str]:
 
 
 def _log_lines(detail: RunDetail) -> Iterator[str]:
-    if detail.log_lines:
-        yield ""
-        yield "Log"
+    yield ""
+    yield "Log"
     for line in detail.log_lines:
         after = duration(max(line.at_us - detail.run.started_us, 0))
         yield f"  +{after}  {line.level}  {plain(line.message)}"
 
 
-def _call_lines(call: ServiceCall, shown: ShownTimes, width: int | None) -> Iterator[str]:
+def _call_lines(call: ServiceCall) -> Iterator[str]:
     target = f" on {call.target}" if call.target else ""
     data = f" with {call.data}" if call.data else ""
     attempt = f" (attempt {call.attempt})" if call.attempt > 1 else ""
@@ -283,6 +297,3 @@ def _call_lines(call: ServiceCall, shown: ShownTimes, width: int | None) -> Iter
     verb = "Not sent, because the app rehearses:" if call.rehearsed else "Called"
     yield ""
     yield plain(f"{verb} {call.service}{target}{data}{attempt}{outcome}")
-    if call.caused:
-        yield "Triggered runs"
-        yield runs(call.caused, shown, width)

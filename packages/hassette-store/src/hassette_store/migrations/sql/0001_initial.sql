@@ -233,12 +233,23 @@ CREATE TABLE log_lines (
     PRIMARY KEY (run_id, position)
 ) WITHOUT ROWID, STRICT;
 
--- Number of log lines and service calls that were not recorded, because a run exceeded the executor's limits. A run
--- within the limits has no row.
+-- States that a run read. A run that reads the same value of an entity again adds no second row.
+CREATE TABLE state_reads (
+    run_id    INTEGER NOT NULL,  -- handler_invocations.id or job_executions.id
+    position  INTEGER NOT NULL,  -- from 0, in the order of the first read
+    at_us     INTEGER NOT NULL,  -- of the first read
+    entity_id INTEGER NOT NULL REFERENCES names (id),  -- or a domain, such as light.*
+    state     TEXT,              -- NULL if there was no such entity; of a domain, the number of its entities
+    PRIMARY KEY (run_id, position)
+) WITHOUT ROWID, STRICT;
+
+-- Number of log lines, service calls and reads that were not recorded, because a run exceeded the executor's limits. A
+-- run within the limits has no row.
 CREATE TABLE dropped_effects (
     run_id        INTEGER PRIMARY KEY,
     log_lines     INTEGER NOT NULL,
-    service_calls INTEGER NOT NULL
+    service_calls INTEGER NOT NULL,
+    state_reads   INTEGER NOT NULL
 ) STRICT;
 
 -- Section 6: events and losses of the framework, and circumstances of the runs.
@@ -501,6 +512,11 @@ FROM service_calls;
 CREATE VIEW run_log_lines (run_id, position, at_us, level, logger, message) AS
 SELECT run_id, position, at_us, level, (SELECT name FROM names WHERE names.id = logger_id), message
 FROM log_lines;
+
+-- States that runs read.
+CREATE VIEW run_state_reads (run_id, position, at_us, entity_id, state) AS
+SELECT run_id, position, at_us, (SELECT name FROM names WHERE names.id = entity_id), state
+FROM state_reads;
 
 -- Runs that the statistics tables do not count yet.
 CREATE VIEW uncounted_runs (id, hour, day, registration_id, status, duration_us, waited_us) AS
