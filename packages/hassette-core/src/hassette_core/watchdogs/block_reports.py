@@ -11,19 +11,23 @@ INTERVAL_S = 60.0
 MAX_SUBJECTS = 100
 """Above this number of handlers within the interval, the blocks of all further handlers are recorded together."""
 OTHERS = "others"
+UNKNOWN = "unknown code"
+"""The source of a block whose code is not known."""
 
 
 @dataclass(slots=True)
 class _FurtherBlocks:
-    """The blocks of one handler since its last event.
+    """The blocks of one handler, or of one module of the framework, since its last event.
 
     Attributes:
+        subject: The listener, job or method; empty if no app blocked the loop.
         count: Number of blocks.
         total_s: Total duration, in seconds.
         longest_s: Duration of the longest block, in seconds.
         where: The code of the longest block, as a sentence.
     """
 
+    subject: str
     count: int = 0
     total_s: float = 0.0
     longest_s: float = 0.0
@@ -51,20 +55,21 @@ class BlockReports:
 
         Args:
             subject: The listener, job or method, such as ``hall.upstairs.on_motion``; empty if it is unknown.
-            source: The same as words, such as ``on_motion of hall.upstairs``.
+            source: The same as words, such as ``on_motion of hall.upstairs``, or the module of the framework.
             seconds: The duration.
             where: The code that blocked the loop, as a sentence.
         """
-        if subject not in self._further and len(self._further) >= MAX_SUBJECTS:
-            subject = source = OTHERS
-        further = self._further.get(subject)
+        name = subject or source
+        if name not in self._further and len(self._further) >= MAX_SUBJECTS:
+            name = subject = source = OTHERS
+        further = self._further.get(name)
         if further is None:
             self._report(
                 "loop_blocked",
                 subject,
                 f"{source} blocked the event loop for {seconds:.1f} s; all apps waited. {where}",
             )
-            self._wait(subject)
+            self._wait(name, subject)
             return
         further.count += 1
         further.total_s += seconds
@@ -75,31 +80,32 @@ class BlockReports:
         """Record the further blocks, and end all waits."""
         for timer in self._timers.values():
             timer.cancel()
-        for subject in tuple(self._further):
-            self._report_further(subject)
+        for name in tuple(self._further):
+            self._report_further(name)
         self._further.clear()
         self._timers.clear()
 
-    def _wait(self, subject: str) -> None:
-        self._further[subject] = _FurtherBlocks()
+    def _wait(self, name: str, subject: str) -> None:
+        self._further[name] = _FurtherBlocks(subject)
         loop = asyncio.get_running_loop()
         context = contextvars.Context()  # the timer is not code of the app
-        self._timers[subject] = loop.call_later(self._interval_s, self._end_wait, subject, context=context)
+        self._timers[name] = loop.call_later(self._interval_s, self._end_wait, name, context=context)
 
-    def _end_wait(self, subject: str) -> None:
-        if self._report_further(subject):
-            self._wait(subject)
+    def _end_wait(self, name: str) -> None:
+        if self._report_further(name):
+            self._wait(name, self._further[name].subject)
         else:
-            del self._further[subject], self._timers[subject]
+            del self._further[name], self._timers[name]
 
-    def _report_further(self, subject: str) -> bool:
-        further = self._further[subject]
+    def _report_further(self, name: str) -> bool:
+        further = self._further[name]
         if further.count:
             times = "once more" if further.count == 1 else f"{further.count} more times"
             self._report(
                 "loop_blocked",
-                subject,
-                f"{subject or 'Unknown code'} blocked the event loop {times} within {self._interval_s:g} s, for"
-                f" {further.total_s:.1f} s in total and {further.longest_s:.1f} s at the longest. {further.where}",
+                further.subject,
+                f"{'Unknown code' if name == UNKNOWN else name} blocked the event loop {times} within"
+                f" {self._interval_s:g} s, for {further.total_s:.1f} s in total and"
+                f" {further.longest_s:.1f} s at the longest. {further.where}",
             )
         return bool(further.count)

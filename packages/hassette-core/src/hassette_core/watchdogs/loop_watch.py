@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from hassette_core.containment import ACTOR, Actor, GuardedTask, subject_of
 from hassette_core.lifecycle import AsyncWithService
-from hassette_core.watchdogs.block_reports import BlockReports
+from hassette_core.watchdogs.block_reports import UNKNOWN, BlockReports
 from hassette_core.watchdogs.loop_lag import CALLBACK, INTERVAL_S, TURN, Delay, LoopLag, waits_for_events
 from hassette_executor import CommandExecutor, Execution, execution_in
 
@@ -28,6 +28,7 @@ AFTER_S = 0.25
 MAX_FRAMES = 8
 """At most this many frames of the blocking code are reported."""
 _OURS = ("hassette_core", "hassette_executor")
+_FRAMEWORK = (*_OURS, "hassette_store", "hassette_sync")
 _LIBRARIES = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
 
 
@@ -36,7 +37,8 @@ class Block(NamedTuple):
 
     Attributes:
         actor: The app whose code blocked the loop, with its listener or job if known. None if no app did.
-        name: The name of the listener, job or method.
+        name: The name of the listener, job or method. If no app blocked the loop, the module, such as
+            ``hassette_sync.web.compression``; empty if it is not known.
         frames: The frames of the app's code, innermost first: function, file and line.
         execution: The run whose code blocked the loop; None if the code was no run.
         began_s: The earliest moment at which the block can have begun, by `time.monotonic`.
@@ -60,7 +62,7 @@ class Block(NamedTuple):
     def source(self) -> str:
         """The app and its listener, job or method, such as ``on_motion of hall.upstairs``."""
         if self.actor is None:
-            return self.name or "unknown code"
+            return self.name or UNKNOWN
         subject = subject_of(self.actor)
         return f"{self.name} of {subject}" if self.name else subject
 
@@ -231,11 +233,24 @@ def _block_of(frame: FrameType, loop: asyncio.AbstractEventLoop, asked_s: float,
         began_s = max(began_s, min(execution.started_ns / 1e9, asked_s))
     code = _app_frames(outermost_first)
     name = actor[2] if actor is not None and len(actor) > 2 else ""
+    if actor is None:
+        name = _module_of(outermost_first)
     if actor is not None and not name:
         task = asyncio.current_task(loop)
         title = task.get_name() if isinstance(task, GuardedTask) and task.actor else ""
         name = title.rpartition(" ")[2] or (code[-1][0].rpartition(".")[2] if code else "")
     return Block(actor, name, code, execution, began_s)
+
+
+def _module_of(outermost_first: Sequence[FrameType]) -> str:
+    """Return the innermost module of the framework that a callback runs; without one, the module that it called first.
+
+    A library that blocks the loop, such as a compression, is called by a service. The module names this service.
+    """
+    callback = max((number for number, each in enumerate(outermost_first) if each.f_code is CALLBACK), default=-1)
+    called = [str(each.f_globals.get("__name__", "")) for each in outermost_first[callback + 1 :]]
+    of_framework = [module for module in called if module.partition(".")[0] in _FRAMEWORK]
+    return of_framework[-1] if of_framework else next((module for module in called if module), "")
 
 
 def _frames(frame: FrameType | None) -> Iterator[FrameType]:
