@@ -12,6 +12,8 @@ from hassette_core.selection import EntitySelection
 
 _PART = r"(?:[a-z0-9_*?]|\[!?[a-z0-9_-]+\])+"
 _ENTITY = re.compile(rf"{_PART}\.{_PART}")
+# Most entity ids: no glob, and no part with an underscore where Home Assistant allows none.
+_PLAIN = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*\.[a-z0-9][a-z0-9_]*")
 _RANGE = re.compile(r"\[[^\]]*?([a-z0-9_])-([a-z0-9_])")
 MAX_ENTITY_ID_CHARACTERS = 255
 """The longest entity id that Home Assistant accepts."""
@@ -83,6 +85,8 @@ class Entities(NamedTuple):
 
         A long list is cut, and ends with a checksum of the whole list. Otherwise two lists could get the same name.
         """
+        if self.single and len(self.ids[0]) <= MAX_NAMED_CHARACTERS:
+            return self.ids[0]
         parts = [*sorted(self.ids), *sorted(self.globs), *sorted(each.describe() for each in self.selections)]
         name = ", ".join(parts)
         if len(name) <= MAX_NAMED_CHARACTERS or len(parts) == 1:
@@ -104,6 +108,8 @@ def parse_entities(option: str, value: object) -> Entities:
     Raises:
         RegistrationError: The value names no entity. The message contains a correction.
     """
+    if type(value) is str and len(value) <= MAX_ENTITY_ID_CHARACTERS and _PLAIN.fullmatch(value) is not None:
+        return Entities((value,))  # an app may register ten thousand listeners at once; this makes it quick
     if isinstance(value, str | EntitySelection):
         items: list[object] = [value]
     elif isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview | Mapping):

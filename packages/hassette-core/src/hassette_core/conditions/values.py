@@ -89,6 +89,8 @@ def state_condition_of(entities: Entities, option: str, expected: Expected) -> V
     Raises:
         RegistrationError: As for `state_condition`, or the state of a light, a switch or a binary sensor is misspelt.
     """
+    if expected is None:
+        return None
     condition = state_condition(option, expected)
     domains = {entity_id.partition(".")[0] for entity_id in entities.topics}
     if condition is None or condition.values is None or entities.selections or not domains <= set(_TWO_STATES):

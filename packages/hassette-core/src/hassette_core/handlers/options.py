@@ -173,7 +173,9 @@ def check_options(definition: type, given: Mapping[str, object]) -> tuple[tuple[
     """
     settings: list[tuple[str, str]] = []
     for name, option in options_of(definition).items():
-        value = given.get(name, option.default)
+        if name not in given:
+            continue
+        value = given[name]
         if value is not option.default and value != option.default:
             text = option.check(name, value)
             if text is not None:

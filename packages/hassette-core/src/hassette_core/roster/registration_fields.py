@@ -43,7 +43,9 @@ def registration_fields(
         RegistrationError: The handler is not callable, or it contains a ``yield``.
     """
     info = inspect_callable("handler", handler)
-    source = info.source and replace(info.source, snippet=redact(info.source.snippet))
+    source = info.source
+    if source is not None and (snippet := redact(source.snippet)) != source.snippet:
+        source = replace(source, snippet=snippet)
     return RegistrationFields(
         app=app,
         instance=instance,

@@ -122,6 +122,11 @@ Registration = ListenerRegistration | JobRegistration
 
 
 def _bound_texts(registration: Registration) -> None:
+    trigger = registration.topic if isinstance(registration, ListenerRegistration) else registration.schedule
+    whole = "".join((registration.app, registration.instance, registration.name, registration.handler, trigger))
+    if whole.isascii() and len(whole) <= MAX_LABEL:
+        _bound_settings(registration)  # nearly all registrations
+        return
     # A name derived from a file name may contain half a surrogate pair, which databases and pages reject. It is
     # replaced here, and a long text is cut here, so that the natural key is the same everywhere.
     for field in ("app", "instance", "name", "topic", "schedule", "handler"):
@@ -130,6 +135,10 @@ def _bound_texts(registration: Registration) -> None:
         clean = cut_key(clean)
         if clean is not text and clean != text:
             object.__setattr__(registration, field, clean)
+    _bound_settings(registration)
+
+
+def _bound_settings(registration: Registration) -> None:
     if len(registration.settings) > MAX_SETTINGS or any(
         len(name) + len(value) > MAX_LABEL for name, value in registration.settings
     ):
