@@ -35,6 +35,7 @@ def test_unknown_key_is_reported_with_the_known_ones(tmp_path: Path) -> None:
         {"heartbeat_s": 6},
         {"keep_hourly_days": 500},
         {"check_limit_s": None},
+        {"search_index": 1},
     ],
     ids=str,
 )

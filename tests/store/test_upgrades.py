@@ -87,6 +87,8 @@ async def test_upgraded_history_is_used_and_has_no_damage(make_store: MakeStore,
         "running_executions",
         "counted_hourly",
         "counted_daily",
+        "search_minutes",
+        "search_hours",
         "store_state",
     )
     assert_rows_are_kept({table: rows for table, rows in before.items() if table not in own}, after)
@@ -209,7 +211,11 @@ async def test_upgrade_without_space_for_the_copy_does_not_start(
     await kept_run(make_store)
     schema = next_schema(tmp_path, "op.execute('DROP TABLE sessions')")
     usage = shutil.disk_usage(path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+
+    def nearly_full(_: object) -> object:
+        return usage._replace(free=1000)
+
+    monkeypatch.setattr(shutil, "disk_usage", nearly_full)
     with pytest.raises(MaintenanceError, match="MB free"):
         await make_store(schema=schema).start()
     assert read.value("SELECT count(*) FROM sessions") == 1

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from hassette_store.file.owner_note import add_heartbeat_function
+from hassette_store.search_form import SQL_FUNCTION, search_form
 from hassette_sync.queries import causes, comparison, events, logs, noise, not_runs, versions, why_not
-from hassette_sync.search import SQL_FUNCTION, search_form
 
 LARGE = (
     *("handler_invocations", "job_executions", "failures", "service_calls", "log_lines", "lifecycle_events"),

@@ -9,6 +9,7 @@ import pytest
 
 from hassette_store.file.owner_note import add_heartbeat_function
 from hassette_store.kinds import HANDLER, JOB, KINDS
+from hassette_store.search_form import SQL_FUNCTION, search_form
 from hassette_sync.queries import (
     errors,
     failing,
@@ -23,7 +24,6 @@ from hassette_sync.queries import (
     waterfall,
 )
 from hassette_sync.queries.statistics import DAILY, HOURLY
-from hassette_sync.search import SQL_FUNCTION, search_form
 
 LARGE = (
     "handler_invocations",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hassette_store.derived.recount import missing_counts
+from hassette_store.derived.search_coverage import missing_terms
 from hassette_store.errors import DamagedSourceError, MaintenanceError, UnusableFileError
 from hassette_store.file.connections import connect_read_only, connect_to_read, connect_to_write, replace_invalid_text
 from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage, is_lost_schema
@@ -264,7 +265,7 @@ def _findings(path: Path, *, contents: bool) -> list[str]:
                     for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check").fetchmany(20)
                 ]
                 if revision == LATEST_REVISION and not findings:
-                    findings = missing_counts(connection)
+                    findings = [*missing_counts(connection), *missing_terms(connection)]
         finally:
             connection.close()
     except SQLITE_ERRORS as error:

@@ -290,7 +290,7 @@ class DatabaseService:
         now_us, incidents = self._now_us(), prepared.incidents
         if self._session is None or not await sessions.resume(db, *self._session, now_us):
             self._last_sequence = 0
-            await db.run(partial(sessions.close_crashed, heartbeat=prepared.ownership.heartbeat))
+            await db.run(partial(sessions.prepare, heartbeat=prepared.ownership.heartbeat, settings=self.settings))
             row = await db.rows(sessions.INSERT_SESSION, (now_us, now_us, os.getpid(), socket.gethostname()))
             if self._session is None:
                 await compare_clock_with_file(self._clock, db, int(row[0][0]))

@@ -9,12 +9,14 @@ from typing import Final
 
 from hassette_store.__about__ import __version__
 from hassette_store.derived.derivation import derive_all
+from hassette_store.derived.search_coverage import switch_index
 from hassette_store.file.connections import SQLITE_WITHOUT_WAL_RESET_BUG
 from hassette_store.file.creation import FILE_NUMBER
 from hassette_store.file.owner_note import Heartbeat
 from hassette_store.file.writer import Writer
 from hassette_store.ids import first_id_sql, time_sql
 from hassette_store.kinds import EVENT_TABLES, KINDS, RunKind
+from hassette_store.settings import StoreSettings
 from hassette_store.statuses import INTERRUPTED
 
 COUNT_OPEN_SESSIONS: Final = "SELECT count(*) FROM sessions WHERE outcome = 'open'"
@@ -115,6 +117,21 @@ def close_crashed(db: sqlite3.Connection, heartbeat: Heartbeat | None) -> None:
         open_sessions = "SELECT id, started_us, last_sequence, heartbeat_us FROM sessions WHERE outcome = 'open'"
         updates = [(heartbeat.latest(*row), row[0]) for row in db.execute(open_sessions)]
     _run_script(db, _CLOSE_CRASHED, heartbeats=updates)
+
+
+def prepare(db: sqlite3.Connection, *, heartbeat: Heartbeat | None, settings: StoreSettings) -> None:
+    """Prepare the file for a new session: close crashed sessions, and switch the search index on or off.
+
+    Args:
+        db: The writer's connection, in autocommit mode.
+        heartbeat: As for `close_crashed`.
+        settings: Whether the file has a search index.
+
+    Raises:
+        sqlite3.Error: A statement failed.
+    """
+    close_crashed(db, heartbeat=heartbeat)
+    switch_index(db, on=settings.search_index)
 
 
 def _run_script(db: sqlite3.Connection, script: str, heartbeats: Sequence[tuple[int, int]] = ()) -> None:

@@ -24,6 +24,8 @@ class StoreSettings:
         keep_daily_days: Days for which daily statistics, sessions and error groups are kept.
         max_size_mb: Limit for the pages in use, in megabytes. Above this limit, the store deletes the oldest rows
             early, first from the tables that caused the growth. The status shows early deletions.
+        search_index: Whether the file has an index for searches by entity, text and duration. It needs about 3 bytes a
+            run. Without it, searches read the runs themselves.
         heartbeat_s: Seconds between heartbeats while no batch is written, at most 5. The time of a crash is known to
             within this interval.
         check_limit_s: Time limit for a check of the file, in seconds. The file is checked after a crash, before an
@@ -39,6 +41,7 @@ class StoreSettings:
     keep_hourly_days: float = 60
     keep_daily_days: float = 400
     max_size_mb: float = 500
+    search_index: bool = True
     heartbeat_s: float = 4.0
     check_limit_s: float = 10.0
     salvage_limit_s: float = 60.0
@@ -47,6 +50,8 @@ class StoreSettings:
     def __post_init__(self) -> None:
         if self.synchronous not in ("normal", "full"):
             raise ValueError(f'synchronous must be "normal" or "full", got {self.synchronous!r}')
+        if not isinstance(self.search_index, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  it comes from a file
+            raise ValueError(f"search_index must be true or false, got {self.search_index!r}")  # noqa: TRY004  a wrong type in a setting is a ValueError, too
         for key, least, most in _RANGES:
             value = getattr(self, key)
             if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:

@@ -11,6 +11,7 @@ from hassette_store.file.owner_note import add_heartbeat_function
 from hassette_store.file.presence import special_kind_of
 from hassette_store.file.schema import IS_HISTORY
 from hassette_store.file.side_files import log_path, second_files
+from hassette_store.search_form import SQL_FUNCTION, search_form
 from hassette_sync.errors import (
     DatabaseMissingError,
     DatabaseUnreadableError,
@@ -20,7 +21,6 @@ from hassette_sync.errors import (
     SyncError,
 )
 from hassette_sync.queries.sessions import DATA_VERSION, SCHEMA_REVISION
-from hassette_sync.search import SQL_FUNCTION, search_form
 
 _BUSY_TIMEOUT_S = 1.0
 

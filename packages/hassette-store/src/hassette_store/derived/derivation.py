@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Final, Protocol
 
+from hassette_store.derived.search_index import SEARCH_INDEX, SEARCHABLE_FROM
 from hassette_store.derived.statistics import STATISTICS
 from hassette_store.kinds import KINDS
 
@@ -42,7 +43,7 @@ class Derivation(Protocol):
         ...
 
 
-DERIVATIONS: Final[tuple[Derivation, ...]] = (STATISTICS,)
+DERIVATIONS: Final[tuple[Derivation, ...]] = (STATISTICS, SEARCH_INDEX)
 """Everything that is derived."""
 
 
@@ -60,7 +61,7 @@ def derive_all(db: sqlite3.Connection, derivations: Iterable[Derivation] = DERIV
         for derivation in derivations:
             derivation.derive(db, first, below)
     if first != below:
-        mark_as_derived(db, below)
+        db.execute(_SAVE, (DERIVED_BELOW, below))
 
 
 def derive_late(db: sqlite3.Connection, ids: Iterable[int], derivations: Iterable[Derivation] = DERIVATIONS) -> None:
@@ -72,11 +73,15 @@ def derive_late(db: sqlite3.Connection, ids: Iterable[int], derivations: Iterabl
                 derivation.derive(db, id_, id_ + 1)
 
 
-def mark_as_derived(db: sqlite3.Connection, below_id: int | None = None) -> None:
-    """State that everything below an id is derived; by default, below the id after the newest run."""
-    if below_id is None:
-        below_id = int(db.execute(_NEWEST_ID).fetchone()[0]) + 1
-    db.execute(_SAVE, (DERIVED_BELOW, below_id))
+def mark_as_derived(db: sqlite3.Connection) -> None:
+    """State that the statistics count all runs, because the caller has counted or moved them.
+
+    The search index does not contain these runs. So it begins after the newest run, and the retention extends it to
+    the older runs again.
+    """
+    below = int(db.execute(_NEWEST_ID).fetchone()[0]) + 1
+    db.execute(_SAVE, (DERIVED_BELOW, below))
+    db.execute("UPDATE store_state SET value = ? WHERE name = ?", (below, SEARCHABLE_FROM))
 
 
 def derive_in_transaction(db: sqlite3.Connection) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from hassette_store.derived.recount import recount
+from hassette_store.derived.search_index import TABLES as SEARCH_TABLES
 from hassette_store.file.connections import connect_to_write
 from hassette_store.kinds import EVENT_TABLES, KINDS
 from hassette_store.recovery.cells import Row, TableFormat
@@ -64,7 +65,7 @@ def salvage(damaged: Path, new: Path, limit_s: float) -> tuple[int, list[str]]:
         files.callback(target.close)
         formats = table_formats(target)
         order = [table for table in _FIRST_TABLES if table in formats]
-        order += [table for table in formats if table not in order]
+        order += [table for table in formats if table not in (*order, *SEARCH_TABLES.values())]
         rows_before = _count_rows(target, formats)
         copy = _Copy(target, formats, order, ends)
         for reading in readings_of(damaged, formats, root_pages(target), files):

@@ -22,7 +22,7 @@ from typing import Final, Protocol
 from hassette_store.clock.check import WrongTime
 from hassette_store.clock.redated import EVENT, PREFIX, describe_move
 from hassette_store.clock.state import BOOTED, BOOTED_US, same_clock
-from hassette_store.derived.derivation import derive_all, mark_as_derived
+from hassette_store.derived.derivation import derive_all, derive_late, mark_as_derived
 from hassette_store.ids import COUNTER_BITS, first_id_at, time_of, time_sql
 from hassette_store.kinds import DETAILS, EVENT_TABLES, KINDS, RunKind
 from hassette_store.periods import SECOND_US
@@ -239,8 +239,11 @@ def _move_events(table: str, db: sqlite3.Connection, task: _Task, cursor: int, *
         return None
     at = f", at_us = at_us + {task.by_us:d}" if "at_us" in EVENT_TABLES[table] else ""
     db.execute("BEGIN IMMEDIATE")
-    for (id_,) in rows:
-        db.execute(f"UPDATE {table} SET id = ?{at} WHERE id = ?", (free_id(db, id_ + task.id_shift), id_))
+    moved = [(free_id(db, id_ + task.id_shift), id_) for (id_,) in rows]
+    for ids in moved:
+        db.execute(f"UPDATE {table} SET id = ?{at} WHERE id = ?", ids)
+    if table == "framework_log":
+        derive_late(db, [new_id for new_id, _ in moved])
     after = rows[-1][0] + (task.by_us < 0)
     _save(db, {f"{PREFIX}{table}": after})
     db.execute("COMMIT")

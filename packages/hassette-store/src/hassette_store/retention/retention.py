@@ -35,6 +35,7 @@ from hassette_store.ids import first_id_at
 from hassette_store.kinds import CIRCUMSTANCES_OF_RUNS
 from hassette_store.periods import DAY_US
 from hassette_store.retention.deletions import Deletions, KnownIds, RunsDeleted, Steps
+from hassette_store.retention.index_steps import IndexSteps
 from hassette_store.retention.pace import MAX_ROWS, PacedWriter
 from hassette_store.retention.redating import Redating
 from hassette_store.retention.size_limit import CONDITIONS_OF_RUNS, SizeLimit, first_unused_id
@@ -269,6 +270,7 @@ class Retention:
             deletions.delete_runs(PROGRESS[0], successes_end, CONDITIONS_OF_RUNS[0]),
             deletions.delete_runs(PROGRESS[1], failures_end, CONDITIONS_OF_RUNS[1]),
             deletions.delete_formerly_newest(),
+            IndexSteps(self._writer, deletions).keep_up(),
             deletions.delete_old_statistics(now_us),
             deletions.delete_removed(removed_before_us),
             *(

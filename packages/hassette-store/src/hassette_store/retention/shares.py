@@ -9,11 +9,13 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from hassette_store.derived.search_index import TABLES as SEARCH_TABLES
 from hassette_store.kinds import DETAILS, KINDS
 from hassette_store.periods import DAY_US
 from hassette_store.retention.statements import STATISTICS, used_bytes
 
 RUNS: Final = "runs"
+SEARCH: Final = "search_index"
 
 GROUPS: Final[dict[str, tuple[tuple[str, ...], float]]] = {
     "lifecycle_events": (("lifecycle_events",), 0.05),
@@ -28,7 +30,8 @@ GROUPS: Final[dict[str, tuple[tuple[str, ...], float]]] = {
     "registrations": (tuple(kind.registrations_table for kind in KINDS), 0.05),
     "error_groups": (("error_groups",), 0.1),
     "statistics": (tuple(table for table, _ in STATISTICS), 0.2),
-    RUNS: ((*(kind.runs_table for kind in KINDS), *DETAILS), 0.35),
+    SEARCH: (tuple(SEARCH_TABLES.values()), 0.05),
+    RUNS: ((*(kind.runs_table for kind in KINDS), *DETAILS), 0.3),
 }
 """The tables of each group, and its share of the limit."""
 

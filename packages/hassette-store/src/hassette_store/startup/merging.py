@@ -14,6 +14,7 @@ from typing import Final
 
 from hassette_store import sessions
 from hassette_store.derived.derivation import derive_all, mark_as_derived
+from hassette_store.derived.search_index import TABLES as SEARCH_TABLES
 from hassette_store.derived.statistics import MERGE
 from hassette_store.errors import DatabaseInUseError, StoreError
 from hassette_store.file.connections import BUSY_TIMEOUT_S, connect_to_write, replace_invalid_text, uri
@@ -32,7 +33,7 @@ logger = logging.getLogger(__name__)
 # rows in each file, the values in `store_state` are only valid in their file, and the merge ends the runs in
 # `running_executions`.
 _RENUMBERED: Final = ("names", *(kind.registrations_table for kind in KINDS), "sessions", "error_groups")
-_NOT_COPIED: Final = ("alembic_version", "statuses", "store_state", "running_executions")
+_NOT_COPIED: Final = ("alembic_version", "statuses", "store_state", "running_executions", *SEARCH_TABLES.values())
 _PERIODS: Final = ("hour", "day")
 # A column of `failures` is NULL if the group has the same value. The group in the database file may have another value.
 _OF_GROUP: Final = ("message", "file", "line", "function", "code")

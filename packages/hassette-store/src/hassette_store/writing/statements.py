@@ -123,6 +123,8 @@ UPDATE losses SET count = count + ?4, first_us = min(first_us, ?5), last_us = ma
 WHERE id IN (SELECT id FROM losses ORDER BY id DESC LIMIT 20)
   AND session_id = ?1 AND reason = ?2 AND what = ?3 AND last_us / {HOUR_US} = ?6 / {HOUR_US}
 """
+# Tables whose rows are derived. A log line outside runs may be stored after runs with higher ids.
+_DERIVED: Final = (*(kind.runs_table for kind in KINDS), "framework_log")
 RETIRE: Final = tuple(f"UPDATE {kind.registrations_table} SET retired_us = ? WHERE id = ?" for kind in KINDS)
 SILENCE: Final = "UPDATE error_groups SET silenced_until_us = ? WHERE fingerprint = ?"
 NEWEST_NOT_RUNS: Final = 20
@@ -233,10 +235,9 @@ def _insert_all(db: sqlite3.Connection, encoded: EncodedBatch) -> None:
         db.executemany(SILENCE, encoded.silences)
     if encoded.evicted:
         add_totals(db, encoded.evicted)
-    if (first_id := encoded.session_values["first_id"]) is not None:
-        assert isinstance(first_id, int)
-        if first_id < derived_below(db):
-            derive_late(db, (_id_of(row) for kind in KINDS for row in encoded.rows[kind.runs_table]))
+    ids = [_id_of(row) for table in _DERIVED for row in encoded.rows.get(table, ())]
+    if ids and min(ids) < derived_below(db):
+        derive_late(db, ids)
 
 
 def _id_of(row: RowValues) -> int:

@@ -53,6 +53,21 @@ def newest_sql(kind: RunKind, names: Collection[str]) -> str:
     """
 
 
+# The plan is a look-up in the primary key for each range. The condition of a join keeps SQLite from another order.
+_RANGES = "json_each(:ranges) AS span CROSS JOIN"
+_IN_RANGE = "{0} >= json_extract(span.value, '$[0]') AND {0} < json_extract(span.value, '$[1]')"
+
+
+def newest_in_ranges_sql(kind: RunKind, names: Collection[str]) -> str:
+    """Return the statement for the newest runs of a kind in ``:ranges`` of ids that meet the named conditions."""
+    return f"""
+        SELECT run.id AS id
+        FROM {_RANGES} {kind.runs_table} AS run {_index(kind, names, of_registration=False)}
+        ON {_IN_RANGE.format("run.id")}
+        WHERE true{_and(kind, names)} ORDER BY run.id DESC LIMIT :limit
+    """
+
+
 def of_registration_sql(kind: RunKind, names: Collection[str]) -> str:
     """Return the statement for the newest runs of ``:registration_id`` that meet the named conditions."""
     return f"""
@@ -76,31 +91,44 @@ def newest_of_each_sql(kind: RunKind, names: Collection[str]) -> str:
     """
 
 
-def _newest_of_details(table: str, kinds: Collection[RunKind], names: Collection[str], condition: str) -> str:
-    """Return the statement for the newest runs with a row in a table of details that meets a condition."""
+def _newest_of_details(
+    table: str, kinds: Collection[RunKind], names: Collection[str], condition: str, *, in_ranges: bool = False
+) -> str:
+    """Return the statement for the newest runs with a row in a table of details that meets a condition.
+
+    Args:
+        table: The table of details.
+        kinds: Kinds of the runs.
+        names: Conditions on the runs.
+        condition: Condition on the details.
+        in_ranges: Whether to read only the details of runs in ``:ranges`` of ids.
+    """
     runs = " OR ".join(
         f"EXISTS (SELECT 1 FROM {kind.runs_table} AS run WHERE id = run_id{_and(kind, names)})" for kind in kinds
     )
+    # Together with the ranges, the limits of the search would be a second choice for the primary key, and a slow one.
+    source = f"{_RANGES} {table} ON {_IN_RANGE.format('run_id')}" if in_ranges else table
+    limits = "true" if in_ranges else "run_id < :below AND run_id >= :first_id"
     return f"""
-        SELECT DISTINCT run_id AS id FROM {table}
-        WHERE run_id < :below AND run_id >= :first_id AND {condition} AND ({runs}) ORDER BY run_id DESC LIMIT :limit
+        SELECT DISTINCT run_id AS id FROM {source}
+        WHERE {limits} AND {condition} AND ({runs}) ORDER BY run_id DESC LIMIT :limit
     """
 
 
-def failures_sql(kinds: Collection[RunKind], names: Collection[str], condition: str) -> str:
+def failures_sql(kinds: Collection[RunKind], names: Collection[str], condition: str, *, in_ranges: bool = False) -> str:
     """Return the statement for the newest failures that meet a condition on ``failures``, and the named conditions."""
-    return _newest_of_details("failures", kinds, names, condition)
+    return _newest_of_details("failures", kinds, names, condition, in_ranges=in_ranges)
 
 
-def log_lines_sql(kinds: Collection[RunKind], names: Collection[str]) -> str:
+def log_lines_sql(kinds: Collection[RunKind], names: Collection[str], *, in_ranges: bool = False) -> str:
     """Return the statement for the newest runs with a log line that contains ``:text``."""
-    return _newest_of_details("log_lines", kinds, names, contains_sql("message"))
+    return _newest_of_details("log_lines", kinds, names, contains_sql("message"), in_ranges=in_ranges)
 
 
-def service_calls_sql(kinds: Collection[RunKind], names: Collection[str]) -> str:
+def service_calls_sql(kinds: Collection[RunKind], names: Collection[str], *, in_ranges: bool = False) -> str:
     """Return the statement for the newest runs that called a service in ``:names``, or with ``:text`` in the target."""
     condition = f"(service_id IN (SELECT value FROM json_each(:names)) OR {contains_sql('target')})"
-    return _newest_of_details("service_calls", kinds, names, condition)
+    return _newest_of_details("service_calls", kinds, names, condition, in_ranges=in_ranges)
 
 
 OF_GROUP = "error_group_id = :error_group_id"

@@ -1,6 +1,6 @@
-"""SQL fragments that compare texts in the form of `hassette_sync.search.search_form`."""
+"""SQL fragments that compare texts in the form of `hassette_store.search_form.search_form`."""
 
-from hassette_sync.search import SQL_FUNCTION
+from hassette_store.search_form import SQL_FUNCTION
 
 
 def form_sql(text: str) -> str:

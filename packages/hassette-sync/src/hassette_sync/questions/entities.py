@@ -3,10 +3,10 @@
 import difflib
 import re
 
+from hassette_store.search_form import search_form
 from hassette_sync.answers.explanations import Entity
 from hassette_sync.queries import causes as queries
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.search import search_form
 
 ENTITY_ID = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 _MAX_SUGGESTIONS = 6

@@ -12,7 +12,8 @@ from hassette_sync.queries.registrations import APPS_AND_KINDS
 from hassette_sync.queries.run_search import STATUSES_BY_ID
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.periods import periods_of
-from hassette_sync.questions.run_search import RunSearch, newest_ids
+from hassette_sync.questions.run_filters import RunSearch
+from hassette_sync.questions.run_search import newest_ids
 from hassette_sync.questions.runs import RunFilter, known_app, resolved_search
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import Periods, TimeRange

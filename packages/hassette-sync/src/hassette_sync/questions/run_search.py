@@ -5,16 +5,27 @@ each registration and hour. Filters that exclude each other, and unknown names, 
 """
 
 import json
+import sqlite3
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from heapq import nlargest
 from itertools import groupby
 
+from hassette_store.derived.search_index import ENTITY, FAILED, FAILED_ENTITY, duration_term, value_term
 from hassette_store.ids import first_id_at, time_of
-from hassette_store.kinds import HANDLER, KINDS, RunKind
+from hassette_store.kinds import HANDLER, RunKind
 from hassette_store.periods import DAY_US, HOUR_US
 from hassette_sync.queries import run_search as queries
 from hassette_sync.queries.runs import NEWEST_ID
+from hassette_sync.questions.run_filters import RunSearch
+from hassette_sync.questions.run_index import (
+    CoveredRuns,
+    Terms,
+    can_find,
+    candidate_ranges,
+    covered_runs,
+)
+from hassette_sync.questions.run_places import places_of_text
 from hassette_sync.reader import Parameters, ReadTransaction
 
 # For more registrations, one statement first finds those with the newest runs.
@@ -25,75 +36,6 @@ _MAX_LOOK_UPS = 500
 _SLICES_HOURS = (1, 6, 24, 72, 240)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSearch:
-    """Filter on runs with ids in place of names. A field of None does not filter.
-
-    Attributes:
-        first_id: Lowest id of the range.
-        below: Exclusive upper limit of the ids.
-        limit: Maximum number of ids.
-        kinds: Kinds of runs.
-        registrations: Ids of handlers and jobs, by kind.
-        statuses: Numbers of the statuses; success is never together with another one.
-        success: Whether only successes are wanted.
-        session_id: Session of the runs.
-        entities: Ids of the name of an entity.
-        error_group_id: Error group of the failures.
-        min_duration_us: Minimum duration.
-        max_duration_us: Maximum duration.
-        text: Text in the search form.
-    """
-
-    first_id: int
-    below: int
-    limit: int
-    kinds: tuple[RunKind, ...] = KINDS
-    registrations: dict[str, tuple[int, ...]] | None = None
-    statuses: tuple[int, ...] | None = None
-    success: bool = False
-    session_id: int | None = None
-    entities: tuple[int, ...] | None = None
-    error_group_id: int | None = None
-    min_duration_us: int | None = None
-    max_duration_us: int | None = None
-    text: str | None = None
-
-    @property
-    def parameters(self) -> Parameters:
-        """Parameters of all statements of the search."""
-        return {
-            "first_id": self.first_id,
-            "below": self.below,
-            "limit": self.limit,
-            "registrations": None,
-            "statuses": json.dumps(self.statuses),
-            "session_id": self.session_id,
-            "entities": json.dumps(self.entities),
-            "error_group_id": self.error_group_id,
-            "min_duration_us": self.min_duration_us,
-            "max_duration_us": self.max_duration_us,
-            "text": self.text,
-        }
-
-    @property
-    def conditions(self) -> list[str]:
-        """Names of the conditions on each run, except those on its registration and its text."""
-        wanted = {
-            "success": self.success or None,
-            "statuses": self.statuses,
-            "session": self.session_id,
-            "entities": self.entities,
-            "min_duration": self.min_duration_us,
-            "max_duration": self.max_duration_us,
-        }
-        return [name for name, value in wanted.items() if value is not None]
-
-    def registrations_of(self, kind: RunKind) -> tuple[int, ...]:
-        """Return the wanted handlers or jobs."""
-        return (self.registrations or {}).get(kind.name, ())
-
-
 def newest_ids(transaction: ReadTransaction, search: RunSearch) -> list[int]:
     """Return the ids of the newest runs, newest first."""
     search = _within_session(transaction, search)
@@ -101,14 +43,104 @@ def newest_ids(transaction: ReadTransaction, search: RunSearch) -> list[int]:
         search = replace(search, kinds=tuple(kind for kind in search.kinds if kind is HANDLER))
     if not search.kinds or search.first_id >= search.below or search.entities == ():
         return []
+    try:
+        return _newest(transaction, search, covered_runs(transaction) if _has_terms(search) else None)
+    except sqlite3.DatabaseError as error:
+        # The index may be lost or damaged. The rows give the same answer. Damaged rows raise an error again.
+        if "interrupted" in str(error):
+            raise
+        return _newest(transaction, search, None)
+
+
+def _newest(transaction: ReadTransaction, search: RunSearch, covered: CoveredRuns | None) -> list[int]:
+    """Return the newest runs. Use the index for the runs that it covers, and read the rows of newer and older runs."""
+    if covered is None or not _has_terms(search):
+        return _from_rows(transaction, search)
+    found: list[int] = []
+    limits = (search.first_id, covered.first_id, covered.below, search.below)
+    for number in (2, 1, 0):
+        first_id, below = max(search.first_id, limits[number]), min(search.below, limits[number + 1])
+        if first_id < below:
+            part = replace(search, first_id=first_id, below=below, limit=search.limit - len(found))
+            found += _from_index(transaction, part, covered) if number == 1 else _from_rows(transaction, part)
+            if len(found) >= search.limit:
+                break
+    return found
+
+
+def _from_rows(transaction: ReadTransaction, search: RunSearch) -> list[int]:
     if search.text is not None:
         return _in_slices(transaction, search, search.text)
     return _without_text(transaction, search)
 
 
+def _has_terms(search: RunSearch) -> bool:
+    """Return whether the index makes the search faster than the other indexes of the tables of runs."""
+    if search.text is not None:
+        return can_find(search.text)
+    if search.entities is not None:
+        return search.error_group_id is None
+    # The statistics know the longest run of each registration and hour.
+    is_of_all = search.registrations is None and search.statuses is None and search.error_group_id is None
+    return is_of_all and search.min_duration_us is not None and duration_term(search.min_duration_us) is not None
+
+
+def _from_index(transaction: ReadTransaction, search: RunSearch, covered: CoveredRuns) -> list[int]:
+    """Return the newest runs in a range that the index covers."""
+    if search.text is None:
+        conditions, parameters = search.with_registrations()
+        statements = [queries.newest_in_ranges_sql(kind, conditions) for kind in search.kinds]
+        return _in_minutes(transaction, search, covered, statements, parameters, _terms_of_filters(search))
+    found = _of_named_registrations(transaction, search, search.text, covered)
+    for place in places_of_text(transaction, search, search.text):
+        if len(found) >= search.limit:
+            # Older runs would not be on the page.
+            search = replace(search, first_id=found[-1])
+        parameters = {**place.parameters, "first_id": search.first_id}
+        if place.terms:
+            terms = tuple((*filters, *one) for one in place.terms for filters in _terms_of_filters(search))
+            pages = _in_minutes(transaction, search, covered, [place.statement(in_ranges=True)], parameters, terms)
+        else:
+            pages = _ids(transaction, place.statement(in_ranges=False), parameters)
+        found = _merged([found, pages], search.limit)
+    return found
+
+
+def _terms_of_filters(search: RunSearch) -> tuple[Terms, ...]:
+    """Return the terms of the filters on entities, statuses and durations."""
+    others: Terms = ()
+    if search.min_duration_us is not None and (long := duration_term(search.min_duration_us)) is not None:
+        others = (long,)
+    failed = search.statuses is not None
+    if search.entities is not None:
+        kind = FAILED_ENTITY if failed else ENTITY
+        return tuple((value_term(kind, one), *others) for one in search.entities)
+    return ((FAILED, *others) if failed else others,)
+
+
+def _in_minutes(
+    transaction: ReadTransaction,
+    search: RunSearch,
+    covered: CoveredRuns,
+    statements: Iterable[str],
+    parameters: Parameters,
+    terms: tuple[Terms, ...],
+) -> list[int]:
+    """Return the newest runs in the minutes with some terms."""
+    found: list[int] = []
+    for ranges in candidate_ranges(transaction, covered, search.first_id, search.below, terms):
+        limit = search.limit - len(found)
+        values = {**parameters, "ranges": json.dumps(ranges), "limit": limit}
+        found += _merged([_ids(transaction, statement, values) for statement in statements], limit)
+        if len(found) >= search.limit:
+            break
+    return found
+
+
 def _without_text(transaction: ReadTransaction, search: RunSearch) -> list[int]:
     if search.error_group_id is not None:
-        return _failures(transaction, search, queries.OF_GROUP, {})
+        conditions, parameters = search.with_registrations()
+        return _ids(transaction, queries.failures_sql(search.kinds, conditions, queries.OF_GROUP), parameters)
     if search.min_duration_us is not None and search.statuses is None:
         return _long_runs(transaction, search)
     return _merged([_of_kind(transaction, search, kind) for kind in search.kinds], search.limit)
@@ -128,23 +160,6 @@ def _of_kind(transaction: ReadTransaction, search: RunSearch, kind: RunKind) -> 
     statement = queries.of_registration_sql(kind, conditions)
     pages = [_ids(transaction, statement, {**parameters, "registration_id": one}) for one in registrations]
     return _merged(pages, search.limit)
-
-
-def _failures(transaction: ReadTransaction, search: RunSearch, condition: str, values: Parameters) -> list[int]:
-    """Return the newest runs whose failures meet a condition."""
-    conditions, parameters = _with_registrations(search)
-    statement = queries.failures_sql(search.kinds, conditions, condition)
-    return _ids(transaction, statement, {**parameters, **values})
-
-
-def _with_registrations(search: RunSearch) -> tuple[list[str], Parameters]:
-    """Return conditions on each run, including that on its registration, and the parameters."""
-    parameters = search.parameters
-    if search.registrations is None:
-        return search.conditions, parameters
-    wanted = [one for registrations in search.registrations.values() for one in registrations]
-    parameters["registrations"] = json.dumps(wanted)
-    return [*search.conditions, "registrations"], parameters
 
 
 def _in_slices(transaction: ReadTransaction, search: RunSearch, text: str) -> list[int]:
@@ -167,27 +182,21 @@ def _in_slices(transaction: ReadTransaction, search: RunSearch, text: str) -> li
 
 def _with_text(transaction: ReadTransaction, search: RunSearch, text: str) -> Iterable[list[int]]:
     """Yield the newest runs for each place in which the text can be."""
-    asked: Parameters = {"text": text}
-    named = {row["id"] for row in transaction.rows(queries.REGISTRATIONS_WITH_TEXT, asked)}
-    if named:
-        allowed = search.registrations or _registrations(transaction, search)
-        both = {kind: tuple(one for one in ids if one in named) for kind, ids in allowed.items()}
-        yield _without_text(transaction, replace(search, registrations=both, text=None))
-    conditions, parameters = _with_registrations(search)
-    names = [row["id"] for row in transaction.rows(queries.NAMES_WITH_TEXT, asked)]
-    if names and HANDLER in search.kinds and search.error_group_id is None:
-        statement = queries.newest_sql(HANDLER, [*conditions, "names"])
-        yield _ids(transaction, statement, {**parameters, "names": json.dumps(names)})
-    for group in transaction.rows(queries.GROUPS_WITH_TEXT, asked):
-        if search.error_group_id in (None, group["id"]):
-            values: Parameters = {"error_group_id": group["id"], "own_message": group["own_message"]}
-            yield _failures(transaction, search, queries.WITH_MESSAGE_OF_GROUP, values)
-    if search.error_group_id is None:
-        yield _ids(transaction, queries.log_lines_sql(search.kinds, conditions), parameters)
-        names_of_calls = {**parameters, "names": json.dumps(names)}
-        yield _ids(transaction, queries.service_calls_sql(search.kinds, conditions), names_of_calls)
-    own = [queries.WITH_TEXT, *[queries.OF_GROUP] * (search.error_group_id is not None)]
-    yield _failures(transaction, search, " AND ".join(own), {})
+    yield _of_named_registrations(transaction, search, text)
+    for place in places_of_text(transaction, search, text):
+        yield _ids(transaction, place.statement(in_ranges=False), place.parameters)
+
+
+def _of_named_registrations(
+    transaction: ReadTransaction, search: RunSearch, text: str, covered: CoveredRuns | None = None
+) -> list[int]:
+    """Return the newest runs of the handlers and jobs whose name, topic or schedule contains the text."""
+    named = {row["id"] for row in transaction.rows(queries.REGISTRATIONS_WITH_TEXT, {"text": text})}
+    if not named:
+        return []
+    allowed = search.registrations or _registrations(transaction, search)
+    both = {kind: tuple(one for one in ids if one in named) for kind, ids in allowed.items()}
+    return _newest(transaction, replace(search, registrations=both, text=None), covered)
 
 
 def _registrations(transaction: ReadTransaction, search: RunSearch) -> dict[str, tuple[int, ...]]:

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, replace
 
 from hassette_store.kinds import KINDS
+from hassette_store.search_form import search_form
 from hassette_store.statuses import FAILED_STATUSES, STATUS_NAMES, STATUS_NUMBERS, SUCCESS
 from hassette_sync.answers.runs import LogLine, Run, RunDetail, RunsPage, ServiceCall
 from hassette_sync.errors import BadQuestionError, NotFoundError
@@ -14,9 +15,9 @@ from hassette_sync.queries.run_search import ENTITIES, REGISTRATIONS
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
 from hassette_sync.questions.periods import resolve
 from hassette_sync.questions.rows import failing_line_of, level_name, run_of, runs_of, state_read_of
-from hassette_sync.questions.run_search import RunSearch, newest_ids
+from hassette_sync.questions.run_filters import RunSearch
+from hassette_sync.questions.run_search import newest_ids
 from hassette_sync.reader import Parameters, ReadTransaction
-from hassette_sync.search import search_form
 from hassette_sync.time_range import TimeRange
 
 _MAX_RELATED = 50
@@ -57,7 +58,7 @@ class RunFilter:
             ``timed_out`` or ``interrupted``.
         text: Text within the app, name, topic, schedule, entity, event type, error message, service, target or log
             line, at most 200 characters. Case and the form of Unicode do not matter
-            (`hassette_sync.search.search_form`).
+            (`hassette_store.search_form.search_form`).
         entity_id: Entity of the event. If no entity has exactly this id, case does not matter. The same applies to
             ``app``.
         session_id: Session in which the run ended.

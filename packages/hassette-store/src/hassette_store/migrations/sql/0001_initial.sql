@@ -434,9 +434,27 @@ CREATE TABLE not_runs (
 ) STRICT;
 CREATE INDEX not_runs_by_registration ON not_runs (registration_id);
 
+-- Search index: the minutes of each hour in which a run has an entity, a service, a part of a text or a long duration.
+-- hassette_store/derived/search_index.py describes the terms. The index covers the runs from `searchable_from` in
+-- `store_state` up to `derived_below`; without `searchable_from` it is off. A search reads the rows of these minutes.
+CREATE TABLE search_minutes (
+    hour    INTEGER NOT NULL,        -- since the epoch
+    term    INTEGER NOT NULL,        -- kind of the term and its value
+    minutes INTEGER NOT NULL,        -- bit n is set if the minute n of the hour may contain such a run
+    PRIMARY KEY (hour, term)
+) WITHOUT ROWID, STRICT;
+
+-- The hours of each day that have a term, so that a search looks a rare term up in few hours.
+CREATE TABLE search_hours (
+    day   INTEGER NOT NULL,          -- since the epoch
+    term  INTEGER NOT NULL,
+    hours INTEGER NOT NULL,          -- bit n is set if the hour n of the day has a row with this term
+    PRIMARY KEY (day, term)
+) WITHOUT ROWID, STRICT;
+
 -- Section 8: state of the store.
 
--- Progress of the retention and of the statistics, by name.
+-- Progress of the retention, of the statistics and of the search index, by name.
 CREATE TABLE store_state (
     name  TEXT PRIMARY KEY,
     value INTEGER NOT NULL

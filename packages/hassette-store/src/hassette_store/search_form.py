@@ -5,7 +5,7 @@ import unicodedata
 from typing import Final
 
 SQL_FUNCTION: Final = "search_form"
-"""Name of `search_form` in statements. `hassette_sync.reader` adds it to each connection."""
+"""Name of `search_form` in statements. `hassette_sync.history_file` adds it to each connection."""
 
 # Characters without a width: soft hyphen, joiners, marks of direction, variants of a symbol. A user cannot see them.
 _INVISIBLE: Final = re.compile("[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]")
