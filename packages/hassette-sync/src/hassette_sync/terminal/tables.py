@@ -52,22 +52,54 @@ def table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width: 
     from rich.text import Text
 
     cells = [[plain(text) for text in row] for row in rows]
+    widest = [
+        max(_length(text) for text in (column.title, *(row[index] for row in cells)))
+        for index, column in enumerate(columns)
+    ]
     console = Console(
-        file=io.StringIO(), width=_UNLIMITED if width is None else max(width, _min_table_width(columns, cells))
+        file=io.StringIO(), width=_UNLIMITED if width is None else max(width, _min_table_width(columns, widest))
     )
     laid_out = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         laid_out.add_column(column.title, justify="right" if column.right else "left", no_wrap=not column.can_be_cut)
-    for row in cells:
-        # Set no_wrap on the cell and not on the column, because rich narrows only columns that may wrap.
-        laid_out.add_row(
-            *(
-                Text(text, style=column.styles.get(text, ""), no_wrap=True, overflow="ellipsis")
-                for column, text in zip(columns, row, strict=True)
-            )
-        )
+    # rich takes half a second for a thousand rows. It lays out one row with the widest cell of each column, which
+    # decides about the widths. Set no_wrap on the cell and not on the column, because rich narrows only columns that
+    # may wrap.
+    laid_out.add_row(*(Text("x" * size, no_wrap=True, overflow="ellipsis") for size in widest))
     lines = console.render_lines(laid_out, pad=False)
-    return "\n".join(_line([(part.text, _style_of(part.style)) for part in line]) for line in lines)
+    widths = [len(cell) for cell in "".join(part.text for part in lines.pop()).split()]
+    head = [_line([(part.text, _style_of(part.style)) for part in line]) for line in lines]
+    return "\n".join(head + [_row(columns, widths, row) for row in cells])
+
+
+def _row(columns: Sequence[TableColumn], widths: Sequence[int], row: Sequence[str]) -> str:
+    parts: list[tuple[str, Style | None]] = []
+    for column, width, text in zip(columns, widths, row, strict=True):
+        style = column.styles.get(text)
+        padded = _fitted(text, width, right=column.right)
+        parts += [(padded, style), (" " * _GAP, None)]
+    return _line(parts)
+
+
+def _fitted(text: str, width: int, *, right: bool) -> str:
+    """Cut or pad a text to a width in character cells."""
+    text = text.rstrip() if right else text
+    length = _length(text)
+    if length > width:
+        from rich.cells import set_cell_size
+
+        text, length = f"{set_cell_size(text, width - 1)}…", width
+    padding = " " * (width - length)
+    return padding + text if right else text + padding
+
+
+def _length(text: str) -> int:
+    """Return the width of a text in character cells."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def _line(parts: list[tuple[str, Style | None]]) -> str:
@@ -88,14 +120,11 @@ def _style_of(style: "RichStyle | None") -> Style | None:
     return "bold" if style.bold else "dim" if style.dim else None
 
 
-def _min_table_width(columns: Sequence[TableColumn], cells: Sequence[Sequence[str]]) -> int:
+def _min_table_width(columns: Sequence[TableColumn], widest: Sequence[int]) -> int:
     """Return the width of the table if its cells are cut as far as possible."""
-    from rich.cells import cell_len
-
     total = _GAP * (len(columns) - 1)
-    for index, column in enumerate(columns):
-        widest = max(cell_len(text) for text in (column.title, *(row[index] for row in cells)))
-        total += min(widest, max(_MIN_WIDTH, cell_len(column.title))) if column.can_be_cut else widest
+    for column, size in zip(columns, widest, strict=True):
+        total += min(size, max(_MIN_WIDTH, _length(column.title))) if column.can_be_cut else size
     return total
 
 
@@ -104,6 +133,8 @@ def plain(text: str) -> str:
 
     The terminal would interpret control characters. Private characters would change the colour of the text.
     """
+    if text.isprintable():
+        return text
     return "".join(" " if unicodedata.category(letter) in (*_CONTROL, "Co") else letter for letter in text)
 
 
