@@ -9,15 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hassette_sync import MemoryFeed
-from hassette_sync.settings import WebSettings
-from support.patient_data import patient_data
 from support.waiting import eventually, patience
 from support.web_clients import http_client, live_client
 
@@ -25,7 +22,7 @@ pytest.importorskip("fastapi")
 import websockets
 
 from hassette_sync.web.connections import ConnectionLimits
-from hassette_sync.web.service import WebService
+from support.attacker import Attacker, attacked
 
 pytestmark = pytest.mark.heavy
 
@@ -33,59 +30,6 @@ LIMITS = ConnectionLimits(total=12, per_address=6, request_s=3_600, write_s=3_60
 HALF = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 FORM = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 WHOLE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-
-class Client:
-    """A client on the level of TCP."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def send(self, data: bytes) -> None:
-        self.writer.write(data)
-        with contextlib.suppress(ConnectionError):
-            await self.writer.drain()
-
-    async def received(self) -> bytes:
-        """Return what the server sends until it closes the connection."""
-        data = b""
-        with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(patience(30)):
-                while chunk := await self.reader.read(65_536):
-                    data += chunk
-        return data
-
-    async def close(self) -> None:
-        self.writer.close()
-        with contextlib.suppress(ConnectionError):
-            await self.writer.wait_closed()
-
-
-class Attacker:
-    """Opens connections to a server and closes them at the end."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.clients: list[Client] = []
-
-    async def connect(self, data: bytes = b"") -> Client:
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
-        self.clients.append(client)
-        await client.send(data)
-        return client
-
-
-@contextlib.asynccontextmanager
-async def attacked(path: Path, limits: ConnectionLimits, token: str | None = None) -> AsyncGenerator[Attacker]:
-    service = WebService(patient_data(path, MemoryFeed()), WebSettings(port=0, token=token), limits=limits)
-    async with service:
-        attacker = Attacker(int(str(service.url).rstrip("/").rpartition(":")[2]))
-        try:
-            yield attacker
-        finally:
-            for client in attacker.clients:
-                await client.close()
 
 
 @pytest.fixture

@@ -5,11 +5,9 @@ A reverse proxy may replace `Host` by the address of this server, and may send p
 
 import hashlib
 import hmac
-import logging
 import socket
 from collections.abc import Collection, Iterable
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
@@ -24,8 +22,6 @@ from hassette_sync.web.refusals import RefusalLog
 from hassette_sync.web.root import first_part, no_page, root_of, without_prefix
 from hassette_sync.web.visitors import VISITOR, Visitor
 from hassette_sync.web.wrong_tokens import WrongTokens
-
-_logger = logging.getLogger(__name__)
 
 COOKIE = "hassette_session"
 TOKEN_HEADER = "x-hassette-token"  # noqa: S105  the name of a header
@@ -95,10 +91,32 @@ class AccessControl:
             self._names |= {name, name.partition(".")[0]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request to the application, or refuse it."""
+        """Pass the request to the application, or refuse it.
+
+        Answer an unexpected error with problem details, and log it.
+        """
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        started = scope["type"] == "websocket"
+
+        async def send_noting_start(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._check(scope, receive, send_noting_start)
+        except ClientDisconnect:
+            return  # while it sent its request
+        except Exception as error:  # an error of any class must have the shape of the other errors
+            self._refusals.report_error("Request failed because of an error in Hassette", error)
+            if started:
+                # Only the server can end the connection.
+                raise
+            await _refuse(scope, receive, send, 500, "Hassette could not answer. Its log contains the cause.")
+
+    async def _check(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "HEAD":
             # Monitoring programs send HEAD requests, but the routes accept only GET. uvicorn sends no body for HEAD.
             scope = {**scope, "method": "GET"}
@@ -129,7 +147,7 @@ class AccessControl:
         elif first_part(scope["path"]) not in self._first_parts:
             # Under the prefix of a proxy, a redirection could lead back to the same address.
             if visitor.is_admitted:
-                await self._answer(scope, receive, send)
+                await self._app(scope, receive, _with_headers(send))
             else:
                 await _refuse(scope, receive, send, 404, no_page(scope["path"][:_MAX_SHOWN], self._first_parts))
         elif scope["type"] == "http" and scope["method"] == "GET" and (target := _without_last_slash(scope)):
@@ -142,7 +160,7 @@ class AccessControl:
                 scope["type"] == "http" and scope["path"] == HOUSEHOLD_PATH and await self._is_household(scope, visitor)
             )
         ):
-            await self._answer(scope, receive, send)
+            await self._app(scope, receive, _with_headers(send))
         else:
             await _ask_for_token(scope, receive, send, headers)
 
@@ -175,30 +193,9 @@ class AccessControl:
         self._wrong_tokens.add(visitor.address)
         return False
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request to the application. Answer an unexpected error with problem details, and log it."""
-        started = scope["type"] == "websocket"
-
-        async def send_noting_start(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, _with_headers(send_noting_start))
-        except ClientDisconnect:
-            return  # while it sent its request
-        except Exception:
-            # An error of any class must have the shape of the other errors. After the start of the response, only the
-            # server can end the connection.
-            if started:
-                raise
-            _logger.exception("Request failed because of an error in Hassette")
-            await _refuse(scope, receive, send, 500, "Hassette could not answer. Its log contains the cause.")
-
     def _is_own_page(self, scope: Scope, headers: Headers, visitor: Visitor) -> bool:
         """Return whether a WebSocket is from a page of this server, or from a program without an origin."""
-        if _same_origin(headers):
+        if is_same_origin(headers):
             return True
         return self._page_keys.accepts(QueryParams(scope["query_string"]).get("key", ""), visitor.session)
 
@@ -248,11 +245,9 @@ def _header_size(scope: Scope) -> int:
 
 
 def _session_id(headers: Headers) -> str | None:
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return None
-    return None if morsel is None else morsel.value
+    # `http.cookies` takes a second for a long value with many backslashes, on Python before 3.11.10.
+    fields = (field.strip().partition("=") for field in headers.get("cookie", "").split(";"))
+    return next((value for name, _, value in fields if name == COOKIE), None)
 
 
 def _address_of(scope: Scope) -> str:
@@ -295,10 +290,17 @@ def _name_in_header(name: str) -> str:
         return name
 
 
-def _same_origin(headers: Headers) -> bool:
-    origin = headers.get("origin")
-    # Browsers always send an origin; other programs do not.
-    return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+def is_same_origin(headers: Headers) -> bool:
+    """Return whether the header ``Origin`` is missing, or names the host of the request.
+
+    Browsers always send it with a form and a WebSocket; other programs do not.
+    """
+    if (origin := headers.get("origin")) is None:
+        return True
+    try:
+        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+    except ValueError:  # such as http://[
+        return False
 
 
 def _with_headers(send: Send) -> Send:

@@ -1,13 +1,12 @@
 """Signing in and out in a browser."""
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hassette_sync.settings import WebSettings
-from hassette_sync.web.access import COOKIE, is_token
+from hassette_sync.web.access import COOKIE, is_same_origin, is_token
 from hassette_sync.web.browser_sessions import LIFETIME_S, BrowserSessions
 from hassette_sync.web.changes import Changer, Form, check_origin
 from hassette_sync.web.rendering import page
@@ -29,7 +28,7 @@ async def sign_in(request: Request, form: Form) -> Response:
     settings: WebSettings = request.app.state.settings
     visitor: Visitor = request.scope[VISITOR]
     target = _local_path(form.get("next", "/"))
-    if "origin" in request.headers and not _is_same_origin(request):
+    if not is_same_origin(request.headers):
         # Another site could sign in a browser without its user.
         check_origin(request, form, visitor)
     if settings.token is None:
@@ -70,11 +69,6 @@ async def sign_out(request: Request, who: Changer, form: Form) -> Response:
     answer = RedirectResponse("./login", 303)
     answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=_is_secure(request))
     return answer
-
-
-def _is_same_origin(request: Request) -> bool:
-    origin = request.headers.get("origin", "")
-    return urlsplit(origin).netloc.lower() == request.headers.get("host", "").lower()
 
 
 def _is_secure(request: Request) -> bool:

@@ -30,8 +30,14 @@ async def show_metrics(request: Request) -> Response:
         status = None  # the figure `hassette_history_readable` reports it
     registry = CollectorRegistry()
     registry.register(_Figures(status, data.live_state(), len(request.app.state.followers)))
-    encode, content_type = choose_encoder(request.headers.get("accept", ""))
-    return Response(encode(registry), media_type=content_type)
+    try:
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        body = encode(registry)
+        content_type.encode("ascii")
+    except ValueError:  # the header has a version that is none
+        encode, content_type = choose_encoder("")
+        body = encode(registry)
+    return Response(body, media_type=content_type)
 
 
 class _Figures(Collector):

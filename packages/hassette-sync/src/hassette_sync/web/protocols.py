@@ -14,14 +14,22 @@ from hassette_sync.web.access import MAX_HEADER_BYTES
 from hassette_sync.web.connections import Connections
 from hassette_sync.web.problems import PROBLEM_TYPE, problem_body
 
-# uvicorn logs each invalid request, so a sender without the token could fill the log.
-_logger = logging.getLogger(__name__)
-_logger.setLevel(logging.ERROR)
-_silent = logging.getLogger(f"{__name__}.websockets")
+# uvicorn logs each invalid request and message, so a sender without the token could fill the log. `AccessControl` logs
+# the errors of the application.
+_silent = logging.getLogger(f"{__name__}.silent")
 _silent.setLevel(logging.CRITICAL)
 
 MAX_MESSAGE_BYTES: Final = 4 * 1024
 """Limit on a message from a client of the live stream. Clients send no messages."""
+
+
+_HANDSHAKE_LIMITS: Final = problem_body(
+    400, "invalid_http", "The header of a WebSocket must have at most 128 fields of at most 8192 bytes each."
+)
+_REFUSED_HANDSHAKE: Final = (
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n%b"
+    % (PROBLEM_TYPE.encode(), len(_HANDSHAKE_LIMITS), _HANDSHAKE_LIMITS)
+)
 
 
 class HttpProtocol(H11Protocol):
@@ -31,7 +39,7 @@ class HttpProtocol(H11Protocol):
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], open_connections: Connections
     ) -> None:
         super().__init__(config, server_state, app_state)
-        self.logger = _logger
+        self.logger = _silent
         self.access_log = False
         self._open_connections = open_connections
         self._request_timer: asyncio.TimerHandle | None = None
@@ -127,8 +135,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.logger = _logger
+        self.logger = _silent
         self.conn.logger = _silent
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            # The HTTP parser has accepted the header, but the WebSocket parser has stricter limits. uvicorn would leave
+            # the connection open without an answer, and its shutdown would raise an error.
+            self.handshake_complete = self.close_sent = True
+            self.transport.write(_REFUSED_HANDSHAKE)
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.open_connections is not None:

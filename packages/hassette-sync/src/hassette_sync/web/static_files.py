@@ -8,7 +8,7 @@ from typing import Final
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 _YEAR: Final = "public, max-age=31536000, immutable"
 _ASK: Final = "no-cache"
@@ -26,10 +26,15 @@ def static_version() -> str:
 
 
 class VersionedFiles(StaticFiles):
-    """Static files with headers for caches."""
+    """Static files with headers for caches. They are small, so a request for a part of one gets the whole file."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [field for field in scope["headers"] if field[0] not in (b"range", b"if-range")]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
+        response.headers["accept-ranges"] = "none"
         if response.status_code in (200, 304):
             asked = QueryParams(scope["query_string"]).get("v")
             response.headers["cache-control"] = _YEAR if asked == static_version() else _ASK

@@ -1,7 +1,6 @@
 """The live stream: a WebSocket at ``/api/v1/live?after=ID``; pages add ``&at_most=N&key=KEY``."""
 
 import asyncio
-import logging
 from contextlib import aclosing, suppress
 from typing import Any, Literal
 
@@ -20,11 +19,10 @@ from hassette_sync.web.browser_sessions import BrowserSessions
 from hassette_sync.web.problems import problem
 from hassette_sync.web.visitors import VISITOR, Visitor
 
-_logger = logging.getLogger(__name__)
-
 _SEND_TIMEOUT_S = 10.0
 """A client that does not accept a message within this time is dropped."""
 _CLOSE_WITHIN_S = 0.5
+_MAX_REASON_BYTES = 123
 GOING_AWAY, BAD_DATA, TRY_AGAIN_LATER = 1001, 1007, 1013
 
 stream = APIRouter()
@@ -68,7 +66,7 @@ async def live(websocket: WebSocket, after: str = "0", at_most: str | None = Non
         last_id = parse_id(after, "after")
         batch_limit = min(parse_id(at_most, "at_most"), MAX_LIMIT) if at_most is not None else None
     except BadQuestionError as error:
-        await websocket.close(BAD_DATA, str(error)[:100])
+        await websocket.close(BAD_DATA, _close_reason(str(error)))
         return
     if (task := asyncio.current_task()) is not None:
         followers.add(task)
@@ -95,7 +93,7 @@ async def _serve(websocket: WebSocket, after: int, at_most: int | None) -> None:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
     if isinstance(error := results[0], Exception) and not isinstance(error, WebSocketDisconnect):
-        _logger.warning("Live stream to a client ended with an error", exc_info=error)
+        websocket.app.state.refusals.report_error("Live stream to a client ended with an error", error)
     left_first = disconnected.done() and not disconnected.cancelled()
     if websocket.application_state is WebSocketState.CONNECTED and not left_first:
         with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
@@ -104,9 +102,14 @@ async def _serve(websocket: WebSocket, after: int, at_most: int | None) -> None:
 
 
 async def _wait_for_disconnect(websocket: WebSocket) -> None:
-    with suppress(WebSocketDisconnect):
-        while True:
-            await websocket.receive_text()
+    """Ignore the messages of a client until it disconnects."""
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+def _close_reason(text: str) -> str:
+    """Return the part of a text that fits into the frame that closes a WebSocket."""
+    return text.encode()[:_MAX_REASON_BYTES].decode(errors="ignore")
 
 
 async def _send(websocket: WebSocket, after: int, at_most: int | None) -> None:
