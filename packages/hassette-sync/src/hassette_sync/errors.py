@@ -10,6 +10,7 @@
         ├── QueryTimeoutError        a question exceeded its deadline
         ├── NotFoundError            no run, registration, session or error group has this id
         ├── BadQuestionError         a filter, cursor or time is invalid
+        │   └── UnclearWordsError        a question in words names no entity, service, handler or text
         ├── DroppedError             the live stream ended for one follower
         ├── FollowerTooSlowError     a follower of a `MemoryFeed` is too far behind
         ├── ActionError              the running framework has refused an action of the terminal
@@ -83,6 +84,10 @@ class NotFoundError(SyncError):
 
 class BadQuestionError(SyncError):
     """A filter, cursor or time is invalid."""
+
+
+class UnclearWordsError(BadQuestionError):
+    """A question in words names no entity, service, handler or text."""
 
 
 class DroppedError(SyncError):

@@ -95,7 +95,13 @@ class TimeRange:
 
     @classmethod
     def parse(
-        cls, since: str | None, until: str | None, *, at_us: int | None = None, home: HomeTime = _MACHINE
+        cls,
+        since: str | None,
+        until: str | None,
+        *,
+        at_us: int | None = None,
+        home: HomeTime = _MACHINE,
+        in_any_order: bool = False,
     ) -> Self:
         """Parse a range; `parse_moment` describes the texts.
 
@@ -105,6 +111,8 @@ class TimeRange:
                 such time after the start.
             at_us: Present time; None for the clock.
             home: Time zone of the texts, from `DataSyncService.home_time`; by default the time zone of this machine.
+            in_any_order: Whether the start may be after the end. They are exchanged then, and a range without a length
+                gets a length of one second.
 
         Raises:
             BadQuestionError: A text is not a time, or the range is empty.
@@ -112,9 +120,11 @@ class TimeRange:
         # The end is excluded. Without the extra second, a run that ends at this moment would be missing.
         at = now_us() if at_us is None else at_us
         end = parse_moment(until, at_us=at, key="until", home=home) if until else at + SECOND_US
-        start = parse_moment(since, at_us=at, key="since", home=home) if since else end - DAY_US
+        start = parse_moment(since, at_us=at, key="since", home=home) if since else max(end - DAY_US, 0)
         if until and start >= end and (clock := _clock_of(until)) is not None and clock[0] is None:
             end = _next_clock(clock[1], after_us=start, home=home)
+        if in_any_order and start >= end:
+            start, end = end, max(start, end + SECOND_US)
         return cls(start, end, ends_now=not until)
 
     @classmethod

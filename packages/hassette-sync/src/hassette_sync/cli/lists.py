@@ -9,7 +9,7 @@ from hassette_sync.cli.asking import list_page, show_answer
 from hassette_sync.cli.shared import DEFAULT_LIMIT, HistoryOptions, epilog, history_options
 from hassette_sync.home_time import HomeTime
 from hassette_sync.ids import parse_id
-from hassette_sync.questions.events import PREFIXES, FrameworkEventFilter
+from hassette_sync.questions.events import GROUPS, FrameworkEventFilter
 from hassette_sync.questions.logs import LEVELS, LogFilter
 from hassette_sync.questions.not_runs import NotRunFilter
 from hassette_sync.service import DataSyncService
@@ -77,7 +77,7 @@ def logs(
 
 @click.command(epilog=epilog("events --since 7d", "events --group deploy"))
 @history_options(limit=DEFAULT_LIMIT)
-@click.option("--group", type=click.Choice(("lifecycle", *PREFIXES)), help="Only events of this group.")
+@click.option("--group", type=click.Choice(GROUPS), help="Only events of this group.")
 @_APP
 @_TEXT
 @click.option("--routine", is_flag=True, help="Also list ordinary starts and stops.")

@@ -22,6 +22,8 @@ ROUTINE: Final = (
 PREFIXES: Final = {"deploy": "app_changed", "stall": "loop_blocked", "alert": "alert", "control": "control_"}
 """Beginning of the kinds of the events in each group except ``lifecycle``, which has all other kinds."""
 
+GROUPS: Final = ("lifecycle", *PREFIXES)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameworkEventFilter:
@@ -40,9 +42,8 @@ class FrameworkEventFilter:
     routine: bool = True
 
     def __post_init__(self) -> None:
-        known = ("lifecycle", *PREFIXES)
-        if self.group is not None and self.group not in known:
-            raise BadQuestionError(f"group must be one of {', '.join(known)}, got {self.group[:40]!r}.")
+        if self.group is not None and self.group not in GROUPS:
+            raise BadQuestionError(f"group must be one of {', '.join(GROUPS)}, got {self.group[:40]!r}.")
         check_text(self.text)
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from hassette_sync.errors import BadQuestionError
+from hassette_sync.errors import UnclearWordsError
 from hassette_sync.questions.runs import check_text
 
 _NEGATIONS: Final = "not|never|(?:did|does|was|is|has)n['’]?t"
@@ -63,7 +63,8 @@ def parse_words(words: str) -> ParsedWords:
     Examples are ``why did light.hall turn on at 03:12?``, ``hall light 03:12`` and ``why not motion_light at 7``.
 
     Raises:
-        BadQuestionError: The words are too long, or name nothing.
+        BadQuestionError: The words are too long.
+        UnclearWordsError: The words name nothing.
     """
     check_text(words)
     rest = words.strip().rstrip("?!.").strip()
@@ -82,7 +83,7 @@ def parse_words(words: str) -> ParsedWords:
     if _FILLERS.fullmatch(subject):
         subject = ""
     if not subject:
-        raise BadQuestionError(
+        raise UnclearWordsError(
             f"q must name an entity, a service, a handler or a text in quotes, got {words.strip()[:60]!r}. "
             "For example: why did light.hall turn on at 03:12?"
         )

@@ -1,15 +1,14 @@
 """Questions about handlers, jobs and apps."""
 
-import base64
 import functools
 import json
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from sqlite3 import Row
-from typing import Annotated, get_args
-
-from pydantic import Field, TypeAdapter
+from typing import get_args
+from urllib.parse import quote, unquote
 
 from hassette_store.ids import MAX_ID
 from hassette_store.statuses import STATUS_NAMES
@@ -53,7 +52,8 @@ from hassette_sync.time_range import Periods, TimeRange
 # Upper limits of the duration bands of a heat map: two per power of ten, each about three times the previous one.
 BANDS_US = (300, 1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000)
 MAX_LISTED = 5_000
-_KEY = TypeAdapter(tuple[str, str, str, Annotated[int, Field(ge=0, le=MAX_ID)]])
+# Each text of this form is a place in the list, so that the description of the API can state the form.
+_CURSOR = re.compile("([0-9]{1,19}):([A-Za-z0-9_.~%-]*:[A-Za-z0-9_.~%-]*:[A-Za-z0-9_.~%-]*)")
 _AFTER = ("after_app", "after_instance", "after_name", "after_id")
 
 
@@ -110,17 +110,15 @@ async def registration_list(
 
 
 def _cursor_of(row: Row) -> str:
-    key = json.dumps([row["app"], row["instance"], row["name"], row["id"]])
-    return base64.urlsafe_b64encode(key.encode()).decode()
+    return ":".join([str(row["id"]), *(quote(row[key], safe="") for key in ("app", "instance", "name"))])
 
 
 def _parse_cursor(cursor: str) -> tuple[str, str, str, int]:
-    try:
-        return _KEY.validate_json(base64.b64decode(cursor, altchars="-_", validate=True))
-    except ValueError:
-        raise BadQuestionError(
-            f"cursor must be the next_cursor of a page of handlers or jobs, got {cursor[:40]!r}."
-        ) from None
+    parts = _CURSOR.fullmatch(cursor)
+    if parts is None or int(parts[1]) > MAX_ID:
+        raise BadQuestionError(f"cursor must be the next_cursor of a page of handlers or jobs, got {cursor[:40]!r}.")
+    app, instance, name = (unquote(part) for part in parts[2].split(":"))
+    return app, instance, name, int(parts[1])
 
 
 async def failing_registrations(

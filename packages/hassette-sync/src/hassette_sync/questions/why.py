@@ -1,5 +1,6 @@
 """The question *why did this happen?* about an entity, a service or the text of a log line."""
 
+from collections.abc import Sequence
 from sqlite3 import Row
 
 from hassette_store.ids import time_of
@@ -187,10 +188,10 @@ class _Search:
         return self._answer("service", service, found, sentence, more=len(ordered) - len(found))
 
     async def about_text(self, subject: str) -> Why:
-        if search_text(subject) is None:
-            raise BadQuestionError(f"text must have visible characters, got {subject[:40]!r}.")
-        page = await logs_page(self._transaction, LogFilter(text=subject), self._range, limit=_MAX_LIMIT)
-        ordered = sorted(page.lines, key=lambda line: self._distance(line.at_us))
+        lines: Sequence[LogEntry] = ()
+        if search_text(subject) is not None:  # a filter without visible characters would find all lines
+            lines = (await logs_page(self._transaction, LogFilter(text=subject), self._range, limit=_MAX_LIMIT)).lines
+        ordered = sorted(lines, key=lambda line: self._distance(line.at_us))
         found = tuple([await self._explained_line(line) for line in ordered[: self._limit]])
         sentence = found[0].sentence if found else self._nothing(f"No log line with “{shortened(subject)}”")
         return self._answer("text", subject, found, sentence, more=len(ordered) - len(found))

@@ -75,9 +75,8 @@ def table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width: 
 def _row(columns: Sequence[TableColumn], widths: Sequence[int], row: Sequence[str]) -> str:
     parts: list[tuple[str, Style | None]] = []
     for column, width, text in zip(columns, widths, row, strict=True):
-        style = column.styles.get(text)
-        padded = _fitted(text, width, right=column.right)
-        parts += [(padded, style), (" " * _GAP, None)]
+        parts.append((_fitted(text, width, right=column.right), column.styles.get(text)))
+        parts.append((" " * _GAP, None))
     return _line(parts)
 
 

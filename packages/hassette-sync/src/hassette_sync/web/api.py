@@ -12,8 +12,23 @@ from hassette_sync.answers.runs import RunDetail, RunFacets, RunningNow, RunsPag
 from hassette_sync.answers.sessions import LifecyclePage, LossesPage, Session, SessionsPage, Uptime
 from hassette_sync.answers.waterfall import Waterfall
 from hassette_sync.ids import parse_id
+from hassette_sync.questions.paging import DEFAULT_LIMIT
 from hassette_sync.questions.registrations import MAX_LISTED
-from hassette_sync.web.parameters import DEFAULT_LIMIT, Cursor, Filter, History, Limit, PathId, Range, RangeOrAll
+from hassette_sync.questions.runs import MAX_TEXT
+from hassette_sync.web.parameters import (
+    AppKey,
+    Cursor,
+    ErrorCursor,
+    Filter,
+    History,
+    KindName,
+    Limit,
+    PathId,
+    Range,
+    RangeOrAll,
+    RegistrationCursor,
+    RegistrationId,
+)
 from hassette_sync.web.problems import Problem
 
 api = APIRouter(prefix="/api/v1", responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}})
@@ -39,7 +54,7 @@ async def apps(data: History, time_range: Range) -> tuple[AppSummary, ...]:
 
 @api.get("/apps/{app}")
 async def app(
-    data: History, time_range: Range, app: Annotated[str, Path(description="The app's key.", max_length=1_000)]
+    data: History, time_range: Range, app: Annotated[str, Path(description="The app's key.", max_length=MAX_TEXT)]
 ) -> AppDetail:
     """One app: its figures, its handlers and jobs, its versions and its newest runs."""
     return await data.app(app, time_range)
@@ -49,14 +64,16 @@ async def app(
 async def registrations(
     data: History,
     time_range: Range,
-    kind: str | None = None,
-    app: str | None = None,
-    retired: bool = True,
-    cursor: Cursor = None,
-    limit: Annotated[int, Query(ge=1, le=MAX_LISTED)] = MAX_LISTED,
+    kind: KindName = None,
+    app: AppKey = None,
+    retired: Annotated[bool, Query(description="Whether retired handlers and jobs are included.")] = True,
+    cursor: RegistrationCursor = None,
+    limit: Annotated[int, Query(ge=1, le=MAX_LISTED, description="Maximum number of entries.")] = MAX_LISTED,
 ) -> Registrations:
     """Handlers and jobs with their runs, failures and durations, ordered by name."""
-    return await data.registrations(time_range, kind=kind, app=app, retired=retired, cursor=cursor, limit=limit)
+    return await data.registrations(
+        time_range, kind=kind or None, app=app or None, retired=retired, cursor=cursor, limit=limit
+    )
 
 
 @api.get("/registrations/{id}")
@@ -111,7 +128,7 @@ async def triggers(data: History) -> tuple[TriggerState, ...]:
 
 @api.get("/errors")
 async def errors(
-    data: History, time_range: Range, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    data: History, time_range: Range, cursor: ErrorCursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> ErrorGroupsPage:
     """Error groups, most recently seen first."""
     return await data.error_groups(time_range, cursor=cursor, limit=limit)
@@ -144,7 +161,7 @@ async def uptime(data: History, time_range: Range) -> Uptime:
 
 
 @api.get("/timeline")
-async def timeline(data: History, time_range: Range, registration: str | None = None) -> Timeline:
+async def timeline(data: History, time_range: Range, registration: RegistrationId = None) -> Timeline:
     """Runs, failures and durations over time, of all apps or of one handler or job."""
     return await data.timeline(time_range, parse_id(registration, "registration id") if registration else None)
 
@@ -157,7 +174,11 @@ async def skips(data: History, time_range: Range) -> tuple[SkipReason, ...]:
 
 @api.get("/lifecycle")
 async def lifecycle(
-    data: History, time_range: Range, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT, routine: bool = True
+    data: History,
+    time_range: Range,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+    routine: Annotated[bool, Query(description="Whether ordinary starts and stops are included.")] = True,
 ) -> LifecyclePage:
     """Lifecycle events of the framework, newest first; ``routine=false`` leaves out ordinary starts and stops."""
     return await data.lifecycle(time_range, cursor=cursor, limit=limit, routine=routine)

@@ -1,6 +1,6 @@
 """The parts of the JSON API that explain: causes, log lines, events, and triggers without a run."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 
@@ -9,31 +9,54 @@ from hassette_sync.answers.explanations import Asked, Why, WhyNot
 from hassette_sync.answers.logs import EventsPage, LogsPage, Noise, NotRunsPage, VersionsPage
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.comparison import SORTS
-from hassette_sync.questions.events import FrameworkEventFilter
-from hassette_sync.questions.logs import LogFilter
+from hassette_sync.questions.events import GROUPS, FrameworkEventFilter
+from hassette_sync.questions.logs import LEVELS, LogFilter
 from hassette_sync.questions.not_runs import NotRunFilter
+from hassette_sync.questions.paging import DEFAULT_LIMIT
 from hassette_sync.time_range import now_us, parse_moment
-from hassette_sync.web.parameters import DEFAULT_LIMIT, Cursor, History, Home, Limit, Range
+from hassette_sync.web.parameters import (
+    ID_SCHEMA,
+    MOMENT_SCHEMA,
+    TEXT_SCHEMA,
+    WORDS_SCHEMA,
+    AppKey,
+    Cursor,
+    History,
+    Home,
+    Limit,
+    LogCursor,
+    NotRunCursor,
+    Range,
+    RegistrationId,
+    choice,
+)
 from hassette_sync.web.problems import Problem
 
 api_answers = APIRouter(prefix="/api/v1", responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}})
 
 At = Annotated[
     str | None,
-    Query(description="A moment: a time such as 03:12 (the last one), an age such as 2h, or an ISO time."),
+    Query(
+        description="A moment: a time such as 03:12 (the last one), an age such as 2h, or an ISO time.",
+        json_schema_extra=MOMENT_SCHEMA,
+    ),
 ]
-AppKey = Annotated[str | None, Query(description="The app's key.")]
-Text = Annotated[str | None, Query(description="Text to search for. Case does not matter.")]
-RegistrationId = Annotated[str | None, Query(description="The id of a handler or job.")]
+Text = Annotated[
+    str | None, Query(description="Text to search for. Case does not matter.", json_schema_extra=TEXT_SCHEMA)
+]
+
+
+def _subject(description: str) -> Any:
+    return Query(description=description, json_schema_extra=WORDS_SCHEMA)
 
 
 @api_answers.get("/why")
 async def why(
     data: History,
     home: Home,
-    entity: Annotated[str | None, Query(description="Id of an entity, or words of its name.")] = None,
-    service: Annotated[str | None, Query(description="Service such as light.turn_on.")] = None,
-    text: Annotated[str | None, Query(description="Text within a log line of a run.")] = None,
+    entity: Annotated[str | None, _subject("Id of an entity, or words of its name.")] = None,
+    service: Annotated[str | None, _subject("Service such as light.turn_on.")] = None,
+    text: Annotated[str | None, _subject("Text within a log line of a run.")] = None,
     at: At = None,
     state: Annotated[str | None, Query(description="Only changes to this state, if there are any.")] = None,
     limit: Annotated[int, Query(ge=1, le=50, description="Maximum number of findings.")] = 10,
@@ -53,7 +76,7 @@ async def why(
 async def why_not(
     data: History,
     home: Home,
-    of: Annotated[str, Query(description="APP, APP.HANDLER, APP.INSTANCE.HANDLER, or the id of a handler or job.")],
+    of: Annotated[str, _subject("APP, APP.HANDLER, APP.INSTANCE.HANDLER, or the id of a handler or job.")],
     at: At = None,
 ) -> WhyNot:
     """Why a handler or job did not run: each check with its result, and the first reason in one sentence."""
@@ -63,7 +86,7 @@ async def why_not(
 @api_answers.get("/ask")
 async def ask(
     data: History,
-    q: Annotated[str, Query(description="Words such as: why did light.hall turn on at 03:12?")],
+    q: Annotated[str, _subject("Words such as: why did light.hall turn on at 03:12?")],
 ) -> Asked:
     """Answer a question in words: why something happened, or why a handler or job did not run."""
     return await data.ask(q)
@@ -74,11 +97,13 @@ async def logs(
     data: History,
     time_range: Range,
     text: Text = None,
-    level: Annotated[str | None, Query(description="Lowest level: debug, info, warning, error, critical.")] = None,
+    level: Annotated[
+        str | None, Query(description=f"Lowest level: {', '.join(LEVELS)}.", json_schema_extra=choice(*LEVELS))
+    ] = None,
     app: AppKey = None,
     registration: RegistrationId = None,
-    run: Annotated[str | None, Query(description="The id of a run.")] = None,
-    cursor: Cursor = None,
+    run: Annotated[str | None, Query(description="The id of a run.", json_schema_extra=ID_SCHEMA)] = None,
+    cursor: LogCursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> LogsPage:
     """Log lines, newest first. A page may be short and still have a next page, if the text is rare."""
@@ -96,7 +121,7 @@ async def logs(
 async def events(
     data: History,
     time_range: Range,
-    group: Annotated[str | None, Query(description="lifecycle, deploy, stall, alert or control.")] = None,
+    group: Annotated[str | None, Query(description=f"{', '.join(GROUPS)}.", json_schema_extra=choice(*GROUPS))] = None,
     app: AppKey = None,
     text: Text = None,
     routine: Annotated[bool, Query(description="Whether ordinary starts and stops are included.")] = True,
@@ -116,7 +141,7 @@ async def not_runs(
     registration: RegistrationId = None,
     reason: Annotated[str | None, Query(description="Reason such as condition or rate_limited.")] = None,
     entity: Annotated[str | None, Query(description="The entity of the event.")] = None,
-    cursor: Cursor = None,
+    cursor: NotRunCursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> NotRunsPage:
     """Triggers that led to no run, newest first: the newest 20 of each handler and job."""
@@ -134,7 +159,10 @@ async def compare(
     data: History,
     time_range: Range,
     against: Annotated[Literal["period", "version"], Query(description="The period or the version before.")] = "period",
-    sort: Annotated[str, Query(description=f"Order of handlers and jobs: {', '.join(SORTS)}.")] = "gravity",
+    sort: Annotated[
+        str,
+        Query(description=f"Order of handlers and jobs: {', '.join(SORTS)}.", json_schema_extra={"enum": [*SORTS]}),
+    ] = "gravity",
     differing: Annotated[bool, Query(description="Whether only those that differ are listed.")] = True,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Comparison:

@@ -1,7 +1,6 @@
 """The web application: routes, responses to errors, and access control."""
 
 import asyncio
-import functools
 from http import HTTPStatus
 from typing import cast
 
@@ -18,6 +17,7 @@ from hassette_sync.errors import (
     NotFoundError,
     QueryTimeoutError,
     SyncError,
+    UnclearWordsError,
 )
 from hassette_sync.service import DataSyncService
 from hassette_sync.settings import WebSettings
@@ -46,7 +46,13 @@ from hassette_sync.web.static_files import VersionedFiles
 from hassette_sync.web.stream import stream
 from hassette_sync.web.wrong_tokens import WrongTokens
 
-_STATUS = {NotFoundError: 404, BadQuestionError: 400, QueryTimeoutError: 503, HistoryUnavailableError: 503}
+_STATUS = {
+    NotFoundError: 404,
+    UnclearWordsError: 404,
+    BadQuestionError: 400,
+    QueryTimeoutError: 503,
+    HistoryUnavailableError: 503,
+}
 _MAX_SHOWN = 200
 
 _ROUTERS = (api, api_answers, api_control, control_form, stream, pages, answer_pages, login, metrics)
@@ -58,7 +64,7 @@ def create_app(
     sessions: BrowserSessions | None = None,
     wrong_tokens: WrongTokens | None = None,
 ) -> FastAPI:
-    """Create the application.
+    """Create the application. This takes half a second; call it in a thread while automations are running.
 
     Args:
         data: The service that answers the questions.
@@ -70,7 +76,8 @@ def create_app(
         title="Hassette",
         summary="The history of Hassette: runs, failures, sessions.",
         version=__version__,
-        openapi_url="/api/v1/openapi.json",
+        # FastAPI would make the description on the event loop, which takes half a second.
+        openapi_url=None,
         # FastAPI's documentation pages load scripts from another host.
         docs_url=None,
         redoc_url=None,
@@ -78,7 +85,6 @@ def create_app(
         # instead.
         redirect_slashes=False,
     )
-    app.openapi = functools.partial(describe_api, app)
     kept = app.state.sessions = sessions or BrowserSessions(settings.token)
     app.state.page_keys = PageKeys(lambda: kept.page_secret)
     app.state.wrong_tokens = wrong_tokens or WrongTokens()
@@ -92,6 +98,7 @@ def create_app(
     for router in _ROUTERS:
         # `include_router` would make each route again, which takes 0.2 s of the first requests after a start.
         app.router.routes.extend(router.routes)
+    app.add_api_route("/api/v1/openapi.json", describe_api, include_in_schema=False)
     app.add_api_route("/health/live", _health_live, include_in_schema=False)
     app.add_api_route("/health/ready", _health_ready, include_in_schema=False)
     app.router.routes.append(Route(ASSISTANTS_PATH, AssistantEndpoint(), methods=["POST"], include_in_schema=False))

@@ -34,7 +34,7 @@ async def show_metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         body = encode(registry)
         content_type.encode("ascii")
-    except ValueError:  # the header has a version that is none
+    except (TypeError, ValueError):  # the header has a version that is none
         encode, content_type = choose_encoder("")
         body = encode(registry)
     return Response(body, media_type=content_type)

@@ -8,10 +8,10 @@ from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import LABELS
 from hassette_sync.home_time import HomeTime
 from hassette_sync.ids import parse_id
-from hassette_sync.questions.paging import DEFAULT_LIMIT, MAX_LIMIT
-from hassette_sync.questions.runs import RunFilter
+from hassette_sync.questions.paging import MAX_LIMIT
+from hassette_sync.questions.runs import MAX_TEXT, RunFilter
 from hassette_sync.service import DataSyncService
-from hassette_sync.time_range import DEFAULT_AGE, TimeRange
+from hassette_sync.time_range import TimeRange
 
 _ID_PATTERN = "([0-9]{1,18}|[0-8][0-9]{18}|9[01][0-9]{17})"
 _DAY_PATTERN = (
@@ -27,6 +27,10 @@ _MOMENT_PATTERN = (
 # The schemas only describe the values. The conversion of a value checks it, and names what is wrong.
 ID_SCHEMA: dict[str, Any] = {"pattern": f"^{_ID_PATTERN}?$", "examples": ["3766229139456005721"]}
 MOMENT_SCHEMA: dict[str, Any] = {"pattern": _MOMENT_PATTERN, "examples": ["24h", "07:00", "2026-01-31T18:00"]}
+_END_SCHEMA: dict[str, Any] = {"pattern": _MOMENT_PATTERN, "examples": ["now", "08:00", "2026-01-31T19:00"]}
+TEXT_SCHEMA: dict[str, Any] = {"maxLength": MAX_TEXT}
+WORDS_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": MAX_TEXT, "pattern": r"\S"}
+"""Schema of a text that must not be empty."""
 
 
 def choice(*names: str) -> dict[str, Any]:
@@ -34,10 +38,14 @@ def choice(*names: str) -> dict[str, Any]:
     return {"enum": [*names, "", None]}
 
 
-_MOMENT = "An age such as 24h, a time such as 07:00, an ISO time, or microseconds since the Unix epoch."
+_MOMENT = (
+    "An age such as 24h, a time such as 07:00, an ISO time, or microseconds since the Unix epoch. A start after the "
+    "end is exchanged with it."
+)
 
 
-def _data(request: Request) -> DataSyncService:
+# Coroutines, because FastAPI calls functions in a thread, and each thread costs a page some milliseconds.
+async def _data(request: Request) -> DataSyncService:
     return request.app.state.data
 
 
@@ -50,37 +58,40 @@ async def home_time(request: Request, data: Annotated[DataSyncService, Depends(_
 Home = Annotated[HomeTime, Depends(home_time)]
 
 
-def _time_range(
+async def _time_range(
     home: Home,
     since: Annotated[
         str | None,
         Query(description=f"Start; default: 24 hours before the end. {_MOMENT}", json_schema_extra=MOMENT_SCHEMA),
     ] = None,
     until: Annotated[
-        str | None, Query(description=f"End; default: now. {_MOMENT}", json_schema_extra=MOMENT_SCHEMA)
+        str | None, Query(description=f"End; default: now. {_MOMENT}", json_schema_extra=_END_SCHEMA)
     ] = None,
 ) -> TimeRange:
-    return TimeRange.parse(since or None, until or None, home=home)
+    return TimeRange.parse(since or None, until or None, home=home, in_any_order=True)
 
 
-def _all_time(
+async def _all_time(
     home: Home,
     since: Annotated[
         str | None, Query(description=f"Start; default: the oldest entry. {_MOMENT}", json_schema_extra=MOMENT_SCHEMA)
     ] = None,
     until: Annotated[
-        str | None, Query(description=f"End; default: now. {_MOMENT}", json_schema_extra=MOMENT_SCHEMA)
+        str | None, Query(description=f"End; default: now. {_MOMENT}", json_schema_extra=_END_SCHEMA)
     ] = None,
 ) -> TimeRange:
-    return TimeRange.parse(since or "0", until or None, home=home)
+    return TimeRange.parse(since or "0", until or None, home=home, in_any_order=True)
 
 
-def _filter(
-    app: Annotated[str | None, Query(description="The app's key.")] = None,
-    registration: Annotated[
-        str | None, Query(description="The id of a handler or job.", json_schema_extra=ID_SCHEMA)
-    ] = None,
-    kind: Annotated[str | None, Query(description=f"{' or '.join(LABELS)}.", json_schema_extra=choice(*LABELS))] = None,
+AppKey = Annotated[str | None, Query(description="The app's key.")]
+RegistrationId = Annotated[str | None, Query(description="The id of a handler or job.", json_schema_extra=ID_SCHEMA)]
+KindName = Annotated[str | None, Query(description=f"{' or '.join(LABELS)}.", json_schema_extra=choice(*LABELS))]
+
+
+async def _filter(
+    app: AppKey = None,
+    registration: RegistrationId = None,
+    kind: KindName = None,
     status: Annotated[
         str | None,
         Query(
@@ -89,7 +100,11 @@ def _filter(
         ),
     ] = None,
     text: Annotated[
-        str | None, Query(description="Text in a name, topic, entity, event type, error, service, target or log line.")
+        str | None,
+        Query(
+            description="Text in a name, topic, entity, event type, error, service, target or log line.",
+            json_schema_extra=TEXT_SCHEMA,
+        ),
     ] = None,
     entity: Annotated[str | None, Query(description="The entity of the event.")] = None,
     session: Annotated[str | None, Query(description="The id of a session.", json_schema_extra=ID_SCHEMA)] = None,
@@ -122,7 +137,7 @@ _PATH_ID_SCHEMA: dict[str, Any] = {**ID_SCHEMA, "pattern": f"^{_ID_PATTERN}$"}
 _IdText = Annotated[str, Path(description="An id from another answer.", json_schema_extra=_PATH_ID_SCHEMA)]
 
 
-def _id(id: _IdText) -> int:  # noqa: A002  the name in the URL
+async def _id(id: _IdText) -> int:  # noqa: A002  the name in the URL
     return parse_id(id)
 
 
@@ -131,20 +146,20 @@ Range = Annotated[TimeRange, Depends(_time_range)]
 RangeOrAll = Annotated[TimeRange, Depends(_all_time)]
 Filter = Annotated[RunFilter, Depends(_filter)]
 PathId = Annotated[int, Depends(_id)]
-Cursor = Annotated[str | None, Query(description="next_cursor of the previous page.")]
+
+
+def _cursor(pattern: str) -> Any:
+    return Query(
+        description="next_cursor of the previous page.",
+        json_schema_extra={"pattern": f"^({pattern})?$", "examples": [""]},
+    )
+
+
+_NAME_PATTERN = "[A-Za-z0-9_.~%-]*"
+Cursor = Annotated[str | None, _cursor(_ID_PATTERN)]
+ErrorCursor = Annotated[str | None, _cursor(f"{_ID_PATTERN}-{_ID_PATTERN}-{_ID_PATTERN}")]
+LogCursor = Annotated[str | None, _cursor(rf"{_ID_PATTERN}\.[0-9]{{1,9}}")]
+NotRunCursor = Annotated[str | None, _cursor(rf"{_ID_PATTERN}\.{_ID_PATTERN}")]
+RegistrationCursor = Annotated[str | None, _cursor(f"{_ID_PATTERN}(:{_NAME_PATTERN}){{3}}")]
 Sort = Annotated[str | None, Query(description="Column of the list, with - for the highest value first.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Maximum number of entries.")]
-
-__all__ = [
-    "DEFAULT_AGE",
-    "DEFAULT_LIMIT",
-    "Cursor",
-    "Filter",
-    "History",
-    "Home",
-    "Limit",
-    "PathId",
-    "Range",
-    "RangeOrAll",
-    "Sort",
-]

@@ -17,14 +17,13 @@ from hassette_sync.errors import SyncError
 from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.questions.steps import steps_of, target_text
 from hassette_sync.service import DataSyncService
-from hassette_sync.time_range import DAY_US, HOUR_US, MINUTE_US, SECOND_US, TimeRange, now_us
+from hassette_sync.time_range import DAY_US, DEFAULT_AGE, HOUR_US, MINUTE_US, SECOND_US, TimeRange, now_us
 from hassette_sync.verdict import framework_state
 from hassette_sync.web import charts
 from hassette_sync.web.links import Links
 from hassette_sync.web.menu import MENU
 from hassette_sync.web.notices import PARAMETER as NOTICE
 from hassette_sync.web.outside import editor_address, home_address
-from hassette_sync.web.parameters import DEFAULT_AGE
 from hassette_sync.web.root import root_of
 from hassette_sync.web.static_files import static_version
 from hassette_sync.web.tracebacks import frames_of

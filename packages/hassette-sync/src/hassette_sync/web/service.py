@@ -116,7 +116,7 @@ class WebService:
         self._stopped.clear()
         sessions = BrowserSessions(self._settings.token, self._sessions_file)
         await sessions.load()
-        self._app = create_app(self.data, self._settings, sessions)
+        self._app = await asyncio.to_thread(create_app, self.data, self._settings, sessions)
         config = uvicorn.Config(
             self._app,
             lifespan="off",
