@@ -169,7 +169,7 @@ def port_in_use() -> Iterator[int]:
 
 
 def test_port_in_use_disables_only_the_pages(start: Start, port_in_use: int) -> None:
-    process = start("demo", "--data-dir", "data", "--port", port_in_use)
+    process = start("demo", "--no-past", "--data-dir", "data", "--port", port_in_use)
     line = stopped_after(process, "Service failed to start")
     assert f"Port {port_in_use}" in line
     assert "Set port in [sync]" in line
@@ -213,7 +213,7 @@ def test_file_that_is_not_a_database_is_named_and_not_changed(start: Start, tmp_
     data.mkdir()
     letter = "Dear diary, this is not a database. " * 50
     (data / "hassette.db").write_text(letter, encoding="utf-8")
-    process = start("demo", "--data-dir", data, "--port", 0)
+    process = start("demo", "--no-past", "--data-dir", data, "--port", 0)
     line = stopped_after(process, "Database file cannot be used; new records go to a second file")
     assert "hassette.db" in line
     assert "not an SQLite database" in line

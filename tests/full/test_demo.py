@@ -22,7 +22,7 @@ def data(tmp_path: Path) -> Path:
 def test_second_demo_finds_the_runs_of_the_first(start: Start, data: Path, history: HistoryFile, ask: Ask) -> None:
     reported: list[int] = []
     for sessions in (1, 2):
-        process = start("demo", "--data-dir", data, "--port", 0, "--speed", 120)
+        process = start("demo", "--no-past", "--data-dir", data, "--port", 0, "--speed", 120)
         enough = sum(reported) + 10
         wait_until(lambda enough=enough: len(history.run_ids()) >= enough, within_s=90)
         process.signal(signal.SIGTERM)
@@ -43,14 +43,29 @@ def test_second_demo_finds_the_runs_of_the_first(start: Start, data: Path, histo
     assert len(rows) == reported[0], "all runs of the first session are still there"
 
 
+def test_first_demo_begins_with_the_history_of_two_weeks(
+    start: Start, data: Path, history: HistoryFile, ask: Ask
+) -> None:
+    process = start("demo", "--data-dir", data, "--port", 0, "--speed", 0, "--seconds", 0.5)
+    assert process.end() == 0, process.output
+    sessions = ask("sessions", "--db", history.file)["sessions"]
+    assert [session["state"] for session in sessions] == ["clean", "clean", "crashed", "clean"], "the first is the demo"
+    assert sum(session["runs"] for session in sessions) > 1_500
+    assert len(ask("jobs", "--db", history.file, "--since", "15d")["registrations"]) > 4
+    assert [path.name for path in data.glob("past-*")] == []
+    process = start("demo", "--data-dir", data, "--port", 0, "--speed", 0, "--seconds", 0.5)
+    assert process.end() == 0, process.output
+    assert len(history.sessions()) == len(sessions) + 1, "the past is written once"
+
+
 def test_demo_ends_by_itself_after_the_given_seconds(start: Start, data: Path, history: HistoryFile) -> None:
-    process = start("demo", "--data-dir", data, "--port", 0, "--seconds", 0.5)
+    process = start("demo", "--no-past", "--data-dir", data, "--port", 0, "--seconds", 0.5)
     assert process.end() == 0
     assert [session["outcome"] for session in history.sessions()] == ["clean"]
 
 
 def test_times_in_the_log_have_an_offset_and_are_in_the_time_zone_of_the_home(start: Start, data: Path) -> None:
-    process = start("demo", "--data-dir", data, "--port", 0, "--speed", 60, TZ="Asia/Kolkata")
+    process = start("demo", "--no-past", "--data-dir", data, "--port", 0, "--speed", 60, TZ="Asia/Kolkata")
     assert "+05:30 info" in process.wait_for("Database opened")
     process.wait_for("Apps started")
     process.signal(signal.SIGTERM)
@@ -59,7 +74,7 @@ def test_times_in_the_log_have_an_offset_and_are_in_the_time_zone_of_the_home(st
 
 
 def test_page_responds_at_the_printed_address(start: Start, data: Path) -> None:
-    process = start("demo", "--data-dir", data, "--port", 0)
+    process = start("demo", "--no-past", "--data-dir", data, "--port", 0)
     line = process.wait_for("Page: http")
     with urllib.request.urlopen(line.removeprefix("Page: "), timeout=patience(10)) as response:
         assert response.status == 200
@@ -67,7 +82,7 @@ def test_page_responds_at_the_printed_address(start: Start, data: Path) -> None:
 
 
 def test_summary_names_the_handler_that_sometimes_fails(start: Start, data: Path, history: HistoryFile) -> None:
-    process = start("demo", "--data-dir", data, "--port", 0, "--speed", 200)
+    process = start("demo", "--no-past", "--data-dir", data, "--port", 0, "--speed", 200)
     wait_until(lambda: history.rows("SELECT * FROM run_failures"), within_s=90)
     process.signal(signal.SIGTERM)
     assert process.end() == 0
@@ -75,7 +90,7 @@ def test_summary_names_the_handler_that_sometimes_fails(start: Start, data: Path
 
 
 def test_service_calls_of_handlers_are_in_the_history(start: Start, data: Path, history: HistoryFile) -> None:
-    process = start("demo", "--data-dir", data, "--port", 0, "--speed", 120)
+    process = start("demo", "--no-past", "--data-dir", data, "--port", 0, "--speed", 120)
     wait_until(lambda: len(history.rows("SELECT * FROM service_calls")) > 2, within_s=90)
     process.signal(signal.SIGTERM)
     assert process.end() == 0

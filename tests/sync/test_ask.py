@@ -97,6 +97,16 @@ async def test_words_with_not_lead_to_why_not_for_a_handler_and_to_why_for_an_en
     assert entity.why.sentence.startswith("Hall light did not change to off in this time.")
 
 
+async def test_words_with_not_and_an_entity_lead_to_the_handler_that_changes_it(data: DataSyncService) -> None:
+    for words in ("why did light.hall not turn on?", "why did the hall light not turn on?"):
+        asked = await data.ask(words)
+
+        assert asked.why_not is not None, words
+        assert asked.why_not.registration is not None
+        assert asked.why_not.registration.title == "motion_light.hall.on_motion"
+        assert asked.why_not.reason == "ran"
+
+
 async def test_api_answers_words(data: DataSyncService) -> None:
     async with app_client(data) as client:
         answer = await client.get("/api/v1/ask", params={"q": "why did light.hall turn on?"})

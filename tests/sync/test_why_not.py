@@ -8,7 +8,7 @@ import pytest
 from hassette_sync import BadQuestionError, DataSyncService
 from hassette_sync.answers.explanations import WhyNot
 from support.patient_data import patient_data
-from support.recorded_home import RecordedHome, change, recorded_home
+from support.recorded_home import RecordedHome, call, change, recorded_home
 from support.rows import Due, Job, Listener, Skip
 from support.web_clients import app_client
 
@@ -189,6 +189,24 @@ async def test_name_of_an_app_with_several_handlers_gets_a_choice(home: Recorded
 
     assert answer.registration is None
     assert {one.name for one in answer.suggestions} == {"on_motion", "on_off"}
+
+
+async def test_entity_stands_for_the_handlers_that_changed_it_in_the_last_week(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.run(10, MOTION, EVENT, calls=[call("light.turn_on", "light.hall", "one")])
+    await home.write()
+
+    answer = await ask(data, home, "light.hall")
+
+    assert answer.registration is not None
+    assert answer.registration.title == "motion_light.hall.on_motion"
+    home.run(20, TIDY, Due(home.us(20)), calls=[call("light.turn_off", "light.hall", "two")])
+    await home.write()
+    answer = await ask(data, home, "light.hall")
+    assert answer.registration is None
+    assert [one.name for one in answer.suggestions] == ["on_motion", "tidy"]
+    assert answer.sentence == "light.hall has 2 handlers and jobs. Ask about one of them."
 
 
 async def test_unknown_name_gets_near_names(home: RecordedHome, data: DataSyncService) -> None:

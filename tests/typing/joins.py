@@ -14,6 +14,7 @@ from hassette_core.link import HomeAssistantLink
 from hassette_core.live import LiveView
 from hassette_core.plugins import ServiceFactory, SinkFactory, SinkService
 from hassette_core.scheduler import SchedulerService
+from hassette_core.simulation.demo.past import PastSinkFactory
 from hassette_executor import (
     Batch,
     CommandExecutor,
@@ -137,6 +138,10 @@ def sync_accepts_the_live_view(view: LiveView, control: FrameworkControl) -> Dat
 
 
 def the_store_provides_a_sink_factory() -> SinkFactory:
+    return create_sink
+
+
+def the_store_provides_a_sink_factory_for_the_past() -> PastSinkFactory:
     return create_sink
 
 

@@ -27,7 +27,7 @@ def test_switch_interval_is_shorter_and_the_exit_code_is_that_of_main() -> None:
 
 def test_process_without_standard_error_runs(tmp_path: Path) -> None:
     """Some service managers close standard error. A write to it must not end the process."""
-    options = ["demo", "--seconds", "0.1", "--speed", "0", "--port", "0", "--data-dir", str(tmp_path)]
+    options = ["demo", "--no-past", "--seconds", "0.1", "--speed", "0", "--port", "0", "--data-dir", str(tmp_path)]
     demo = f"from hassette_core.cli import main; main({options})"
     ended = subprocess.run(
         ["sh", "-c", 'exec "$0" -c "$1" 2>&-', sys.executable, demo], check=False, timeout=patience(60)

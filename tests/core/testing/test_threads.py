@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hassette_core import App, AppConfig, SyncApp
+from hassette_core.simulation.virtual_loop import VirtualLoop
 from hassette_core.testing import HomeUnderTest, NotSettledError
-from hassette_core.testing.virtual_loop import VirtualLoop
 
 
 class Lamps(SyncApp[AppConfig]):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from hassette_store.clock.machine import wall_clock_us
+from hassette_store.clock.machine import running_s, wall_clock_us
 from hassette_store.database import DatabaseService
 from hassette_store.errors import (
     DatabaseAccessError,
@@ -42,6 +42,7 @@ class HistoryService(DatabaseService):
         path: The database file.
         settings: See `StoreSettings`.
         now_us: Wall clock, in microseconds since the Unix epoch.
+        monotonic: Monotonic clock, in seconds.
         retry_s: Seconds between two checks whether an unusable database file has changed.
     """
 
@@ -51,9 +52,10 @@ class HistoryService(DatabaseService):
         settings: StoreSettings | None = None,
         *,
         now_us: Callable[[], int] = wall_clock_us,
+        monotonic: Callable[[], float] = running_s,
         retry_s: float = 5.0,
     ) -> None:
-        super().__init__(path, settings, now_us=now_us)
+        super().__init__(path, settings, now_us=now_us, monotonic=monotonic)
         self._retry_s = retry_s
         self._second: DatabaseService | None = None
         self._degraded: str | None = None

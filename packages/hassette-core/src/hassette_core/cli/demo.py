@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import shlex
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from hassette_core.cli.options import FiniteRange
 from hassette_core.cli.process import run_to_the_end
 from hassette_core.cli.stop_guard import StopGuard
 from hassette_core.containment import contained_log_handlers
+from hassette_core.errors import describe_error
 from hassette_core.framework import Hassette
 from hassette_core.logs import configure_logging
 from hassette_core.redaction import Redaction, log_stray_exceptions, redact_output
@@ -59,6 +61,7 @@ def default_data_dir(get_user: Callable[[], str] = getpass.getuser) -> Path:
 @click.option(
     "--config", type=click.Path(path_type=Path), help="Configuration file whose apps replace the example apps."
 )
+@click.option("--no-past", is_flag=True, help="Do not write the two weeks before the demo into a new history.")
 def demo(
     data_dir: Path | None,
     seconds: float | None,
@@ -67,31 +70,40 @@ def demo(
     speed: float,
     events_per_second: float,
     config: Path | None,
+    no_past: bool,
 ) -> int:
     """Run example apps in a simulated home.
 
-    The demo needs no Home Assistant, no configuration and no network.
+    The demo needs no Home Assistant, no configuration and no network. A new history begins with the two weeks before
+    the demo, so that each question has an answer at once.
     """
-    began = time.monotonic()
     guard = StopGuard(budget_s=STOP_BUDGET_S)
+    data_path = data_dir or default_data_dir()
     demonstration = Demo(
         DemoOptions(
-            data_dir=data_dir or default_data_dir(),
+            data_dir=data_path,
             seconds=seconds,
             port=port,
             seed=seed,
             speed=speed,
             events_per_second=events_per_second,
             config=config,
+            past=not no_past,
         ),
         make_framework=lambda config: guard.watch(Hassette(config)),
     )
+    write_past(demonstration)
+    began = time.monotonic()
     redact = Redaction(demonstration.secrets)
     redact_output(redact)
     log_stray_exceptions()
     configure_logging("info", redact).get_time_zone = lambda: demonstration.time_zone
 
     def announce(page_url: str | None) -> None:
+        if demonstration.result().has_history:
+            click.echo(
+                f"To ask in another terminal: export HASSETTE__DATA_DIR={shlex.quote(str(data_path.absolute()))}"
+            )
         click.echo(f"Page: {page_url}" if page_url else "There is no page, because hassette-sync is not running.")
         click.echo("Press Ctrl-C to stop." if seconds is None else f"The demo stops after {seconds:g} s.")
         if seconds is not None:
@@ -107,3 +119,17 @@ def demo(
             return run_to_the_end(main)
     finally:
         click.echo(summarise(demonstration.result(), time.monotonic() - began))
+
+
+def write_past(demonstration: Demo) -> None:
+    """Write the days before the demo. Without them, the demo has less to show, but it runs."""
+    if not demonstration.needs_past:
+        return
+    began = time.monotonic()
+    click.echo("Running the apps through the two weeks before the demo, which takes some seconds …")
+    try:
+        demonstration.write_past()
+    except Exception as error:  # noqa: BLE001  the start of the framework reports an unusable directory or store, too
+        click.echo(f"The two weeks before the demo could not be written: {describe_error(error)}", err=True)
+    else:
+        click.echo(f"The history of two weeks was written in {time.monotonic() - began:.1f} s.")

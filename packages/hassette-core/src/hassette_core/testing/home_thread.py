@@ -12,9 +12,9 @@ from time import monotonic
 from typing import Any, Generic, TypeVar, cast
 
 from hassette_core.containment import current_app, run_contained
+from hassette_core.simulation.turns import submitting_call
+from hassette_core.simulation.virtual_loop import VirtualLoop
 from hassette_core.testing.errors import HomeTestError, NotSettledError
-from hassette_core.testing.turns import submitting_call
-from hassette_core.testing.virtual_loop import VirtualLoop
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from hassette_core.simulation.home.model import HomeUser
+from hassette_core.simulation.virtual_loop import VirtualClock
 from hassette_core.testing.errors import HomeTestError, NotSettledError
 from hassette_core.testing.home_thread import Done, HomeThread
 from hassette_core.testing.system import SystemUnderTest
-from hassette_core.testing.virtual_loop import VirtualClock
 
 T = TypeVar("T")
 

@@ -18,13 +18,13 @@ from hassette_core.moments import Place, StateMap
 from hassette_core.redaction import Redaction
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.simulation.memory_transport import MemoryTransport
+from hassette_core.simulation.turns import TurnThreads
+from hassette_core.simulation.virtual_loop import VirtualClock, VirtualLoop
 from hassette_core.testing.errors import HomeTestError
 from hassette_core.testing.names import unknown
 from hassette_core.testing.noting_executor import NotingExecutor
 from hassette_core.testing.recorder import APP_LOGGER, Recorder
 from hassette_core.testing.sun import MovingSun
-from hassette_core.testing.turns import TurnThreads
-from hassette_core.testing.virtual_loop import VirtualClock, VirtualLoop
 from hassette_executor import ExecutorSettings, RepeatedLog, ThreadPool
 
 ADDRESS = "http://home.test:8123"

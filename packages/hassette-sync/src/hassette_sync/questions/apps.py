@@ -6,11 +6,11 @@ from hassette_sync.answers.registrations import AppSummary
 from hassette_sync.answers.values import Counts
 from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.formatting import plural, replace_surrogates
+from hassette_sync.questions.names import near_names, registrations_named
 from hassette_sync.questions.registrations import MAX_LISTED, app_summaries, registration_list
 from hassette_sync.questions.rows import registration_ref
 from hassette_sync.questions.runs import RunFilter, check_text, known_app, runs_page
 from hassette_sync.questions.versions import versions_page
-from hassette_sync.questions.why_not import near_names, registrations_named
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import TimeRange
 

@@ -6,10 +6,11 @@ from typing import Final
 from hassette_sync.answers.explanations import Asked, Why
 from hassette_sync.queries import causes as queries
 from hassette_sync.questions.entities import ENTITY_ID, HomeNames
+from hassette_sync.questions.names import registrations_named, registrations_that_change
 from hassette_sync.questions.parsing import ParsedWords, parse_words
 from hassette_sync.questions.sessions import home_time
 from hassette_sync.questions.why import why
-from hassette_sync.questions.why_not import is_registration, why_not
+from hassette_sync.questions.why_not import why_not
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import parse_moment
 
@@ -31,11 +32,16 @@ async def ask(transaction: ReadTransaction, words: str) -> Asked:
     if parsed.at:
         home = await home_time(transaction)
         at_us = parse_moment(parsed.at, at_us=transaction.at_us, key="moment", home=home)
-    if parsed.kind == "why_not" and (
-        await is_registration(transaction, subject) or not await _is_entity(transaction, subject)
-    ):
-        answer = await why_not(transaction, subject, at_us=at_us)
-        return Asked(kind="why_not", subject=subject, at=parsed.at, why=None, why_not=answer)
+    if parsed.kind == "why_not":
+        state = parsed.state or None
+        # If no app changes the entity to this state, the last changes of the entity are the best answer.
+        if (
+            await registrations_named(transaction, subject)
+            or await registrations_that_change(transaction, subject, at_us or transaction.at_us, state)
+            or not await _is_entity(transaction, subject)
+        ):
+            answer = await why_not(transaction, subject, at_us=at_us, state=state)
+            return Asked(kind="why_not", subject=subject, at=parsed.at, why=None, why_not=answer)
     found = await _why(transaction, parsed, at_us)
     return Asked(kind="why", subject=subject, at=parsed.at, why=found, why_not=None)
 

@@ -1,13 +1,11 @@
 """The question why a handler or job did not run."""
 
-import difflib
 import json
 from sqlite3 import Row
 from typing import Literal
 
 from hassette_store.ids import first_id_at
 from hassette_sync.answers.explanations import NotRunEntry, StateChange, WhyNot, WhyNotCheck
-from hassette_sync.answers.kinds import Kind
 from hassette_sync.answers.runs import Run
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import reason_label, replace_surrogates
@@ -20,6 +18,7 @@ from hassette_sync.questions.authors import author_in
 from hassette_sync.questions.causes import EXAMINED
 from hassette_sync.questions.entities import ENTITY_ID, HomeNames
 from hassette_sync.questions.evidence import changes_of
+from hassette_sync.questions.names import near_names, registrations_named, registrations_that_change
 from hassette_sync.questions.not_runs import sample_of
 from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.rows import facts_of, registration_ref, run_of
@@ -38,12 +37,16 @@ _OBSTACLES = ("framework_down", "disabled", "not_connected")
 Result = Literal["yes", "no", "unknown"]
 
 
-async def why_not(transaction: ReadTransaction, of: str, *, at_us: int | None = None) -> WhyNot:
+async def why_not(
+    transaction: ReadTransaction, of: str, *, at_us: int | None = None, state: str | None = None
+) -> WhyNot:
     """Return why a handler or job did not run: a list of checks, and the first reason in one sentence.
 
     Args:
         transaction: Read transaction of the question.
-        of: Name: ``APP``, ``APP.HANDLER``, ``APP.INSTANCE.HANDLER``, or the id of a handler or job.
+        of: Name: ``APP``, ``APP.HANDLER``, ``APP.INSTANCE.HANDLER``, or the id of a handler or job. An entity stands
+            for the handler or job that usually changes it.
+        state: For an entity: the state that it should have got, such as ``on``; None for any state.
         at_us: The moment; None for the last hour, or the last 24 hours of a job. A whole minute means any time in it.
 
     Raises:
@@ -55,37 +58,12 @@ async def why_not(transaction: ReadTransaction, of: str, *, at_us: int | None = 
         raise BadQuestionError(f"of must be the name of a handler or job, got {of!r}.")
     rows = await registrations_named(transaction, of)
     now_us = await end_of_now(transaction)
+    if not rows:
+        rows = await registrations_that_change(transaction, of, at_us if at_us is not None else now_us, state)
     if len(rows) != 1:
         return await _unclear(transaction, of, rows, at_us if at_us is not None else now_us)
     times = ShownTimes(await home_time(transaction), transaction.at_us)
     return await _Checks(transaction, rows[0], times, at_us, now_us).answer()
-
-
-async def registrations_named(transaction: ReadTransaction, of: str) -> list[Row]:
-    """Return the handlers and jobs with a name, or of the app with this name; current ones are preferred.
-
-    Args:
-        transaction: Read transaction of the question.
-        of: ``APP``, ``APP.HANDLER``, ``APP.INSTANCE.HANDLER``, or the id of a handler or job.
-    """
-    if of.isascii() and of.isdigit() and len(of) < 19:
-        return await transaction.all(queries.REGISTRATION_BY_ID, {"registration_id": int(of)})
-    rows = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": of})
-    current = [row for row in rows if row["retired_us"] is None]
-    named = [row for row in current or rows if registration_ref(row).title.casefold() == of.casefold()]
-    return named or current or rows
-
-
-async def near_names(transaction: ReadTransaction, of: str, kind: Kind | None = None) -> list[str]:
-    """Return up to three names of handlers and jobs, or of those of one kind, that are similar to a name."""
-    rows = await transaction.all(queries.REGISTRATION_NAMES)
-    names = {f"{row['app']}.{row['name']}" for row in rows if kind in (None, row["kind"])}
-    return difflib.get_close_matches(of, sorted(names), 3, 0.4)
-
-
-async def is_registration(transaction: ReadTransaction, of: str) -> bool:
-    """Return whether a name is that of a handler, a job or an app."""
-    return bool(await registrations_named(transaction, of))
 
 
 async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us: int) -> WhyNot:

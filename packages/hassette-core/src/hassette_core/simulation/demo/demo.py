@@ -17,6 +17,7 @@ from hassette_core.framework import Hassette
 from hassette_core.installed import plugin_tables
 from hassette_core.lifecycle import ServiceStatus, StatusReport
 from hassette_core.simulation.demo.failure_counter import FailureCounter
+from hassette_core.simulation.demo.past import find_store, has_history, write_past
 from hassette_core.simulation.home import SimulatedHome
 from hassette_executor import Accounting
 
@@ -36,6 +37,7 @@ class DemoOptions:
         speed: Simulated seconds per second.
         events_per_second: Additional state changes per second, as load.
         config: A configuration file that replaces the examples. Its apps, executor settings and plugin tables are used.
+        past: Whether `Demo.write_past` writes the history of the days before the demo.
     """
 
     data_dir: Path
@@ -45,6 +47,7 @@ class DemoOptions:
     speed: float = 60.0
     events_per_second: float = 0.0
     config: Path | None = None
+    past: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +116,23 @@ class Demo:
             degraded=self._degraded,
         )
 
+    @property
+    def needs_past(self) -> bool:
+        """Whether `write_past` has something to write. Only a new history of the example apps lacks its past."""
+        options = self.options
+        return (
+            options.past and options.config is None and find_store() is not None and not has_history(options.data_dir)
+        )
+
+    def write_past(self) -> None:
+        """Write the history of the days before the demo. This blocks for some seconds.
+
+        Raises:
+            OSError: The directory cannot be written.
+        """
+        if self.needs_past and (create := find_store()) is not None:
+            write_past(self._file, self.options.data_dir.absolute(), create, seed=self.options.seed)
+
     def request_stop(self, reason: str) -> None:
         """Make `run` end."""
         self._stop_requested = self._stop_requested or reason
@@ -135,6 +155,8 @@ class Demo:
             home = await stack.enter_async_context(
                 SimulatedHome(seed=options.seed, speed=options.speed, events_per_second=options.events_per_second)
             )
+            if options.config is None:
+                home.failures.slow(SLOW_SERVICE, SLOW_S)
             self._hassette = hassette = self._make_framework(self._config(home))
             if self._stop_requested:
                 hassette.request_stop(self._stop_requested)
@@ -188,6 +210,8 @@ class Demo:
         )
 
 
+SLOW_SERVICE, SLOW_S = "climate.set_hvac_mode", 2.4
+"""The valve of the radiator is slow, as in the past days."""
 WEAK_SENSOR = "sensor.bathroom_humidity"
 OUTAGE_INTERVAL_S = (150.0, 420.0)
 """Shortest and longest time between two outages of the sensor, in simulated seconds."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from hassette_core.clock import Timer
 from hassette_core.containment import current_app
-from hassette_core.testing.turns import Turns, TurnThreads, submitting_call
+from hassette_core.simulation.turns import Turns, TurnThreads, submitting_call
 from hassette_executor import ThreadCall
 
 POLL_S = 0.5

@@ -1,0 +1,66 @@
+"""Find handlers and jobs by a name, or by the entity that they change."""
+
+import difflib
+import json
+from sqlite3 import Row
+
+from hassette_sync.answers.kinds import Kind
+from hassette_sync.queries import why_not as queries
+from hassette_sync.questions.entities import ENTITY_ID, HomeNames
+from hassette_sync.questions.evidence import calls_on
+from hassette_sync.questions.rows import registration_ref
+from hassette_sync.reader import ReadTransaction
+from hassette_sync.time_range import HOUR_US, TimeRange
+
+_USUAL_US = 7 * 24 * HOUR_US
+_SERVICES = {"on": ".turn_on", "off": ".turn_off", "locked": ".lock", "unlocked": ".unlock"}
+_OPPOSITES = {"on": "off", "off": "on", "locked": "unlocked", "unlocked": "locked"}
+
+
+async def registrations_named(transaction: ReadTransaction, of: str) -> list[Row]:
+    """Return the handlers and jobs with a name, or of the app with this name; current ones are preferred.
+
+    Args:
+        transaction: Read transaction of the question.
+        of: ``APP``, ``APP.HANDLER``, ``APP.INSTANCE.HANDLER``, or the id of a handler or job.
+    """
+    if of.isascii() and of.isdigit() and len(of) < 19:
+        return await transaction.all(queries.REGISTRATION_BY_ID, {"registration_id": int(of)})
+    rows = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": of})
+    current = [row for row in rows if row["retired_us"] is None]
+    named = [row for row in current or rows if registration_ref(row).title.casefold() == of.casefold()]
+    return named or current or rows
+
+
+async def registrations_that_change(
+    transaction: ReadTransaction, of: str, at_us: int, state: str | None = None
+) -> list[Row]:
+    """Return the handlers and jobs that called services for an entity in the week before a moment.
+
+    Args:
+        transaction: Read transaction of the question.
+        of: Entity id or name of the entity.
+        at_us: The moment.
+        state: Only calls that lead to this state, such as ``on``; None for all calls.
+    """
+    entity_id, _ = await HomeNames(transaction).find(of)
+    if entity_id is None and ENTITY_ID.fullmatch(of.lower()):
+        entity_id = of.lower()
+    if entity_id is None:
+        return []
+    calls = await calls_on(transaction, entity_id, TimeRange(max(at_us - _USUAL_US, 0), at_us))
+    runs = [call["run_id"] for call in calls if state is None or _leads_to(call["service"], state)]
+    rows = await transaction.all(queries.REGISTRATIONS_OF_RUNS, {"runs": json.dumps(runs)})
+    return [row for row in rows if row["retired_us"] is None] or rows
+
+
+def _leads_to(service: str, state: str) -> bool:
+    """Return whether a service can lead to a state. Only services whose name contains another state cannot."""
+    return state not in _SERVICES or not service.endswith(_SERVICES[_OPPOSITES[state]])
+
+
+async def near_names(transaction: ReadTransaction, of: str, kind: Kind | None = None) -> list[str]:
+    """Return up to three names of handlers and jobs, or of those of one kind, that are similar to a name."""
+    rows = await transaction.all(queries.REGISTRATION_NAMES)
+    names = {f"{row['app']}.{row['name']}" for row in rows if kind in (None, row["kind"])}
+    return difflib.get_close_matches(of, sorted(names), 3, 0.4)
