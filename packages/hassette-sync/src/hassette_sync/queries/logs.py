@@ -68,5 +68,5 @@ def logs_sql(conditions: Collection[str]) -> str:
     """
 
 
-LAST_EXAMINED = f"SELECT id, position FROM ({_KEYS}) ORDER BY id, position LIMIT 1"
-"""Key of the oldest line that `logs_sql` examines."""
+LAST_EXAMINED = f"SELECT id, position, count(*) OVER () AS count FROM ({_KEYS}) ORDER BY id, position LIMIT 1"
+"""Key of the oldest line that `logs_sql` examines, and the number of lines that it examines."""

@@ -3,9 +3,12 @@
 import json
 import logging
 import re
+import sqlite3
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from sqlite3 import Row
 
+from hassette_store.derived.search_index import LOG_TEXT
 from hassette_store.ids import MAX_ID, first_id_at
 from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.answers.logs import LogEntry, LogsPage
@@ -15,6 +18,7 @@ from hassette_sync.queries.registrations import REGISTRATIONS_OF_APP
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit
 from hassette_sync.questions.periods import resolve
 from hassette_sync.questions.rows import level_name
+from hassette_sync.questions.run_index import can_find, candidate_ranges, covered_runs, terms_of_text
 from hassette_sync.questions.runs import check_text, known_app, search_text
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import HOUR_US, TimeRange
@@ -22,6 +26,8 @@ from hassette_sync.time_range import HOUR_US, TimeRange
 # One statement examines this many lines, and one question repeats it until the page is full or until the limit.
 _EXAMINED_AT_ONCE = 2_000
 _MAX_EXAMINED = 6_000
+# A statement without lines takes as long as the examination of this number of lines.
+_COST_OF_SPAN = 10
 # A line is ordered by the end of its run. A run that logged in the range may have ended this much later.
 _LONGEST_RUN_US = HOUR_US
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -64,7 +70,8 @@ async def logs_page(
 
     Lines that the framework or an app logged outside runs are warnings and errors.
 
-    A page examines at most 6,000 lines. So a page may be short, or empty, although older pages have lines.
+    A page examines at most 6,000 lines. So a page may be short, or empty, although older pages have lines. With a text
+    of three characters or more, it examines only the minutes in which the search index has the text.
 
     Args:
         transaction: Read transaction of the question.
@@ -76,7 +83,7 @@ async def logs_page(
     check_limit(limit)
     time_range = await resolve(transaction, time_range)
     end_id = first_id_at(time_range.until_us + _LONGEST_RUN_US)
-    key: tuple[int, int] | None = min(_parse_cursor(cursor), (end_id, -1)) if cursor else (end_id, -1)
+    key = min(_parse_cursor(cursor), (end_id, -1)) if cursor else (end_id, -1)
     parameters: Parameters = {
         "first_id": time_range.first_id,
         "examined": _EXAMINED_AT_ONCE,
@@ -84,27 +91,78 @@ async def logs_page(
         "until_us": time_range.until_us - 1,
     }
     conditions = ["moment", *await _conditions(transaction, log_filter, parameters)]
+    first_id = time_range.first_id
     if log_filter.run_id is not None:
-        parameters["first_id"] = max(time_range.first_id, log_filter.run_id)
+        first_id = max(first_id, log_filter.run_id)
         key = min(key, (log_filter.run_id + 1, -1))
-    found: list[Row] = []
-    for _ in range(_MAX_EXAMINED // _EXAMINED_AT_ONCE):
-        after: Parameters = {"cursor": key[0], "position": key[1], "limit": limit + 1 - len(found)}
-        found += await transaction.all(queries.logs_sql(conditions), parameters | after)
-        if len(found) > limit:
-            key = _key_of(found[limit - 1])
-            break
-        last = await transaction.one(queries.LAST_EXAMINED, parameters | after)
-        if last is None:
-            key = None
-            break
-        key = _key_of(last)
+    search = _Search(conditions, parameters, first_id, key, limit)
+    text = search_text(log_filter.text)
+    try:
+        spans = _spans_with_text(transaction, text, first_id, key[0] + 1) if text else [(first_id, key[0] + 1)]
+        found, next_key = search.lines_in(transaction, spans)
+    except sqlite3.DatabaseError as error:
+        # The index may be lost or damaged. The rows give the same answer. Damaged rows raise an error again.
+        if "interrupted" in str(error):
+            raise
+        found, next_key = search.lines_in(transaction, [(first_id, key[0] + 1)])
     return LogsPage(
         lines=tuple(_entry(row) for row in found[:limit]),
-        next_cursor=f"{key[0]}.{key[1]}" if key is not None else None,
+        next_cursor=f"{next_key[0]}.{next_key[1]}" if next_key is not None else None,
         since_us=time_range.since_us,
         until_us=time_range.until_us,
     )
+
+
+def _spans_with_text(transaction: ReadTransaction, text: str, first_id: int, below: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of ids in which a line can contain a text, newest first: first id, and exclusive end."""
+    covered = covered_runs(transaction) if can_find(text) else None
+    if covered is None:
+        yield first_id, below
+        return
+    if (newest := max(first_id, covered.below)) < below:
+        yield newest, below
+    oldest, below = max(first_id, covered.first_id), min(below, covered.below)
+    if oldest < below:
+        for ranges in candidate_ranges(transaction, covered, oldest, below, terms_of_text(LOG_TEXT, text)):
+            yield from ranges
+    if first_id < (end := min(covered.first_id, below)):
+        yield first_id, end
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """Search for the lines of one page."""
+
+    conditions: list[str]
+    parameters: Parameters
+    first_id: int
+    key: tuple[int, int]
+    limit: int
+
+    def lines_in(
+        self, transaction: ReadTransaction, spans: Iterable[tuple[int, int]]
+    ) -> tuple[list[Row], tuple[int, int] | None]:
+        """Return the lines in ranges of ids, at most one more than the page has, and the key of the next page."""
+        found: list[Row] = []
+        key, examined = self.key, 0
+        statement = queries.logs_sql(self.conditions)
+        for first_id, below in spans:
+            key = min(key, (below - 1, MAX_ID))
+            count = _EXAMINED_AT_ONCE
+            while count >= _EXAMINED_AT_ONCE:
+                if examined >= _MAX_EXAMINED:
+                    return found, key
+                after = {"cursor": key[0], "position": key[1], "first_id": first_id}
+                values = {**self.parameters, **after, "limit": self.limit + 1 - len(found)}
+                found += transaction.rows(statement, values)
+                if len(found) > self.limit:
+                    return found, _key_of(found[self.limit - 1])
+                rows = transaction.rows(queries.LAST_EXAMINED, values)
+                count = 0
+                if rows:
+                    key, count = _key_of(rows[0]), rows[0]["count"]
+                examined += count + _COST_OF_SPAN
+        return found, None
 
 
 def _key_of(row: Row) -> tuple[int, int]:
