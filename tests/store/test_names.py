@@ -70,8 +70,9 @@ async def test_size_limit_takes_made_up_names(make_store: MakeStore, read: Reade
     await eventually(lambda: read.rows("SELECT 1 FROM store_state WHERE name = 'early:names' AND value >= 2000"))
     serving.cancel()
     assert read.value("SELECT count(*) FROM named_runs WHERE entity IS NULL") == 0
-    # The runs shrink in proportion to the names.
-    assert read.value("SELECT count(*) FROM runs") >= 1_000
+    # The runs shrink in proportion to the names. Some more are deleted, because the search index keeps the entities of
+    # the day.
+    assert read.value("SELECT count(*) FROM runs") >= 500
 
 
 @pytest.mark.parametrize("batch_after", range(8))
