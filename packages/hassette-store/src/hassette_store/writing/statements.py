@@ -116,12 +116,13 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
 )
 
 _LOSS_COLUMNS: Final = ("session_id", "reason", "what", "count", "first_us", "last_us")
-_INSERT_LOSS: Final = f"INSERT INTO losses ({', '.join(_LOSS_COLUMNS)}) VALUES ({', '.join('?' * 6)})"
+_INSERT_LOSS: Final = f"INSERT INTO losses ({', '.join(_LOSS_COLUMNS)}) VALUES (:{', :'.join(_LOSS_COLUMNS)})"
 # The newest rows are enough: an hour has only a few kinds of losses.
 _ADD_LOSS: Final = f"""
-UPDATE losses SET count = count + ?4, first_us = min(first_us, ?5), last_us = max(last_us, ?6)
+UPDATE losses SET count = count + :count, first_us = min(first_us, :first_us), last_us = max(last_us, :last_us)
 WHERE id IN (SELECT id FROM losses ORDER BY id DESC LIMIT 20)
-  AND session_id = ?1 AND reason = ?2 AND what = ?3 AND last_us / {HOUR_US} = ?6 / {HOUR_US}
+  AND session_id = :session_id AND reason = :reason AND what = :what
+  AND last_us / {HOUR_US} = :last_us / {HOUR_US}
 """
 # Tables whose rows are derived. A log line outside runs may be stored after runs with higher ids.
 _DERIVED: Final = (*(kind.runs_table for kind in KINDS), "framework_log")
@@ -225,8 +226,9 @@ def _insert_all(db: sqlite3.Connection, encoded: EncodedBatch) -> None:
             insertion.insert(db, rows)
     # An entity that changes too often causes a loss in each batch. One row for each hour and kind is enough.
     for row in encoded.rows.get("losses", ()):
-        if not db.execute(_ADD_LOSS, row).rowcount:
-            db.execute(_INSERT_LOSS, row)
+        loss: dict[str, object] = dict(zip(_LOSS_COLUMNS, row, strict=True))
+        if not db.execute(_ADD_LOSS, loss).rowcount:
+            db.execute(_INSERT_LOSS, loss)
     for registration_id in {row[0] for row in encoded.rows.get("not_runs", ())}:
         db.execute(_DELETE_NOT_RUNS, {"id": registration_id})
     for statement in RETIRE if encoded.retired else ():
