@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hassette_sync import BadQuestionError, DataSyncService, TimeRange
+from hassette_sync import DataSyncService, TimeRange
 from hassette_sync.answers.comparison import ComparedRegistration, Comparison
 from support.patient_data import patient_data
 from support.recorded_home import SECOND, RecordedHome, call, change, recorded_home
@@ -188,10 +188,6 @@ async def test_versions_are_listed_newest_first_with_their_time(home: RecordedHo
     ]
     first = await data.versions(limit=3)
     assert [item.version for item in (await data.versions(cursor=first.next_cursor)).versions] == ["v1"]
-    assert (await data.since_version("hall")).since_us == home.us(-10)
-    assert await data.since_version("hall", "v2") == TimeRange(home.us(-20), home.us(-10))
-    with pytest.raises(BadQuestionError, match="v3, v2, v1"):
-        await data.since_version("hall", "v9")
 
 
 async def test_page_of_an_app_shows_its_versions_and_its_share_of_the_file(

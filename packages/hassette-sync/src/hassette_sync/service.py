@@ -44,7 +44,7 @@ from hassette_sync.questions.sessions import (
 )
 from hassette_sync.questions.timeline import time_choices
 from hassette_sync.questions.trends import error_trends
-from hassette_sync.questions.versions import since_version, versions_page
+from hassette_sync.questions.versions import versions_page
 from hassette_sync.questions.waterfall import waterfall
 from hassette_sync.questions.why import why
 from hassette_sync.questions.why_not import why_not
@@ -172,7 +172,6 @@ class DataSyncService:
     compare = question("compare", compare)
     noise = question("noise", noise)
     versions = question("versions", versions_page)
-    since_version = question("since_version", since_version)
 
     timeline = question("timeline", overview.timeline)
 

@@ -2,14 +2,12 @@
 
 from sqlite3 import Row
 
-from hassette_store.ids import MAX_ID, time_of
+from hassette_store.ids import time_of
 from hassette_sync.answers.logs import Version, VersionsPage
-from hassette_sync.errors import BadQuestionError
 from hassette_sync.queries.versions import VERSIONS
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
 from hassette_sync.questions.runs import known_app
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.time_range import TimeRange
 
 _EXAMINED = 5_000
 
@@ -29,26 +27,6 @@ async def versions_page(
     rows = await _versions(transaction, app, id_below(cursor), limit + 1)
     versions = tuple(_version(row) for row in rows[:limit])
     return VersionsPage(versions=versions, next_cursor=str(versions[-1].id) if len(rows) > limit else None)
-
-
-async def since_version(transaction: ReadTransaction, app: str, version: str | None = None) -> TimeRange:
-    """Return the time range in which a version of an app was in use, until now for the current one.
-
-    Args:
-        transaction: Read transaction of the question.
-        app: Key of the app.
-        version: Hash of the version; None for the current one.
-
-    Raises:
-        BadQuestionError: The history knows no such version of the app.
-    """
-    found = [_version(row) for row in await _versions(transaction, app, MAX_ID, _EXAMINED)]
-    for one in found:
-        if version is None or one.version == version:
-            end_us = one.until_us or transaction.at_us + 1_000_000
-            return TimeRange(one.since_us, max(end_us, one.since_us + 1), ends_now=one.until_us is None)
-    known = ", ".join(dict.fromkeys(one.version for one in found[:5])) or "none"
-    raise BadQuestionError(f"version must be a version of the app {app[:40]!r} ({known}), got {version!r}.")
 
 
 async def _versions(transaction: ReadTransaction, app: str | None, below: int, limit: int) -> list[Row]:
