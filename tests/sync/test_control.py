@@ -111,6 +111,9 @@ async def test_error_group_is_silenced_by_its_fingerprint(
         ("errors/1/silence", {"seconds": 0}, 400),
         ("errors/1/silence", {"seconds": "60"}, 400),
         ("errors/1/silence", {"seconds": 10**12}, 400),
+        ("errors/1/silence", {"seconds": 60.5}, 400),
+        ("errors/1/silence", {"seconds": True}, 400),
+        ("errors/987654/silence", {"seconds": 4641.0}, 404),
         ("errors/x/silence", {"seconds": 60}, 400),
     ],
 )

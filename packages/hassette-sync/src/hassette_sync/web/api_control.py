@@ -3,7 +3,7 @@
 from typing import Annotated, Final, get_args
 
 from fastapi import APIRouter, HTTPException, Path, Request
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 from starlette.responses import RedirectResponse, Response
 
 from hassette_sync.control import ControlResult, Verb
@@ -34,6 +34,12 @@ class SilenceLength(BaseModel):
     seconds: int = Field(
         description="Length of the silence, in seconds.", ge=1, le=LONGEST_SILENCE_S, examples=[7_200], strict=True
     )
+
+    @field_validator("seconds", mode="before")
+    @classmethod
+    def _whole_number(cls, value: object) -> object:
+        # In JSON, 60.0 is the same number as 60. A strict integer refuses a float of Python.
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class ActionAnswer(BaseModel):
