@@ -1,9 +1,13 @@
 """Rows that a wrong clock has dated are moved once, completely, and in small steps."""
 
+from pathlib import Path
+
 import pytest
 
+import hassette_store
 from hassette_store import DatabaseService
 from hassette_store.clock.check import ClockCheck
+from hassette_store.derived.search_index import SEARCHABLE_FROM
 from hassette_store.ids import COUNTER_BITS
 from hassette_store.retention.retention import Retention, RetentionSchedule
 from support.retention import AT_ONCE, fill, retention_of, whole_pass
@@ -12,6 +16,7 @@ from support.rows import (
     Batch,
     Due,
     Effects,
+    FrameworkLogLine,
     Job,
     Listener,
     LogLine,
@@ -108,6 +113,37 @@ async def test_failure_and_registration_just_after_a_correction_do_not_keep_the_
     assert group == {"first_seen_us": began_us, "last_seen_us": began_us + RUNS * 1_000_000}
     registered = read.row("SELECT first_registered_us, last_registered_us FROM listeners")
     assert registered == {"first_registered_us": began_us, "last_registered_us": began_us + RUNS * 1_000_000}
+
+
+@pytest.mark.parametrize("step_s", [10 * HOUR_S, -10 * HOUR_S])
+async def test_moved_lines_outside_runs_get_free_ids_and_enter_the_search_index(
+    store: DatabaseService, path: Path, read: Reader, clock: Clock, step_s: int
+) -> None:
+    await fill_minutes(store)
+    id_, shift = run_id(5_000_000, 9), step_s * 1000 << COUNTER_BITS
+    lines = tuple(FrameworkLogLine(id_ + n, message=f"line {n}") for n in range(3))
+    await store.write(Batch(store.last_sequence + 1, framework_log=lines))
+    check = ClockCheck(clock.now_us, clock.monotonic)
+    clock.advance(RUNS)
+    check.read()
+    clock.step(step_s)
+    # A run of the corrected time has the id that the middle line would get.
+    taken = invocation()._replace(id=id_ + 1 + shift)
+    await store.write(Batch(store.last_sequence + 1, invocations=(taken,)))
+    schedule = RetentionSchedule(first_pass_s=1e9)
+    async with retention_of(store, clock, check=check, session_id=1, schedule=schedule) as (retention, _):
+        await steps(retention, 400)
+    assert (
+        read.value(
+            "SELECT count(DISTINCT id) FROM framework_log WHERE id BETWEEN ? AND ?", id_ + shift, id_ + shift + 9
+        )
+        == 3
+    )
+    assert read.value("SELECT count(*) FROM runs WHERE id = ?", taken.id) == 1
+    assert hassette_store.check(path) == []
+    await whole_pass(store, clock)
+    assert read.value(f"SELECT value FROM store_state WHERE name = '{SEARCHABLE_FROM}'") < id_ + shift
+    assert hassette_store.check(path) == []
 
 
 async def test_statistics_in_the_future_move_to_the_present_hour(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hassette_store import DatabaseService, check
-from hassette_store.derived.derivation import mark_as_derived
-from hassette_store.derived.search_coverage import missing_terms
+from hassette_store.derived.derivation import derive_in_transaction, mark_as_derived
+from hassette_store.derived.search_coverage import extend_index, missing_terms
 from hassette_store.derived.search_index import (
     ENTITY,
     LOG_TEXT,
@@ -129,6 +129,39 @@ async def test_size_limit_takes_the_oldest_days_of_a_large_index(
     assert check(path) == []
 
 
+async def test_days_that_the_size_limit_took_from_the_index_are_not_added_again(
+    store: DatabaseService, path: Path, clock: Clock, read: Reader
+) -> None:
+    messages = [f"{n * 7919:x} {n * 104_729:x} {n * 1_299_709:x}" for n in range(2_000)]
+    lines = [Effects((LogLine(message=message),)) for message in messages]
+    await fill(store, [invocation(n * HOUR_MS // 10, Listener(), effects=one) for n, one in enumerate(lines)])
+    await store.stop()
+    days = "SELECT min(day) FROM search_hours"
+    first = read.value(days)
+    await whole_pass(store, clock, max_size_mb=1)
+    cut = read.value(days)
+    assert cut > first
+    await whole_pass(store, clock)
+    assert read.value(days) == cut
+    with closing(connect_to_write(path)) as db:
+        mark_as_derived(db)
+    await whole_pass(store, clock)
+    assert read.value(days) == first
+    assert check(path) == []
+
+
+async def test_extension_adds_a_limited_number_of_lines_outside_runs(store: DatabaseService, path: Path) -> None:
+    lines = tuple(FrameworkLogLine(run_id(n * HOUR_MS * 1_000)) for n in range(100))
+    await store.write(Batch(1, invocations=(invocation(100 * HOUR_MS, Listener()),), framework_log=lines))
+    with closing(connect_to_write(path)) as db:
+        mark_as_derived(db)
+        steps = 1
+        while extend_index(db, rows=20, oldest_id=0):
+            steps += 1
+        assert missing_terms(db) == []
+    assert steps == 6
+
+
 async def test_setting_switches_the_index_off_and_on(
     make_store: MakeStore, path: Path, read: Reader, clock: Clock
 ) -> None:
@@ -155,3 +188,37 @@ async def test_minute_with_very_many_parts_of_texts_has_one_term_for_all(store: 
     with closing(sqlite3.connect(path)) as db:
         (terms,) = terms_of(db, 0, run_id(HOUR_MS * 1_000)).values()
     assert [term for term in terms if term & ~MANY_PARTS == LOG_TEXT] == [LOG_TEXT | MANY_PARTS]
+
+
+async def test_check_accepts_a_minute_whose_texts_were_derived_in_parts_or_are_deleted_now(
+    store: DatabaseService, path: Path
+) -> None:
+    texts = ["".join(chr(0x4E00 + n) for n in range(start, start + 2_000)) for start in (0, 2_500, 5_000, 7_500)]
+    runs = [
+        invocation(n, Listener(), effects=Effects((LogLine(message=text),))) for n, text in enumerate(texts, start=1)
+    ]
+    # A minute keeps 3,000 parts. Each of the first two runs has less, and both together have more.
+    for number, some in enumerate((runs[:1], runs[1:2], runs[2:]), start=1):
+        await store.write(Batch(number, invocations=tuple(some)))
+        with closing(connect_to_write(path)) as db:
+            derive_in_transaction(db)
+        assert check(path) == []
+    # The third run alone has less, but the index has one term for both of the last runs.
+    with closing(connect_to_write(path)) as db:
+        for run in (runs[0], runs[1], runs[3]):
+            db.execute("DELETE FROM log_lines WHERE run_id = ?", (run.id,))
+            db.execute("DELETE FROM handler_invocations WHERE id = ?", (run.id,))
+    assert check(path) == []
+
+
+async def test_check_of_runs_that_are_decades_apart_looks_only_at_their_hours(
+    store: DatabaseService, path: Path
+) -> None:
+    await store.write(Batch(1, invocations=(invocation(1, Listener())._replace(id=1),)))
+    await store.write(Batch(2, invocations=(invocation(2, Listener()),)))
+    with closing(connect_to_write(path)) as db:
+        derive_in_transaction(db)
+        statements: list[str] = []
+        db.set_trace_callback(statements.append)
+        assert missing_terms(db) == []
+    assert len(statements) < 50

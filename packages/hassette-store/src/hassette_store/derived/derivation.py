@@ -19,6 +19,8 @@ from hassette_store.kinds import KINDS
 
 DERIVED_BELOW: Final = "derived_below"
 """Row of ``store_state`` with the id below which everything is derived."""
+NOT_EXTENDED_BELOW: Final = "search_not_extended_below"
+"""Row of ``store_state`` with the id below which the search index was cut, so that it is not extended there again."""
 
 _READ: Final = "SELECT coalesce((SELECT value FROM store_state WHERE name = ?), 0)"
 _SAVE: Final = "INSERT INTO store_state VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
@@ -82,6 +84,8 @@ def mark_as_derived(db: sqlite3.Connection) -> None:
     below = int(db.execute(_NEWEST_ID).fetchone()[0]) + 1
     db.execute(_SAVE, (DERIVED_BELOW, below))
     db.execute("UPDATE store_state SET value = ? WHERE name = ?", (below, SEARCHABLE_FROM))
+    # The runs may have moved, and the limit was for their former ids.
+    db.execute("DELETE FROM store_state WHERE name = ?", (NOT_EXTENDED_BELOW,))
 
 
 def derive_in_transaction(db: sqlite3.Connection) -> None:

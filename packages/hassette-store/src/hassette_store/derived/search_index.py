@@ -15,6 +15,7 @@ that row there is no index.
 
 import math
 import sqlite3
+from array import array
 from collections import defaultdict
 from functools import lru_cache
 from typing import Final
@@ -51,8 +52,6 @@ TARGET_TEXT: Final = 9 << _VALUE_BITS
 """Part of the target of a service call."""
 FAILURE_TEXT: Final = 10 << _VALUE_BITS
 """Part of the own message of a failure."""
-LOG_LEVEL: Final = 12 << _VALUE_BITS
-"""Log lines of this level, also lines outside runs."""
 
 MANY_PARTS: Final = _VALUES
 """Value of a minute with more different parts of texts than the index keeps: each text may be there."""
@@ -82,9 +81,9 @@ _HOURS: Final = _insertion("day", "hours")
 _RANGE: Final = ">= :first AND {id} < :below"
 # The texts are read as bytes: SQLite could not return a text with invalid bytes from a damaged file.
 _LOG: Final = f"""
-SELECT run_id, level, CAST(message AS BLOB) FROM log_lines WHERE run_id {_RANGE.format(id="run_id")}
+SELECT run_id, CAST(message AS BLOB) FROM log_lines WHERE run_id {_RANGE.format(id="run_id")}
 UNION ALL
-SELECT id, level, CAST(message AS BLOB) FROM framework_log WHERE id {_RANGE.format(id="id")}
+SELECT id, CAST(message AS BLOB) FROM framework_log WHERE id {_RANGE.format(id="id")}
 """
 _CALLS: Final = f"""
 SELECT run_id, service_id, CAST(target AS BLOB) FROM service_calls WHERE run_id {_RANGE.format(id="run_id")}
@@ -157,9 +156,8 @@ def terms_of(db: sqlite3.Connection, first_id: int, below_id: int) -> TermsByHou
     for (hour, bit), duration_us in longest.items():
         for step in range(_LEAST_DURATION, min(_step_of(duration_us), _MOST_DURATION) + 1):
             found.terms[hour][LONG | step] |= bit
-    for id_, level, message in db.execute(_LOG, values):
+    for id_, message in db.execute(_LOG, values):
         found.add_text(LOG_TEXT, id_, message)
-        found.add(value_term(LOG_LEVEL, level), id_)
     for id_, service_id, target in db.execute(_CALLS, values):
         found.add(value_term(SERVICE, service_id), id_)
         found.add_text(TARGET_TEXT, id_, target)
@@ -191,9 +189,10 @@ class _Minutes:
         self.terms[hour][term] |= bit
 
     def add_text(self, kind: int, id_: int, text: bytes | None) -> None:
-        if text:
-            parts = _parts_of_short(text) if len(text) <= _MAX_CACHED_LENGTH else parts_of(search_form(text) or "")
-            self._parts[(kind, *_place_of(id_))].update(parts)
+        found = self._parts[(kind, *_place_of(id_))]
+        # More parts become one term, so they would only take memory.
+        if text and len(found) <= _MAX_PARTS:
+            found.update(_parts_of_short(text) if len(text) <= _MAX_CACHED_LENGTH else _parts_of_stored(text))
 
     def with_texts(self) -> TermsByHour:
         for (kind, hour, bit), parts in self._parts.items():
@@ -203,9 +202,14 @@ class _Minutes:
         return {hour: dict(terms) for hour, terms in self.terms.items()}
 
 
-@lru_cache(_MAX_CACHED)
-def _parts_of_short(text: bytes) -> frozenset[int]:
+def _parts_of_stored(text: bytes) -> frozenset[int]:
     return parts_of(search_form(text) or "")
+
+
+@lru_cache(_MAX_CACHED)
+def _parts_of_short(text: bytes) -> "array[int]":
+    # For a text of 100 characters, a set would take 11 kB in the cache, and an array takes 0.5 kB.
+    return array("I", _parts_of_stored(text))
 
 
 def _place_of(id_: int) -> tuple[int, int]:

@@ -239,11 +239,12 @@ def _move_events(table: str, db: sqlite3.Connection, task: _Task, cursor: int, *
         return None
     at = f", at_us = at_us + {task.by_us:d}" if "at_us" in EVENT_TABLES[table] else ""
     db.execute("BEGIN IMMEDIATE")
-    moved = [(free_id(db, id_ + task.id_shift), id_) for (id_,) in rows]
-    for ids in moved:
-        db.execute(f"UPDATE {table} SET id = ?{at} WHERE id = ?", ids)
+    new_ids: list[int] = []
+    for (id_,) in rows:
+        new_ids.append(free_id(db, id_ + task.id_shift))
+        db.execute(f"UPDATE {table} SET id = ?{at} WHERE id = ?", (new_ids[-1], id_))
     if table == "framework_log":
-        derive_late(db, [new_id for new_id, _ in moved])
+        derive_late(db, new_ids)
     after = rows[-1][0] + (task.by_us < 0)
     _save(db, {f"{PREFIX}{table}": after})
     db.execute("COMMIT")
