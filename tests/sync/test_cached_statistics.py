@@ -10,12 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hassette_store import DatabaseService
+from hassette_store.clock.check import ClockCheck
 from hassette_store.derived.derivation import derive_in_transaction
 from hassette_store.file.connections import connect_to_write
+from hassette_store.retention.retention import RetentionSchedule
 from hassette_sync import DataSyncService, TimeRange
 from hassette_sync.cache import ValueCache
 from support.history import DAY, HOUR, History, NewHistory
-from support.retention import whole_pass
+from support.retention import retention_of, whole_pass
 from support.rows import T0_US, Batch, Job, Listener, Summary, execution, invocation
 from support.stores import Clock
 
@@ -140,12 +142,39 @@ async def test_statistics_that_move_to_another_handler_are_not_taken_from_the_ca
     assert medians[two] is not None
 
 
+async def test_answers_after_a_correction_of_the_clock_are_not_taken_from_the_caches(tmp_path: Path) -> None:
+    history = ChangingHistory(tmp_path / "hassette.db")
+    await history.start()
+    try:
+        for which in range(len(LISTENERS)):
+            await history.change("store", which, 3, 1_000, "success")
+        check = ClockCheck(history.clock.now_us, history.clock.monotonic)
+        history.clock.advance(60)
+        check.read()
+        async with DataSyncService(history.store.path) as kept:
+            before = await answers(kept)
+            history.clock.step(-3_600)
+            schedule = RetentionSchedule(first_pass_s=1e9)
+            async with retention_of(history.store, history.clock, check=check, session_id=1, schedule=schedule) as (
+                retention,
+                _,
+            ):
+                for _ in range(200):
+                    await retention.step()
+            async with DataSyncService(history.store.path) as new:
+                expected = await answers(new)
+            assert await answers(kept) == expected
+            assert expected != before
+    finally:
+        await history.store.stop()
+
+
 def test_cache_drops_the_least_recently_used_values_above_its_limit() -> None:
-    cache = ValueCache[bytes](5_000, len)
+    cache = ValueCache[bytes](6_500, len)
     for number in range(20):
         cache.put(number, 1, bytes(600))
         assert cache.get(0, 1) == bytes(600)
-        assert cache.size_bytes <= 5_000
+        assert cache.size_bytes <= 6_500
     assert [number for number in range(20) if cache.get(number, 1)] == [0, 16, 17, 18, 19]
 
 
@@ -157,8 +186,11 @@ def test_value_of_another_version_is_not_returned_and_replaced() -> None:
     assert (cache.get("key", (1, 2)), cache.get("key", (1, 3))) == (None, b"new")
 
 
-def test_value_that_is_larger_than_the_cache_is_not_kept() -> None:
-    cache = ValueCache[bytes](1_000, len)
-    cache.put("key", 1, bytes(2_000))
-    assert cache.get("key", 1) is None
-    assert cache.size_bytes == 0
+def test_value_that_is_larger_than_the_cache_is_not_kept_and_drops_no_other_value() -> None:
+    cache = ValueCache[bytes](2_000, len)
+    cache.put("other", 1, bytes(100))
+    cache.put("key", 1, bytes(100))
+    cache.put("key", 2, bytes(3_000))
+    assert [cache.get("key", version) for version in (1, 2)] == [None, None]
+    assert cache.get("other", 1) == bytes(100)
+    assert cache.size_bytes < 1_000

@@ -17,6 +17,7 @@ from hassette_sync.queries import (
     registrations,
     run_search,
     runs,
+    search_index,
     sessions,
     statistics,
     timeline,
@@ -36,6 +37,8 @@ LARGE = (
     "skips_hourly",
     "counted_daily",
     "skips_daily",
+    "search_minutes",
+    "search_hours",
 )
 PARAMETERS = {
     "id": 1,
@@ -73,6 +76,13 @@ PARAMETERS = {
     "last_seen_us": 1,
     "groups": "[1]",
     "part_us": 1,
+    "ranges": "[[1, 2]]",
+    "terms": "[1]",
+    "places": "[[1, 1]]",
+    "hours": "[1]",
+    "term0": 1,
+    "term1": 2,
+    "term2": 3,
 }
 # A walk along the primary key is bounded only if most runs on its way meet the conditions.
 DENSE: tuple[list[str], ...] = ([], ["success"], ["session"])
@@ -171,3 +181,42 @@ def test_ids_are_read_in_order_without_sorting(plausible: Path, name: str) -> No
 )
 def test_selective_filter_uses_its_index(plausible: Path, statement: str, index: str) -> None:
     assert any(index in step for step in _plan(plausible, statement))
+
+
+# By the number of look-ups in the index or in a range of minutes that the plan must have.
+THROUGH_INDEX = {
+    "hours of any": (search_index.HOURS_OF_ANY, 1),
+    "minutes of any": (search_index.MINUTES_OF_ANY, 1),
+    **{f"hours of {count}": (search_index.hours_of_all_sql(count), count) for count in (1, 2, 3)},
+    **{f"minutes of {count}": (search_index.minutes_of_all_sql(count), count) for count in (1, 2, 3)},
+    **{
+        f"runs {kind.name} {names}": (run_search.newest_in_ranges_sql(kind, names), 1)
+        for kind in KINDS
+        for names in ([], ["success"], ["statuses"], ["registrations"], ["session", "min_duration"])
+    },
+    "runs with an entity": (run_search.newest_in_ranges_sql(HANDLER, ["entities"]), 1),
+    "runs with a name": (run_search.newest_in_ranges_sql(HANDLER, ["names", "statuses"]), 1),
+    **{
+        f"{find.__name__} {names}": (find(KINDS, names, in_ranges=True), 1)
+        for find in (run_search.log_lines_sql, run_search.service_calls_sql)
+        for names in ([], ["registrations"], ["statuses"])
+    },
+    "failures": (run_search.failures_sql(KINDS, [], run_search.WITH_TEXT, in_ranges=True), 1),
+}
+IN_MEMORY = ("span", "days", "wanted", "place", "CONSTANT", "json_each")
+LOOK_UP = re.compile(
+    r"SEARCH \w+ USING ((INTEGER )?PRIMARY KEY|(COVERING )?INDEX \w+_unsuccessful) "
+    r"\(((rowid|id|run_id)>\? AND (rowid|id|run_id)<\?|(day|hour)=\? AND term=\?)\)"
+)
+
+
+@pytest.mark.parametrize("name", THROUGH_INDEX)
+def test_search_through_the_index_reads_single_terms_and_ranges_of_minutes(plausible: Path, name: str) -> None:
+    statement, look_ups = THROUGH_INDEX[name]
+    plan = _plan(plausible, statement)
+    tables = [step for step in plan if step.startswith(("SCAN", "SEARCH")) and step.split()[1] not in IN_MEMORY]
+    first = [step for step in tables if LOOK_UP.fullmatch(step)]
+    assert len(first) == look_ups, plan
+    # The others are look-ups of the runs of the details that were found.
+    others = [step for step in tables if step not in first]
+    assert [step for step in others if not step.endswith("USING INTEGER PRIMARY KEY (rowid=?)")] == [], plan

@@ -245,6 +245,63 @@ async def test_file_without_an_index_has_the_same_answers(tmp_path: Path) -> Non
     assert await answers(tmp_path / "hassette.db") == expected
 
 
+async def test_index_that_begins_behind_the_newest_run_does_not_repeat_a_run(tmp_path: Path) -> None:
+    """A recovery lets the index begin behind the newest run. The retention may then delete this run."""
+    path, home, clock = tmp_path / "hassette.db", Home(3), Clock()
+    store = DatabaseService(path, SETTINGS, now_us=clock.now_us, monotonic=clock.monotonic)
+    await store.start()
+    try:
+        for number in range(2):
+            await store.write(home.batch(store.last_sequence + 1, number * 6 * HOUR_MS, 150))
+            if number == 0:
+                with closing(connect_to_write(path)) as db:
+                    derive_in_transaction(db)
+                    behind = "SELECT max(id) + (1 << 50) FROM runs"
+                    db.execute(f"UPDATE store_state SET value = ({behind}) WHERE name = 'searchable_from'")
+        assert await answers(path) == await answers(without_index(path))
+    finally:
+        await store.stop()
+
+
+async def test_pages_of_log_lines_with_many_candidates_and_no_line_lead_to_the_end(tmp_path: Path) -> None:
+    """Each minute has all parts of the text, but no line has the text. A page examines 600 minutes."""
+    path = tmp_path / "hassette.db"
+    clock = Clock()
+    store = DatabaseService(path, now_us=clock.now_us, monotonic=clock.monotonic)
+    await store.start()
+    lines = Effects((LogLine(message="abc"), LogLine(message="bcd")))
+    runs = tuple(invocation(number * 60_000, Listener(), effects=lines) for number in range(1_500))
+    await store.write(Batch(1, invocations=runs))
+    await store.stop()
+    pages, cursor = 0, None
+    async with patient_data(path) as data:
+        while pages == 0 or cursor is not None:
+            page = await data.logs(LogFilter(text="abcd"), TimeRange(T0_US, T0_US + 2 * DAY_MS * 1000), cursor=cursor)
+            assert page.lines == ()
+            cursor, pages = page.next_cursor, pages + 1
+    assert 2 <= pages < 10
+
+
+async def test_text_in_the_names_of_many_entities_is_found_together_with_other_filters(tmp_path: Path) -> None:
+    path, clock = tmp_path / "hassette.db", Clock()
+    store = DatabaseService(path, now_us=clock.now_us, monotonic=clock.monotonic)
+    await store.start()
+    runs = tuple(
+        invocation(n * 60_000, Listener(), "error" if n % 3 == 0 else "success", duration_us=n * 10_000)._replace(
+            trigger=Event("state_changed", f"light.lamp_{n}", "off", "on")
+        )
+        for n in range(90)
+    )
+    await store.write(Batch(1, invocations=runs))
+    await store.stop()
+    async with patient_data(path) as data:
+        asked = RunFilter(text="lamp_", status="failed", min_duration_us=500_000)
+        page = await data.runs(asked, TimeRange(T0_US - 1, T0_US + DAY_MS * 1000), limit=50)
+    assert [run.id for run in page.runs] == [
+        run.id for run in reversed(runs) if run.failure and run.duration_us >= 500_000
+    ]
+
+
 @given(text=st.text(max_size=40), start=st.integers(0, 40), length=st.integers(3, 12))
 def test_parts_of_a_text_contain_the_parts_of_each_text_within_it(text: str, start: int, length: int) -> None:
     form = search_form(text) or ""

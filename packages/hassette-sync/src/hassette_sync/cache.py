@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 ValueT = TypeVar("ValueT")
 
 # A key, its version and the objects of Python take about this many bytes.
-_BYTES_OF_ENTRY: Final = 400
+_BYTES_OF_ENTRY: Final = 700
 _BYTES_OF_ROW: Final = 500
 _MAX_BYTES_OF_SKETCHES: Final = 8_000_000
 _MAX_BYTES_OF_ROWS: Final = 8_000_000
@@ -44,11 +44,14 @@ class ValueCache(Generic[ValueT]):
             return known[1]
 
     def put(self, key: Hashable, version: Hashable, value: ValueT) -> None:
-        """Keep the value of a key. It replaces the value of another version."""
+        """Keep the value of a key, unless it is larger than the cache. It replaces the value of another version."""
+        size = self._size_of(value) + _BYTES_OF_ENTRY
         with self._lock:
             self._drop(key)
+            if size > self._max_bytes:
+                return
             self._values[key] = (version, value)
-            self._bytes += self._size_of(value) + _BYTES_OF_ENTRY
+            self._bytes += size
             while self._bytes > self._max_bytes:
                 self._drop(next(iter(self._values)))
 

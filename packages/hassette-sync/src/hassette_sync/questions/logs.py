@@ -31,7 +31,7 @@ _COST_OF_SPAN = 10
 # A line is ordered by the end of its run. A run that logged in the range may have ended this much later.
 _LONGEST_RUN_US = HOUR_US
 LEVELS = ("debug", "info", "warning", "error", "critical")
-_CURSOR = re.compile(r"(\d{1,19})\.(\d{1,9})")
+_CURSOR = re.compile(r"(\d{1,19})\.(\d{1,19})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +171,7 @@ def _key_of(row: Row) -> tuple[int, int]:
 
 def _parse_cursor(cursor: str) -> tuple[int, int]:
     parts = _CURSOR.fullmatch(cursor)
-    if parts is None or int(parts[1]) > MAX_ID:
+    if parts is None or max(int(parts[1]), int(parts[2])) > MAX_ID:
         raise BadQuestionError(f"cursor must be the next_cursor of a page of log lines, got {cursor[:40]!r}.")
     return int(parts[1]), int(parts[2])
 

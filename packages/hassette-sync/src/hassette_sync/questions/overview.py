@@ -191,6 +191,7 @@ _DELETED = {
     "lifecycle_events": ("event", "events"),
     "sessions": ("session", "sessions"),
     "losses": ("entry of lost records", "entries of lost records"),
+    "search_index": ("row of the search index", "rows of the search index"),
 }
 
 

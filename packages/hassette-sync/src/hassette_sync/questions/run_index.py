@@ -39,13 +39,17 @@ class CoveredRuns:
 
 
 def covered_runs(transaction: ReadTransaction) -> CoveredRuns | None:
-    """Return the runs that the index covers, or None if the file has no index.
+    """Return the runs that the index covers, or None if it covers no run.
 
     Raises:
         sqlite3.Error: The index cannot be read.
     """
     (row,) = transaction.rows(queries.COVERED)
-    return None if None in tuple(row) else CoveredRuns(*row)
+    # After a recovery, the index begins behind the newest run. If that run is deleted, the index covers no run for a
+    # time, and its first id is above its end.
+    if None in tuple(row) or row["first_id"] >= row["below"]:
+        return None
+    return CoveredRuns(*row)
 
 
 def terms_of_text(kind: int, text: str) -> tuple[Terms, ...]:

@@ -32,6 +32,9 @@ from hassette_sync.reader import Parameters, ReadTransaction
 _MAX_STATEMENTS = 20
 # Above this number of runs of an hour, the hour is read along the primary key.
 _MAX_LOOK_UPS = 500
+# Each combination of a filter with a place of a text takes its own statements. Many entities can have a text in their
+# names, and without the filters, one statement looks up all of them.
+_MAX_COMBINATIONS = 20
 # Ends of the slices of a text search, in hours before its end.
 _SLICES_HOURS = (1, 6, 24, 72, 240)
 
@@ -98,7 +101,10 @@ def _from_index(transaction: ReadTransaction, search: RunSearch, covered: Covere
             search = replace(search, first_id=found[-1])
         parameters = {**place.parameters, "first_id": search.first_id}
         if place.terms:
-            terms = tuple((*filters, *one) for one in place.terms for filters in _terms_of_filters(search))
+            filters = _terms_of_filters(search)
+            terms = tuple((*some, *one) for one in place.terms for some in filters)
+            if len(terms) > _MAX_COMBINATIONS:
+                terms = place.terms
             pages = _in_minutes(transaction, search, covered, [place.statement(in_ranges=True)], parameters, terms)
         else:
             pages = _ids(transaction, place.statement(in_ranges=False), parameters)
@@ -196,6 +202,8 @@ def _of_named_registrations(
         return []
     allowed = search.registrations or _registrations(transaction, search)
     both = {kind: tuple(one for one in ids if one in named) for kind, ids in allowed.items()}
+    if not any(both.values()):
+        return []
     return _newest(transaction, replace(search, registrations=both, text=None), covered)
 
 
