@@ -20,18 +20,18 @@ MAX_SUBJECT = 72
 MAX_FILES_WITHOUT_BODY = 3
 # A list, because no rule distinguishes "Handle" from "Docs" or "Overview". Add missing verbs.
 IMPERATIVE_VERBS = """
-accept adapt add adjust adopt align allow apply ask avoid begin block bound bring build bump cache call cancel catch
-change check clarify classify clean clear close collect combine compare complete compute configure connect contain copy
-correct count cover create cut date decide declare decode deduplicate default defer define delay delete deliver depend
-deprecate derive describe detect disable disconnect display distinguish document drop emit enable encode end enforce
-ensure escape estimate evict exclude execute exercise exit expand expect explain export expose extend extract fail find
-finish fix flush fold follow forbid forget format freeze generate get give group guard handle hide highlight hold ignore
-implement import improve include increase index inline insert install introduce isolate join keep label land leave let
-lift limit link list load localize lock log look make map mark mask match measure mention merge migrate mirror mock move
-name narrow normalize note notice number offer open optimize order pack page parse pass pause pin place plan plant point
-polish prefer prepare preserve prevent print promote protect prove provide publish pull push put queue quote raise
-re-export reach read rebuild recognize record recover redact redirect reduce refactor refresh refuse register reject
-relax release reload remember remove rename render reopen reorder reorganize repair repeat replace report request
+accept adapt add adjust adopt align allow apply ask avoid begin bind block bound bring build bump cache call cancel
+catch change check clarify classify clean clear close collect combine compare complete compute configure connect contain
+copy correct count cover create cut date decide declare decode deduplicate default defer define delay delete deliver
+depend deprecate derive describe detect disable disconnect display distinguish document drop emit enable encode end
+enforce ensure escape estimate evict exclude execute exercise exit expand expect explain export expose extend extract
+fail find finish fix flush fold follow forbid forget format freeze generate get give group guard handle hide highlight
+hold ignore implement import improve include increase index inline insert install introduce isolate join keep label land
+leave let lift limit link list load localize lock log look make map mark mask match measure mention merge migrate mirror
+mock move name narrow normalize note notice number offer open optimize order pack page parse pass pause pin place plan
+plant point polish prefer prepare preserve prevent print promote protect prove provide publish pull push put queue quote
+raise re-export reach read rebuild recognize record recover redact redirect reduce refactor refresh refuse register
+reject relax release reload remember remove rename render reopen reorder reorganize repair repeat replace report request
 require reset resolve respect restart restore restrict restructure retain retake retire retry return reuse revert review
 revise reword rework rewrite round run salvage sample save scale scan schedule search select send separate serialize
 serve set share shorten show shrink simplify skip sort speed split stamp start state stop store stream strengthen strip
