@@ -19,6 +19,7 @@ from pathlib import Path
 
 from hassette_store import DatabaseService, __version__, backup
 from hassette_store.file.connections import APPLICATION_ID
+from hassette_store.file.creation import FILE_NUMBER
 from hassette_store.file.schema import LATEST_REVISION
 from support.rows import (
     T0_US,
@@ -62,7 +63,8 @@ def frozen(folder: Path) -> str:
     with closing(sqlite3.connect(folder / "copy.db")) as db:
         # The retention writes this row only after days.
         db.execute("INSERT OR IGNORE INTO store_state (name, value) VALUES ('all_runs_below', 1)")
-        # With constant values, the script writes the same file on each machine.
+        # With constant values, the script writes the same file each time, on each machine.
+        db.execute("UPDATE store_state SET value = 4711 WHERE name = ?", (FILE_NUMBER,))
         facts = '{"hassette":"0.1.0","python":"3.12.4"}'
         db.execute("UPDATE sessions SET pid = 4711, host = 'casa', facts = ?", (facts,))
         db.commit()

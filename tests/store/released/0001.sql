@@ -721,7 +721,7 @@ CREATE TABLE store_state (
 ) WITHOUT ROWID, STRICT;
 INSERT INTO "store_state" VALUES('all_runs_below',1);
 INSERT INTO "store_state" VALUES('derived_below',3753902121943040003);
-INSERT INTO "store_state" VALUES('file_number',282087589735365);
+INSERT INTO "store_state" VALUES('file_number',4711);
 INSERT INTO "store_state" VALUES('searchable_from',0);
 CREATE INDEX handler_invocations_by_listener ON handler_invocations (listener_id);
 CREATE INDEX handler_invocations_unsuccessful ON handler_invocations (id, status) WHERE status <> 0;
