@@ -2,8 +2,19 @@
 
 import asyncio
 
-from hassette_executor import CommandExecutor, ExecutorSettings, MemorySink, Record, StateRead, record_state_read
-from support.records import invoke
+import pytest
+
+from hassette_executor import (
+    CommandExecutor,
+    Effects,
+    ExecutorSettings,
+    MemorySink,
+    Record,
+    StateRead,
+    record_state_read,
+)
+from hassette_executor.records.sizes import size_of
+from support.records import MovableClock, invoke, record
 
 
 def reads_of(record: Record) -> tuple[StateRead, ...]:
@@ -47,3 +58,23 @@ async def test_secret_in_a_read_state_is_masked_and_a_late_read_is_no_loss() -> 
         record_state_read("light.outside", "on")
     assert [one.state for one in reads_of(record)] == ["my •••"]
     assert [loss for batch in sink.batches for loss in batch.losses] == []
+
+
+@pytest.mark.parametrize("longer", [StateRead(1, "x" * 1_000_000, "on"), StateRead(1, "x", "on" + "x" * 999_999)])
+def test_size_of_a_record_includes_every_text_of_its_reads(longer: StateRead) -> None:
+    gone = StateRead(1, "light.gone", None)
+    size = size_of(record(1, effects=Effects(state_reads=(StateRead(1, "x", "on"), gone))))
+    assert size_of(record(1, effects=Effects(state_reads=(longer, gone)))) == size + 999_999
+
+
+async def test_read_has_the_time_of_the_clock_of_the_executor() -> None:
+    clock = MovableClock()
+    clock.wall_s = clock.monotonic_s = -86_400
+
+    async def read() -> None:
+        record_state_read("light.hall", "on")
+
+    async with CommandExecutor(clock=clock.clock()) as executor:
+        run = await executor.execute(invoke(read))
+    (one,) = reads_of(run)
+    assert 0 <= one.at_us - run.started_us < 3_600_000_000

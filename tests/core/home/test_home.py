@@ -8,6 +8,8 @@ import pytest
 
 from hassette_core.errors import HomeUnknownError, UnknownNameError
 from hassette_core.home import HomeData, HomeRegistry, HomeService
+from hassette_executor import CommandExecutor
+from support.records import invoke
 from support.scripted_home import RefusedCommandError, ScriptedApi, ScriptedHome, scripted
 from support.waiting import eventually
 
@@ -63,7 +65,7 @@ class Place:
         self.script.answers["config/auth/list"] = lambda message: [
             {"id": "u1", "name": "Ann", "is_owner": True, "is_active": True, "system_generated": False}
         ]
-        self.data = HomeData(api.states)
+        self.data = HomeData(api.link.cache.by_entity)
         self.home = HomeRegistry(self.data)
         self.service = HomeService(api.link, self.data, api.clock)
 
@@ -125,6 +127,14 @@ async def test_selection_is_narrowed_by_domain_and_device_class(place: Place) ->
     place.script.change("binary_sensor.move", "on", device_class="occupancy")
     await place.api.settle()
     assert not ground.binary_sensors.device_class("motion").matches("binary_sensor.move")
+
+
+async def test_device_classes_of_a_selection_are_no_reads_of_the_run(place: Place) -> None:
+    async def select() -> None:
+        assert place.home.area("bath").device_class("motion").entities == ["binary_sensor.move"]
+
+    async with CommandExecutor() as executor:
+        assert (await executor.execute(invoke(select))).effects is None
 
 
 async def test_entity_has_area_floor_device_and_labels(place: Place) -> None:
@@ -264,6 +274,7 @@ async def test_home_is_unknown_before_it_is_read_and_a_selection_becomes_known(
 
 async def test_selection_is_narrowed_and_never_replaced() -> None:
     async with scripted(ScriptedHome(STATES)) as api:
+        a_list: Any = ["light"]
         area = HomeRegistry(HomeData(api.states)).area("kitchen")
         assert area.domain("light", "switch").lights.describe() == "light of the area kitchen"
         assert area.lights.device_class("a").device_class("b", "a").describe() == "light a of the area kitchen"
@@ -281,7 +292,7 @@ async def test_selection_is_narrowed_and_never_replaced() -> None:
             (lambda: area.domain("light.hall"), "got 'light.hall'; write 'light'"),
             (lambda: area.device_class("Garage Door"), "got 'Garage Door'; write 'garage_door'"),
             (lambda: area.domain(), r"domain must have at least one name, such as domain\('light'\), got none"),
-            (lambda: area.domain(["light"]), r"domain must be a name in lower case, such as 'light', got \['light'\]"),
+            (lambda: area.domain(a_list), r"domain must be a name in lower case, such as 'light', got \['light'\]"),
             (lambda: area.domain(""), "domain must be a name in lower case, such as 'light', got ''$"),
         ]:
             with pytest.raises(ValueError, match=message):

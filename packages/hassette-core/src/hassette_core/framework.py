@@ -149,7 +149,7 @@ class Hassette:
             report=self.executor.report,
             count_loss=self.executor.count_loss,
         )
-        home_data = HomeData(self.states)
+        home_data = HomeData(cache.by_entity)
         self.home = HomeRegistry(home_data)
         self._home_service = HomeService(self.link, home_data, clock, self._recording)
         self._trigger_service = TriggerService(self.link, self.bus.triggers, self.bus.dispatch, clock)

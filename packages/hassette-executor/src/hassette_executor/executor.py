@@ -85,7 +85,7 @@ class CommandExecutor:
         self._timeout_s = settings.timeout_s
         self._clock = clock = clock or Clock()
         self._monotonic_ns = clock.monotonic_ns
-        self._scope = ExecutionScope(settings, redact)
+        self._scope = ExecutionScope(settings, redact, clock.wall_ns)
         self._executions = self._scope.executions
         sinks = sinks or (NullSink(),)
         self._dispatcher = RecordDispatcher(sinks, settings, self._scope.late, limits, clock, make_threads)

@@ -1,6 +1,7 @@
 """`StateCache`: all states, with the methods by which the link (or a test) updates them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from hassette_core.events import State, StateChanged
 from hassette_core.states.states import States
@@ -12,6 +13,7 @@ class StateCache:
 
     Attributes:
         states: The read-only view for apps and the bus. It is the same object for the lifetime of the cache.
+        by_entity: The same states, for the framework's own lookups: they do not belong to the reads of a run.
     """
 
     def __init__(self) -> None:
@@ -20,6 +22,7 @@ class StateCache:
         self._changed_while_loading: set[str] | None = None
         self._watches = StateWatches()
         self.states = States(self._by_entity, self._by_domain)
+        self.by_entity: Mapping[str, State] = MappingProxyType(self._by_entity)
 
     def watch(self, entity_ids: Iterable[str]) -> StateWatch:
         """Return a watch, which collects the new states of some entities in its ``with`` block."""

@@ -9,7 +9,6 @@ PLAIN_BYTES = 300
 """Estimate for a record without failure and effects: the tuple, its integers, and its share of the trigger."""
 _FRAME_BYTES = 120
 _ITEM_BYTES = 200
-_READ_BYTES = 250
 
 
 def size_of(record: Record) -> int:
@@ -21,7 +20,8 @@ def size_of(record: Record) -> int:
         for call in record.effects.service_calls:
             size += _ITEM_BYTES + len(call.domain) + len(call.service) + len(call.target) + len(call.data)
             size += len(call.error or "")
-        size += _READ_BYTES * len(record.effects.state_reads)
+        for read in record.effects.state_reads:
+            size += _ITEM_BYTES + len(read.entity_id) + len(read.state or "")
     return size
 
 

@@ -30,14 +30,21 @@ class ExecutionScope:
 
     Attributes:
         settings: The bounds of effects.
-        redact: Masks secrets in log lines, service calls and failures.
+        redact: Masks secrets in log lines, service calls, states and failures.
+        wall_ns: Wall clock, in nanoseconds since the Unix epoch.
         executions: The executions in progress.
         late: Counter of late effects: effects of runs that have ended.
     """
 
-    def __init__(self, settings: ExecutorSettings, redact: Callable[[str], str] = str) -> None:
+    def __init__(
+        self,
+        settings: ExecutorSettings,
+        redact: Callable[[str], str] = str,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
         self.settings = settings
         self.redact = redact
+        self.wall_ns = wall_ns
         self.executions: set[Execution] = set()
         self.late = LateEffects()
         # Reentrant: garbage collection may log a line in a thread that already holds the lock.
@@ -109,7 +116,7 @@ class Execution:
     def add_line(self, level: int, logger: str, text: str) -> None:
         """Add a line to the log lines of the run. May be called in any thread."""
         message = redact_and_cut(text, MAX_LINE, self.scope.redact)
-        line = LogLine(time.time_ns() // 1000, level, cut_label(logger), message)
+        line = LogLine(self.scope.wall_ns() // 1000, level, cut_label(logger), message)
         self.scope.effects_of(self).add_line(line)
 
     def expire(self) -> None:
@@ -208,7 +215,7 @@ def record_state_read(entity_id: str, state: str | None) -> None:
 
     def make() -> StateRead:
         shown = None if state is None else redact_and_cut(state, MAX_LABEL, execution.scope.redact)
-        return StateRead(time.time_ns() // 1000, cut_label(str(entity_id)), shown)
+        return StateRead(execution.scope.wall_ns() // 1000, cut_label(str(entity_id)), shown)
 
     execution.scope.effects_of(execution).add_read(entity_id, state, make)
 
