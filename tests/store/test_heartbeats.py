@@ -153,6 +153,8 @@ async def test_note_counts_if_a_power_cut_has_lost_the_last_batches(
     await beat_until(quiet.path, T0_US + 141 * SECOND_US)
     shutil.copyfile(owner_note(quiet.path), owner_note(copy))
     assert await end_of_crashed(make_store, copy) == T0_US + 141 * SECOND_US
+    # The run was in progress in the last batch that is left. It may have ended in a lost batch.
+    assert Reader(copy).row("SELECT status, duration_us FROM named_runs") == {"status": "interrupted", "duration_us": 0}
 
 
 async def test_step_of_the_clock_reaches_the_row_at_once(quiet: DatabaseService, read: Reader, clock: Clock) -> None:

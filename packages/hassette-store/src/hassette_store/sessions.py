@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from hassette_store.__about__ import __version__
@@ -77,13 +77,15 @@ SET outcome = 'crashed', reason = coalesce(reason, 'the process ended without cl
 WHERE outcome = 'open';
 """
 
+_OPEN_SESSION: Final = (
+    "SELECT id, started_us, last_sequence, heartbeat_us FROM sessions WHERE outcome = 'open' AND id = ?"
+)
+
 # All listeners and jobs stay retired until the apps of the new session register them again.
 _RETIRE_ALL: Final = "\n".join(
     f"UPDATE {kind.registrations_table} SET retired_us = (SELECT max(ended_us) FROM sessions) WHERE retired_us IS NULL;"
     for kind in KINDS
 )
-
-_CLOSE_CRASHED: Final = f"{_INTERRUPT_RUNS}{_MARK_AS_CRASHED}{_RETIRE_ALL}"
 
 INSERT_SESSION: Final = """
 INSERT INTO sessions (started_us, heartbeat_us, outcome, pid, host) VALUES (?, ?, 'open', ?, ?) RETURNING id
@@ -112,11 +114,17 @@ def close_crashed(db: sqlite3.Connection, heartbeat: Heartbeat | None) -> None:
     Raises:
         sqlite3.Error: A statement failed. Nothing was changed.
     """
-    updates: list[tuple[int, int]] = []
-    if heartbeat is not None:
-        open_sessions = "SELECT id, started_us, last_sequence, heartbeat_us FROM sessions WHERE outcome = 'open'"
-        updates = [(heartbeat.latest(*row), row[0]) for row in db.execute(open_sessions)]
-    _run_script(db, _CLOSE_CRASHED, heartbeats=updates)
+    before_runs = after_runs = ""
+    row = db.execute(_OPEN_SESSION, (heartbeat.session_id,)).fetchone() if heartbeat is not None else None
+    if heartbeat is not None and row is not None and (at_us := heartbeat.latest(*row)) != row[3]:
+        update = f"UPDATE sessions SET heartbeat_us = {at_us:d} WHERE id = {heartbeat.session_id:d};"
+        if heartbeat.sequence == row[2]:
+            before_runs = update
+        else:
+            # The last batches are lost. A run in progress may have ended in one of them, so its end is the heartbeat in
+            # the row.
+            after_runs = update
+    _run_script(db, f"{before_runs}{_INTERRUPT_RUNS}{after_runs}{_MARK_AS_CRASHED}{_RETIRE_ALL}")
 
 
 def prepare(db: sqlite3.Connection, *, heartbeat: Heartbeat | None, settings: StoreSettings) -> None:
@@ -134,17 +142,14 @@ def prepare(db: sqlite3.Connection, *, heartbeat: Heartbeat | None, settings: St
     switch_index(db, on=settings.search_index)
 
 
-def _run_script(db: sqlite3.Connection, script: str, heartbeats: Sequence[tuple[int, int]] = ()) -> None:
+def _run_script(db: sqlite3.Connection, script: str) -> None:
     """Run a script in one transaction, and derive all rows that wait, including those that the script inserts.
-
-    Before the script, store heartbeats in the rows of sessions: times and ids.
 
     The rows that wait are derived first, so that the ids of the new rows are not below `derived_below`.
     """
     db.execute("BEGIN IMMEDIATE")
     try:
         derive_all(db)
-        db.executemany("UPDATE sessions SET heartbeat_us = ? WHERE id = ?", heartbeats)
         # `executescript` would end the transaction.
         for statement in script.split(";"):
             db.execute(statement)
