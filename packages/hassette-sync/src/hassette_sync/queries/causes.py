@@ -7,6 +7,7 @@ A statement that has no index for its answer examines a limited number of rows o
 
 from hassette_store.kinds import HANDLER
 from hassette_sync.queries.runs import with_names
+from hassette_sync.queries.sessions import LATEST_HEARTBEAT_US
 from hassette_sync.queries.texts import contains_sql, form_sql
 
 _CALL = "SELECT run_id, at_us, service, target, data, error, rehearsed, context_id FROM run_service_calls"
@@ -79,13 +80,14 @@ WHERE last_us >= :since_us AND first_us < :until_us AND what = 'home_changes'
 """
 """Number of changes of the home that were not recorded in a time range, for example of a flapping entity."""
 
-SESSION_AT = """
+SESSION_AT = f"""
 SELECT id, started_us, facts FROM sessions
-WHERE started_us <= :at_us AND (ended_us IS NULL OR ended_us >= :at_us - 15000000) ORDER BY id DESC LIMIT 1
+WHERE started_us <= :at_us AND coalesce(ended_us, {LATEST_HEARTBEAT_US}) >= :at_us - 15000000
+ORDER BY id DESC LIMIT 1
 """
 """The session that was in progress at a moment. No row if the framework was not running.
 
-The end of a crashed session is its last heartbeat, and changes may have been recorded up to 15 s later.
+The end of a crashed or open session is its last heartbeat, and changes may have been recorded up to 15 s later.
 """
 
 _CHANGE = """

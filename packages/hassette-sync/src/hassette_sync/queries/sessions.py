@@ -12,9 +12,11 @@ _INTERRUPTED_RUNS = " + ".join(
     for kind in KINDS
 )
 
-_LATEST_HEARTBEAT_US = f"{HEARTBEAT_FUNCTION}(id, started_us, last_sequence, heartbeat_us)"
+LATEST_HEARTBEAT_US = f"{HEARTBEAT_FUNCTION}(id, started_us, last_sequence, heartbeat_us)"
+"""Time of the last heartbeat of an open session, from its row or from the note of the owner."""
+
 # Between batches, the heartbeats of the open session are not in its row.
-_HEARTBEAT_US = f"CASE WHEN ended_us IS NULL THEN {_LATEST_HEARTBEAT_US} ELSE heartbeat_us END"
+_HEARTBEAT_US = f"CASE WHEN ended_us IS NULL THEN {LATEST_HEARTBEAT_US} ELSE heartbeat_us END"
 
 # The count of a crashed session lacks the runs that the crash interrupted. The store writes these runs at the next
 # start, without changing the count. After a normal stop, the count includes interrupted runs.
@@ -25,7 +27,7 @@ lost_details, failures + CASE WHEN outcome <> 'crashed' THEN 0 ELSE {_INTERRUPTE
 
 SESSIONS = f"""
 SELECT {_SESSION} FROM sessions
-WHERE id < :cursor AND started_us < :until_us AND coalesce(ended_us, {_LATEST_HEARTBEAT_US}) >= :since_us
+WHERE id < :cursor AND started_us < :until_us AND coalesce(ended_us, {LATEST_HEARTBEAT_US}) >= :since_us
 ORDER BY id DESC LIMIT :limit
 """
 """Sessions that overlap a time range, newest first."""
@@ -85,13 +87,13 @@ ORDER BY id DESC LIMIT :limit
 # it lasts until the end of the range.
 _SPANS = f"""
     SELECT id, max(started_us, :since_us) AS start_us,
-           min(CASE WHEN ended_us IS NULL AND {_LATEST_HEARTBEAT_US} >= :last_seen_us THEN :until_us
-                    ELSE coalesce(ended_us, {_LATEST_HEARTBEAT_US}) END, :until_us) AS end_us,
+           min(CASE WHEN ended_us IS NULL AND {LATEST_HEARTBEAT_US} >= :last_seen_us THEN :until_us
+                    ELSE coalesce(ended_us, {LATEST_HEARTBEAT_US}) END, :until_us) AS end_us,
            started_us >= :since_us AS started, outcome = 'crashed' AND ended_us < :until_us AS crashed
     FROM sessions
     WHERE started_us < :until_us AND (
         ended_us >= :since_us
-        OR id = (SELECT max(id) FROM sessions) AND ended_us IS NULL AND {_LATEST_HEARTBEAT_US} >= :since_us)
+        OR id = (SELECT max(id) FROM sessions) AND ended_us IS NULL AND {LATEST_HEARTBEAT_US} >= :since_us)
 """
 
 UPTIME = f"""

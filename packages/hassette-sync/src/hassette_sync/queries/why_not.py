@@ -5,6 +5,7 @@
 from hassette_sync.queries.kinds import KIND, LISTENS_TO
 from hassette_sync.queries.registrations import RETIRED_US
 from hassette_sync.queries.runs import with_names
+from hassette_sync.queries.sessions import LATEST_HEARTBEAT_US
 from hassette_sync.queries.texts import form_sql
 
 _NAMES = """
@@ -44,11 +45,11 @@ RUNS_NEAR = with_names(
 )
 """Runs of one handler or job in a range, newest first."""
 
-SESSION_BEFORE = """
-SELECT id, started_us, ended_us, heartbeat_us, outcome, reason FROM sessions WHERE started_us <= :at_us
-ORDER BY id DESC LIMIT 1
+SESSION_BEFORE = f"""
+SELECT id, started_us, coalesce(ended_us, {LATEST_HEARTBEAT_US}) AS end_us, outcome FROM sessions
+WHERE started_us <= :at_us ORDER BY id DESC LIMIT 1
 """
-"""The last session that had started before a moment."""
+"""The last session that had started before a moment, and its end. The end of an open session is its last heartbeat."""
 
 LAST_EVENT = """
 SELECT kind, at_us, subject, detail FROM (

@@ -163,8 +163,10 @@ class _Search:
                 "A change of an entity that only measures, such as a sensor, is recorded only if a handler received "
                 "it or if a person, an automation or a script caused it."
             )
-        if self._at_us is not None and await self._transaction.one(SESSION_AT, {"at_us": self._at_us}) is None:
-            found.append("Hassette was not running at that time.")
+        if self._at_us is not None:
+            at_us = min(self._at_us, self._transaction.at_us)
+            if await self._transaction.one(SESSION_AT, {"at_us": at_us}) is None:
+                found.append("Hassette was not running at that time.")
         within = {"since_us": self._range.since_us, "until_us": self._range.until_us}
         lost = await self._transaction.one(LOST_CHANGES_IN, dict(within))
         if lost is not None and lost["count"]:

@@ -215,12 +215,12 @@ class _Checks:
             detail = "Hassette had not been started before."
             self._add("framework_up", question, "no", detail, reason="framework_down")
             return None
-        end_us = row["ended_us"]
-        if end_us is None or end_us >= self._at_us - HEARTBEAT_OVERDUE_US:
+        end_us = row["end_us"]
+        if end_us >= min(self._at_us, self._transaction.at_us) - HEARTBEAT_OVERDUE_US:
             detail = f"It was running since {self._times(row['started_us'])}."
             self._add("framework_up", question, "yes", detail, at_us=row["started_us"])
             return row
-        how = "crashed" if row["outcome"] == "crashed" else "was stopped"
+        how = {"crashed": "crashed", "open": "wrote its last heartbeat"}.get(row["outcome"], "was stopped")
         detail = f"Hassette {how} at {self._times(end_us)} and was not running."
         self._add("framework_up", question, "no", detail, at_us=end_us, reason="framework_down")
         return None
