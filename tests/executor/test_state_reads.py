@@ -14,6 +14,7 @@ from hassette_executor import (
     record_state_read,
 )
 from hassette_executor.records.sizes import size_of
+from hassette_executor.running.effects import GatheredEffects, LateEffects
 from support.records import MovableClock, invoke, record
 
 
@@ -58,6 +59,17 @@ async def test_secret_in_a_read_state_is_masked_and_a_late_read_is_no_loss() -> 
         record_state_read("light.outside", "on")
     assert [one.state for one in reads_of(record)] == ["my •••"]
     assert [loss for batch in sink.batches for loss in batch.losses] == []
+
+
+def test_read_during_the_end_of_its_run_is_left_out() -> None:
+    late = LateEffects()
+    gathered = GatheredEffects(ExecutorSettings(), late)
+    first, second = StateRead(1, "light.hall", "on"), StateRead(2, "light.hall", "off")
+    gathered.add_read(first.entity_id, first.state, lambda: first)
+    taken = gathered.take(all_lines=False)
+    gathered.add_read(second.entity_id, second.state, lambda: second)
+    assert taken == gathered.take(all_lines=False) == Effects(state_reads=(first,))
+    assert late.take() == {}
 
 
 @pytest.mark.parametrize("longer", [StateRead(1, "x" * 1_000_000, "on"), StateRead(1, "x", "on" + "x" * 999_999)])

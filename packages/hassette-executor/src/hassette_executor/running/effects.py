@@ -115,12 +115,14 @@ class GatheredEffects:
             make: Returns the item for the record. It is called only if the item is kept.
         """
         key = entity_id, state
+        if key in self._reads:  # without the lock: a handler may read the same states in a loop
+            return
         with self._lock:
             if self._taken or key in self._reads:
                 return
             if len(self._reads) < self._settings.state_reads:
                 self._reads[key] = make()
-            elif self._settings.state_reads:
+            else:
                 self._dropped_reads += 1
 
     def take(self, *, all_lines: bool) -> Effects | None:

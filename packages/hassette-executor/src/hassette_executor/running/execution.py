@@ -54,9 +54,9 @@ class ExecutionScope:
         """Return the collector of an execution's effects; the counter of late effects if the execution has ended."""
         if execution not in self.executions:
             return self.late
-        with self._lock:  # two threads of one run may call this at the same time
-            if execution.effects is None:
-                execution.effects = GatheredEffects(self.settings, self.late)
+        if execution.effects is None:
+            with self._lock:  # two threads of one run may call this at the same time
+                execution.effects = execution.effects or GatheredEffects(self.settings, self.late)
         # The executor removes an execution from the set before it reads the effects. If the execution is still in the
         # set, its effects will be read.
         return execution.effects if execution in self.executions else self.late
@@ -203,14 +203,14 @@ def record_service_call(call: ServiceCall) -> None:
 
 
 def record_state_read(entity_id: str, state: str | None) -> None:
-    """Attach a read of a state to the current run; do nothing outside a run.
+    """Attach a read of a state to the current run; do nothing outside a run, or if the setting `state_reads` is 0.
 
     Args:
         entity_id: The entity, or all entities of a domain such as ``light.*``.
         state: The value; None if there is no such entity. For a domain, the number of its entities.
     """
     execution = current_execution()
-    if execution is None:
+    if execution is None or not execution.scope.settings.state_reads:
         return
 
     def make() -> StateRead:
