@@ -13,7 +13,7 @@ LARGE = (
     *("handler_invocations", "job_executions", "failures", "service_calls", "log_lines", "lifecycle_events"),
     *("home_changes", "home_causes", "framework_log"),
 )
-TEXTS = {"entity", "context_id", "text", "service", "name", "part", "reason", "kind", "key"}
+TEXTS = {"entity", "context_id", "text", "service", "name", "part", "reason", "kind", "key", "app"}
 LISTS = {"prefixes", "routine", "registrations", "of_app", "subjects", "kinds", "groups"}
 STATEMENTS = {
     **{

@@ -103,6 +103,13 @@ async def test_lists_can_be_sorted_without_a_script(client: httpx.AsyncClient, p
         assert counts == sorted(counts, reverse=True)
 
 
+async def test_the_noisiest_app_is_the_first(client: httpx.AsyncClient) -> None:
+    text = (await client.get("/apps", params={"since": "7d"})).text
+    sizes = [int(one) for one in re.findall(r'data-label="database" data-value="(\d+)"', text)]
+    assert len(sizes) > 2
+    assert sizes == sorted(sizes, reverse=True)
+
+
 async def test_unknown_column_is_a_clear_error(client: httpx.AsyncClient) -> None:
     answer = await client.get("/handlers?sort=colour")
     assert answer.status_code == 400

@@ -219,6 +219,44 @@ async def test_unknown_name_gets_near_names(home: RecordedHome, data: DataSyncSe
     assert [one.name for one in answer.suggestions] == ["tidy"]
 
 
+async def test_app_that_never_registered_its_handler_is_answered_with_its_last_failure(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.event(300, "app_failed", "porch.front", "on_initialize failed: ValueError: no such light.")
+    home.event(310, "app_failed", "porch_light", "another app")
+    await home.write()
+
+    for name in ("porch", "porch.on_motion", "porch.front.on_motion"):
+        answer = await data.why_not(name)
+        assert answer.reason == "disabled"
+        assert answer.sentence.startswith(f"{name} has not been registered, because the app porch.front failed")
+        assert answer.sentence.endswith(": on_initialize failed: ValueError: no such light.")
+    assert (await data.why_not("porch.on_motion", at_us=home.us(120))).reason == "not_registered"
+
+    home.event(400, "app_started", "porch.front")
+    await home.write()
+    assert (await data.why_not("porch.on_motion")).reason == "not_registered"
+
+
+async def test_entity_that_the_history_does_not_know_gets_a_near_name(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    misspelt = Listener("on_porch", "motion_light", "hall", topic="state_changed.binary_sensor.porch_moton")
+    home.register(misspelt)
+    home.named("binary_sensor.porch_motion", "Porch motion")
+    home.named("binary_sensor.hall", "Hall")
+    await home.write()
+
+    answer = await ask(data, home, "motion_light.hall.on_porch")
+
+    assert answer.reason == "nothing_came"
+    hint = "The history does not know binary_sensor.porch_moton. Did you mean binary_sensor.porch_motion?"
+    assert hint in answer.sentence
+    assert "does not know" not in (await ask(data, home)).sentence
+    unknown = await ask(data, home, "binary_sensor.porch_moton")
+    assert unknown.sentence.endswith("Did you mean binary_sensor.porch_motion?")
+
+
 async def test_answer_without_a_moment_is_about_the_last_hour(home: RecordedHome, data: DataSyncService) -> None:
     home.not_run(1700, MOTION, "condition", "not dark", EVENT)
     await home.write()

@@ -82,7 +82,7 @@ def cut_index(db: sqlite3.Connection, below_day: int, rows: int) -> int:
         rows: Maximum number of rows to delete from each table.
     """
     db.execute("BEGIN IMMEDIATE")
-    # The index first stops to cover these days, so no search misses a deleted row.
+    # First, the index no longer covers these days, so no search relies on a deleted row.
     first_id = first_id_at(below_day * DAY_US)
     db.execute(f"{_SAVE} AND value < ?", (first_id, first_id))
     db.execute(_SAVE_LIMIT, {"id": first_id})

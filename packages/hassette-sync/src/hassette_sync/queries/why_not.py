@@ -59,3 +59,11 @@ WHERE subject IN (SELECT value FROM json_each(:subjects)) AND kind IN (SELECT va
 ORDER BY id DESC LIMIT 1
 """
 """The last event of some kinds about some subjects in a range, among the newest ``:examined`` events."""
+
+STARTS_OF_APP = """
+SELECT kind, at_us, subject, detail FROM (
+    SELECT id, kind, at_us, subject, detail FROM lifecycle_events WHERE id < :end_id ORDER BY id DESC LIMIT :examined)
+WHERE kind IN ('app_failed', 'app_started') AND (subject = :app OR substr(subject, 1, length(:app) + 1) = :app || '.')
+ORDER BY id DESC LIMIT 50
+"""
+"""Starts and failed starts of the instances of an app before a moment, among the newest ``:examined`` events."""

@@ -1,17 +1,21 @@
-"""Find handlers and jobs by a name, or by the entity that they change."""
+"""Find handlers and jobs by a name, or by the entity that they change; and similar names if there is none."""
 
 import difflib
 import json
 from sqlite3 import Row
 
+from hassette_store.ids import first_id_at
 from hassette_sync.answers.kinds import Kind
+from hassette_sync.queries import causes as cause_queries
 from hassette_sync.queries import why_not as queries
+from hassette_sync.questions.causes import EXAMINED
 from hassette_sync.questions.entities import ENTITY_ID, HomeNames
 from hassette_sync.questions.evidence import calls_on
 from hassette_sync.questions.rows import registration_ref
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.time_range import HOUR_US, TimeRange
+from hassette_sync.time_range import HOUR_US, MINUTE_US, TimeRange
 
+_SIMILAR = 0.8
 _USUAL_US = 7 * 24 * HOUR_US
 _SERVICES = {"on": ".turn_on", "off": ".turn_off", "locked": ".lock", "unlocked": ".unlock"}
 _OPPOSITES = {"on": "off", "off": "on", "locked": "unlocked", "unlocked": "locked"}
@@ -64,3 +68,31 @@ async def near_names(transaction: ReadTransaction, of: str, kind: Kind | None = 
     rows = await transaction.all(queries.REGISTRATION_NAMES)
     names = {f"{row['app']}.{row['name']}" for row in rows if kind in (None, row["kind"])}
     return difflib.get_close_matches(of, sorted(names), 3, 0.4)
+
+
+async def near_entities(transaction: ReadTransaction, entity_id: str) -> list[str]:
+    """Return up to two known entities whose ids are similar to an id that the history does not know."""
+    if not ENTITY_ID.fullmatch(entity_id):
+        return []
+    if await transaction.one(cause_queries.HOME_NAME, {"kind": "entity", "key": entity_id}) is not None:
+        return []
+    found, similar = await HomeNames(transaction).find(entity_id)
+    names = [found] if found is not None else [one.entity_id for one in similar]
+    return [] if found == entity_id else difflib.get_close_matches(entity_id, names, 2, _SIMILAR)
+
+
+async def newest_failure(transaction: ReadTransaction, of: str, at_us: int) -> Row | None:
+    """Return the last failed start before a moment of the app in a name, unless a later start of it succeeded.
+
+    Args:
+        transaction: Read transaction of the question.
+        of: ``APP``, ``APP.HANDLER`` or ``APP.INSTANCE.HANDLER``.
+        at_us: The moment.
+    """
+    before = {"app": of.partition(".")[0], "end_id": first_id_at(at_us + MINUTE_US), "examined": EXAMINED}
+    decided = set[str]()
+    for row in await transaction.all(queries.STARTS_OF_APP, dict(before)):
+        if row["kind"] == "app_failed" and row["subject"] not in decided:
+            return row
+        decided.add(row["subject"])
+    return None

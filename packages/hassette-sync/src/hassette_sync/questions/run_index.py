@@ -1,4 +1,4 @@
-"""Candidates of a search: the minutes that, by the search index, may contain what it looks for, newest first."""
+"""Candidates of a search: the minutes that may contain a match according to the search index, newest first."""
 
 import json
 from collections.abc import Collection, Iterator

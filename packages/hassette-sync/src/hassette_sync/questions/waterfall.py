@@ -236,7 +236,8 @@ def _sentence(chain: Chain, words: _Words, causes: tuple[Cause, ...]) -> str:
     """Describe the run that was asked for: why it ran, what it did, and what followed."""
     run = chain.asked
     node = _find(chain.event.runs, run.id)
-    parts = [f"{_because(chain, words, causes)} {run.registration.title} {_result(run)}."]
+    first = f"{_because(chain, words, causes)} {run.registration.title} {_result(run)}"
+    parts = [first if first.endswith((".", "…")) else f"{first}."]
     if node is not None and node.calls:
         parts.append(_did(node, words))
         caused = [found.run for call in node.calls for event in call.events for found in event.runs]

@@ -18,7 +18,13 @@ from hassette_sync.questions.authors import author_in
 from hassette_sync.questions.causes import EXAMINED
 from hassette_sync.questions.entities import ENTITY_ID, HomeNames
 from hassette_sync.questions.evidence import changes_of
-from hassette_sync.questions.names import near_names, registrations_named, registrations_that_change
+from hassette_sync.questions.names import (
+    near_entities,
+    near_names,
+    newest_failure,
+    registrations_named,
+    registrations_that_change,
+)
 from hassette_sync.questions.not_runs import sample_of
 from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.rows import facts_of, registration_ref, run_of
@@ -60,21 +66,29 @@ async def why_not(
     now_us = await end_of_now(transaction)
     if not rows:
         rows = await registrations_that_change(transaction, of, at_us if at_us is not None else now_us, state)
-    if len(rows) != 1:
-        return await _unclear(transaction, of, rows, at_us if at_us is not None else now_us)
     times = ShownTimes(await home_time(transaction), transaction.at_us)
+    if len(rows) != 1:
+        return await _unclear(transaction, of, rows, at_us if at_us is not None else now_us, times)
     return await _Checks(transaction, rows[0], times, at_us, now_us).answer()
 
 
-async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us: int) -> WhyNot:
+async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us: int, times: ShownTimes) -> WhyNot:
     suggestions = tuple(registration_ref(row) for row in rows[:_MAX_LISTED])
+    reason = "unknown" if rows else "not_registered"
     if rows:
         sentence = f"{shortened(of)} has {len(rows)} handlers and jobs. Ask about one of them."
+    elif (failure := await newest_failure(transaction, of, at_us)) is not None:
+        reason = "disabled"
+        sentence = (
+            f"{shortened(of)} has not been registered, because the app {failure['subject']} failed to start at "
+            f"{times(failure['at_us'])}: {(failure['detail'] or 'unknown').removesuffix('.')}."
+        )
     else:
         near = await near_names(transaction, of)
         for name in near:
             found = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": name})
             suggestions += tuple(registration_ref(row) for row in found)
+        near += await near_entities(transaction, of.lower())
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         sentence = f"No handler, job or app is called {shortened(of)}.{hint}"
     return WhyNot(
@@ -83,7 +97,7 @@ async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us
         at_us=at_us,
         since_us=at_us,
         until_us=at_us,
-        reason="not_registered" if not rows else "unknown",
+        reason=reason,
         sentence=sentence,
         checks=(),
         runs=(),
@@ -136,7 +150,7 @@ class _Checks:
         session = await self._check_framework()
         await self._check_enabled(session)
         await self._check_connected(session)
-        self._check_triggered(runs, not_run, changes, last_run)
+        await self._check_triggered(runs, not_run, changes, last_run)
         self._check_outcome(not_run, runs, await self._skips())
         self._check_ran(runs, last_run)
         reason, sentence = self._conclusion(runs, not_run)
@@ -184,17 +198,25 @@ class _Checks:
 
     async def _changes(self) -> tuple[StateChange, ...]:
         """Return the changes of the entities in the topic. An attribute may follow the entity in the topic."""
-        topic = self._row["listens_to"]
-        if not topic.startswith(_STATE_TOPIC):
-            return ()
         found: list[StateChange] = []
         names = HomeNames(self._transaction)
-        for part in topic.removeprefix(_STATE_TOPIC).split(",")[:_MAX_LISTED]:
-            entity_id = ".".join(part.strip().split(".")[:2])
-            if ENTITY_ID.fullmatch(entity_id):
-                changes = await changes_of(self._transaction, names, entity_id, self._range, self._at_us)
-                found += [one.change for one in changes]
+        for entity_id in self._entities():
+            changes = await changes_of(self._transaction, names, entity_id, self._range, self._at_us)
+            found += [one.change for one in changes]
         return tuple(sorted(found, key=lambda change: -change.at_us)[:_MAX_LISTED])
+
+    def _entities(self) -> list[str]:
+        topic: str = self._row["listens_to"]
+        parts = topic.removeprefix(_STATE_TOPIC).split(",") if topic.startswith(_STATE_TOPIC) else []
+        found = [".".join(part.strip().split(".")[:2]) for part in parts[:_MAX_LISTED]]
+        return [entity_id for entity_id in found if ENTITY_ID.fullmatch(entity_id)]
+
+    async def _unknown_entities(self) -> str:
+        """Return a hint for each entity in the topic that the history does not know, if a known one is similar."""
+        found = [(one, await near_entities(self._transaction, one)) for one in self._entities()]
+        return "".join(
+            f" The history does not know {one}. Did you mean {' or '.join(near)}?" for one, near in found if near
+        )
 
     def _check_registered(self) -> None:
         question = "Was it registered?"
@@ -206,7 +228,8 @@ class _Checks:
             detail = f"It has not been registered since {self._times(retired_us)}."
             self._add("registered", question, "no", detail, at_us=retired_us, reason="not_registered")
         else:
-            self._add("registered", question, "yes", f"It listens to {shortened(self._row['listens_to'])}.")
+            does = "Its schedule is" if self._ref.kind == "job" else "It listens to"
+            self._add("registered", question, "yes", f"{does} {shortened(self._row['listens_to'])}.")
 
     async def _check_framework(self) -> Row | None:
         question = "Was Hassette running?"
@@ -292,7 +315,7 @@ class _Checks:
             detail = f"It was connected since {self._times(row['at_us'])}."
             self._add("connected", question, "yes", detail, at_us=row["at_us"])
 
-    def _check_triggered(
+    async def _check_triggered(
         self,
         runs: tuple[Run, ...],
         not_run: tuple[NotRunEntry, ...],
@@ -313,8 +336,8 @@ class _Checks:
             self._add("triggered", question, "no", detail, at_us=changes[0].at_us, reason="not_matching")
             return
         last = f" Its last run was at {self._times(last_run.started_us)}." if last_run is not None else " It never ran."
-        what = "no due time" if self._ref.kind == "job" else "no event"
-        detail = f"{what.capitalize()} of {listens_to} is recorded.{last}"
+        what = "due time of the schedule" if self._ref.kind == "job" else "event of"
+        detail = f"No {what} {listens_to} is recorded.{await self._unknown_entities()}{last}"
         at_us = last_run.started_us if last_run is not None else None
         self._add("triggered", question, "no", detail, at_us=at_us, reason="nothing_came")
 
@@ -336,8 +359,8 @@ class _Checks:
             self._add("allowed", question, "unknown", "No trigger without a run is kept for this time.")
         else:
             nearest = min(not_run, key=lambda one: abs(one.at_us - self._at_us))
-            because = f": {nearest.detail}" if nearest.detail else ""
-            detail = f"At {self._times(nearest.at_us)}: {reason_label(nearest.reason)}{because}"
+            because = f" ({nearest.detail.removesuffix('.')})" if nearest.detail else ""
+            detail = f"At {self._times(nearest.at_us)}: {reason_label(nearest.reason)}{because}."
             self._add("allowed", question, "no", detail, at_us=nearest.at_us)
             self._decided = (nearest.reason, detail)
 

@@ -149,7 +149,7 @@ def why_not(answer: WhyNot, shown: ShownTimes, width: int | None = None) -> str:
     if answer.suggestions:
         lines += ["", "Did you mean:", *(plain(f"  {ref.title}") for ref in answer.suggestions)]
     if answer.checks:
-        lines += ["", "On the way of the trigger", *(_check(check, shown) for check in answer.checks)]
+        lines += ["", "Needed for a run", *(_check(check, shown) for check in answer.checks)]
     if answer.last_run is not None:
         last = answer.last_run
         when = f"{shown(last.ended_us)}, {ago(last.ended_us, now_us=shown.now_us)}"
@@ -184,7 +184,8 @@ def comparison(answer: Comparison, shown: ShownTimes, width: int | None = None) 
     if answer.registrations:
         rows = [_compared(one, shown) for one in answer.registrations]
         lines += ["", table(_COMPARED_COLUMNS, rows, width), ""]
-        lines += [plain(f"  {one.sentence}") for one in answer.registrations if one.findings != ("unchanged",)]
+        changed = [one for one in answer.registrations if one.findings != ("unchanged",)]
+        lines += [plain(f"  {one.registration.title}: {one.sentence}") for one in changed]
     if answer.groups:
         rows = [
             (

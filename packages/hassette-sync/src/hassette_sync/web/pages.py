@@ -53,11 +53,12 @@ async def overview(request: Request, data: History, home: Home, time_range: Rang
 
 @pages.get("/apps")
 async def apps(request: Request, data: History, time_range: Range, sort: Sort = None) -> Response:
-    """All apps with their figures."""
+    """All apps with their figures, the noisiest first."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
     noise = {one.app: one for one in (await data.noise(time_range)).apps}
     rows = [(one, noise.get(one.app)) for one in await data.apps(time_range)]
+    rows.sort(key=lambda row: row[1].rank if row[1] else len(noise) + 1)
     listed = sorted_list(APP_COLUMNS, rows, sort)
     return await page(request, "apps.html", time_range=time_range, follow_from=follow_from, list=listed)
 
