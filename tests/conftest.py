@@ -1,6 +1,5 @@
 """Fixtures for a ``hassette`` process and its history file; time limits that grow with HASSETTE_TEST_PATIENCE."""
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,16 +29,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if marker := item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(patience(*marker.args), **marker.kwargs), append=False)
-
-
-def pytest_collection_finish() -> None:
-    """Exclude all objects that exist before the first test from garbage collections.
-
-    Modules and thousands of collected tests live until the end. Without this, each full collection looks at all of
-    them, which takes an eighth of the CPU time of the tests of apps.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture
