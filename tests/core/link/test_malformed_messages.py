@@ -72,6 +72,12 @@ async def proxied() -> AsyncIterator[ProxiedLink]:
         yield ProxiedLink(home, proxy)
 
 
+@pytest.fixture
+def steady(proxied: ProxiedLink) -> ProxiedLink:
+    """Return a link for tests of a connection that must not be lost, also if the machine is slow."""
+    return ProxiedLink(proxied.home, proxied.proxy, setup_timeout_s=patience(20))
+
+
 def kind_of(message: Message, proxy: MessageProxy) -> str:
     """Return the type of a message; for an answer, the type of the command."""
     return proxy.sent.get(message.get("id", 0), "") if message["type"] == "result" else message["type"]
@@ -296,18 +302,16 @@ async def test_home_assistant_whose_start_event_and_first_answer_are_malformed_b
 
 
 @pytest.mark.parametrize("number", ["9" * 5_000, "-" + "9" * 5_000, "1e999", "NaN", "-Infinity", '"\\ud800"'])
-async def test_number_that_is_too_large_affects_only_its_own_state(proxied: ProxiedLink, number: str) -> None:
-    # A slow machine must not interrupt the connection.
-    proxied = ProxiedLink(proxied.home, proxied.proxy, setup_timeout_s=patience(20))
-    proxied.home.core.states["light.hall"]["attributes"]["brightness"] = "odd"
+async def test_number_that_is_too_large_affects_only_its_own_state(steady: ProxiedLink, number: str) -> None:
+    steady.home.core.states["light.hall"]["attributes"]["brightness"] = "odd"
 
     def change(message: Message) -> list[str]:
         return [text.replace('"odd"', number) for text in unchanged(message)]
 
-    proxied.proxy.change = change
-    async with proxied.link:
-        await proxied.works()
-        assert proxied.cache.states.keys() == proxied.home.core.states.keys()
-        proxied.home.core.change("light.hall", "on", brightness="odd")
-        await eventually(lambda: proxied.cache.states["light.hall"].state == "on")
-    assert proxied.reports == []
+    steady.proxy.change = change
+    async with steady.link:
+        await steady.works()
+        assert steady.cache.states.keys() == steady.home.core.states.keys()
+        steady.home.core.change("light.hall", "on", brightness="odd")
+        await eventually(lambda: steady.cache.states["light.hall"].state == "on")
+    assert steady.reports == []
