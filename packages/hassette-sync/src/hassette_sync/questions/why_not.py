@@ -238,8 +238,8 @@ class _Checks:
             detail = "Hassette had not been started before."
             self._add("framework_up", question, "no", detail, reason="framework_down")
             return None
-        end_us = row["end_us"]
-        if end_us >= min(self._at_us, self._transaction.at_us) - HEARTBEAT_OVERDUE_US:
+        end_us, is_open = row["end_us"], row["outcome"] == "open"
+        if end_us >= (min(self._at_us, self._transaction.at_us) if is_open else self._at_us) - HEARTBEAT_OVERDUE_US:
             detail = f"It was running since {self._times(row['started_us'])}."
             self._add("framework_up", question, "yes", detail, at_us=row["started_us"])
             return row
