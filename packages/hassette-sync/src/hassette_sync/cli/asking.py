@@ -18,7 +18,15 @@ from hassette_sync.time_range import now_us, parse_moment
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel | tuple[BaseModel, ...])
 
+DEADLINE_S = 60.0
+"""Deadline of one question in the terminal, in seconds. Only one person waits, and Ctrl+C ends the command."""
+
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+def history(options: HistoryOptions) -> DataSyncService:
+    """Return the service of the history that the options name."""
+    return DataSyncService(database_path(options.db), deadline_s=DEADLINE_S)
 
 
 def show_answer(
@@ -35,7 +43,7 @@ def show_answer(
     """
 
     async def ask() -> tuple[AnswerT, ShownTimes]:
-        async with DataSyncService(database_path(options.db)) as data:
+        async with history(options) as data:
             home = await data.home_time()
             return await question(data, home), ShownTimes(home, now_us())
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from hassette_store.statuses import FAILED_STATUSES
 from hassette_sync.answers.overview import SystemStatus, Upcoming
 from hassette_sync.answers.stream import LiveRun
-from hassette_sync.cli.asking import list_page, show_answer, show_json, show_text
+from hassette_sync.cli.asking import history, list_page, show_answer, show_json, show_text
 from hassette_sync.cli.control import EPILOG as RUNNING_EPILOG
 from hassette_sync.cli.control import connection_options
 from hassette_sync.cli.shared import HistoryOptions, epilog, history_options
@@ -18,7 +18,6 @@ from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
 from hassette_sync.terminal import lists
-from hassette_sync.terminal.database import database_path
 from hassette_sync.terminal.running import running_framework
 from hassette_sync.time_range import TimeRange, now_us
 
@@ -69,7 +68,7 @@ def tail(options: HistoryOptions, app: str | None, failed: bool, last: int, coun
     """Show runs as they end, until Ctrl+C. With --json, each line is one run."""
 
     async def main() -> None:
-        async with DataSyncService(database_path(options.db)) as data:
+        async with history(options) as data:
             home = await data.home_time()
             await _follow(data, home, options, RunFilter(app=app, status="failed" if failed else None), last, count)
 
