@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from types import TracebackType
 from typing import Self
@@ -106,9 +107,11 @@ class Hassette:
         all_sinks = (*(load_sinks(config, board) if plugins else ()), *sinks)
 
         self.config = config
+        settings = config.executor_settings
         self.executor = make_executor(
             *all_sinks,
-            settings=config.executor_settings,
+            # A read costs a run some microseconds, and without a sink it is not stored.
+            settings=settings if all_sinks else replace(settings, state_reads=0),
             redact=redact,
             clock=Clock(wall_ns=clock.wall_ns, monotonic_ns=clock.monotonic_ns),
             make_threads=make_threads,

@@ -33,6 +33,15 @@ Asked = ParamSpec("Asked")
 AnswerT = TypeVar("AnswerT")
 
 
+# SQLite's message if the progress handler ends a statement.
+_INTERRUPTED = "interrupted"
+
+
+def is_interruption(error: Exception) -> bool:
+    """Return whether a question has ended because of its deadline, or because its client has left."""
+    return _INTERRUPTED in str(error)
+
+
 class ReadTransaction:
     """Consistent view of the history for one question: all statements see the same state.
 
@@ -60,7 +69,7 @@ class ReadTransaction:
     def rows(self, statement: str, parameters: Parameters | None = None) -> list[sqlite3.Row]:
         """Return all rows of a statement, like `all`, for functions that are not coroutines."""
         if self._question.check():
-            raise sqlite3.OperationalError("interrupted")
+            raise sqlite3.OperationalError(_INTERRUPTED)
         return self._db.execute(statement, parameters or {}).fetchall()
 
     async def all(self, statement: str, parameters: Parameters | None = None) -> list[sqlite3.Row]:
@@ -216,7 +225,7 @@ class Reader:
             self._give_back(connection)
             connection = None
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            if "interrupted" in str(error):
+            if is_interruption(error):
                 raise QueryTimeoutError(name, self.deadline_s) from None
             raise unavailable(connection.path if connection else self.path, error) from error
         finally:

@@ -1,5 +1,6 @@
 """Answers about the framework itself: sessions, uptime, lifecycle events, lost records."""
 
+from hassette_store.kinds import LEFT_OUT
 from hassette_sync.answers.values import Answer, Id
 
 
@@ -95,6 +96,11 @@ class Loss(Answer):
     count: int
     first_us: int
     last_us: int
+
+    @property
+    def is_intended(self) -> bool:
+        """Whether the records were left out on purpose: those of an entity that changes too often."""
+        return self.reason == LEFT_OUT
 
 
 class LossesPage(Answer):

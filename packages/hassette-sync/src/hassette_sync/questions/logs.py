@@ -20,7 +20,7 @@ from hassette_sync.questions.periods import resolve
 from hassette_sync.questions.rows import level_name
 from hassette_sync.questions.run_index import can_find, candidate_ranges, covered_runs, terms_of_text
 from hassette_sync.questions.runs import check_text, known_app, search_text
-from hassette_sync.reader import Parameters, ReadTransaction
+from hassette_sync.reader import Parameters, ReadTransaction, is_interruption
 from hassette_sync.time_range import HOUR_US, TimeRange
 
 # One statement examines this many lines, and one question repeats it until the page is full or until the limit.
@@ -102,7 +102,7 @@ async def logs_page(
         found, next_key = search.lines_in(transaction, spans)
     except sqlite3.DatabaseError as error:
         # The index may be lost or damaged. The rows give the same answer. Damaged rows raise an error again.
-        if "interrupted" in str(error):
+        if is_interruption(error):
             raise
         found, next_key = search.lines_in(transaction, [(first_id, key[0] + 1)])
     return LogsPage(

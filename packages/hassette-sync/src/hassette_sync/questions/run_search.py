@@ -26,7 +26,7 @@ from hassette_sync.questions.run_index import (
     covered_runs,
 )
 from hassette_sync.questions.run_places import places_of_text
-from hassette_sync.reader import Parameters, ReadTransaction
+from hassette_sync.reader import Parameters, ReadTransaction, is_interruption
 
 # For more registrations, one statement first finds those with the newest runs.
 _MAX_STATEMENTS = 20
@@ -50,7 +50,7 @@ def newest_ids(transaction: ReadTransaction, search: RunSearch) -> list[int]:
         return _newest(transaction, search, covered_runs(transaction) if _has_terms(search) else None)
     except sqlite3.DatabaseError as error:
         # The index may be lost or damaged. The rows give the same answer. Damaged rows raise an error again.
-        if "interrupted" in str(error):
+        if is_interruption(error):
             raise
         return _newest(transaction, search, None)
 

@@ -158,8 +158,7 @@ def _cursor(pattern: str) -> Any:
 _NAME_PATTERN = "[A-Za-z0-9_.~%-]*"
 Cursor = Annotated[str | None, _cursor(_ID_PATTERN)]
 ErrorCursor = Annotated[str | None, _cursor(f"{_ID_PATTERN}-{_ID_PATTERN}-{_ID_PATTERN}")]
-LogCursor = Annotated[str | None, _cursor(rf"{_ID_PATTERN}\.[0-9]{{1,9}}")]
-NotRunCursor = Annotated[str | None, _cursor(rf"{_ID_PATTERN}\.{_ID_PATTERN}")]
+LogCursor = NotRunCursor = Annotated[str | None, _cursor(rf"{_ID_PATTERN}\.{_ID_PATTERN}")]
 RegistrationCursor = Annotated[str | None, _cursor(f"{_ID_PATTERN}(:{_NAME_PATTERN}){{3}}")]
 Sort = Annotated[str | None, Query(description="Column of the list, with - for the highest value first.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Maximum number of entries.")]
