@@ -159,7 +159,8 @@ async def test_new_location_and_elevation_of_the_home_move_sun_jobs() -> None:
         ):
             home.core.fire("core_config_updated", changes)
             await eventually(lambda expected=place: scheduler.place == expected)
-            assert job.next_run == SunTime("sunset").next_after(datetime.now(UTC), scheduler.place)
+            # If the sunset of today moves into the past, the job first runs late, and only then plans the next run.
+            await eventually(lambda: job.next_run == SunTime("sunset").next_after(datetime.now(UTC), scheduler.place))
         await facts.stop()
         await serving
 
