@@ -10,6 +10,7 @@ import pytest
 from hassette_core import Hassette, HassetteConfig, MemorySink
 from hassette_core.simulation.home import SimulatedHome
 from hassette_store import DatabaseService
+from hassette_sync.asked_time import AskedTime
 from hassette_sync.control import ControlAction
 from support.patient_data import patient_data
 from support.waiting import eventually
@@ -111,7 +112,7 @@ async def test_each_reason_is_answered(home: SimulatedHome, tmp_path: Path) -> N
             answer = await data.why_not(f"hall.{reason}")
             assert answer.reason == reason, answer.sentence
         assert (await data.why_not("hall.nothing")).reason == "not_registered"
-        assert (await data.why_not("hall.ran", at_us=before_us - HOUR_US)).reason == "not_registered"
+        assert (await data.why_not("hall.ran", at=AskedTime.moment(before_us - HOUR_US))).reason == "not_registered"
 
         await hassette.control.act(ControlAction(verb="disable_app", target="attic", by="Anna"))
         home.core.change("input_boolean.a", "off")
@@ -127,5 +128,5 @@ async def test_each_reason_is_answered(home: SimulatedHome, tmp_path: Path) -> N
         assert answer.reason == "not_connected", answer.sentence
 
     async with patient_data(tmp_path / "hassette.db") as data:
-        answer = await data.why_not("hall.nothing_came", at_us=time.time_ns() // 1_000 + HOUR_US)
+        answer = await data.why_not("hall.nothing_came", at=AskedTime.moment(time.time_ns() // 1_000 + HOUR_US))
         assert answer.reason == "framework_down", answer.sentence

@@ -49,7 +49,7 @@ async def write_home(home: RecordedHome) -> None:
         ("why did motion_light not run at 12am", "why_not", "motion_light", "00:00", ""),
         ("why did the hall light go off 2 hours ago?", "why", "hall light", "2h", "off"),
         ("why did cover.garage open around 22:10:30", "why", "cover.garage", "22:10:30", "open"),
-        ("Why was the door unlocked at 3:05 yesterday?", "why", "door", "yesterday 3:05", "unlocked"),
+        ("Why was the door unlocked at 3:05 yesterday?", "why", "door", "yesterday 03:05", "unlocked"),
         ("light.turn_on", "why", "light.turn_on", "", ""),
         ('why "no answer from pump" at 4', "why", "no answer from pump", "04:00", ""),
         ("light.hall 2026-01-31T18:00", "why", "light.hall", "2026-01-31t18:00", ""),

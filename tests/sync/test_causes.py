@@ -7,6 +7,7 @@ import pytest
 
 from hassette_sync import DataSyncService
 from hassette_sync.answers.explanations import Explained, Why
+from hassette_sync.asked_time import AskedTime
 from support.patient_data import patient_data
 from support.recorded_home import OWN_USER, RecordedHome, call, change, recorded_home
 from support.rows import Due, Job, Listener
@@ -236,7 +237,7 @@ async def test_answer_without_a_change_names_the_changes_before_and_after(
     home.changed(1500, "light.hall", "on", "off", "d2")
     await home.write()
 
-    why = await data.why(entity="light.hall", at_us=home.us(750))
+    why = await data.why(entity="light.hall", at=AskedTime.moment(home.us(750)))
 
     assert why.found == ()
     assert (why.before_us, why.after_us) == (home.us(0), home.us(1500))
@@ -248,7 +249,7 @@ async def test_changes_around_the_moment_are_found_among_thousands(home: Recorde
         home.changed(number, "light.hall", "off" if number % 2 else "on", "on" if number % 2 else "off", f"c{number}")
     await home.write()
 
-    why = await data.why(entity="light.hall", at_us=home.us(61), limit=3)
+    why = await data.why(entity="light.hall", at=AskedTime.moment(home.us(61)), limit=3)
 
     assert [one.at_us for one in why.found] == [home.us(61), home.us(62), home.us(60)]
 
@@ -259,9 +260,9 @@ async def test_answer_without_a_change_states_what_may_be_missing(home: Recorded
     home.lose(800, "home_changes", 3)
     await home.write()
 
-    light = await data.why(entity="light.hall", at_us=home.us(1200))
-    sensor = await data.why(entity="sensor.power", at_us=home.us(1200))
-    stopped = await data.why(entity="light.hall", at_us=home.us(-7200))
+    light = await data.why(entity="light.hall", at=AskedTime.moment(home.us(1200)))
+    sensor = await data.why(entity="sensor.power", at=AskedTime.moment(home.us(1200)))
+    stopped = await data.why(entity="light.hall", at=AskedTime.moment(home.us(-7200)))
 
     assert light.missing == ("3 changes of the home could not be recorded in this time.",)
     assert sensor.missing[0].startswith("A change of an entity that only measures, such as a sensor, is recorded only")

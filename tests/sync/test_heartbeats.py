@@ -2,6 +2,7 @@
 
 from hassette_store.file.owner_note import Heartbeat, owner_note
 from hassette_sync import DataSyncService
+from hassette_sync.asked_time import AskedTime
 from support.history import HOUR, MINUTE, SECOND, NewHistory
 
 
@@ -32,11 +33,11 @@ async def test_killed_framework_is_named_by_why_and_why_not(new_history: NewHist
     note = owner_note(history.path)
     note.write_bytes(b"{}\n" + Heartbeat(1, now_us - HOUR, 0, now_us - 10 * MINUTE).line())
     async with DataSyncService(history.path) as data:
-        up = await data.why_not("on_motion", at_us=now_us - 20 * MINUTE)
-        down = await data.why_not("on_motion", at_us=now_us)
+        up = await data.why_not("on_motion", at=AskedTime.moment(now_us - 20 * MINUTE))
+        down = await data.why_not("on_motion", at=AskedTime.moment(now_us))
         why_up, why_down = (
-            await data.why(entity="light.hall", at_us=now_us - 20 * MINUTE),
-            await data.why(entity="light.hall", at_us=now_us),
+            await data.why(entity="light.hall", at=AskedTime.moment(now_us - 20 * MINUTE)),
+            await data.why(entity="light.hall", at=AskedTime.moment(now_us)),
         )
     assert [check.result for check in up.checks if check.name == "framework_up"] == ["yes"]
     assert down.reason == "framework_down"

@@ -1,5 +1,6 @@
 """The question *why*: the chain from a change or call back to its first cause, or *unknown*."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 from hassette_sync import BadQuestionError, DataSyncService
 from hassette_sync.answers.explanations import Explained, Why
 from hassette_sync.answers.kinds import EventTrigger
+from hassette_sync.asked_time import AskedTime
+from hassette_sync.time_range import SECOND_US
 from support.patient_data import patient_data
 from support.recorded_home import RecordedHome, call, change, recorded_home
-from support.rows import Due, Event, Job, Listener, LogLine
+from support.rows import Due, Event, Failure, Job, Listener, LogLine
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ async def test_light_that_an_app_turned_on_leads_to_the_sensor_that_triggered_th
     reaction = home.run(10.2, LIGHT, change("light.hall", "off", "on", "ours 1", user_id="robot"))
     await home.write()
 
-    explained = only(await data.why(entity="light.hall", at_us=home.us(0)))
+    explained = only(await data.why(entity="light.hall", at=AskedTime.moment(home.us(0))))
 
     assert kinds(explained) == ["app", "device"]
     assert explained.causes[0].run is not None
@@ -200,7 +203,7 @@ async def test_flapping_entity_lists_the_nearest_change_first(home: RecordedHome
         home.run(100 + 20 * number, LIGHT, change("light.hall", old, new, f"c{number}", user_id="anna"))
     await home.write()
 
-    why = await data.why(entity="light.hall", at_us=home.us(161), limit=3)
+    why = await data.why(entity="light.hall", at=AskedTime.moment(home.us(161)), limit=3)
 
     assert [one.change.context_id for one in why.found if one.change] == ["c3", "c4", "c2"]
     assert why.more == 7
@@ -211,7 +214,7 @@ async def test_any_time_in_an_asked_minute_is_equally_near(home: RecordedHome, d
     home.run(115, LIGHT, change("light.hall", "off", "on", "within", user_id="anna"))
     await home.write()
 
-    why = await data.why(entity="light.hall", at_us=home.us(60))
+    why = await data.why(entity="light.hall", at=AskedTime.moment(home.us(60)))
 
     assert [one.change.context_id for one in why.found if one.change] == ["within", "before"]
 
@@ -253,8 +256,84 @@ async def test_text_of_a_log_line_leads_to_the_run_that_logged_it(home: Recorded
 
     explained = only(await data.why(text="KÜCHE IS"))
 
-    assert explained.log_line == "Küche is dark"
+    assert explained.text == "Küche is dark"
     assert kinds(explained) == ["app", "device"]
+
+
+async def test_text_of_an_error_leads_to_the_run_that_failed(home: RecordedHome, data: DataSyncService) -> None:
+    failure = Failure(type="PumpError", message="Küche: the pump is stuck")
+    home.run(10, MOTION, motion(), status="error", failure=failure, logs=[LogLine(message="pump: begin")])
+    home.run(20, MOTION, motion("other"), status="error", failure=Failure(type="KeyError", message="light"))
+    await home.write()
+
+    by_type, by_message, both = [await data.why(text=text) for text in ("pumperror", "KÜCHE: the", "pump")]
+
+    for explained in (only(by_type), only(by_message)):
+        assert explained.text == "PumpError: Küche: the pump is stuck"
+        assert kinds(explained) == ["app", "device"]
+        assert "on_motion failed with “PumpError: Küche: the pump is stuck” at" in explained.sentence
+    assert [one.text for one in both.found] == ["PumpError: Küche: the pump is stuck", "pump: begin"]
+
+
+@pytest.mark.parametrize("service", ["light.turn_on", "Light.Turn_On", "notify.mobile_app_alex"])
+async def test_service_in_place_of_an_entity_is_answered(
+    home: RecordedHome, data: DataSyncService, service: str
+) -> None:
+    home.run(10, MOTION, motion(), calls=[call(service.lower(), "light.hall", "ours 1")])
+    await home.write()
+
+    answer = await data.why(entity=service)
+
+    assert (answer.about, answer.subject) == ("service", service.lower())
+    assert only(answer).call is not None
+
+
+async def test_words_in_place_of_an_entity_are_searched_in_log_lines(home: RecordedHome, data: DataSyncService) -> None:
+    home.run(10, MOTION, motion(), logs=[LogLine(message="Küche is dark")])
+    await home.write()
+
+    answer = await data.why(entity="küche is")
+
+    assert (answer.about, only(answer).text) == ("text", "Küche is dark")
+
+
+async def test_services_are_not_suggested_as_entities(home: RecordedHome, data: DataSyncService) -> None:
+    home.run(10, MOTION, motion(), calls=[call("light.turn_on", "light.hall", "ours 1")])
+    home.run(10.2, LIGHT, change("light.hall", "off", "on", "ours 1"))
+    home.run(11, LIGHT, change("light.hat", "off", "on", "other"))
+    await home.write()
+
+    answer = await data.why(entity="light.ha")
+
+    assert {one.entity_id for one in answer.suggestions} == {"light.hall", "light.hat"}
+    assert answer.sentence.startswith("No entity is called light.ha. Several entities fit: light.ha")
+
+
+async def test_id_of_a_run_in_place_of_an_entity_is_named(home: RecordedHome, data: DataSyncService) -> None:
+    run = home.run(10, MOTION, motion())
+    await home.write()
+
+    found, unknown = await data.why(entity=str(run)), await data.why(entity=str(run + 1))
+
+    assert found.sentence.startswith(f"{run} is the id of a run. Its page, or hassette show {run}, shows")
+    assert unknown.sentence == f"The history has no entity called {run + 1}."
+
+
+async def test_whole_day_lists_its_newest_change_first(home: RecordedHome, data: DataSyncService) -> None:
+    for at_s, state in ((0, "on"), (3600, "off"), (7200, "on"), (20_000, "off")):
+        home.run(at_s, LIGHT, change("light.hall", "?", state, f"context {at_s}"))
+    await home.write()
+
+    answer = await data.why(entity="light.hall", at=AskedTime(home.us(-60), 10_000 * SECOND_US))
+
+    assert [one.change.context_id for one in answer.found if one.change] == [
+        "context 7200",
+        "context 3600",
+        "context 0",
+    ]
+    assert (answer.at_us, answer.since_us) == (None, home.us(-60))
+    nothing = await data.why(entity="light.hall", at=AskedTime(home.us(10_000), 5_000 * SECOND_US))
+    assert re.fullmatch(r"No change of light.hall is recorded from \S.* to \S+\.", nothing.sentence)
 
 
 @pytest.mark.parametrize("words", ["light.hall", "LIGHT.HALL", "hall light", "light hall", " light.hall "])

@@ -7,6 +7,7 @@ import pytest
 
 from hassette_sync import BadQuestionError, DataSyncService
 from hassette_sync.answers.explanations import WhyNot
+from hassette_sync.asked_time import AskedTime
 from support.patient_data import patient_data
 from support.recorded_home import RecordedHome, call, change, recorded_home
 from support.rows import Due, Job, Listener, Skip
@@ -36,7 +37,7 @@ async def data(home: RecordedHome, tmp_path: Path) -> AsyncIterator[DataSyncServ
 
 
 async def ask(data: DataSyncService, home: RecordedHome, of: str = "motion_light.hall.on_motion") -> WhyNot:
-    return await data.why_not(of, at_us=home.us(600))
+    return await data.why_not(of, at=AskedTime.moment(home.us(600)))
 
 
 def results(answer: WhyNot) -> dict[str, str]:
@@ -126,7 +127,7 @@ async def test_time_before_the_session_is_answered_with_the_framework(
 ) -> None:
     await home.write()
 
-    answer = await data.why_not("cleaner.tidy", at_us=home.us(-7200))
+    answer = await data.why_not("cleaner.tidy", at=AskedTime.moment(home.us(-7200)))
 
     assert answer.reason in ("framework_down", "not_registered")
     assert results(answer)["framework_up"] == "no"
@@ -157,7 +158,7 @@ async def test_paused_job_is_the_reason_until_it_is_resumed(home: RecordedHome, 
     await home.write()
 
     assert (await ask(data, home, "cleaner.tidy")).reason == "disabled"
-    assert (await data.why_not("cleaner.tidy", at_us=home.us(1500))).reason == "nothing_came"
+    assert (await data.why_not("cleaner.tidy", at=AskedTime.moment(home.us(1500)))).reason == "nothing_came"
 
 
 async def test_lost_connection_is_the_reason(home: RecordedHome, data: DataSyncService) -> None:
@@ -231,7 +232,7 @@ async def test_app_that_never_registered_its_handler_is_answered_with_its_last_f
         assert answer.reason == "disabled"
         assert answer.sentence.startswith(f"{name} has not been registered, because the app porch.front failed")
         assert answer.sentence.endswith(": on_initialize failed: ValueError: no such light.")
-    assert (await data.why_not("porch.on_motion", at_us=home.us(120))).reason == "not_registered"
+    assert (await data.why_not("porch.on_motion", at=AskedTime.moment(home.us(120)))).reason == "not_registered"
 
     home.event(400, "app_started", "porch.front")
     await home.write()
@@ -279,3 +280,16 @@ async def test_api_answers_why_not(home: RecordedHome, data: DataSyncService) ->
         answer = await client.get("/api/v1/why-not?of=cleaner.tidy")
 
     assert answer.json()["reason"] == "misfire"
+
+
+async def test_day_names_the_runs_in_it(home: RecordedHome, data: DataSyncService) -> None:
+    home.run(600, MOTION, EVENT)
+    home.run(90_000, MOTION, EVENT)
+    await home.write()
+
+    ran = await data.why_not("motion_light.hall.on_motion", at=AskedTime(home.us(-3600), 2 * HOUR_US))
+    quiet = await data.why_not("motion_light.hall.on_motion", at=AskedTime(home.us(7200), 10 * HOUR_US))
+
+    assert (ran.reason, len(ran.runs), ran.since_us, ran.until_us) == ("ran", 1, home.us(-3600), home.us(3600))
+    assert ran.sentence.startswith("motion_light.hall.on_motion did run from ")
+    assert (quiet.reason, quiet.runs) == ("nothing_came", ())

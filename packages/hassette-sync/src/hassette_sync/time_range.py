@@ -16,11 +16,18 @@ DEFAULT_AGE = "24h"
 
 _UNITS_US = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
 _AGE = re.compile(r"(\d{1,6})\s*([smhdw])")
-_CLOCK = re.compile(r"(?:(today|yesterday)(?:\s+|$))?(\d{1,2}:\d{2}(?::\d{2})?)?", re.IGNORECASE)
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_CLOCK = re.compile(
+    rf"(?:(today|yesterday|{'|'.join(WEEKDAYS)})(?:\s+|$))?(?:(\d{{1,2}}:\d{{2}}(?::\d{{2}})?)|(\d{{1,2}}(?::\d{{2}})?)\s*([ap])m)?",
+    re.IGNORECASE,
+)
 _DAYS_AGO: Final = {"today": 0, "yesterday": 1}
-_MACHINE: Final = HomeTime()
+MACHINE_TIME: Final = HomeTime()
+"""The time zone of this machine."""
+
 AROUND_US: Final = 5 * MINUTE_US
-"""Length of the time before and after a moment that belongs to it."""
+"""Lists that ask about a moment show this much before and after it."""
+
 _MIN_NUMBER_US = 100_000_000 * SECOND_US  # March 1973
 _MAX_US = 4_102_444_800 * SECOND_US  # the year 2100
 
@@ -100,7 +107,7 @@ class TimeRange:
         until: str | None,
         *,
         at_us: int | None = None,
-        home: HomeTime = _MACHINE,
+        home: HomeTime = MACHINE_TIME,
         in_any_order: bool = False,
     ) -> Self:
         """Parse a range; `parse_moment` describes the texts.
@@ -127,11 +134,6 @@ class TimeRange:
             start, end = end, max(start, end + SECOND_US)
         return cls(start, end, ends_now=not until)
 
-    @classmethod
-    def around(cls, at_us: int) -> Self:
-        """Return the five minutes before a moment, its minute, and the five minutes after it."""
-        return cls(max(at_us - AROUND_US, 0), at_us + MINUTE_US + AROUND_US)
-
     @property
     def first_id(self) -> int:
         """Lowest id in the range."""
@@ -143,12 +145,13 @@ class TimeRange:
         return first_id_at(self.until_us)
 
 
-def parse_moment(text: str, *, at_us: int, key: str = "time", home: HomeTime = _MACHINE) -> int:
+def parse_moment(text: str, *, at_us: int, key: str = "time", home: HomeTime = MACHINE_TIME) -> int:
     """Parse a moment.
 
     - An age: ``90s``, ``15m``, ``24h``, ``7d``, ``2w``.
-    - A time of day: ``07:00`` means the most recent 07:00, also if it is now. ``yesterday 07:00`` names the day.
-    - ``now``. Also ``today`` and ``yesterday``, which mean midnight at the beginning of that day.
+    - A time of day: ``07:00`` or ``7am`` means the most recent 07:00, also if it is now. ``yesterday 07:00`` and
+      ``monday 07:00`` name the day. A weekday means its most recent day, which may be today.
+    - ``now``. Also ``today``, ``yesterday`` and weekdays, which mean midnight at the beginning of that day.
     - An ISO date or time: ``2026-01-31``, ``2026-01-31T18:00``. Without an offset, it is local time.
     - Microseconds since the Unix epoch: 0 or a time after March 1973. A smaller number is probably a date without
       dashes, or a number of seconds.
@@ -191,8 +194,11 @@ def _moment(text: str, at_us: int, key: str, home: HomeTime) -> int:
     if (clock := _clock_of(text)) is not None:
         day, at = clock
         today = home.local(at_us).date()
-        if day:
-            return _at(today - timedelta(days=_DAYS_AGO[day]), at, home)
+        if day is not None:
+            named = named_day(day, today)
+            assert named is not None  # the expression contains only names of days
+            moment = _at(named, at, home)
+            return moment if moment <= at_us or day not in WEEKDAYS else _at(named - timedelta(days=7), at, home)
         # Where the clocks are set forward at midnight, even yesterday's time may be in the future.
         moments = (_at(today - timedelta(days=days), at, home) for days in range(3))
         return next(moment for moment in moments if moment <= at_us)
@@ -207,10 +213,24 @@ def _clock_of(text: str) -> tuple[str | None, time_of_day] | None:
     found = _CLOCK.fullmatch(text.strip())
     if found is None or not any(found.groups()):
         return None
-    day, clock = found.groups()
+    day, clock, half_clock, half = found.groups()
+    if half:
+        hour, _, minute = half_clock.partition(":")
+        if not 1 <= int(hour) <= 12:
+            return None
+        clock = f"{int(hour) % 12 + 12 * (half.lower() == 'p')}:{minute or '00'}"
     if clock and clock[1] == ":":
         clock = f"0{clock}"
     return (day.lower() if day else None, time_of_day.fromisoformat(clock or "00:00"))
+
+
+def named_day(name: str, today: date) -> date | None:
+    """Return the day that ``today``, ``yesterday`` or a weekday means; None for another name."""
+    if name in _DAYS_AGO:
+        return today - timedelta(days=_DAYS_AGO[name])
+    if name in WEEKDAYS:
+        return today - timedelta(days=(today.weekday() - WEEKDAYS.index(name)) % 7)
+    return None
 
 
 def _next_clock(at: time_of_day, *, after_us: int, home: HomeTime) -> int:

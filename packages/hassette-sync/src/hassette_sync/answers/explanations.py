@@ -128,7 +128,7 @@ class Explained(Answer):
     Attributes:
         change: The state change; None for a service call or a log line.
         call: The service call; None for a change or a log line.
-        log_line: Text of the log line; None for a change or a call.
+        text: Text of the log line or of the error; None for a change or a call.
         at_us: When it happened.
         causes: Steps back, the nearest first. The last one is the first cause that is known.
         first_cause: Kind of the first cause. ``unknown`` if the chain breaks off.
@@ -141,7 +141,7 @@ class Explained(Answer):
 
     change: StateChange | None
     call: CallMade | None
-    log_line: str | None = None
+    text: str | None = None
     at_us: int
     causes: tuple[Cause, ...]
     first_cause: CauseKind
@@ -156,10 +156,10 @@ class Why(Answer):
     """Answer to the question why something happened.
 
     Attributes:
-        about: Kind of the subject: an entity, a service, or the text of a log line.
+        about: Kind of the subject: an entity, a service, or the text of a log line or an error.
         subject: The entity id, service or text.
         entity: The entity with its names; None for other subjects.
-        at_us: The moment that was asked about; None for the newest.
+        at_us: The moment that was asked about; None for the newest, or the newest of a day.
         since_us: Start of the time that was searched.
         until_us: End of the time that was searched.
         found: Findings, the best answer first: the nearest to the moment, or the newest.

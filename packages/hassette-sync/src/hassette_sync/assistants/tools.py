@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hassette_sync.answers.values import Answer, Counts
+from hassette_sync.asked_time import AskedTime
 from hassette_sync.assistants.arguments import (
     Arguments,
     CompareArguments,
@@ -26,7 +27,7 @@ from hassette_sync.questions.logs import LogFilter
 from hassette_sync.questions.not_runs import NotRunFilter
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
-from hassette_sync.time_range import TimeRange, now_us, parse_moment
+from hassette_sync.time_range import AROUND_US, TimeRange, now_us
 from hassette_sync.verdict import verdict_of
 
 _MAX_UPCOMING: Final = 20
@@ -47,15 +48,15 @@ class ToolCall:
     home: HomeTime
     by: str
 
-    def moment(self, text: str) -> int | None:
-        """Return a moment; None for an empty text."""
-        return parse_moment(text, at_us=now_us(), key="at", home=self.home) if text else None
+    def asked_time(self, text: str) -> AskedTime | None:
+        """Return the time of a question; None for an empty text."""
+        return AskedTime.parse(text, now_us=now_us(), home=self.home) if text else None
 
     def time_range(self, arguments: RangeArguments, default: str | None = None) -> TimeRange:
         """Return the time range; ``default`` is its start if there is none."""
-        at = self.moment(arguments.at) if isinstance(arguments, ListArguments) else None
+        at = self.asked_time(arguments.at) if isinstance(arguments, ListArguments) else None
         if at is not None:
-            return TimeRange.around(at)
+            return at.around(AROUND_US)
         return TimeRange.parse(arguments.since or default, arguments.until or None, home=self.home)
 
     async def registration_id(self, of: str) -> int | None:
@@ -146,14 +147,14 @@ async def _why(call: ToolCall, arguments: WhyArguments) -> Mapping[str, object]:
         service=arguments.service or None,
         text=arguments.text or None,
         state=arguments.state or None,
-        at_us=call.moment(arguments.at),
+        at=call.asked_time(arguments.at),
         limit=arguments.limit,
     )
     return {"sentence": answer.sentence, **_fields(answer)}
 
 
 async def _why_not(call: ToolCall, arguments: WhyNotArguments) -> Mapping[str, object]:
-    answer = await call.data.why_not(arguments.of, at_us=call.moment(arguments.at))
+    answer = await call.data.why_not(arguments.of, at=call.asked_time(arguments.at))
     return {"sentence": answer.sentence, **_fields(answer)}
 
 

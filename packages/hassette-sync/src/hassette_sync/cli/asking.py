@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter
 
+from hassette_sync.asked_time import AskedTime
 from hassette_sync.cli.shared import HistoryOptions, show_output
 from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.service import DataSyncService
 from hassette_sync.terminal.colours import paint, shows_colours
 from hassette_sync.terminal.database import database_path
 from hassette_sync.terminal.tables import without_control
-from hassette_sync.time_range import now_us, parse_moment
+from hassette_sync.time_range import now_us
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel | tuple[BaseModel, ...])
 
@@ -73,10 +74,10 @@ def list_page(text: str, shown: ShownTimes | None, cursor: str | None = None) ->
     return "\n\n".join([text, "\n".join(notes)] if notes else [text])
 
 
-def moment_of(text: str | None, home: HomeTime) -> int | None:
-    """Return the moment of ``--at``; None without it.
+def asked_time(text: str | None, home: HomeTime) -> AskedTime | None:
+    """Return the time of ``--at``; None without it.
 
     Raises:
         BadQuestionError: The text is not a time.
     """
-    return None if text is None else parse_moment(text, at_us=now_us(), key="at", home=home)
+    return None if text is None else AskedTime.parse(text, now_us=now_us(), home=home)

@@ -2,13 +2,17 @@
 
 import click
 
-from hassette_sync.cli.asking import list_page, moment_of, show_answer
+from hassette_sync.cli.asking import asked_time, list_page, show_answer
 from hassette_sync.cli.shared import DEFAULT_LIMIT, HistoryOptions, epilog, history_options
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.questions.comparison import SORTS
 from hassette_sync.terminal import explanations
 
-_AT = click.option("--at", metavar="TIME", help="A time (03:12, yesterday 22:30, 2026-01-31T18:00) or an age (2h).")
+_AT = click.option(
+    "--at",
+    metavar="TIME",
+    help="A time (03:12, yesterday 22:30), a day (monday, 2026-01-31), a part of it (last night) or an age (2h).",
+)
 
 
 @click.command(
@@ -17,7 +21,7 @@ _AT = click.option("--at", metavar="TIME", help="A time (03:12, yesterday 22:30,
 @click.argument("subject", metavar="ENTITY", nargs=-1)
 @_AT
 @click.option("--service", metavar="SERVICE", help="Explain calls of a service, such as light.turn_on.")
-@click.option("--text", is_flag=True, help="The words are the text of a log line.")
+@click.option("--text", is_flag=True, help="The words are the text of a log line or of an error.")
 @click.option("--state", metavar="STATE", help="Only changes to this state, such as on, if there are any.")
 @history_options(since=None, limit=10, cursor=False)
 def why(
@@ -30,7 +34,7 @@ def why(
     """Explain why an entity changed.
 
     The answer is the chain back to the first cause: a person, an app, an automation, a script or a device. ENTITY is
-    an id such as light.hall, or words of its name.
+    an id such as light.hall, or words of its name. It may also be a service such as light.turn_on.
     """
     words = " ".join(subject).strip()
     if bool(words) == bool(service):
@@ -45,7 +49,7 @@ def why(
             service=service,
             text=words if words and text else None,
             state=state,
-            at_us=moment_of(options.at, home),
+            at=asked_time(options.at, home),
             limit=options.limit,
         ),
         lambda answer, shown: explanations.why(answer, shown, options.table_width),
@@ -64,7 +68,7 @@ def why_not(options: HistoryOptions, of: str) -> None:
     """
     show_answer(
         options,
-        lambda data, home: data.why_not(of, at_us=moment_of(options.at, home)),
+        lambda data, home: data.why_not(of, at=asked_time(options.at, home)),
         lambda answer, shown: explanations.why_not(answer, shown, options.table_width),
     )
 

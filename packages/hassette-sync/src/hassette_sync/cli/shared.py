@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 
 import click
 
+from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.home_time import HomeTime
-from hassette_sync.time_range import SECOND_US, TimeRange, now_us, parse_moment
+from hassette_sync.time_range import AROUND_US, SECOND_US, TimeRange, now_us
 
 DEFAULT_LIMIT = 20
 """Rows of a page of the terminal, unless a command has another default."""
@@ -61,7 +62,7 @@ class HistoryOptions:
         wide: Do not cut tables to the width of the terminal.
         since: Start of the time range as text.
         until: End of the time range as text.
-        at: Moment in the middle of the time range as text, in place of start and end.
+        at: Day or moment of the time range as text, in place of start and end.
         limit: Maximum number of rows.
         cursor: Cursor of the previous page.
     """
@@ -84,7 +85,7 @@ class HistoryOptions:
         if self.at is not None:
             if self.since or self.until:
                 raise BadQuestionError("at must be used without since and until, because it stands for both.")
-            return TimeRange.around(parse_moment(self.at, at_us=now_us(), key="at", home=home))
+            return AskedTime.parse(self.at, now_us=now_us(), home=home).around(AROUND_US)
         return TimeRange.parse(self.since or default, self.until, home=home)
 
     @property

@@ -9,6 +9,12 @@ from hassette_sync.queries import causes as queries
 from hassette_sync.reader import ReadTransaction
 
 ENTITY_ID = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
+SERVICE = re.compile(
+    r"\w+\.(?:turn_|toggle|set_|open_|close_|stop|start|play_|press|lock|unlock|reload|trigger|increment|decrement|"
+    r"select_|send_|create|dismiss|media_|volume_|return_|pause|cancel|finish|apply|notify|speak)\w*"
+)
+"""Names of services. The history does not record whether a name such as ``light.turn_on`` belongs to an entity."""
+
 _MAX_SUGGESTIONS = 6
 
 
@@ -44,7 +50,7 @@ class HomeNames:
         """
         text = text.strip()
         row = await self._transaction.one(queries.KNOWN_NAME, {"name": text})
-        if row is not None and ENTITY_ID.fullmatch(row["name"]):
+        if row is not None and ENTITY_ID.fullmatch(row["name"]) and await self._may_be_entity(row["name"]):
             return row["name"], ()
         named = await self._transaction.all(queries.ENTITIES_NAMED, {"name": text})
         if len(named) == 1:
@@ -61,6 +67,11 @@ class HomeNames:
         suggested = list(dict.fromkeys([*(row["key"] for row in named), *containing, *near]))[:_MAX_SUGGESTIONS]
         return None, tuple([await self.entity(name) for name in suggested])
 
+    async def _may_be_entity(self, name: str) -> bool:
+        if not SERVICE.fullmatch(name):
+            return True
+        return await self._transaction.one(queries.HOME_NAME, {"kind": "entity", "key": name}) is not None
+
     async def _candidates(self, word: str) -> dict[str, frozenset[str]]:
         """Return the entities whose id, name or area contains the beginning of a text, and their names in words."""
         found: dict[str, frozenset[str]] = {}
@@ -68,7 +79,7 @@ class HomeNames:
             for row in await self._transaction.all(queries.ENTITIES_WITH, {"text": search_form(part)}):
                 found[row["key"]] = _words(row["name"])
             for row in await self._transaction.all(queries.NAMES_WITH, {"part": part}):
-                if ENTITY_ID.fullmatch(row["name"]):
+                if ENTITY_ID.fullmatch(row["name"]) and not SERVICE.fullmatch(row["name"]):
                     found.setdefault(row["name"], frozenset())
         return found
 

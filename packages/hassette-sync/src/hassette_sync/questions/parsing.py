@@ -4,8 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from hassette_sync.asked_time import NAMED_PARTS
 from hassette_sync.errors import UnclearWordsError
 from hassette_sync.questions.runs import check_text
+from hassette_sync.time_range import WEEKDAYS
 
 _NEGATIONS: Final = "not|never|(?:did|does|was|is|has)n['’]?t"
 _NOT: Final = re.compile(rf"\b(?:{_NEGATIONS})\b|^why-not\b", re.IGNORECASE)
@@ -14,17 +16,18 @@ _FILLERS: Final = re.compile(
     re.IGNORECASE,
 )
 _CLOCK: Final = r"\d{1,2}:\d{2}(?::\d{2})?"
+_DAYS: Final = "|".join(("today", "yesterday", *WEEKDAYS))
 _MOMENT: Final = (
-    rf"(?:(?:today|yesterday)(?:\s+(?:at\s+)?{_CLOCK})?|{_CLOCK}|\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]{_CLOCK})?"
-    r"|\d{1,2}\s*(?:am|pm|h|o'?clock)\b|\d{1,6}\s*(?:s|m|min|h|d|w|seconds?|minutes?|hours?|days?|weeks?)\s+ago"
-    r"|last night|midnight|noon|this morning|now)"
+    rf"(?:(?:{_DAYS})(?:\s+(?:at\s+)?{_CLOCK})?|{_CLOCK}|\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]{_CLOCK})?"
+    r"|\d{1,2}(?::\d{2})?\s*(?:am|pm)\b|\d{1,2}\s*(?:h|o'?clock)\b|\d{1,6}\s*(?:s|m|min|h|d|w|seconds?|minutes?|hours?|days?|weeks?)\s+ago"
+    rf"|{NAMED_PARTS}|midnight|noon|now)"
 )
 _WITH_PREPOSITION: Final = re.compile(
-    rf"\s*(?:\b(today|yesterday)\s+)?(?:\b(?:at|around|about|on|since)\s|@)\s*({_MOMENT}|\d{{1,2}})"
-    r"\s*(today|yesterday)?\s*$",
+    rf"\s*(?:\b({_DAYS})\s+)?(?:\b(?:at|around|about|on|since)\s|@)\s*({_MOMENT}|\d{{1,2}})"
+    rf"\s*({_DAYS})?\s*$",
     re.IGNORECASE,
 )
-_ALONE: Final = re.compile(rf"(?:^|\s)()({_MOMENT})\s*(today|yesterday)?\s*$", re.IGNORECASE)
+_ALONE: Final = re.compile(rf"(?:^|\s)()({_MOMENT})\s*({_DAYS})?\s*$", re.IGNORECASE)
 _VERBS: Final = (
     (re.compile(r"\b(?:turn|turned|go|goes|went|switch|switched|come|came)\s+on\b", re.IGNORECASE), "on"),
     (re.compile(r"\b(?:turn|turned|go|goes|went|switch|switched)\s+off\b", re.IGNORECASE), "off"),
@@ -35,7 +38,7 @@ _VERBS: Final = (
     (re.compile(r"\b(?:change|run|fire|react|start|execute|call|log|happen)(?:e?d|s)?\b", re.IGNORECASE), ""),
     (re.compile(r"\b(?:ran|logged)\b", re.IGNORECASE), ""),
 )
-_NAMED: Final = {"last night": "yesterday 23:59", "midnight": "00:00", "noon": "12:00", "this morning": "06:00"}
+_NAMED: Final = {"midnight": "00:00", "noon": "12:00"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class ParsedWords:
     Attributes:
         kind: ``why`` or ``why_not``.
         subject: Entity, service, handler, job, app or text of the question.
-        at: Text of the moment for `parse_moment`; empty for the newest.
+        at: Text of the asked time for `AskedTime.parse`; empty for the newest.
         state: State in the question, such as ``on`` for *turned on*; empty without one.
         is_quoted: Whether the subject was in quotes, which means the text of a log line.
     """
@@ -99,13 +102,14 @@ def _split_moment(text: str) -> tuple[str, str]:
 
 
 def _moment(text: str, day: str | None) -> str:
-    """Return a text for `parse_moment`."""
+    """Return a text for `AskedTime.parse`."""
     text = re.sub(r"\s+", " ", text.strip().lower())
     text = _NAMED.get(text, text)
     if age := re.fullmatch(r"(\d+) ?([smhdw])\w* ago", text):
         return f"{age[1]}{age[2]}"
-    if hour := re.fullmatch(r"(\d{1,2}) ?(am|pm|h|o'?clock)?", text):
-        number = int(hour[1]) % 12 + (12 if hour[2] == "pm" else 0) if hour[2] in ("am", "pm") else int(hour[1])
-        text = f"{number:02d}:00"
+    if clock := re.fullmatch(r"(\d{1,2})(:\d{2})? ?(am|pm|h|o'?clock)?", text):
+        hour, half = int(clock[1]), clock[3]
+        hour = hour % 12 + (12 if half == "pm" else 0) if half in ("am", "pm") else hour
+        text = f"{hour:02d}{clock[2] or ':00'}"
     text = text.replace(" at ", " ")
     return f"{day.lower()} {text}" if day and re.fullmatch(_CLOCK, text) else text

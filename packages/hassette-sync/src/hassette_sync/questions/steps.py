@@ -45,7 +45,7 @@ def steps_of(found: Explained) -> list[Step]:
         change=found.change,
         call=found.call if found.change is None else None,
         is_effect=True,
-        text=found.log_line or "",
+        text=found.text or "",
     )
     if effect.call is not None and steps and steps[-1].call == effect.call:
         steps.pop()

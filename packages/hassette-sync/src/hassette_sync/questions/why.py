@@ -1,11 +1,12 @@
-"""The question *why did this happen?* about an entity, a service or the text of a log line."""
+"""The question *why did this happen?* about an entity, a service, or the text of a log line or an error."""
 
-from collections.abc import Sequence
 from sqlite3 import Row
 
 from hassette_store.ids import time_of
 from hassette_sync.answers.explanations import CallMade, Entity, Explained, StateChange, Subject, Why
 from hassette_sync.answers.logs import LogEntry
+from hassette_sync.answers.runs import Run
+from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import plural, replace_surrogates
 from hassette_sync.home_time import ShownTimes
@@ -13,7 +14,7 @@ from hassette_sync.queries.causes import CHANGES_OF_CONTEXT, LOST_CHANGES_IN, SE
 from hassette_sync.queries.runs import RUN
 from hassette_sync.questions.calls import call_by_home, call_of
 from hassette_sync.questions.causes import MEASURING, CauseChain, Causes
-from hassette_sync.questions.entities import HomeNames
+from hassette_sync.questions.entities import ENTITY_ID, SERVICE, HomeNames
 from hassette_sync.questions.evidence import (
     MAX_RELATED,
     FoundChange,
@@ -26,17 +27,18 @@ from hassette_sync.questions.evidence import (
 from hassette_sync.questions.logs import LogFilter, logs_page
 from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.rows import run_of
-from hassette_sync.questions.runs import check_text, search_text
+from hassette_sync.questions.runs import RunFilter, check_text, runs_page, search_text
 from hassette_sync.questions.sessions import home_time
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.questions.wording import change_clause, explanation, shortened
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.time_range import DAY_US, MINUTE_US, SECOND_US, TimeRange
+from hassette_sync.time_range import DAY_US, MINUTE_US, TimeRange
 
 AROUND_US = 10 * MINUTE_US
 """A question about a moment searches this much before and after it."""
 
 _NEWEST_US = 7 * DAY_US
+_MAX_DIGITS = 19
 _DEFAULT_LIMIT = 10
 _MAX_LIMIT = 50
 
@@ -47,7 +49,7 @@ async def why(
     entity: str | None = None,
     service: str | None = None,
     text: str | None = None,
-    at_us: int | None = None,
+    at: AskedTime | None = None,
     state: str | None = None,
     limit: int = _DEFAULT_LIMIT,
 ) -> Why:
@@ -58,10 +60,11 @@ async def why(
 
     Args:
         transaction: Read transaction of the question.
-        entity: Id of an entity, or words of its name.
+        entity: Id of an entity, or words of its name. If no entity has this name, it may also be a service, or the
+            text of a log line or an error.
         service: Service such as ``light.turn_on``.
-        text: Text within a log line of a run.
-        at_us: The moment; None for the newest. A whole minute means any time in this minute.
+        text: Text within a log line, or within the error of a run.
+        at: The moment, or a time such as a day; None for the newest.
         state: If the entity changed to this state, only these changes are listed.
         limit: Maximum number of findings, up to 50.
 
@@ -79,7 +82,7 @@ async def why(
     subject = replace_surrogates(subject.strip())
     if not subject:
         raise BadQuestionError(f"{about} must be a text that is not empty, got {subject!r}.")
-    search = _Search(transaction, await _shown_times(transaction), at_us, await end_of_now(transaction), limit)
+    search = _Search(transaction, await _shown_times(transaction), at, await end_of_now(transaction), limit)
     if about == "entity":
         return await search.about_entity(subject, state)
     if about == "service":
@@ -99,27 +102,31 @@ class _Search:
     """One search for an answer."""
 
     def __init__(
-        self, transaction: ReadTransaction, times: ShownTimes, at_us: int | None, now_us: int, limit: int
+        self, transaction: ReadTransaction, times: ShownTimes, asked: AskedTime | None, now_us: int, limit: int
     ) -> None:
         self._transaction = transaction
         self._times = times
         self._names = HomeNames(transaction)
         self._causes = Causes(transaction, self._names)
-        self._at_us = at_us
         self._limit = limit
-        if at_us is None:
+        self._moment = asked if asked is not None and not asked.is_span else None
+        if asked is None:
             self._range = TimeRange(max(now_us - _NEWEST_US, 0), now_us)
+            self._when = "in the last 7 days"
         else:
-            # A whole minute means any time in this minute.
-            self._length_us = MINUTE_US if at_us % MINUTE_US == 0 else SECOND_US
-            self._range = TimeRange(max(at_us - AROUND_US, 0), at_us + self._length_us + AROUND_US)
+            self._range = asked.around(AROUND_US)
+            self._when = asked.describe(times)
+
+    @property
+    def _at_us(self) -> int | None:
+        return self._moment.at_us if self._moment is not None else None
 
     def _distance(self, at_us: int) -> tuple[int, int]:
         """Return the order of the findings: the nearest to the moment first, or the newest first."""
-        if self._at_us is None:
+        if self._moment is None:
             return 0, -at_us
-        end_us = self._at_us + self._length_us
-        return max(self._at_us - at_us, at_us - end_us + 1, 0), at_us
+        end_us = self._moment.at_us + self._moment.length_us
+        return max(self._moment.at_us - at_us, at_us - end_us + 1, 0), at_us
 
     async def about_entity(self, subject: str, state: str | None) -> Why:
         entity_id, suggestions = await self._names.find(subject)
@@ -127,7 +134,7 @@ class _Search:
             # Apps have called services for it, but no event of it is recorded.
             entity_id = subject.lower()
         if entity_id is None:
-            return self._unknown_entity(subject, suggestions)
+            return await self._about_no_entity(subject, suggestions)
         entity = await self._names.entity(entity_id)
         changes = await changes_of(self._transaction, self._names, entity_id, self._range, self._at_us)
         calls = await calls_on(self._transaction, entity_id, self._range)
@@ -142,6 +149,8 @@ class _Search:
             + [(self._distance(_call(row).at_us), 1, row) for row in without_change],
             key=lambda one: one[:2],
         )
+        if not ordered and not entity.name and (called := await self.about_service(entity_id)).found:
+            return called
         found = tuple([await self._explained(one) for _, _, one in ordered[: self._limit]])
         before_us, after_us = await near_changes(self._transaction, entity_id, self._range)
         sentence = found[0].sentence if found else self._nothing(f"No change of {entity.title}")
@@ -173,12 +182,27 @@ class _Search:
             found.append(f"{plural(lost['count'], 'change')} of the home could not be recorded in this time.")
         return tuple(found)
 
-    def _unknown_entity(self, subject: str, suggestions: tuple[Entity, ...]) -> Why:
-        fits = "Several entities fit" if suggestions else "The history has no entity with this name"
-        near = f": {', '.join(one.entity_id for one in suggestions[:3])}" if suggestions else ""
-        return self._answer(
-            "entity", subject, (), f"No entity is called {shortened(subject)}. {fits}{near}.", suggestions=suggestions
-        )
+    async def _about_no_entity(self, subject: str, suggestions: tuple[Entity, ...]) -> Why:
+        """Answer about a service or a text, since no entity is meant. If there is none either, name the near ones."""
+        if SERVICE.fullmatch(subject.lower()):
+            return await self.about_service(subject)
+        if not suggestions and not ENTITY_ID.fullmatch(subject.lower()):
+            logged = await self.about_text(subject)
+            if logged.found:
+                return logged
+        near = ", ".join(one.entity_id for one in suggestions[:3])
+        sentence = f"The history has no entity called {shortened(subject)}."
+        if suggestions:
+            sentence = f"No entity is called {shortened(subject)}. Several entities fit: {near}."
+        elif await self._is_run(subject):
+            sentence = (
+                f"{subject} is the id of a run. Its page, or hassette show {subject}, shows its causes and effects."
+            )
+        return self._answer("entity", subject, (), sentence, suggestions=suggestions)
+
+    async def _is_run(self, subject: str) -> bool:
+        is_id = subject.isascii() and subject.isdigit() and len(subject) <= _MAX_DIGITS
+        return is_id and await self._transaction.one(RUN, {"id": int(subject)}) is not None
 
     async def about_service(self, subject: str) -> Why:
         service = subject.lower()
@@ -190,18 +214,21 @@ class _Search:
         return self._answer("service", service, found, sentence, more=len(ordered) - len(found))
 
     async def about_text(self, subject: str) -> Why:
-        lines: Sequence[LogEntry] = ()
-        if search_text(subject) is not None:  # a filter without visible characters would find all lines
-            lines = (await logs_page(self._transaction, LogFilter(text=subject), self._range, limit=_MAX_LIMIT)).lines
-        ordered = sorted(lines, key=lambda line: self._distance(line.at_us))
-        found = tuple([await self._explained_line(line) for line in ordered[: self._limit]])
-        sentence = found[0].sentence if found else self._nothing(f"No log line with “{shortened(subject)}”")
-        return self._answer("text", subject, found, sentence, more=len(ordered) - len(found))
+        found: list[tuple[int, LogEntry | Run]] = []
+        if (form := search_text(subject)) is not None:  # a filter without visible characters would find all lines
+            lines = await logs_page(self._transaction, LogFilter(text=subject), self._range, limit=_MAX_LIMIT)
+            wanted = RunFilter(text=subject, status="failed")
+            failed = await runs_page(self._transaction, wanted, self._range, limit=_MAX_LIMIT)
+            found += [(line.at_us, line) for line in lines.lines]
+            found += [(run.ended_us, run) for run in failed.runs if form in (search_text(_error_of(run)) or "")]
+        found.sort(key=lambda one: self._distance(one[0]))
+        explained = tuple([await self._explained_text(one) for _, one in found[: self._limit]])
+        nothing = self._nothing(f"No log line or error with “{shortened(subject)}”")
+        sentence = explained[0].sentence if explained else nothing
+        return self._answer("text", subject, explained, sentence, more=len(found) - len(explained))
 
     def _nothing(self, what: str) -> str:
-        if self._at_us is None:
-            return f"{what} is recorded in the last 7 days."
-        return f"{what} is recorded around {self._times(self._at_us)}."
+        return f"{what} is recorded {self._when}."
 
     def _answer(
         self,
@@ -260,14 +287,17 @@ class _Search:
         clause += f" for {', '.join(targets)}" if targets else ""
         return f"{clause} and failed" if call.error is not None else clause
 
-    async def _explained_line(self, line: LogEntry) -> Explained:
+    async def _explained_text(self, one: LogEntry | Run) -> Explained:
+        if isinstance(one, Run):
+            chain = await self._causes.of_run(one, None)
+            clause = f"{one.registration.title} failed with “{shortened(_error_of(one))}”"
+            return self._finding(chain, clause, one.ended_us, text=_error_of(one))
         chain = CauseChain()
-        if line.run_id is not None:
-            chain = await self._chain_of_run(line.run_id, None)
+        if one.run_id is not None:
+            chain = await self._chain_of_run(one.run_id, None)
         else:
             chain.end_unknown("it was logged outside the runs of handlers and jobs.")
-        clause = f"“{shortened(line.message)}” was logged"
-        return self._finding(chain, clause, line.at_us, log_line=line.message)
+        return self._finding(chain, f"“{shortened(one.message)}” was logged", one.at_us, text=one.message)
 
     async def _chain_of_run(self, run_id: int, call: CallMade | None) -> CauseChain:
         row = await self._transaction.one(RUN, {"id": run_id})
@@ -283,13 +313,13 @@ class _Search:
         *,
         change: StateChange | None = None,
         call: CallMade | None = None,
-        log_line: str | None = None,
+        text: str | None = None,
     ) -> Explained:
         causes = tuple(chain.causes)
         return Explained(
             change=change,
             call=call,
-            log_line=log_line,
+            text=text,
             at_us=at_us,
             causes=causes,
             first_cause=causes[-1].kind,
@@ -304,6 +334,10 @@ class _Search:
 def _call(row: Row) -> CallMade:
     """Convert a row of a service call, made by an app or by something else."""
     return call_of(row) if "run_id" in row.keys() else call_by_home(row)  # noqa: SIM118  a row has no `in`
+
+
+def _error_of(run: Run) -> str:
+    return f"{run.failure.type}: {run.failure.message}" if run.failure is not None else ""
 
 
 def _sentence(text: str) -> str:

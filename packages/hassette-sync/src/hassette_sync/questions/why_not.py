@@ -7,6 +7,7 @@ from typing import Literal
 from hassette_store.ids import first_id_at
 from hassette_sync.answers.explanations import NotRunEntry, StateChange, WhyNot, WhyNotCheck
 from hassette_sync.answers.runs import Run
+from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import reason_label, replace_surrogates
 from hassette_sync.home_time import ShownTimes
@@ -32,7 +33,7 @@ from hassette_sync.questions.runs import check_text
 from hassette_sync.questions.sessions import HEARTBEAT_OVERDUE_US, home_time
 from hassette_sync.questions.wording import change_clause, shortened
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.time_range import HOUR_US, MINUTE_US, TimeRange
+from hassette_sync.time_range import AROUND_US, HOUR_US, MINUTE_US, TimeRange
 
 _NEWEST_US = {"handler": HOUR_US, "job": 24 * HOUR_US}
 _MAX_LISTED = 20
@@ -44,7 +45,7 @@ Result = Literal["yes", "no", "unknown"]
 
 
 async def why_not(
-    transaction: ReadTransaction, of: str, *, at_us: int | None = None, state: str | None = None
+    transaction: ReadTransaction, of: str, *, at: AskedTime | None = None, state: str | None = None
 ) -> WhyNot:
     """Return why a handler or job did not run: a list of checks, and the first reason in one sentence.
 
@@ -53,7 +54,7 @@ async def why_not(
         of: Name: ``APP``, ``APP.HANDLER``, ``APP.INSTANCE.HANDLER``, or the id of a handler or job. An entity stands
             for the handler or job that usually changes it.
         state: For an entity: the state that it should have got, such as ``on``; None for any state.
-        at_us: The moment; None for the last hour, or the last 24 hours of a job. A whole minute means any time in it.
+        at: The moment, or a time such as a day; None for the last hour, or the last 24 hours of a job.
 
     Raises:
         BadQuestionError: The name is empty or too long.
@@ -65,11 +66,11 @@ async def why_not(
     rows = await registrations_named(transaction, of)
     now_us = await end_of_now(transaction)
     if not rows:
-        rows = await registrations_that_change(transaction, of, at_us if at_us is not None else now_us, state)
+        rows = await registrations_that_change(transaction, of, at.at_us if at is not None else now_us, state)
     times = ShownTimes(await home_time(transaction), transaction.at_us)
     if len(rows) != 1:
-        return await _unclear(transaction, of, rows, at_us if at_us is not None else now_us, times)
-    return await _Checks(transaction, rows[0], times, at_us, now_us).answer()
+        return await _unclear(transaction, of, rows, at.at_us if at is not None else now_us, times)
+    return await _Checks(transaction, rows[0], times, at, now_us).answer()
 
 
 async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us: int, times: ShownTimes) -> WhyNot:
@@ -112,23 +113,24 @@ class _Checks:
     """The checks of one handler or job around a moment, in the order of the path of an event."""
 
     def __init__(
-        self, transaction: ReadTransaction, row: Row, times: ShownTimes, at_us: int | None, now_us: int
+        self, transaction: ReadTransaction, row: Row, times: ShownTimes, at: AskedTime | None, now_us: int
     ) -> None:
         self._transaction = transaction
         self._row = row
         self._times = times
         self._ref = registration_ref(row)
-        if at_us is None:
+        if at is None:
             self._at_us = transaction.at_us
             self._range = TimeRange(max(now_us - _NEWEST_US[self._ref.kind], 0), now_us)
             self._when = f"since {times(self._range.since_us)}"
         else:
-            self._at_us = at_us
-            self._range = TimeRange.around(at_us)
-            self._when = f"around {times(at_us)}"
+            self._range = at.around(AROUND_US)
+            # For a day, the checks show the state at its end, or the present state.
+            self._at_us = min(self._range.until_us, transaction.at_us) if at.is_span else at.at_us
+            self._when = at.describe(times)
         self._moment_end_id = min(first_id_at(self._at_us + MINUTE_US), self._range.end_id)
         self._checks: list[WhyNotCheck] = []
-        self._asks_about_now = at_us is None
+        self._asks_about_now = at is None
         self._reasons: list[tuple[str, str, int | None]] = []
         # A trigger that came and did not run is the best explanation: it names the decision itself.
         self._decided: tuple[str, str] | None = None

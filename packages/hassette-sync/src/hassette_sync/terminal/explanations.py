@@ -49,8 +49,7 @@ _GROUP_COLUMNS = (
 
 def why(answer: Why, shown: ShownTimes, width: int | None = None) -> str:
     """Render the answer to *why*: a sentence, the chain back to the first cause, and other findings."""
-    since, until = shown(answer.since_us, seconds=False), shown(answer.until_us, seconds=False)
-    lines = [styled(plain(answer.sentence), "bold"), f"Searched {since} to {until}. Times: {shown.home.label}"]
+    lines = [styled(plain(answer.sentence), "bold"), _searched(answer, shown)]
     if answer.suggestions:
         lines += ["", "Did you mean:"]
         lines += [f"  {plain(one.entity_id)}  {plain(one.name)}".rstrip() for one in answer.suggestions]
@@ -69,6 +68,10 @@ def why(answer: Why, shown: ShownTimes, width: int | None = None) -> str:
     if answer.missing:
         lines += ["", "Not recorded", *(f"  {plain(one)}" for one in answer.missing)]
     return "\n".join(lines)
+
+
+def _searched(answer: Why | WhyNot, shown: ShownTimes) -> str:
+    return f"Searched {shown.span(answer.since_us, answer.until_us)}. Times: {shown.home.label}"
 
 
 def _finding(found: Explained, headline: str, shown: ShownTimes, width: int | None) -> Iterator[str]:
@@ -122,7 +125,7 @@ def _brief(found: Explained, shown: ShownTimes) -> str:
     elif found.call is not None:
         what = f"{found.call.service}{f' for {target_text(found.call.target)}' if found.call.target else ''}"
     else:
-        what = found.log_line or ""
+        what = found.text or ""
     cause = "cause not known"
     if found.causes and found.causes[0].kind != "unknown":
         cause = found.causes[0].title
@@ -141,11 +144,7 @@ def why_not(answer: WhyNot, shown: ShownTimes, width: int | None = None) -> str:
     """Render the answer to *why not*: a sentence, and the checks on the way of the trigger."""
     lines = [styled(plain(answer.sentence), "bold")]
     if answer.registration is not None:
-        since, until = shown(answer.since_us, seconds=False), shown(answer.until_us, seconds=False)
-        lines += [
-            plain(f"{answer.registration.title}  {answer.listens_to}"),
-            f"Searched {since} to {until}. Times: {shown.home.label}",
-        ]
+        lines += [plain(f"{answer.registration.title}  {answer.listens_to}"), _searched(answer, shown)]
     if answer.suggestions:
         lines += ["", "Did you mean:", *(plain(f"  {ref.title}") for ref in answer.suggestions)]
     if answer.checks:

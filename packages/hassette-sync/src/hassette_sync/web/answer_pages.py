@@ -9,11 +9,12 @@ from starlette.responses import HTMLResponse, Response
 
 from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.answers.registrations import SkipReason
+from hassette_sync.asked_time import AskedTime
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.events import FrameworkEventFilter
 from hassette_sync.questions.logs import LogFilter
 from hassette_sync.questions.not_runs import NotRunFilter
-from hassette_sync.time_range import now_us, parse_moment
+from hassette_sync.time_range import now_us
 from hassette_sync.web.api_answers import At, Text
 from hassette_sync.web.chips import chips_of
 from hassette_sync.web.parameters import Cursor, History, Home, Range
@@ -49,8 +50,7 @@ async def why_not(request: Request, data: History, home: Home, of: Text = None, 
     """Why a handler or job did not run: each check with its result, and the first reason in one sentence."""
     if not of:
         return await page(request, "ask_page.html", question="why not ")
-    at_us = parse_moment(at, at_us=now_us(), key="at", home=home) if at else None
-    answer = await data.why_not(of, at_us=at_us)
+    answer = await data.why_not(of, at=AskedTime.parse(at, now_us=now_us(), home=home) if at else None)
     return await _why_not_page(request, answer, of=of, question=_question("why not", of, at), at=at)
 
 
@@ -73,9 +73,12 @@ async def why(
     """Why an entity changed, a service was called or a text was logged: the chain back to the first cause."""
     if not (entity or service or text):
         return await page(request, "ask_page.html", question="")
-    at_us = parse_moment(at, at_us=now_us(), key="at", home=home) if at else None
     answer = await data.why(
-        entity=entity or None, service=service or None, text=text or None, state=state or None, at_us=at_us
+        entity=entity or None,
+        service=service or None,
+        text=text or None,
+        state=state or None,
+        at=AskedTime.parse(at, now_us=now_us(), home=home) if at else None,
     )
     return await _why_page(request, answer, question=_question("why", entity or service or text or "", at), at=at)
 

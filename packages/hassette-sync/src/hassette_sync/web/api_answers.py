@@ -7,16 +7,17 @@ from fastapi import APIRouter, Query
 from hassette_sync.answers.comparison import Comparison
 from hassette_sync.answers.explanations import Asked, Why, WhyNot
 from hassette_sync.answers.logs import EventsPage, LogsPage, Noise, NotRunsPage, VersionsPage
+from hassette_sync.asked_time import AskedTime
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.comparison import SORTS
 from hassette_sync.questions.events import GROUPS, FrameworkEventFilter
 from hassette_sync.questions.logs import LEVELS, LogFilter
 from hassette_sync.questions.not_runs import NotRunFilter
 from hassette_sync.questions.paging import DEFAULT_LIMIT
-from hassette_sync.time_range import now_us, parse_moment
+from hassette_sync.time_range import now_us
 from hassette_sync.web.parameters import (
+    ASKED_TIME_SCHEMA,
     ID_SCHEMA,
-    MOMENT_SCHEMA,
     TEXT_SCHEMA,
     WORDS_SCHEMA,
     AppKey,
@@ -37,8 +38,8 @@ api_answers = APIRouter(prefix="/api/v1", responses={"4XX": {"model": Problem}, 
 At = Annotated[
     str | None,
     Query(
-        description="A moment: a time such as 03:12 (the last one), an age such as 2h, or an ISO time.",
-        json_schema_extra=MOMENT_SCHEMA,
+        description="A time such as 03:12 (the last one), a day such as monday, last night, an age, or an ISO time.",
+        json_schema_extra=ASKED_TIME_SCHEMA,
     ),
 ]
 Text = Annotated[
@@ -56,7 +57,7 @@ async def why(
     home: Home,
     entity: Annotated[str | None, _subject("Id of an entity, or words of its name.")] = None,
     service: Annotated[str | None, _subject("Service such as light.turn_on.")] = None,
-    text: Annotated[str | None, _subject("Text within a log line of a run.")] = None,
+    text: Annotated[str | None, _subject("Text within a log line, or within the error of a run.")] = None,
     at: At = None,
     state: Annotated[str | None, Query(description="Only changes to this state, if there are any.")] = None,
     limit: Annotated[int, Query(ge=1, le=50, description="Maximum number of findings.")] = 10,
@@ -66,7 +67,7 @@ async def why(
         entity=entity or None,
         service=service or None,
         text=text or None,
-        at_us=parse_moment(at, at_us=now_us(), key="at", home=home) if at else None,
+        at=AskedTime.parse(at, now_us=now_us(), home=home) if at else None,
         state=state or None,
         limit=limit,
     )
@@ -80,7 +81,7 @@ async def why_not(
     at: At = None,
 ) -> WhyNot:
     """Why a handler or job did not run: each check with its result, and the first reason in one sentence."""
-    return await data.why_not(of, at_us=parse_moment(at, at_us=now_us(), key="at", home=home) if at else None)
+    return await data.why_not(of, at=AskedTime.parse(at, now_us=now_us(), home=home) if at else None)
 
 
 @api_answers.get("/ask")

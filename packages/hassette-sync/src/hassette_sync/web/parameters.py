@@ -6,28 +6,34 @@ from fastapi import Depends, Path, Query, Request
 
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import LABELS
+from hassette_sync.asked_time import NAMED_PARTS
 from hassette_sync.home_time import HomeTime
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.paging import MAX_LIMIT
 from hassette_sync.questions.runs import MAX_TEXT, RunFilter
 from hassette_sync.service import DataSyncService
-from hassette_sync.time_range import TimeRange
+from hassette_sync.time_range import WEEKDAYS, TimeRange
 
 _ID_PATTERN = "([0-9]{1,18}|[0-8][0-9]{18}|9[01][0-9]{17})"
 _DAY_PATTERN = (
     "(197[1-9]|19[89][0-9]|20[0-9][0-9])-((0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
     "|(0[13-9]|1[0-2])-(29|30)|(0[13578]|1[02])-31)"
 )
+_DAY_NAMES = "|".join(("today", "yesterday", *WEEKDAYS))
 _CLOCK_PATTERN = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?"
 _MOMENT_PATTERN = (
-    f"^(|now|[0-9]{{1,6}}[smhdw]|(today|yesterday)( {_CLOCK_PATTERN})?|{_CLOCK_PATTERN}"
-    f"|{_DAY_PATTERN}(T{_CLOCK_PATTERN}(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])?)?|0|[1-9][0-9]{{14}}|[1-3][0-9]{{15}})$"
+    f"(|now|[0-9]{{1,6}}[smhdw]|({_DAY_NAMES})( {_CLOCK_PATTERN})?|{_CLOCK_PATTERN}|(1[0-2]|[1-9])(:[0-5][0-9])? ?[ap]m"
+    f"|{_DAY_PATTERN}(T{_CLOCK_PATTERN}(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])?)?|0|[1-9][0-9]{{14}}|[1-3][0-9]{{15}})"
 )
 
 # The schemas only describe the values. The conversion of a value checks it, and names what is wrong.
 ID_SCHEMA: dict[str, Any] = {"pattern": f"^{_ID_PATTERN}?$", "examples": ["3766229139456005721"]}
-MOMENT_SCHEMA: dict[str, Any] = {"pattern": _MOMENT_PATTERN, "examples": ["24h", "07:00", "2026-01-31T18:00"]}
-_END_SCHEMA: dict[str, Any] = {"pattern": _MOMENT_PATTERN, "examples": ["now", "08:00", "2026-01-31T19:00"]}
+MOMENT_SCHEMA: dict[str, Any] = {"pattern": f"^{_MOMENT_PATTERN}$", "examples": ["24h", "07:00", "2026-01-31T18:00"]}
+_END_SCHEMA: dict[str, Any] = {"pattern": f"^{_MOMENT_PATTERN}$", "examples": ["now", "08:00", "2026-01-31T19:00"]}
+ASKED_TIME_SCHEMA: dict[str, Any] = {
+    "pattern": f"^({_MOMENT_PATTERN}|{NAMED_PARTS})$",
+    "examples": ["03:12", "monday", "last night", "2026-01-31T18:00"],
+}
 TEXT_SCHEMA: dict[str, Any] = {"maxLength": MAX_TEXT}
 WORDS_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": MAX_TEXT, "pattern": r"\S"}
 """Schema of a text that must not be empty."""

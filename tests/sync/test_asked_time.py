@@ -1,0 +1,94 @@
+"""The time of a question: a moment, a day, or a part of a day, in the home's time zone."""
+
+import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from hassette_sync import BadQuestionError
+from hassette_sync.asked_time import AskedTime
+from hassette_sync.home_time import HomeTime
+from hassette_sync.time_range import MINUTE_US, SECOND_US, TimeRange
+
+BERLIN = HomeTime.named("Europe/Berlin")
+
+
+def us(text: str) -> int:
+    """Return a time of Berlin in microseconds."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("Europe/Berlin")).timestamp()) * SECOND_US
+
+
+NOW_US = us("2026-03-30T15:45:20")  # a Monday, the day after the clocks were set forward
+
+
+def asked(text: str, now: str = "") -> AskedTime:
+    return AskedTime.parse(text, now_us=us(now) if now else NOW_US, home=BERLIN)
+
+
+@pytest.mark.parametrize(
+    ("text", "since", "until"),
+    [
+        ("today", "2026-03-30T00:00", "2026-03-31T00:00"),
+        ("Yesterday", "2026-03-29T00:00", "2026-03-30T00:00"),  # 23 hours
+        ("2026-01-31", "2026-01-31T00:00", "2026-02-01T00:00"),
+        ("monday", "2026-03-30T00:00", "2026-03-31T00:00"),
+        ("Tuesday", "2026-03-24T00:00", "2026-03-25T00:00"),
+        ("sunday", "2026-03-29T00:00", "2026-03-30T00:00"),
+        ("last night", "2026-03-29T22:00", "2026-03-30T06:00"),
+        ("this morning", "2026-03-30T05:00", "2026-03-30T12:00"),
+        ("this  Evening", "2026-03-30T18:00", "2026-03-31T00:00"),
+        ("yesterday afternoon", "2026-03-29T12:00", "2026-03-29T18:00"),
+    ],
+)
+def test_day_or_a_part_of_it_is_asked_about_as_a_whole(text: str, since: str, until: str) -> None:
+    found = asked(text)
+
+    assert found.is_span
+    assert found.around(10 * MINUTE_US) == TimeRange(us(since), us(until))
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("03:12", "2026-03-30T03:12"),
+        ("3:12am", "2026-03-30T03:12"),
+        ("3:12 PM", "2026-03-30T15:12"),
+        ("4pm", "2026-03-29T16:00"),  # the most recent one
+        ("12am", "2026-03-30T00:00"),
+        ("12:30 pm", "2026-03-30T12:30"),
+        ("yesterday 7am", "2026-03-29T07:00"),
+        ("monday 07:00", "2026-03-30T07:00"),
+        ("Monday 16:00", "2026-03-23T16:00"),  # today's 16:00 is in the future
+        ("friday 23:59", "2026-03-27T23:59"),
+    ],
+)
+def test_time_of_day_is_a_moment_of_a_minute(text: str, moment: str) -> None:
+    found = asked(text)
+
+    assert (found.at_us, found.length_us, found.is_span) == (us(moment), MINUTE_US, False)
+    assert found.around(MINUTE_US) == TimeRange(us(moment) - MINUTE_US, us(moment) + 2 * MINUTE_US)
+
+
+def test_exact_time_is_a_moment_of_a_second() -> None:
+    assert asked("03:12:05") == AskedTime(us("2026-03-30T03:12:05"), SECOND_US)
+
+
+@pytest.mark.parametrize(("now", "night"), [("02:30", "2026-03-29T22:00"), ("23:30", "2026-03-29T22:00")])
+def test_last_night_is_the_night_before_this_day(now: str, night: str) -> None:
+    assert asked("last night", f"2026-03-30T{now}").at_us == us(night)
+
+
+@pytest.mark.parametrize("text", ["0am", "13pm", "3:75am", "mondays", "last week", "this night", "monday tuesday", ""])
+def test_other_words_are_refused_and_named(text: str) -> None:
+    with pytest.raises(BadQuestionError, match=f"^at must be an age such as 24h .*, got {re.escape(repr(text))}"):
+        asked(text)
+
+
+def test_weekday_is_its_most_recent_day_on_each_day_of_a_week() -> None:
+    for days in range(7):
+        now = datetime.fromisoformat("2026-06-01T12:00") + timedelta(days=days)
+        found = asked(f"{now:%A}", now.isoformat())
+        assert found.at_us == us(f"{now:%Y-%m-%d}T00:00")
+        before = asked(f"{now + timedelta(days=1):%A}", now.isoformat())
+        assert before.at_us == us(f"{now - timedelta(days=6):%Y-%m-%d}T00:00")
