@@ -10,7 +10,7 @@ import pytest
 from hassette_core import Hassette, HassetteConfig, MemorySink
 from hassette_core.simulation.home import SimulatedHome
 from hassette_store import DatabaseService
-from hassette_sync.asked_time import AskedTime
+from hassette_sync import AskedTime
 from hassette_sync.control import ControlAction
 from support.patient_data import patient_data
 from support.waiting import eventually

@@ -6,8 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from hassette_sync import BadQuestionError
-from hassette_sync.asked_time import AskedTime
+from hassette_sync import AskedTime, BadQuestionError
 from hassette_sync.home_time import HomeTime
 from hassette_sync.time_range import MINUTE_US, SECOND_US, TimeRange
 

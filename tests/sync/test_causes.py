@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hassette_sync import DataSyncService
+from hassette_sync import AskedTime, DataSyncService
 from hassette_sync.answers.explanations import Explained, Why
-from hassette_sync.asked_time import AskedTime
 from support.patient_data import patient_data
 from support.recorded_home import OWN_USER, RecordedHome, call, change, recorded_home
 from support.rows import Due, Job, Listener

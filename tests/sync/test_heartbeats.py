@@ -1,8 +1,7 @@
 """Heartbeats in the owner note: the row of the open session is older."""
 
 from hassette_store.file.owner_note import Heartbeat, owner_note
-from hassette_sync import DataSyncService
-from hassette_sync.asked_time import AskedTime
+from hassette_sync import AskedTime, DataSyncService
 from support.history import HOUR, MINUTE, SECOND, NewHistory
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hassette_sync import BadQuestionError, DataSyncService
+from hassette_sync import AskedTime, BadQuestionError, DataSyncService
 from hassette_sync.answers.explanations import Explained, Why
 from hassette_sync.answers.kinds import EventTrigger
-from hassette_sync.asked_time import AskedTime
 from hassette_sync.time_range import SECOND_US
 from support.patient_data import patient_data
 from support.recorded_home import RecordedHome, call, change, recorded_home

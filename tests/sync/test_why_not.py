@@ -1,13 +1,14 @@
 """Why a handler or job did not run: each reason, and the checks on the way of an event."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from hassette_sync import BadQuestionError, DataSyncService
+from hassette_sync import AskedTime, BadQuestionError, DataSyncService
 from hassette_sync.answers.explanations import WhyNot
-from hassette_sync.asked_time import AskedTime
+from support.history import NewHistory
 from support.patient_data import patient_data
 from support.recorded_home import RecordedHome, call, change, recorded_home
 from support.rows import Due, Job, Listener, Skip
@@ -293,3 +294,31 @@ async def test_day_names_the_runs_in_it(home: RecordedHome, data: DataSyncServic
     assert (ran.reason, len(ran.runs), ran.since_us, ran.until_us) == ("ran", 1, home.us(-3600), home.us(3600))
     assert ran.sentence.startswith("motion_light.hall.on_motion did run from ")
     assert (quiet.reason, quiet.runs) == ("nothing_came", ())
+
+
+async def test_pause_of_the_framework_during_a_night_is_named(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - 30 * HOUR_US, now_us - 20 * HOUR_US, "crashed")
+        history.session(now_us - 19 * HOUR_US)
+        history.job("cleaner", "tidy", "daily at 02:30")
+    async with patient_data(history.path) as data:
+        night = await data.why_not("cleaner.tidy", at=AskedTime(now_us - 24 * HOUR_US, 8 * HOUR_US))
+        begin = await data.why_not("cleaner.tidy", at=AskedTime(now_us - 19 * HOUR_US - 1, 8 * HOUR_US))
+        whole = await data.why_not("cleaner.tidy", at=AskedTime(now_us - 18 * HOUR_US, 8 * HOUR_US))
+
+    assert (night.reason, begin.reason, whole.reason) == ("framework_down", "nothing_came", "nothing_came")
+    assert re.search(r"Hassette was not running from \S.* to \S.*\. No due time of the schedule", night.sentence)
+    assert [results(answer)["framework_up"] for answer in (night, begin, whole)] == ["no", "yes", "yes"]
+
+
+async def test_events_prove_the_connection_and_runs_that_nothing_was_refused(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.run(600, MOTION, EVENT)
+    home.run(600, TIDY, Due())
+    await home.write()
+
+    handler, job = await ask(data, home), await ask(data, home, "cleaner.tidy")
+
+    assert (results(handler)["connected"], results(handler)["allowed"]) == ("yes", "yes")
+    assert (results(job)["connected"], results(job)["allowed"]) == ("unknown", "yes")

@@ -9,6 +9,7 @@ One question takes this path:
 """
 
 from hassette_sync.__about__ import __version__
+from hassette_sync.asked_time import AskedTime
 from hassette_sync.control import Control, ControlAction, ControlResult, MemoryControl, NoControl
 from hassette_sync.errors import (
     AssistantsNotInstalledError,
@@ -34,6 +35,7 @@ from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import TimeRange
 
 __all__ = [
+    "AskedTime",
     "AssistantsNotInstalledError",
     "BadQuestionError",
     "Control",

@@ -2,21 +2,18 @@
 
 import json
 from sqlite3 import Row
-from typing import Literal
 
 from hassette_store.ids import first_id_at
-from hassette_sync.answers.explanations import NotRunEntry, StateChange, WhyNot, WhyNotCheck
+from hassette_sync.answers.explanations import NotRunEntry, StateChange, WhyNot
+from hassette_sync.answers.kinds import EventTrigger
 from hassette_sync.answers.runs import Run
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import reason_label, replace_surrogates
 from hassette_sync.home_time import ShownTimes
-from hassette_sync.queries import causes as cause_queries
 from hassette_sync.queries import why_not as queries
 from hassette_sync.queries.not_runs import not_runs_sql
 from hassette_sync.queries.statistics import HOURLY
-from hassette_sync.questions.authors import author_in
-from hassette_sync.questions.causes import EXAMINED
 from hassette_sync.questions.entities import ENTITY_ID, HomeNames
 from hassette_sync.questions.evidence import changes_of
 from hassette_sync.questions.names import (
@@ -27,13 +24,14 @@ from hassette_sync.questions.names import (
     registrations_that_change,
 )
 from hassette_sync.questions.not_runs import sample_of
+from hassette_sync.questions.obstacles import Checks, Surroundings
 from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.rows import facts_of, registration_ref, run_of
 from hassette_sync.questions.runs import check_text
-from hassette_sync.questions.sessions import HEARTBEAT_OVERDUE_US, home_time
+from hassette_sync.questions.sessions import home_time
 from hassette_sync.questions.wording import change_clause, shortened
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.time_range import AROUND_US, HOUR_US, MINUTE_US, TimeRange
+from hassette_sync.time_range import AROUND_US, HOUR_US, TimeRange
 
 _NEWEST_US = {"handler": HOUR_US, "job": 24 * HOUR_US}
 _MAX_LISTED = 20
@@ -41,7 +39,6 @@ _LATER_END_US = HOUR_US
 _STATE_TOPIC = "state_changed."
 _FILTERS = ("changed_from", "changed_to", "attribute", "duration")
 _OBSTACLES = ("framework_down", "disabled", "not_connected")
-Result = Literal["yes", "no", "unknown"]
 
 
 async def why_not(
@@ -70,7 +67,7 @@ async def why_not(
     times = ShownTimes(await home_time(transaction), transaction.at_us)
     if len(rows) != 1:
         return await _unclear(transaction, of, rows, at.at_us if at is not None else now_us, times)
-    return await _Checks(transaction, rows[0], times, at, now_us).answer()
+    return await _Answer(transaction, rows[0], times, at, now_us).answer()
 
 
 async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us: int, times: ShownTimes) -> WhyNot:
@@ -109,8 +106,8 @@ async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us
     )
 
 
-class _Checks:
-    """The checks of one handler or job around a moment, in the order of the path of an event."""
+class _Answer:
+    """The answer about one handler or job around a moment, in the order of the path of an event."""
 
     def __init__(
         self, transaction: ReadTransaction, row: Row, times: ShownTimes, at: AskedTime | None, now_us: int
@@ -128,30 +125,27 @@ class _Checks:
             # For a day, the checks show the state at its end, or the present state.
             self._at_us = min(self._range.until_us, transaction.at_us) if at.is_span else at.at_us
             self._when = at.describe(times)
-        self._moment_end_id = min(first_id_at(self._at_us + MINUTE_US), self._range.end_id)
-        self._checks: list[WhyNotCheck] = []
+        self._is_span = at is not None and at.is_span
+        self._checks = Checks()
+        self._surroundings = Surroundings(
+            transaction,
+            row,
+            times,
+            self._range,
+            at_us=self._at_us,
+            is_span=self._is_span,
+            checks=self._checks,
+        )
         self._asks_about_now = at is None
-        self._reasons: list[tuple[str, str, int | None]] = []
         # A trigger that came and did not run is the best explanation: it names the decision itself.
         self._decided: tuple[str, str] | None = None
-
-    def _add(
-        self, name: str, question: str, result: Result, detail: str, *, at_us: int | None = None, reason: str = ""
-    ) -> None:
-        check = WhyNotCheck(name=name, question=question, result=result, detail=detail, at_us=at_us)
-        self._checks.append(check)
-        if result == "no" and reason:
-            self._reasons.append((reason, detail, at_us))
 
     async def answer(self) -> WhyNot:
         runs = await self._runs()
         not_run = await self._not_run()
         changes = await self._changes()
         last_run = await self._last_run()
-        self._check_registered()
-        session = await self._check_framework()
-        await self._check_enabled(session)
-        await self._check_connected(session)
+        await self._surroundings.check(events_came=_events_came(runs, not_run, changes))
         await self._check_triggered(runs, not_run, changes, last_run)
         self._check_outcome(not_run, runs, await self._skips())
         self._check_ran(runs, last_run)
@@ -164,7 +158,7 @@ class _Checks:
             until_us=self._range.until_us,
             reason=reason,
             sentence=sentence,
-            checks=tuple(self._checks),
+            checks=tuple(self._checks.found),
             runs=runs,
             not_run=not_run,
             last_run=last_run,
@@ -220,103 +214,6 @@ class _Checks:
             f" The history does not know {one}. Did you mean {' or '.join(near)}?" for one, near in found if near
         )
 
-    def _check_registered(self) -> None:
-        question = "Was it registered?"
-        first_us, retired_us = self._row["first_registered_us"], self._row["retired_us"]
-        if first_us > self._range.until_us:
-            detail = f"It was registered for the first time at {self._times(first_us)}."
-            self._add("registered", question, "no", detail, at_us=first_us, reason="not_registered")
-        elif retired_us is not None and retired_us < self._range.since_us:
-            detail = f"It has not been registered since {self._times(retired_us)}."
-            self._add("registered", question, "no", detail, at_us=retired_us, reason="not_registered")
-        else:
-            does = "Its schedule is" if self._ref.kind == "job" else "It listens to"
-            self._add("registered", question, "yes", f"{does} {shortened(self._row['listens_to'])}.")
-
-    async def _check_framework(self) -> Row | None:
-        question = "Was Hassette running?"
-        row = await self._transaction.one(queries.SESSION_BEFORE, {"at_us": min(self._at_us, self._range.until_us)})
-        if row is None:
-            detail = "Hassette had not been started before."
-            self._add("framework_up", question, "no", detail, reason="framework_down")
-            return None
-        end_us, is_open = row["end_us"], row["outcome"] == "open"
-        if end_us >= (min(self._at_us, self._transaction.at_us) if is_open else self._at_us) - HEARTBEAT_OVERDUE_US:
-            detail = f"It was running since {self._times(row['started_us'])}."
-            self._add("framework_up", question, "yes", detail, at_us=row["started_us"])
-            return row
-        how = {"crashed": "crashed", "open": "wrote its last heartbeat"}.get(row["outcome"], "was stopped")
-        detail = f"Hassette {how} at {self._times(end_us)} and was not running."
-        self._add("framework_up", question, "no", detail, at_us=end_us, reason="framework_down")
-        return None
-
-    async def _last_event(self, session: Row, subjects: tuple[str, ...], kinds: tuple[str, ...]) -> Row | None:
-        return await self._transaction.one(
-            queries.LAST_EVENT,
-            {
-                "first_id": first_id_at(session["started_us"]),
-                "end_id": self._moment_end_id,
-                "examined": EXAMINED,
-                "subjects": json.dumps(subjects),
-                "kinds": json.dumps(kinds),
-            },
-        )
-
-    async def _check_enabled(self, session: Row | None) -> None:
-        question = "Was its app running, and was it enabled?"
-        if session is None:
-            self._add("enabled", question, "unknown", "Hassette was not running.")
-            return
-        ref = self._ref
-        app = (ref.app, f"{ref.app}.{ref.instance}")
-        row = await self._last_event(
-            session, app, ("app_started", "app_stopped", "app_failed", "control_disable_app", "control_enable_app")
-        )
-        paused = await self._last_event(
-            session,
-            (ref.title, f"{ref.app}.{ref.instance}.{ref.name}", f"{ref.app}.{ref.name}"),
-            ("control_pause_job", "control_resume_job"),
-        )
-        if row is not None and row["kind"] in ("app_failed", "app_stopped", "control_disable_app"):
-            what = {"app_failed": "failed", "app_stopped": "was stopped"}.get(row["kind"], "was disabled")
-            author = author_in(row["detail"])
-            what += f" by {shortened(author)}" if author is not None else ""
-            because = f": {shortened(row['detail'])}" if row["detail"] and author is None else ""
-            detail = f"The app {row['subject']} {what} at {self._times(row['at_us'])}{because}"
-            self._add("enabled", question, "no", detail, at_us=row["at_us"], reason="disabled")
-        elif paused is not None and paused["kind"] == "control_pause_job":
-            author = author_in(paused["detail"])
-            by = f" by {shortened(author)}" if author is not None else ""
-            detail = f"The job was paused{by} at {self._times(paused['at_us'])}."
-            self._add("enabled", question, "no", detail, at_us=paused["at_us"], reason="disabled")
-        elif row is None:
-            self._add("enabled", question, "unknown", "No start of the app is recorded in this session.")
-        else:
-            detail = f"The app was started at {self._times(row['at_us'])}."
-            self._add("enabled", question, "yes", detail, at_us=row["at_us"])
-
-    async def _check_connected(self, session: Row | None) -> None:
-        question = "Was Home Assistant connected?"
-        if session is None:
-            self._add("connected", question, "unknown", "Hassette was not running.")
-            return
-        row = await self._transaction.one(
-            cause_queries.CONNECTION_AT,
-            {
-                "session_id": session["id"],
-                "first_id": first_id_at(session["started_us"]),
-                "end_id": self._moment_end_id,
-            },
-        )
-        if row is None:
-            self._add("connected", question, "unknown", "No loss of the connection is recorded in this session.")
-        elif row["kind"] == "connection_lost":
-            detail = f"The connection was lost at {self._times(row['at_us'])}."
-            self._add("connected", question, "no", detail, at_us=row["at_us"], reason="not_connected")
-        else:
-            detail = f"It was connected since {self._times(row['at_us'])}."
-            self._add("connected", question, "yes", detail, at_us=row["at_us"])
-
     async def _check_triggered(
         self,
         runs: tuple[Run, ...],
@@ -327,7 +224,7 @@ class _Checks:
         question = "Did a trigger come?"
         if runs or not_run:
             count = len(runs) + len(not_run)
-            self._add("triggered", question, "yes", f"{count} {'trigger' if count == 1 else 'triggers'} came.")
+            self._checks.add("triggered", question, "yes", f"{count} {'trigger' if count == 1 else 'triggers'} came.")
             return
         listens_to = shortened(self._row["listens_to"])
         if changes:
@@ -335,13 +232,13 @@ class _Checks:
             filters = ", ".join(f"{name} {settings[name]}" for name in _FILTERS if name in settings)
             needs = f"it needs {filters}" if filters else "no run or skipped run of it is recorded"
             detail = f"{change_clause(changes[0])} at {self._times(changes[0].at_us)}, but {needs}."
-            self._add("triggered", question, "no", detail, at_us=changes[0].at_us, reason="not_matching")
+            self._checks.add("triggered", question, "no", detail, at_us=changes[0].at_us, reason="not_matching")
             return
         last = f" Its last run was at {self._times(last_run.started_us)}." if last_run is not None else " It never ran."
         what = "due time of the schedule" if self._ref.kind == "job" else "event of"
         detail = f"No {what} {listens_to} is recorded.{await self._unknown_entities()}{last}"
         at_us = last_run.started_us if last_run is not None else None
-        self._add("triggered", question, "no", detail, at_us=at_us, reason="nothing_came")
+        self._checks.add("triggered", question, "no", detail, at_us=at_us, reason="nothing_came")
 
     async def _skips(self) -> dict[str, int]:
         """Return the counts of triggers without a run in the whole hours around the searched time, by reason."""
@@ -355,15 +252,19 @@ class _Checks:
             # Only the newest 20 triggers are kept with their time. All are counted by the hour.
             counts = ", ".join(f"{reason_label(reason)} ({count:,} ×)" for reason, count in skips.items())
             detail = f"In this hour, triggers led to no run: {counts}."
-            self._add("allowed", question, "no", detail)
+            self._checks.add("allowed", question, "no", detail)
             self._decided = (max(skips, key=lambda reason: skips[reason]), detail)
+        elif not not_run and not runs:
+            self._checks.add("allowed", question, "unknown", "There was no trigger.")
+        elif not not_run and not skips:
+            self._checks.add("allowed", question, "yes", "Each trigger led to a run.")
         elif not not_run:
-            self._add("allowed", question, "unknown", "No trigger without a run is kept for this time.")
+            self._checks.add("allowed", question, "unknown", "No trigger without a run is kept for this time.")
         else:
             nearest = min(not_run, key=lambda one: abs(one.at_us - self._at_us))
             because = f" ({nearest.detail.removesuffix('.')})" if nearest.detail else ""
             detail = f"At {self._times(nearest.at_us)}: {reason_label(nearest.reason)}{because}."
-            self._add("allowed", question, "no", detail, at_us=nearest.at_us)
+            self._checks.add("allowed", question, "no", detail, at_us=nearest.at_us)
             self._decided = (nearest.reason, detail)
 
     def _check_ran(self, runs: tuple[Run, ...], last_run: Run | None) -> None:
@@ -371,12 +272,12 @@ class _Checks:
         if runs:
             nearest = self._nearest(runs)
             detail = f"It ran at {self._times(nearest.started_us)} ({nearest.status})."
-            self._add("ran", question, "yes", detail, at_us=nearest.started_us)
+            self._checks.add("ran", question, "yes", detail, at_us=nearest.started_us)
         elif last_run is not None:
             detail = f"The last run before was at {self._times(last_run.started_us)}."
-            self._add("ran", question, "no", detail, at_us=last_run.started_us)
+            self._checks.add("ran", question, "no", detail, at_us=last_run.started_us)
         else:
-            self._add("ran", question, "no", "No run is stored.")
+            self._checks.add("ran", question, "no", "No run is stored.")
 
     def _nearest(self, runs: tuple[Run, ...]) -> Run:
         return min(runs, key=lambda run: abs(run.started_us - self._at_us))
@@ -384,7 +285,7 @@ class _Checks:
     def _present_obstacle(self, runs: tuple[Run, ...], not_run: tuple[NotRunEntry, ...]) -> tuple[str, str] | None:
         """Return what has kept it from running since its last trigger; None if nothing has, or for a past moment."""
         newest_us = max((*(run.started_us for run in runs), *(one.at_us for one in not_run)), default=0)
-        for reason, detail, at_us in self._reasons if self._asks_about_now else ():
+        for reason, detail, at_us in self._checks.reasons if self._asks_about_now else ():
             if reason in _OBSTACLES and at_us is not None and at_us > newest_us:
                 return reason, detail
         return None
@@ -396,7 +297,16 @@ class _Checks:
             nearest = self._nearest(runs)
             return "ran", f"{title} did run {self._when}: at {self._times(nearest.started_us)} ({nearest.status})."
         reason, detail = self._decided or (
-            self._reasons[0][:2] if self._reasons else ("unknown", "The history does not show why.")
+            self._checks.reasons[0][:2] if self._checks.reasons else ("unknown", "The history does not show why.")
         )
+        if self._is_span and reason == "framework_down" and len(self._checks.reasons) > 1:
+            # Hassette was running for a part of the day only, which need not be the reason.
+            detail = f"{detail} {self._checks.reasons[1][1]}"
         ran = f" It ran {'once' if len(runs) == 1 else f'{len(runs)} times'} in this time." if runs else ""
         return reason, f"{title} did not run {self._when}. {detail.removesuffix('.')}.{ran}"
+
+
+def _events_came(runs: tuple[Run, ...], not_run: tuple[NotRunEntry, ...], changes: tuple[StateChange, ...]) -> bool:
+    """Return whether Home Assistant sent events in the searched time. Its events have a context, those of apps not."""
+    triggers = [*(run.trigger for run in runs), *(one.trigger for one in not_run)]
+    return bool(changes) or any(isinstance(one, EventTrigger) and one.context_id for one in triggers)

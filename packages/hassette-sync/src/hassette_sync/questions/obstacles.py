@@ -1,0 +1,208 @@
+"""Checks of everything around a handler or job: was it registered, and were Hassette, its app and the connection up?"""
+
+import json
+from dataclasses import dataclass, field
+from itertools import pairwise
+from sqlite3 import Row
+from typing import Literal
+
+from hassette_store.ids import first_id_at
+from hassette_sync.answers.explanations import WhyNotCheck
+from hassette_sync.home_time import ShownTimes
+from hassette_sync.queries import causes as cause_queries
+from hassette_sync.queries import why_not as queries
+from hassette_sync.questions.authors import author_in
+from hassette_sync.questions.causes import EXAMINED
+from hassette_sync.questions.rows import registration_ref
+from hassette_sync.questions.sessions import HEARTBEAT_OVERDUE_US, uptime_in
+from hassette_sync.questions.wording import shortened
+from hassette_sync.reader import ReadTransaction
+from hassette_sync.time_range import MINUTE_US, TimeRange
+
+_MAX_PAUSES = 3
+Result = Literal["yes", "no", "unknown"]
+
+
+@dataclass(slots=True)
+class Checks:
+    """Checks with their results.
+
+    Attributes:
+        found: The checks, in the order of the path of an event.
+        reasons: For each check that explains why nothing ran: the short reason, the finding in words, and its time.
+    """
+
+    found: list[WhyNotCheck] = field(default_factory=list[WhyNotCheck])
+    reasons: list[tuple[str, str, int | None]] = field(default_factory=list[tuple[str, str, "int | None"]])
+
+    def add(
+        self, name: str, question: str, result: Result, detail: str, *, at_us: int | None = None, reason: str = ""
+    ) -> None:
+        """Add a check. A ``reason`` counts only if the result is ``no``."""
+        self.found.append(WhyNotCheck(name=name, question=question, result=result, detail=detail, at_us=at_us))
+        if result == "no" and reason:
+            self.reasons.append((reason, detail, at_us))
+
+
+class Surroundings:
+    """Everything that must be up before an event or a due time can reach a handler or job.
+
+    Args:
+        transaction: Read transaction of the question.
+        row: The handler or job.
+        times: Formats times.
+        time_range: The searched time.
+        at_us: The moment of the question.
+        is_span: Whether the question is about the whole searched time, such as a day, and not about a moment.
+        checks: Gets the checks.
+    """
+
+    def __init__(
+        self,
+        transaction: ReadTransaction,
+        row: Row,
+        times: ShownTimes,
+        time_range: TimeRange,
+        *,
+        at_us: int,
+        is_span: bool,
+        checks: Checks,
+    ) -> None:
+        self._transaction = transaction
+        self._row = row
+        self._ref = registration_ref(row)
+        self._times = times
+        self._range = time_range
+        self._at_us = at_us
+        self._is_span = is_span
+        self._checks = checks
+        self._moment_end_id = min(first_id_at(at_us + MINUTE_US), time_range.end_id)
+
+    async def check(self, *, events_came: bool) -> None:
+        """Add all checks.
+
+        Args:
+            events_came: Whether events of Home Assistant came in the searched time. This proves the connection.
+        """
+        self._check_registered()
+        session = await self._check_framework()
+        await self._check_enabled(session)
+        await self._check_connected(session, events_came)
+
+    def _check_registered(self) -> None:
+        question = "Was it registered?"
+        first_us, retired_us = self._row["first_registered_us"], self._row["retired_us"]
+        if first_us > self._range.until_us:
+            detail = f"It was registered for the first time at {self._times(first_us)}."
+            self._checks.add("registered", question, "no", detail, at_us=first_us, reason="not_registered")
+        elif retired_us is not None and retired_us < self._range.since_us:
+            detail = f"It has not been registered since {self._times(retired_us)}."
+            self._checks.add("registered", question, "no", detail, at_us=retired_us, reason="not_registered")
+        else:
+            does = "Its schedule is" if self._ref.kind == "job" else "It listens to"
+            self._checks.add("registered", question, "yes", f"{does} {shortened(self._row['listens_to'])}.")
+
+    async def _check_framework(self) -> Row | None:
+        question = "Was Hassette running?"
+        row = await self._transaction.one(queries.SESSION_BEFORE, {"at_us": min(self._at_us, self._range.until_us)})
+        if row is None:
+            detail = "Hassette had not been started before."
+            self._checks.add("framework_up", question, "no", detail, reason="framework_down")
+            return None
+        end_us, is_open = row["end_us"], row["outcome"] == "open"
+        if end_us >= (min(self._at_us, self._transaction.at_us) if is_open else self._at_us) - HEARTBEAT_OVERDUE_US:
+            if self._is_span and (pauses := await self._pauses()):
+                spans = " and ".join(f"from {self._times(since)} to {self._times(until)}" for since, until in pauses)
+                detail = f"Hassette was not running {spans}."
+                self._checks.add("framework_up", question, "no", detail, at_us=pauses[0][0], reason="framework_down")
+                return row
+            detail = f"It was running since {self._times(row['started_us'])}."
+            self._checks.add("framework_up", question, "yes", detail, at_us=row["started_us"])
+            return row
+        how = {"crashed": "crashed", "open": "wrote its last heartbeat"}.get(row["outcome"], "was stopped")
+        detail = f"Hassette {how} at {self._times(end_us)} and was not running."
+        self._checks.add("framework_up", question, "no", detail, at_us=end_us, reason="framework_down")
+        return None
+
+    async def _pauses(self) -> list[tuple[int, int]]:
+        """Return the longest pauses between two sessions in the searched time, in ascending order."""
+        sessions = (await uptime_in(self._transaction, self._range)).spans
+        pauses = [
+            (max(before.until_us, self._range.since_us), after.started_us)
+            for before, after in pairwise(sessions)
+            if after.started_us - before.until_us > HEARTBEAT_OVERDUE_US
+        ]
+        if sessions and sessions[0].started_us - self._range.since_us > HEARTBEAT_OVERDUE_US:
+            first = await self._transaction.one(queries.SESSION_BEFORE, {"at_us": self._range.since_us})
+            if first is not None:
+                pauses.insert(0, (self._range.since_us, sessions[0].started_us))
+        return sorted(sorted(pauses, key=lambda pause: pause[0] - pause[1])[:_MAX_PAUSES])
+
+    async def _last_event(self, session: Row, subjects: tuple[str, ...], kinds: tuple[str, ...]) -> Row | None:
+        return await self._transaction.one(
+            queries.LAST_EVENT,
+            {
+                "first_id": first_id_at(session["started_us"]),
+                "end_id": self._moment_end_id,
+                "examined": EXAMINED,
+                "subjects": json.dumps(subjects),
+                "kinds": json.dumps(kinds),
+            },
+        )
+
+    async def _check_enabled(self, session: Row | None) -> None:
+        question = "Was its app running, and was it enabled?"
+        if session is None:
+            self._checks.add("enabled", question, "unknown", "Hassette was not running.")
+            return
+        ref = self._ref
+        app = (ref.app, f"{ref.app}.{ref.instance}")
+        row = await self._last_event(
+            session, app, ("app_started", "app_stopped", "app_failed", "control_disable_app", "control_enable_app")
+        )
+        paused = await self._last_event(
+            session,
+            (ref.title, f"{ref.app}.{ref.instance}.{ref.name}", f"{ref.app}.{ref.name}"),
+            ("control_pause_job", "control_resume_job"),
+        )
+        if row is not None and row["kind"] in ("app_failed", "app_stopped", "control_disable_app"):
+            what = {"app_failed": "failed", "app_stopped": "was stopped"}.get(row["kind"], "was disabled")
+            author = author_in(row["detail"])
+            what += f" by {shortened(author)}" if author is not None else ""
+            because = f": {shortened(row['detail'])}" if row["detail"] and author is None else ""
+            detail = f"The app {row['subject']} {what} at {self._times(row['at_us'])}{because}"
+            self._checks.add("enabled", question, "no", detail, at_us=row["at_us"], reason="disabled")
+        elif paused is not None and paused["kind"] == "control_pause_job":
+            author = author_in(paused["detail"])
+            by = f" by {shortened(author)}" if author is not None else ""
+            detail = f"The job was paused{by} at {self._times(paused['at_us'])}."
+            self._checks.add("enabled", question, "no", detail, at_us=paused["at_us"], reason="disabled")
+        elif row is None:
+            self._checks.add("enabled", question, "unknown", "No start of the app is recorded in this session.")
+        else:
+            detail = f"The app was started at {self._times(row['at_us'])}."
+            self._checks.add("enabled", question, "yes", detail, at_us=row["at_us"])
+
+    async def _check_connected(self, session: Row | None, events_came: bool) -> None:
+        question = "Was Home Assistant connected?"
+        if session is None:
+            self._checks.add("connected", question, "unknown", "Hassette was not running.")
+            return
+        row = await self._transaction.one(
+            cause_queries.CONNECTION_AT,
+            {
+                "session_id": session["id"],
+                "first_id": first_id_at(session["started_us"]),
+                "end_id": self._moment_end_id,
+            },
+        )
+        if row is None and events_came:
+            self._checks.add("connected", question, "yes", "Events of Home Assistant came.")
+        elif row is None:
+            self._checks.add("connected", question, "unknown", "No loss of the connection is recorded in this session.")
+        elif row["kind"] == "connection_lost":
+            detail = f"The connection was lost at {self._times(row['at_us'])}."
+            self._checks.add("connected", question, "no", detail, at_us=row["at_us"], reason="not_connected")
+        else:
+            detail = f"It was connected since {self._times(row['at_us'])}."
+            self._checks.add("connected", question, "yes", detail, at_us=row["at_us"])
