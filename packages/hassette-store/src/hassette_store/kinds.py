@@ -134,6 +134,9 @@ NAMED_COLUMNS: Final = {"event_type_id": "event_type", "entity_id": "entity_id",
 """Maps each trigger column that holds an id of the table ``names`` to the trigger's field that holds the name itself.
 Every other column in ``running_columns`` has the same name as its field."""
 
+FLAGS: Final = frozenset({"missed", "immediate", "manual"})
+"""The trigger columns that are true or false: 1 or 0 in the file."""
+
 TRIGGER_COLUMNS: Final = tuple(column for kind in KINDS for column in kind.running_columns)
 """All columns that describe a trigger of any kind, in ``running_executions`` and in ``not_runs``."""
 

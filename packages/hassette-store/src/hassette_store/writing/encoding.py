@@ -8,7 +8,17 @@ from typing import Any, Final
 from hassette_store.errors import RejectedBatchError
 from hassette_store.ids import time_of
 from hassette_store.insertion import RowValues
-from hassette_store.kinds import HANDLER, JOB, KINDS, LEFT_OUT, NAMED_COLUMNS, RunKind, kind_of, trigger_field
+from hassette_store.kinds import (
+    FLAGS,
+    HANDLER,
+    JOB,
+    KINDS,
+    LEFT_OUT,
+    NAMED_COLUMNS,
+    RunKind,
+    kind_of,
+    trigger_field,
+)
 from hassette_store.periods import HOUR_US
 from hassette_store.rows import (
     BatchRow,
@@ -20,7 +30,7 @@ from hassette_store.rows import (
     RunningRow,
     RunRow,
 )
-from hassette_store.writing.events import encode_events
+from hassette_store.writing.events import EVENTS, encode_events
 from hassette_store.writing.failing_lines import FailingLines
 from hassette_store.writing.row_ids import NameIds, RegistrationIds
 from hassette_store.writing.statements import EncodedBatch
@@ -124,36 +134,25 @@ class BatchEncoder:
         ids.register(batch.registered)
         totals = BatchTotals(session_id, names)
         rows: dict[str, Sequence[RowValues]] = {
-            kind.runs_table: self._runs(kind, runs[kind.name], totals) for kind in KINDS
+            kind.runs_table: self._runs(kind, runs[kind.name], totals) for kind in KINDS if runs[kind.name]
         }
         for summary in batch.summaries:
             totals.add_summary(summary, ids[summary.registration])
-        lines = FailingLines()
-        rows |= {
-            **encode_events(batch, session_id, names, new_ids),
-            "error_groups": self._groups(totals.failures, lines),
-            "failures": [
-                (run_id, fingerprint, failure.message, *lines.of(failure))
-                for run_id, fingerprint, failure in totals.failures
-            ],
-            "service_calls": totals.service_calls,
-            "log_lines": totals.log_lines,
-            "state_reads": totals.state_reads,
-            "dropped_effects": totals.dropped,
-            "losses": [
-                (session_id, loss.reason, loss.what, loss.count, loss.first_us, loss.last_us) for loss in batch.losses
-            ],
-            "running_executions": [self._running(row) for row in batch.running or ()],
-            "skips": [
-                (skip.hour_us // HOUR_US, ids[skip.registration], names[skip.reason], skip.count)
-                for skip in batch.skipped
-            ],
-        }
+        rows |= totals.details
+        if totals.failures:
+            rows |= self._failures(totals.failures)
+        if any(_ANNOUNCED(batch)):
+            # Most batches of a quiet home contain runs only.
+            rows |= encode_events(batch, session_id, names, new_ids)
+            rows |= self._counts(batch)
+        if batch.running:
+            rows["running_executions"] = [self._running(row) for row in batch.running]
         retired = [(now_us, id_) for id_ in ids.retire(batch.retired)]
-        rows["not_runs"] = [self._not_run(row) for row in batch.not_runs]
         # Encode new names and registrations last, because the encoding of the rows above may have added some.
-        rows |= self._registrations(now_us)
-        rows["names"] = tuple(names.new)
+        if ids.new:
+            rows |= self._registrations(now_us)
+        if names.new:
+            rows["names"] = tuple(names.new)
         return EncodedBatch(
             rows,
             retired,
@@ -169,6 +168,28 @@ class BatchEncoder:
         return [
             (*totals.add_run(run, ids[run.registration]), *trigger) for run, trigger in zip(runs, triggers, strict=True)
         ]
+
+    def _failures(self, failures: Sequence[tuple[int, str, FailureRow]]) -> dict[str, Sequence[RowValues]]:
+        lines = FailingLines()
+        return {
+            "error_groups": self._groups(failures, lines),
+            "failures": [
+                (run_id, fingerprint, failure.message, *lines.of(failure)) for run_id, fingerprint, failure in failures
+            ],
+        }
+
+    def _counts(self, batch: BatchRow) -> dict[str, Sequence[RowValues]]:
+        ids, names, session_id = self.registrations, self.names, self.session_id
+        return {
+            "losses": [
+                (session_id, loss.reason, loss.what, loss.count, loss.first_us, loss.last_us) for loss in batch.losses
+            ],
+            "skips": [
+                (skip.hour_us // HOUR_US, ids[skip.registration], names[skip.reason], skip.count)
+                for skip in batch.skipped
+            ],
+            "not_runs": [self._not_run(row) for row in batch.not_runs],
+        }
 
     def _running(self, row: RunningRow) -> RowValues:
         trigger = _all_trigger_columns(row.registration, row.trigger, self.names)
@@ -235,6 +256,10 @@ class BatchEncoder:
         }
 
 
+_ANNOUNCED: Final = attrgetter(*EVENTS, "losses", "skipped", "not_runs")
+"""Returns the fields of a batch that `encode_events` and `BatchEncoder._counts` encode."""
+
+
 @dataclass(slots=True)
 class _Group:
     """Failures of a batch with the same fingerprint."""
@@ -249,11 +274,15 @@ def _trigger_encoder(kind: RunKind) -> Callable[[object, NameIds], RowValues]:
     """Return a function that encodes a trigger as the values of the kind's ``running_columns``."""
     fields = attrgetter(*map(trigger_field, kind.running_columns))
     places_of_names = tuple(place for place, column in enumerate(kind.running_columns) if column in NAMED_COLUMNS)
+    places_of_flags = tuple(place for place, column in enumerate(kind.running_columns) if column in FLAGS)
 
     def encode(trigger: object, names: NameIds) -> RowValues:
         values = list(fields(trigger))
         for place in places_of_names:
             values[place] = names[values[place]]
+        # Python's sqlite3 needs ten times as long to bind a bool as to bind an int.
+        for place in places_of_flags:
+            values[place] = int(values[place])
         return values
 
     return encode
@@ -286,7 +315,7 @@ def _events(runs: Iterable[InvocationRow], names: NameIds) -> Iterator[RowValues
 
 def _due_before(runs: Iterable[ExecutionRow], names: NameIds) -> Iterator[RowValues]:
     del names
-    return ((run.started_us - run.trigger.due_us, run.trigger.manual) for run in runs)
+    return ((run.started_us - run.trigger.due_us, int(run.trigger.manual)) for run in runs)
 
 
 # For each kind, a function that returns the values of its ``trigger_columns`` for each run.

@@ -1,11 +1,15 @@
 """Encoding of the events and circumstances of a batch as rows for each table."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from hassette_store.insertion import RowValues
 from hassette_store.rows import BatchRow
 from hassette_store.writing.row_ids import NameIds
 from hassette_store.writing.used_ids import NewIds, with_new_ids
+
+EVENTS: Final = ("lifecycle", "home_changes", "home_causes", "home_names", "deploys", "framework_log")
+"""Fields of a batch with events and circumstances."""
 
 
 def encode_events(batch: BatchRow, session_id: int, names: NameIds, new_ids: NewIds) -> dict[str, Sequence[RowValues]]:

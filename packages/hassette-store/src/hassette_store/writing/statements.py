@@ -2,8 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from hassette_store.derived.derivation import derive_all, derive_late, derived_below
 from hassette_store.derived.statistics import Totals, add_totals
@@ -154,8 +153,7 @@ of the encoder may then belong to other names and registrations.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedBatch:
+class EncodedBatch(NamedTuple):
     """A batch as rows.
 
     Attributes:
@@ -206,7 +204,7 @@ def write_batch(db: sqlite3.Connection, encode: Callable[[NewIds], EncodedBatch]
             encoded = encode(new_ids)
             db.execute("BEGIN IMMEDIATE")
             db.execute(UPDATE_SESSION, encoded.session_values)
-            _insert_all(db, replace(encoded, rows=_with_clean_texts(encoded.rows)))
+            _insert_all(db, encoded._replace(rows=_with_clean_texts(encoded.rows)))
         if derive:
             derive_all(db)
         db.execute("COMMIT")

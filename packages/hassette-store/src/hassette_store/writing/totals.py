@@ -22,10 +22,7 @@ class BatchTotals:
         errors_and_timeouts: Number of runs with the status ``error`` or ``timed_out``.
         evicted: Statistics of evicted runs, by hour and registration. The other runs are counted later.
         failures: Run id, fingerprint and failure of each run that has a failure.
-        service_calls: Rows of ``service_calls``.
-        log_lines: Rows of ``log_lines``.
-        state_reads: Rows of ``state_reads``.
-        dropped: Rows of ``dropped_effects``.
+        details: Rows of effects, by table.
     """
 
     def __init__(self, session_id: int, names: NameIds) -> None:
@@ -35,10 +32,7 @@ class BatchTotals:
         self.errors_and_timeouts = 0
         self.evicted = TotalsByPeriod()
         self.failures: list[tuple[int, str, FailureRow]] = []
-        self.service_calls: list[RowValues] = []
-        self.log_lines: list[RowValues] = []
-        self.state_reads: list[RowValues] = []
-        self.dropped: list[RowValues] = []
+        self.details: dict[str, list[RowValues]] = {}
 
     def add_run(self, run: RunRow, registration_id: int) -> RowValues:
         """Count a run; return the columns that runs of all kinds have in common."""
@@ -71,11 +65,11 @@ class BatchTotals:
         totals.columns()  # raises ValueError for a bucket out of range
 
     def _add_effects(self, run_id: int, effects: EffectsRow) -> None:
-        names = self._names
+        names, rows_of = self._names, self._rows_of
         for position, line in enumerate(effects.log_lines):
-            self.log_lines.append((run_id, position, line.at_us, line.level, names[line.logger], line.message))
+            rows_of("log_lines").append((run_id, position, line.at_us, line.level, names[line.logger], line.message))
         for position, call in enumerate(effects.service_calls):
-            self.service_calls.append(
+            rows_of("service_calls").append(
                 (
                     run_id,
                     position,
@@ -92,7 +86,10 @@ class BatchTotals:
                 )
             )
         for position, read in enumerate(effects.state_reads):
-            self.state_reads.append((run_id, position, read.at_us, names[read.entity_id], read.state))
+            rows_of("state_reads").append((run_id, position, read.at_us, names[read.entity_id], read.state))
         dropped = (effects.dropped_log_lines, effects.dropped_service_calls, effects.dropped_state_reads)
         if any(dropped):
-            self.dropped.append((run_id, *dropped))
+            rows_of("dropped_effects").append((run_id, *dropped))
+
+    def _rows_of(self, table: str) -> list[RowValues]:
+        return self.details.setdefault(table, [])
