@@ -54,6 +54,28 @@ async def test_batch_after_a_minute_counts_the_waiting_runs(store: DatabaseServi
     assert read.value("SELECT count(*) FROM uncounted_runs") == 0
 
 
+async def test_derivation_reads_equal_runs_in_one_row(store: DatabaseService, path: Path) -> None:
+    # Python releases its lock for each row, and may wait for it while the event loop is busy.
+    await fill(store, [invocation(n, Listener(f"on_{n % 4}"), duration_us=1_000 + n) for n in range(1_000)])
+    rows: list[tuple[Any, ...]] = []
+    with closing(connect_to_write(path)) as db:
+        db.row_factory = lambda _, row: rows.append(row) or row
+        derive_in_transaction(db)
+    assert len(rows) < 20
+    assert_statistics_equal_the_rows(path)
+
+
+async def test_runs_of_two_hours_of_a_day_are_derived_together(
+    store: DatabaseService, path: Path, read: Reader
+) -> None:
+    hours = (0, HOUR_MS, 2 * HOUR_MS)
+    await fill(store, [invocation(hour + n, Listener(), duration_us=90 + n) for hour in hours for n in range(60)])
+    await store.stop()
+    assert read.value("SELECT count(*) FROM counted_hourly") == 3
+    assert read.value("SELECT count(*) FROM counted_daily") == 1
+    assert_statistics_equal_the_rows(path)
+
+
 async def test_run_with_a_late_id_is_counted_at_once(make_store: MakeStore, path: Path, read: Reader) -> None:
     store = make_store()
     await store.start()

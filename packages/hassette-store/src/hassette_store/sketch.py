@@ -234,22 +234,34 @@ def _bytes(values: "array[int]") -> bytes:
 def _pack(counts: Mapping[int, int]) -> bytes:
     if not counts:
         return b""
-    first, last = min(counts), max(counts)
-    values = array("Q", bytes((last - first + 1) * _BITS // 8))
+    first, size = min(counts), max(counts) - min(counts) + 1
+    width = _width_of_counts(size, max(counts.values()), sum(counts.values()))
+    if width == _LIST:
+        return _pack_list([bucket for bucket in sorted(counts) for _ in range(counts[bucket])])
+    values = array(_KINDS[width], bytes(size * width))
     for bucket, count in counts.items():
         values[bucket - first] = count
-    return _pack_array(first, values)
+    return _header(width, first) + _bytes(values)
 
 
 def _pack_array(first: int, counts: "array[int]") -> bytes:
     """Return the sketch of some runs, from the number of runs in each bucket from ``first`` on, the last one not 0."""
     skipped = next(index for index, count in enumerate(counts) if count)
     counts, first = counts[skipped:], first + skipped
-    most, total = max(counts), sum(counts)
-    width = next(width for width in _WIDTHS if most <= _LARGEST[width])
-    if 2 * total + 1 <= len(counts) * width + _HEADER_BYTES:
+    width = _width_of_counts(len(counts), max(counts), sum(counts))
+    if width == _LIST:
         return _pack_list([bucket for bucket, count in enumerate(counts, first) for _ in range(count)])
-    return bytes((width,)) + first.to_bytes(2, "little") + _bytes(array(_KINDS[width], counts))
+    return _header(width, first) + _bytes(array(_KINDS[width], counts))
+
+
+def _width_of_counts(size: int, most: int, total: int) -> int:
+    """Return the width of the counts of ``size`` buckets, or `_LIST` if a list of all runs is not longer."""
+    width = next(width for width in _WIDTHS if most <= _LARGEST[width])
+    return _LIST if 2 * total + 1 <= size * width + _HEADER_BYTES else width
+
+
+def _header(width: int, first: int) -> bytes:
+    return bytes((width,)) + first.to_bytes(2, "little")
 
 
 def _pack_list(runs: Sequence[int]) -> bytes:

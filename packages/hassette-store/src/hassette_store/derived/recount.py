@@ -38,7 +38,7 @@ def recount(db: sqlite3.Connection) -> None:
         for period, registration_id, count in _lacking(db, unit):
             totals = lacking.setdefault((period, registration_id), Totals())
             for status, duration_us, waited_us in _newest_runs(db, unit, period, registration_id, count):
-                totals.add_run(status, duration_us, waited_us)
+                totals.add_runs(status, (duration_us,), waited_us)
         write_totals(db, unit, lacking)
     mark_as_derived(db)
     db.execute("COMMIT")

@@ -31,7 +31,7 @@ class MovedStatistics:
         for unit, length_us in PERIODS_US.items():
             old, new = old_us // length_us, new_us // length_us
             if old != new:
-                self._moved[unit, registration_id, old, new].add_run(status, duration_us, waited_us)
+                self._moved[unit, registration_id, old, new].add_runs(status, (duration_us,), waited_us)
 
     def write(self, db: sqlite3.Connection) -> None:
         """Change the statistics, in the transaction of the caller."""
