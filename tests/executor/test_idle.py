@@ -76,6 +76,49 @@ def test_quick_run_in_a_quiet_home_sets_one_timer_for_all_of_its_steps():
         loop.run_until_complete(scenario())
 
 
+def test_end_of_the_last_run_in_a_quiet_home_leaves_no_timer_of_the_sweeper():
+    with manual_loop() as loop:
+
+        async def scenario() -> None:
+            async with CommandExecutor(clock=Clock(monotonic_ns=loop.monotonic_ns)) as executor:
+                await executor.execute(invoke(lambda: asyncio.sleep(0.1)))
+                assert loop.count_timers() == 1  # for the write
+                await asyncio.sleep(0.05)
+                failing_later = asyncio.ensure_future(executor.execute(invoke(failing_after_a_moment)))
+                await asyncio.sleep(0)
+                assert loop.count_timers() == 3  # the write, the sweeper, and the sleep of the run
+                await failing_later
+                assert loop.count_timers() == 1
+
+        loop.run_until_complete(scenario())
+
+
+async def failing_after_a_moment() -> None:
+    await asyncio.sleep(0.05)
+    raise ValueError("the sensor did not respond")
+
+
+def test_end_of_a_long_run_is_reported_although_a_short_run_has_set_and_cancelled_the_timer():
+    with manual_loop() as loop:
+
+        async def scenario() -> None:
+            sink = FaultySink()
+            go = asyncio.Event()
+            async with CommandExecutor(sink, clock=Clock(monotonic_ns=loop.monotonic_ns)) as executor:
+                long = asyncio.ensure_future(executor.execute(invoke(go.wait)))
+                await asyncio.sleep(1)
+                assert [len(batch.running) for batch in sink.batches if batch.running is not None] == [1]
+                short = asyncio.ensure_future(executor.execute(invoke(lambda: asyncio.sleep(0.1))))
+                await asyncio.sleep(0.05)
+                go.set()
+                await long
+                await short
+                await asyncio.sleep(1)
+                assert [batch.running for batch in sink.batches if batch.running is not None][1:] == [()]
+
+        loop.run_until_complete(scenario())
+
+
 def executions_at(times_s: list[float]) -> list[tuple[float, int]]:
     """Execute runs at these times. Return when batches were written, and how many runs each of them has."""
     written: list[tuple[float, int]] = []

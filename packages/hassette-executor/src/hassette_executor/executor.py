@@ -214,6 +214,8 @@ class CommandExecutor:
         leave(token)
         # Discard the execution before reading its effects: from here on, threads and tasks of the run add no effects.
         executions.discard(execution)
+        if self.in_flight.ends_with_runs and not executions:
+            self.in_flight.cancel_timer()
         if execution.expired or execution.effects is not None or execution.run_number:
             return self._end(execution, None)[0]
         # No await until the record is in the buffer: a cancellation cannot lose the record.
@@ -240,10 +242,8 @@ class CommandExecutor:
         Returns:
             The record, and whether the caller must raise the exception again.
         """
-        self._executions.discard(execution)
         command, now_ns = execution.command, self._monotonic_ns()
-        if execution.run_number:
-            self.in_flight.reported_run_ended(now_ns)
+        self.in_flight.remove(execution, now_ns)
         started_ns = now_ns if execution.waits_for_thread else execution.started_ns
         duration_us = (now_ns - started_ns) // 1000
         started_us = (started_ns + self.in_flight.wall_offset_ns) // 1000

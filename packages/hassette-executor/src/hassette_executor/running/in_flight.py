@@ -19,8 +19,8 @@ below one second, so a run is in the store within a second of its start."""
 SHORT_S = SWEEP_NS / 1e9
 """The same interval in seconds. If a run has a shorter deadline, the timer is set to that deadline."""
 BUSY_NS = 20_000_000
-"""If runs begin at shorter intervals, the timer is set for all of them. Otherwise, it is set only for a run that is
-still in progress when the event loop has done its current work. So a quick run in a quiet home causes no wake-up."""
+"""If runs begin at shorter intervals, the timer stays set after their end, because setting it for each run would cost
+more than a wake-up. Otherwise, the end of the last run cancels it. So a short run in a quiet home causes no wake-up."""
 _DRAIN_POLL_NS = 10_000_000
 
 
@@ -40,6 +40,7 @@ class InFlight:
     Attributes:
         sweeps_regularly: Whether the timer calls the sweeper within `SWEEP_NS`. It is False if all executions are
             already reported, because then the sweeper need not run before the next deadline.
+        ends_with_runs: Whether `cancel_timer` must be called as soon as no execution is in progress.
         wall_offset_ns: Wall clock minus monotonic clock. The difference is stored, so that the hot path reads only one
             clock. It is computed again each time the timer is set. After a step of the wall clock, it is therefore
             correct again within `SWEEP_NS`.
@@ -53,6 +54,7 @@ class InFlight:
         self._report = report
         self._clock = clock
         self.sweeps_regularly = False
+        self.ends_with_runs = False
         self.wall_offset_ns = clock.wall_ns() - clock.monotonic_ns()
         self._wake_ns = NEVER_NS
         self._watched_ns = 0
@@ -73,22 +75,20 @@ class InFlight:
     def watch(self, execution: Execution) -> None:
         """Make sure that the sweeper is called for an execution that has just begun."""
         now = execution.started_ns
-        before_ns, self._watched_ns = self._watched_ns, now
+        quiet = self._timer is None and now - self._watched_ns >= BUSY_NS
+        self._watched_ns = now
         wake_ns = min(now + SWEEP_NS, execution.deadline_ns)
-        if wake_ns < now + SWEEP_NS or now - before_ns < BUSY_NS or self._timer is not None:
-            if wake_ns < self._wake_ns:
-                self._arm(wake_ns, now)
-            return
-        self.sweeps_regularly = True
-        self._read_clocks()
-        asyncio.get_running_loop().call_soon(self._watch_rest, context=self._context)
+        if wake_ns < self._wake_ns:
+            self._arm(wake_ns, now)
+            self.ends_with_runs = quiet
 
-    def _watch_rest(self) -> None:
-        """Set the timer if an execution is still in progress."""
-        if self._timer is None:
-            self.sweeps_regularly = False
-            if self._executions:
-                self._sweep()
+    def cancel_timer(self) -> None:
+        """Cancel the timer, because no execution is in progress."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.sweeps_regularly = self.ends_with_runs = False
+        self._wake_ns = NEVER_NS
 
     def explain_waits(self, explain: ExplainWait) -> None:
         """Let a function explain why a run has waited. Set `late_ns` to the wait for which it is called."""
@@ -107,9 +107,12 @@ class InFlight:
         """Return the executions in progress."""
         return tuple(self._executions)
 
-    def reported_run_ended(self, now_ns: int) -> None:
-        """Set the timer, so that a list without the ended run is reported."""
-        if not self.sweeps_regularly and self._reporting:
+    def remove(self, execution: Execution, now_ns: int) -> None:
+        """Remove an execution that has ended. If it was reported, set the timer to report a list without it."""
+        self._executions.discard(execution)
+        if self.ends_with_runs and not self._executions:
+            self.cancel_timer()
+        if execution.run_number and self._reporting and (self.ends_with_runs or not self.sweeps_regularly):
             self._arm(min(self._wake_ns, now_ns + SWEEP_NS), now_ns)
 
     def running(self) -> tuple[RunningExecution, ...]:
@@ -143,7 +146,7 @@ class InFlight:
     def _arm(self, at_ns: int, now_ns: int) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self.sweeps_regularly = True
+        self.sweeps_regularly, self.ends_with_runs = True, False
         self._wake_ns = at_ns
         self._read_clocks()
         self._timer = asyncio.get_running_loop().call_later(
@@ -153,16 +156,9 @@ class InFlight:
     def _read_clocks(self) -> None:
         self.wall_offset_ns = self._clock.wall_ns() - self._clock.monotonic_ns()
 
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self.sweeps_regularly = False
-        self._wake_ns = NEVER_NS
-
     def _sweep(self) -> None:
         now = self._clock.monotonic_ns()
-        self._disarm()
+        self.cancel_timer()
         next_ns = NEVER_NS
         for execution in tuple(self._executions):
             if execution.deadline_ns <= now:
