@@ -29,12 +29,13 @@ waits twice, and the event loop once. The thread that checks for a blocked event
 import argparse
 import asyncio
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,9 @@ def peer_environment(name: str, requirement: str, interpreter: str) -> Path | No
         subprocess.run([python, "-m", "pip", "install", "-q", requirement], check=True, capture_output=True)
         subprocess.run([python, "-c", f"import {name}"], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        print(f"  {requirement} takes no part, because it could not be installed or imported: {error}")
+        shutil.rmtree(folder, ignore_errors=True)  # so that the next call can use another Python
+        print(f"  {requirement} takes no part, because {interpreter} could not install or import it: {error}")
+        print("  Name another Python with the option --peer-python PATH.")
         return None
     return python
 
@@ -199,7 +202,7 @@ class Course:
 
 
 @asynccontextmanager
-async def running(home: FakeHome, contenders: list[Contender]) -> AsyncIterator[Course]:
+async def running(home: FakeHome, contenders: list[Contender]) -> AsyncGenerator[Course]:
     """Start the contenders, and stop them at the end."""
     course = Course(home)
     try:
