@@ -48,3 +48,13 @@ def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
         db.close()
 
     assert [step for step in plan if step.startswith("SCAN") and step.split()[1] in LARGE] == [], plan
+
+
+def test_service_calls_of_home_assistant_are_read_without_the_runs_of_its_automations(plausible: Path) -> None:
+    db = sqlite3.connect(plausible)
+    try:
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {causes.CALLS_BY_HOME}", Parameters())]
+    finally:
+        db.close()
+
+    assert any("home_causes_service_calls" in step for step in plan), plan

@@ -480,8 +480,6 @@ INSERT INTO "search_hours" VALUES(20717,152909044,16384);
 INSERT INTO "search_hours" VALUES(20717,152911071,16384);
 INSERT INTO "search_hours" VALUES(20717,152989673,16384);
 INSERT INTO "search_hours" VALUES(20717,153014629,16384);
-INSERT INTO "search_hours" VALUES(20717,201326612,16384);
-INSERT INTO "search_hours" VALUES(20717,201326622,16384);
 CREATE TABLE search_minutes (
     hour    INTEGER NOT NULL,        -- since the epoch
     term    INTEGER NOT NULL,        -- kind of the term and its value
@@ -617,8 +615,6 @@ INSERT INTO "search_minutes" VALUES(497222,152909044,8192);
 INSERT INTO "search_minutes" VALUES(497222,152911071,8192);
 INSERT INTO "search_minutes" VALUES(497222,152989673,8192);
 INSERT INTO "search_minutes" VALUES(497222,153014629,8192);
-INSERT INTO "search_minutes" VALUES(497222,201326612,8192);
-INSERT INTO "search_minutes" VALUES(497222,201326622,8192);
 CREATE TABLE service_calls (
     run_id       INTEGER NOT NULL,  -- handler_invocations.id or job_executions.id
     position     INTEGER NOT NULL,  -- from 0, in the order of the responses
@@ -739,6 +735,7 @@ CREATE INDEX losses_by_session ON losses (session_id) WHERE session_id IS NOT NU
 CREATE INDEX home_changes_by_entity ON home_changes (entity_id);
 CREATE INDEX home_changes_by_context ON home_changes (context_id);
 CREATE INDEX home_causes_by_context ON home_causes (context_id);
+CREATE INDEX home_causes_service_calls ON home_causes (id, service_id) WHERE kind = 'service_call';
 CREATE INDEX deploys_by_app ON deploys (app);
 CREATE INDEX not_runs_by_registration ON not_runs (registration_id);
 CREATE VIEW registrations (

@@ -142,13 +142,16 @@ WHERE kind = 'entity' AND ({contains_sql("key")} OR {contains_sql("name")} OR {c
 CALLS_BY_HOME = """
 SELECT calls.id, calls.target, services.name AS service, context_id, parent_id, users.name AS user_id
 FROM (
-    SELECT * FROM home_causes WHERE id >= :first_id AND id < :end_id AND kind = 'service_call'
-    ORDER BY id DESC LIMIT :examined
-) AS calls
+    SELECT id FROM (
+        SELECT id, service_id, target FROM home_causes WHERE id >= :first_id AND id < :end_id AND kind = 'service_call'
+        ORDER BY id DESC LIMIT :examined)
+    WHERE service_id = (SELECT id FROM names WHERE name = :service) OR instr(target, :entity) > 0
+    ORDER BY id DESC LIMIT :limit
+) AS found
+JOIN home_causes AS calls ON calls.id = found.id
 JOIN names AS services ON services.id = calls.service_id
 LEFT JOIN names AS users ON users.id = calls.user_id
-WHERE services.name = :service OR instr(calls.target, :entity) > 0
-ORDER BY calls.id DESC LIMIT :limit
+ORDER BY calls.id DESC
 """
 """Service calls of Home Assistant, of a service or with a text in the target, newest first."""
 

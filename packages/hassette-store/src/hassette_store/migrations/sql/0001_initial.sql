@@ -314,6 +314,9 @@ CREATE TABLE home_causes (
     trace_id   TEXT                  -- id of the trace, if known: Home Assistant names it from 2026.11 on
 ) STRICT;
 CREATE INDEX home_causes_by_context ON home_causes (context_id);
+-- A home can have a hundred times as many runs of automations as service calls. Most of these calls are only wanted by
+-- their time.
+CREATE INDEX home_causes_service_calls ON home_causes (id, service_id) WHERE kind = 'service_call';
 
 -- Names that Home Assistant shows. `names` has the ids.
 CREATE TABLE home_names (
