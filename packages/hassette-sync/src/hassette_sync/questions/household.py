@@ -68,9 +68,9 @@ async def household(transaction: ReadTransaction, live: Live | None) -> Househol
         cause = "" if row["is_scheduled"] else row["entity_id"] or ""
         for entity_id in entities_of(row["target"]):
             actions = by_entity[entity_id]
-            actions.count += 1
-            actions.problems += row["error"] is not None
-            actions.causes["schedule" if row["is_scheduled"] else cause] += 1
+            actions.count += row["count"]
+            actions.problems += row["problems"]
+            actions.causes["schedule" if row["is_scheduled"] else cause] += row["count"]
     names = await _names(transaction, {*by_entity, *(one for each in by_entity.values() for one in each.causes if one)})
     _, failing, _ = await failing_registrations(transaction, today, limit=_MAX_PROBLEMS)
     failing_refs, failing_count = await failing_now(transaction, failing, limit=_MAX_PROBLEMS)
