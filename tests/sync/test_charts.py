@@ -65,6 +65,26 @@ async def test_hours_with_deleted_rows_are_shown_by_the_hour(new_history: NewHis
     assert answer.points[0].counts.total == 3, "the statistics still count the deleted run"
 
 
+async def test_run_with_an_unknown_status_or_duration_does_not_hide_the_minutes(
+    new_history: NewHistory, now_us: int
+) -> None:
+    hour_us = now_us // HOUR * HOUR - 3 * HOUR
+    with new_history() as history:
+        history.session(hour_us - HOUR)
+        handler = history.listener("app", "on_change", "t")
+        history.run(handler, hour_us + SECOND, duration_us=-1)
+        history.run(handler, hour_us + MINUTE, duration_us=2**62)
+        damaged = history.run(handler, hour_us + 2 * MINUTE, with_statistics=False)
+        history.db.execute("PRAGMA foreign_keys = OFF")
+        history.db.execute("UPDATE handler_invocations SET status = 9 WHERE id = ?", (damaged,))
+    async with patient_data(history.path) as data:
+        answer = await data.timeline(TimeRange(hour_us, hour_us + HOUR))
+    assert answer.period_length_us == MINUTE
+    assert [point.counts.total for point in answer.points[:3]] == [1, 1, 0]
+    assert answer.points[0].percentiles.p50_us == -1
+    assert (answer.points[1].percentiles.p50_us or 0) >= 2**55
+
+
 async def test_timeline_has_marks_of_sessions_and_new_versions(new_history: NewHistory, now_us: int) -> None:
     start_us = now_us // HOUR * HOUR - 5 * HOUR
     with new_history() as history:

@@ -149,8 +149,9 @@ def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
     assert scans == [], plan
 
 
-# These statements stop at their limit, or at the first row, and every row on their way counts.
-BOUNDED = ("RUNS_AFTER", "NEWEST_ID", "ROWS")
+# These statements stop at their limit, or at the first row, and every row on their way counts. For BY_POINT, the
+# statistics first show that the range has few runs.
+BOUNDED = ("RUNS_AFTER", "NEWEST_ID", "BY_POINT")
 
 
 @pytest.mark.parametrize("name", [name for name in STATEMENTS if name not in BOUNDED])

@@ -39,7 +39,7 @@ from hassette_sync.questions.sessions import (
     newest_session,
     uptime_in,
 )
-from hassette_sync.questions.sketches import Durations, durations_by_period, durations_of_one, percentiles
+from hassette_sync.questions.sketches import durations_by_period, durations_of_one, percentiles
 from hassette_sync.questions.statistics import counts_in, sums_by_period
 from hassette_sync.questions.timeline import marks_in, points_by_minute
 from hassette_sync.reader import Parameters, ReadTransaction
@@ -212,14 +212,17 @@ async def timeline(
 ) -> Timeline:
     """Return throughput, failures and durations over time, of all apps or of one handler or job."""
     periods = await periods_of(transaction, time_range)
-    if registration_id is None:
-        parts = await _timeline_of_all(transaction, periods)
-    else:
-        parts = await _timeline_of_registration(transaction, periods, registration_id)
-    counts, found, skipped = parts
+    counts = await _counts_by_period(transaction, periods, registration_id)
     marks = await marks_in(transaction, periods.time_range, await _app_of(transaction, registration_id))
     if (minutes := await points_by_minute(transaction, periods, counts, registration_id)) is not None:
         return Timeline(period_length_us=minutes[0], points=minutes[1], marks=marks)
+    statements = statistics_sql(periods.unit)
+    within: Parameters = {"first": periods.first, "last": periods.last, "registration_id": registration_id}
+    if registration_id is None:
+        found, skips = await durations_by_period(transaction, periods), statements.skips_by_period
+    else:
+        found, skips = await durations_of_one(transaction, periods, registration_id), statements.skips_of_one
+    skipped = _sum_by_period(await transaction.all(skips, within))
     return Timeline(
         period_length_us=periods.length_us,
         marks=marks,
@@ -243,26 +246,14 @@ async def _app_of(transaction: ReadTransaction, registration_id: int | None) -> 
     return row["app"] if row is not None else None
 
 
-_TimelineParts = tuple[dict[int, Counts], dict[int, Durations], Counter[int]]
-"""Counts, durations and numbers of skipped triggers, each by period."""
-
-
-async def _timeline_of_all(transaction: ReadTransaction, periods: Periods) -> _TimelineParts:
-    statements = statistics_sql(periods.unit)
-    within: Parameters = {"first": periods.first, "last": periods.last}
-    counts = {period: sums.counts() for period, sums in (await sums_by_period(transaction, periods)).items()}
-    found = await durations_by_period(transaction, periods)
-    return counts, found, _sum_by_period(await transaction.all(statements.skips_by_period, within))
-
-
-async def _timeline_of_registration(
-    transaction: ReadTransaction, periods: Periods, registration_id: int
-) -> _TimelineParts:
-    statements = statistics_sql(periods.unit)
+async def _counts_by_period(
+    transaction: ReadTransaction, periods: Periods, registration_id: int | None
+) -> dict[int, Counts]:
+    if registration_id is None:
+        return {period: sums.counts() for period, sums in (await sums_by_period(transaction, periods)).items()}
+    statement = statistics_sql(periods.unit).of_one_by_period
     within: Parameters = {"first": periods.first, "last": periods.last, "registration_id": registration_id}
-    counts = {row["period"]: counts_of(row) for row in await transaction.all(statements.of_one_by_period, within)}
-    found = await durations_of_one(transaction, periods, registration_id)
-    return counts, found, _sum_by_period(await transaction.all(statements.skips_of_one, within))
+    return {row["period"]: counts_of(row) for row in await transaction.all(statement, within)}
 
 
 def _sum_by_period(rows: list[sqlite3.Row]) -> Counter[int]:

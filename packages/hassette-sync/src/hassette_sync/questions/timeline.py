@@ -1,11 +1,13 @@
 """Details of the timeline: runs by the minute, and marks of sessions and versions."""
 
-from collections import Counter, defaultdict
+import json
+from collections import Counter
 from collections.abc import Mapping
+from sqlite3 import Row
 
 from hassette_store.ids import first_id_at, time_of
 from hassette_store.sketch import nearest_rank
-from hassette_store.statuses import STATUS_NAMES
+from hassette_store.statuses import INTERRUPTED, STATUS_NAMES
 from hassette_sync.answers.overview import Mark, TimeChoices, TimelinePoint
 from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.queries import timeline as queries
@@ -19,8 +21,9 @@ _MAX_POINTS = 125
 _STEPS_US = tuple(minutes * MINUTE_US for minutes in (1, 2, 5, 10))
 LONGEST_MINUTES_US = _STEPS_US[-1]
 """Length of the longest point of a chart by the minute."""
-# Reading more rows than this takes longer than the chart is worth.
-_MAX_ROWS = 20_000
+# Reading more runs than this takes longer than the chart is worth.
+_MAX_RUNS = 20_000
+_STATUS = (1 << queries.STATUS_BITS) - 1
 _MAX_MARKS = 40
 
 
@@ -40,46 +43,45 @@ async def points_by_minute(
     """
     if periods.unit != "hour" or periods.last - periods.first >= _MAX_HOURS:
         return None
+    if sum(one.total for one in counts.values()) > _MAX_RUNS:
+        return None
     since_us, until_us = periods.since_us, periods.until_us
     length_us = next(step for step in _STEPS_US if (until_us - since_us) / step <= _MAX_POINTS)
-    within = TimeRange(since_us, until_us)
-    parameters: Parameters = {"first_id": within.first_id, "end_id": within.end_id, "limit": _MAX_ROWS + 1}
-    parameters["ids_per_point"] = first_id_at(length_us)
-    statement = queries.ROWS
+    points: Parameters = {"first": since_us // length_us, "last": (until_us - 1) // length_us}
+    points["ids_per_point"] = first_id_at(length_us)
+    statement = queries.BY_POINT
     if registration_id is not None:
-        statement, parameters["registration_id"] = queries.ROWS_OF_ONE, registration_id
-    rows = await transaction.all(statement, parameters)
-    if len(rows) > _MAX_ROWS:
-        return None
-    statuses = Counter((row["point"], row["status"]) for row in rows)
-    durations: defaultdict[int, list[int]] = defaultdict(list)
-    interrupted = STATUS_NAMES.index("interrupted")
-    for point, status, duration_us in rows:
-        if status != interrupted:
-            durations[point].append(duration_us)
+        statement, points["registration_id"] = queries.BY_POINT_OF_ONE, registration_id
+    found = tuple(_point(row, length_us) for row in await transaction.all(statement, points))
     by_hour: Counter[int] = Counter()
-    for (point, _), count in statuses.items():
-        by_hour[point * length_us // HOUR_US] += count
+    for point in found:
+        by_hour[point.start_us // HOUR_US] += point.counts.total
     if any(by_hour[hour] != one.total for hour, one in counts.items()):
         return None
-    points = range(since_us // length_us, (until_us - 1) // length_us + 1)
-    return length_us, tuple(
-        TimelinePoint(
-            start_us=point * length_us,
-            counts=Counts(**{name: statuses[point, status] for status, name in enumerate(STATUS_NAMES)}),
-            percentiles=_percentiles(sorted(durations.get(point, []))),
-            skipped=None,
-        )
-        for point in points
+    return length_us, found
+
+
+def _point(row: Row, length_us: int) -> TimelinePoint:
+    start, *of_kinds = row
+    # The duration is in the upper bits of a value, so this is also the order of the durations.
+    runs = sorted(run for of_kind in of_kinds for run in json.loads(of_kind))
+    statuses = Counter(run & _STATUS for run in runs)
+    if statuses[INTERRUPTED]:
+        runs = [run for run in runs if run & _STATUS != INTERRUPTED]
+    return TimelinePoint(
+        start_us=start * length_us,
+        counts=Counts(**{name: statuses[status] for status, name in enumerate(STATUS_NAMES)}),
+        percentiles=_percentiles(runs),
+        skipped=None,
     )
 
 
-def _percentiles(durations: list[int]) -> Percentiles:
-    """Return the percentiles of sorted durations by nearest rank."""
-    if not durations:
+def _percentiles(runs: list[int]) -> Percentiles:
+    """Return the percentiles of sorted runs by nearest rank."""
+    if not runs:
         return Percentiles()
-    values = {share: durations[nearest_rank(share, len(durations)) - 1] for share in PERCENTILES.values()}
-    return Percentiles(**{f"{name}_us": values[share] for name, share in PERCENTILES.items()})
+    ranks = {name: nearest_rank(share, len(runs)) for name, share in PERCENTILES.items()}
+    return Percentiles(**{f"{name}_us": runs[rank - 1] >> queries.STATUS_BITS for name, rank in ranks.items()})
 
 
 async def marks_in(transaction: ReadTransaction, time_range: TimeRange, app: str | None = None) -> tuple[Mark, ...]:
