@@ -6,7 +6,7 @@ which the framework's handlers share, only waits for the answer.
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -54,6 +54,7 @@ class ReadTransaction:
         identity: Device and inode of the file.
         at_us: Time at which the transaction began, in microseconds since the Unix epoch.
         caches: Values that questions have computed from the history. Keys must contain ``identity``.
+        computed: Values that several parts of this answer need.
     """
 
     def __init__(self, connection: HistoryConnection, question: RunningQuestion, at_us: int, caches: Caches) -> None:
@@ -62,6 +63,7 @@ class ReadTransaction:
         self.identity = connection.identity
         self.at_us = at_us
         self.caches = caches
+        self.computed: dict[Hashable, Any] = {}
         self._once: dict[object, Sequence[sqlite3.Row]] = {}
         self._db = connection.db
         self._question = question

@@ -39,6 +39,10 @@ WITH RECURSIVE periods (period) AS (
     SELECT :first UNION ALL SELECT period + 1 FROM periods WHERE period < :last
 )
 """
+# Without MATERIALIZED, SQLite would parse the JSON text again for each period.
+_WANTED = "wanted (id) AS MATERIALIZED (SELECT value FROM json_each(:registrations))"
+FEW = 50
+"""For more handlers and jobs, reading the statistics of all is faster than a look-up of each one in each period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +50,14 @@ class StatisticsStatements:
     """Statements for one unit of periods.
 
     Attributes:
-        by_registration: Counts and durations of some handlers and jobs.
-        registrations: Ids of all handlers and jobs with runs.
         of_one_by_period: Counts and durations of one registration, for each period.
         counted_by_registration: Sums of the counted runs of each handler and job: number of periods, counts and
             durations.
-        counted_of_some: The same of some handlers and jobs.
+        counted_of_few: The same of a few handlers and jobs.
         counted_by_period: Sums of the counted runs of all handlers and jobs, for each period: number and sum of their
             ids, counts and durations.
         sketches_by_registration: Latency sketches of some handlers and jobs, one for each period.
+        sketches_of_few: The same of a few handlers and jobs.
         sketches_of_period: Latency sketches of all handlers and jobs in one period.
         sketches_of_one: Latency sketches of one registration, one for each period.
         uncounted: Uncounted runs: registration, period, status and duration.
@@ -64,13 +67,12 @@ class StatisticsStatements:
         skips_of_one: Triggers of one registration that did not lead to a run: their number by period and reason.
     """
 
-    by_registration: str
-    registrations: str
     of_one_by_period: str
     counted_by_registration: str
-    counted_of_some: str
+    counted_of_few: str
     counted_by_period: str
     sketches_by_registration: str
+    sketches_of_few: str
     sketches_of_period: str
     sketches_of_one: str
     uncounted: str
@@ -94,22 +96,22 @@ def _statements(period: str, statistics: str, skips: str) -> StatisticsStatement
             f"WHERE {condition}"
         )
 
-    def by_registration(condition: str) -> str:
-        return f"SELECT registration_id, {_COUNTED_SUMS} FROM {statistics} WHERE {condition} GROUP BY registration_id"
-
+    few = (
+        f"{_PERIODS}, {_WANTED} SELECT registration_id, {{columns}} FROM periods CROSS JOIN wanted "
+        f"CROSS JOIN {statistics} ON {period} = periods.period AND registration_id = wanted.id"
+    )
     of_some = "registration_id IN (SELECT value FROM json_each(:registrations))"
     some = f"{within} AND {of_some}"
     one = f"{within} AND registration_id = :registration_id"
-    all_parts = parts(f"{statistics} WHERE {within}", within)
     return StatisticsStatements(
-        by_registration=f"SELECT registration_id, {_SUMS} FROM ({parts(f'{statistics} WHERE {some}', some)}) "
-        "GROUP BY registration_id",
-        registrations=f"SELECT DISTINCT registration_id FROM ({all_parts})",
         of_one_by_period=f"{_PERIODS} SELECT {period} AS period, {_SUMS} FROM ({parts(of_one(statistics), one)}) "
         f"GROUP BY {period}",
-        counted_by_registration=by_registration(within),
-        counted_of_some=by_registration(some),
+        counted_by_registration=f"""
+            SELECT registration_id, {_COUNTED_SUMS} FROM {statistics} WHERE {within} GROUP BY registration_id
+        """,
+        counted_of_few=f"{few.format(columns=_COUNTED_SUMS)} GROUP BY registration_id",
         sketches_by_registration=f"SELECT registration_id, sketch FROM {statistics} WHERE {some}",
+        sketches_of_few=few.format(columns="sketch"),
         counted_by_period=f"""
             SELECT {period} AS period, sum(registration_id) AS ids, {_COUNTED_SUMS}
             FROM {statistics} WHERE {within} GROUP BY {period}

@@ -3,31 +3,32 @@
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from hassette_store.kinds import KINDS
 from hassette_store.statuses import FAILED_STATUSES, STATUS_NAMES
 from hassette_sync.answers.runs import Facet, RunFacets
 from hassette_sync.queries.registrations import APPS_AND_KINDS
 from hassette_sync.queries.run_search import STATUSES_BY_ID
-from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.run_filters import RunSearch
 from hassette_sync.questions.run_search import newest_ids
 from hassette_sync.questions.runs import RunFilter, known_app, resolved_search
-from hassette_sync.reader import Parameters, ReadTransaction
+from hassette_sync.questions.statistics import sums_by_registration
+from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import Periods, TimeRange
 
 MAX_COUNTED = 1_000
 """Maximum number of runs that are counted one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Runs:
+class _Group(NamedTuple):
+    """Runs that all filters see alike."""
+
     app: str
     kind: str
     status: str
-    count: int
 
 
 async def facets_of_runs(
@@ -45,20 +46,20 @@ async def facets_of_runs(
         runs, complete = await _from_rows(transaction, periods, others, registrations)
     statuses = FAILED_STATUSES if run_filter.status == "failed" else (run_filter.status,)
 
-    def of_app(one: _Runs) -> bool:
+    def of_app(one: _Group) -> bool:
         return app in (None, one.app)
 
-    def of_kind(one: _Runs) -> bool:
+    def of_kind(one: _Group) -> bool:
         return run_filter.kind in (None, one.kind)
 
-    def of_status(one: _Runs) -> bool:
+    def of_status(one: _Group) -> bool:
         return run_filter.status is None or one.status in statuses
 
-    def count(value: Callable[[_Runs], str], *conditions: Callable[[_Runs], bool]) -> Counter[str]:
+    def count(value: Callable[[_Group], str], *conditions: Callable[[_Group], bool]) -> Counter[str]:
         counts: Counter[str] = Counter()
-        for one in runs:
+        for one, number in runs.items():
             if all(condition(one) for condition in conditions):
-                counts[value(one)] += one.count
+                counts[value(one)] += number
         return counts
 
     by_app = count(lambda one: one.app, of_kind, of_status)
@@ -81,33 +82,30 @@ async def facets_of_runs(
 
 _Registrations = dict[int, tuple[str, str]]
 """App and kind of each registration."""
+_UNKNOWN = ("?", "?")
 
 
 async def _from_statistics(
     transaction: ReadTransaction, periods: Periods, run_filter: RunFilter, registrations: _Registrations
-) -> list[_Runs]:
-    statements = statistics_sql(periods.unit)
-    within: Parameters = {"first": periods.first, "last": periods.last}
-    wanted = [run_filter.registration_id]
-    if run_filter.registration_id is None:
-        wanted = [row["registration_id"] for row in await transaction.all(statements.registrations, within)]
-    rows = await transaction.all(statements.by_registration, {**within, "registrations": json.dumps(wanted)})
-    return [
-        _Runs(*registrations.get(row["registration_id"], ("?", "?")), status, row[status])
-        for row in rows
-        for status in STATUS_NAMES
-    ]
+) -> Counter[_Group]:
+    wanted = None if run_filter.registration_id is None else [run_filter.registration_id]
+    runs: Counter[_Group] = Counter()
+    for registration_id, sums in (await sums_by_registration(transaction, periods, wanted)).items():
+        app, kind = registrations.get(registration_id, _UNKNOWN)
+        for status, count in zip(STATUS_NAMES, sums.statuses, strict=True):
+            if count:
+                runs[_Group(app, kind, status)] += count
+    return runs
 
 
 async def _from_rows(
     transaction: ReadTransaction, periods: Periods, run_filter: RunFilter, registrations: _Registrations
-) -> tuple[list[_Runs], bool]:
+) -> tuple[Counter[_Group], bool]:
     time_range = periods.time_range
     search = RunSearch(first_id=time_range.first_id, below=time_range.end_id, limit=MAX_COUNTED + 1)
     ids = newest_ids(transaction, await resolved_search(transaction, run_filter, search))
-    rows = await transaction.all(STATUSES_BY_ID, {"ids": json.dumps(ids[:MAX_COUNTED])})
-    runs = [
-        _Runs(*registrations.get(row["registration_id"], ("?", "?")), row["status"] or "?", row["count"])
-        for row in rows
-    ]
+    runs: Counter[_Group] = Counter()
+    for row in await transaction.all(STATUSES_BY_ID, {"ids": json.dumps(ids[:MAX_COUNTED])}):
+        app, kind = registrations.get(row["registration_id"], _UNKNOWN)
+        runs[_Group(app, kind, row["status"] or "?")] += row["count"]
     return runs, len(ids) <= MAX_COUNTED

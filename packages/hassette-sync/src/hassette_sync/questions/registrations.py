@@ -86,7 +86,8 @@ async def registration_list(
     after = _parse_cursor(cursor) if cursor else None
     periods = await periods_of(transaction, time_range)
     app = await known_app(transaction, app) if app is not None else None
-    active = list(await sums_by_registration(transaction, periods)) if retired and not idle else []
+    among = await _ids_of(transaction, kind, app)
+    active = list(await sums_by_registration(transaction, periods, among)) if retired and not idle else []
     parameters: Parameters = {
         "kind": kind,
         "app": app,
@@ -101,12 +102,20 @@ async def registration_list(
     last = listed[limit - 1] if len(listed) > limit else None
     hidden = await transaction.one(queries.hidden_sql(), parameters)
     return Registrations(
-        registrations=await _with_figures(transaction, periods, listed[:limit], of_all=app is None or bool(active)),
+        registrations=await _with_figures(transaction, periods, listed[:limit], among),
         next_cursor=_cursor_of(last) if last is not None else None,
         hidden=hidden["hidden"] if hidden is not None else 0,
         since_us=periods.since_us,
         until_us=periods.until_us,
     )
+
+
+async def _ids_of(transaction: ReadTransaction, kind: str | None, app: str | None) -> list[int] | None:
+    """Return the ids of the handlers and jobs of an app, a kind or both; None for all."""
+    if kind is None and app is None:
+        return None
+    rows = await transaction.once(queries.APPS_AND_KINDS)
+    return [row["id"] for row in rows if kind in (None, row["kind"]) and app in (None, row["app"])]
 
 
 def _cursor_of(row: Row) -> str:
@@ -137,11 +146,11 @@ async def failing_registrations(
     listed: list[Row] = []
     for id_ in ids[:limit]:
         listed += await transaction.all(queries.REGISTRATION, {"registration_id": id_})
-    return await _with_figures(transaction, periods, listed, of_all=True), ids, len(failing)
+    return await _with_figures(transaction, periods, listed, None), ids, len(failing)
 
 
 async def _with_figures(
-    transaction: ReadTransaction, periods: Periods, rows: list[Row], *, of_all: bool
+    transaction: ReadTransaction, periods: Periods, rows: list[Row], among: list[int] | None
 ) -> tuple[Registration, ...]:
     """Add figures to handlers and jobs.
 
@@ -149,12 +158,11 @@ async def _with_figures(
         transaction: Read transaction of the question.
         periods: Hours or days of the figures.
         rows: The handlers and jobs.
-        of_all: Whether to read the sums of all handlers and jobs, because the question needs them anyway.
+        among: Ids whose sums the question needs anyway; None for all handlers and jobs.
     """
     wanted = [row["id"] for row in rows]
     ids = json.dumps(wanted)
     some: Parameters = {"first": periods.first, "last": periods.last, "registrations": ids}
-    among = None if of_all else wanted
     sums = await sums_by_registration(transaction, periods, among)
     ranks = await percentiles_by_registration(transaction, periods, wanted, among)
     newest = {row["registration_id"]: row for row in await transaction.all(queries.NEWEST_RUNS, {"registrations": ids})}

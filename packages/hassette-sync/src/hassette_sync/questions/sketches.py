@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from hassette_store.sketch import bucket_of, counts_of, merge, quantiles
 from hassette_store.statuses import INTERRUPTED, STATUS_NAMES
 from hassette_sync.answers.values import Percentiles
-from hassette_sync.queries.statistics import PERCENTILES, statistics_sql
+from hassette_sync.queries.statistics import FEW, PERCENTILES, statistics_sql
 from hassette_sync.questions.statistics import counted_by_period, counted_by_registration, uncounted_runs
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import Periods
@@ -143,7 +143,9 @@ async def _merged(
         return {}
     some: Parameters = {"first": first, "last": last, "registrations": json.dumps(ids)}
     sketches: defaultdict[int, list[bytes]] = defaultdict(list)
-    for registration_id, sketch in await transaction.all(statistics_sql(unit).sketches_by_registration, some):
+    statements = statistics_sql(unit)
+    statement = statements.sketches_of_few if len(ids) <= FEW else statements.sketches_by_registration
+    for registration_id, sketch in await transaction.all(statement, some):
         sketches[registration_id].append(sketch)
     return {registration_id: merge(some) if len(some) > 1 else some[0] for registration_id, some in sketches.items()}
 

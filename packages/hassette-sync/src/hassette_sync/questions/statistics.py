@@ -6,14 +6,14 @@ several parts of one answer need is read once in each transaction.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from sqlite3 import Row
 
 from hassette_store.statuses import FAILED_STATUSES, INTERRUPTED, STATUS_NAMES
 from hassette_sync.answers.values import Counts
-from hassette_sync.queries.statistics import statistics_sql
+from hassette_sync.queries.statistics import FEW, statistics_sql
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import Periods
 
@@ -79,14 +79,23 @@ async def counted_by_registration(
 
     The last period grows, while the others seldom change. The sums of all handlers and jobs in the others are cached:
     to sum them up takes three times as long as to sum up each period, because SQLite must sort the rows.
+
+    Args:
+        transaction: Read transaction of the question.
+        periods: Hours or days of the runs.
+        registrations: Ids of the handlers and jobs; None for all. For many, the answer also contains others.
     """
     statements = statistics_sql(periods.unit)
     before: Parameters = {"first": periods.first, "last": periods.last - 1}
     last: Parameters = {"first": periods.last, "last": periods.last}
-    if registrations is not None:
+    if registrations is not None and len(registrations) <= FEW:
         some = {"registrations": json.dumps(registrations)}
-        statement = statements.counted_of_some
-        return await transaction.once(statement, last | some), await transaction.once(statement, before | some)
+        statement = statements.counted_of_few
+        none: Sequence[Row] = ()
+        return (
+            await transaction.once(statement, last | some),
+            await transaction.once(statement, before | some) if periods.first < periods.last else none,
+        )
     statement = statements.counted_by_registration
     key = (transaction.identity, periods.unit, periods.first, periods.last)
     version = _digest(row for row in await counted_by_period(transaction, periods) if row["period"] < periods.last)
@@ -116,19 +125,29 @@ async def uncounted_runs(transaction: ReadTransaction, periods: Periods) -> Sequ
 
 async def sums_by_registration(
     transaction: ReadTransaction, periods: Periods, registrations: Sequence[int] | None = None
-) -> dict[int, Sums]:
-    """Return the sums of each handler or job that has runs.
+) -> Mapping[int, Sums]:
+    """Return the sums of each handler or job that has runs. Several parts of one answer share them.
 
     Args:
         transaction: Read transaction of the question.
         periods: Hours or days of the runs.
         registrations: Ids of the handlers and jobs; None for all.
     """
+    key = ("sums", periods, None if registrations is None else tuple(registrations))
+    if key not in transaction.computed:
+        transaction.computed[key] = await _sums_of(transaction, periods, registrations)
+    return transaction.computed[key]
+
+
+async def _sums_of(
+    transaction: ReadTransaction, periods: Periods, registrations: Sequence[int] | None
+) -> dict[int, Sums]:
     found: defaultdict[int, Sums] = defaultdict(Sums)
+    wanted = None if registrations is None else set(registrations)
     for rows in await counted_by_registration(transaction, periods, registrations):
         for registration_id, _, *statuses, total_us, max_us in rows:
-            found[registration_id].add_counted(statuses, total_us, max_us)
-    wanted = None if registrations is None else set(registrations)
+            if wanted is None or registration_id in wanted:
+                found[registration_id].add_counted(statuses, total_us, max_us)
     for row in await uncounted_runs(transaction, periods):
         if wanted is None or row["registration_id"] in wanted:
             found[row["registration_id"]].add_run(row["status"], row["duration_us"])
