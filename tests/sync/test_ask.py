@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from hassette_sync import BadQuestionError, DataSyncService
+from hassette_sync import AskedTime, BadQuestionError, DataSyncService
 from hassette_sync.questions.parsing import parse_words
 from support.patient_data import patient_data
 from support.recorded_home import RecordedHome, call, change, recorded_home
-from support.rows import Listener, LogLine
+from support.rows import Failure, Listener, LogLine
 from support.web_clients import app_client
 
 
@@ -55,6 +55,20 @@ async def write_home(home: RecordedHome) -> None:
         ("light.hall 2026-01-31T18:00", "why", "light.hall", "2026-01-31t18:00", ""),
         ("Küche at noon", "why", "Küche", "12:00", ""),
         ("sensor 7", "why", "sensor 7", "", ""),
+        ("who turned on the hall light last night?", "why", "hall light", "last night", "on"),
+        ("What turned off the kitchen light yesterday evening?", "why", "kitchen light", "yesterday evening", "off"),
+        ("why did light.hall turn on yesterday", "why", "light.hall", "yesterday", "on"),
+        ("why did light.hall turn on monday at 7", "why", "light.hall", "monday 07:00", "on"),
+        ("why hall light on tuesday at 7", "why", "hall light", "tuesday 07:00", ""),
+        ("why did the hall light turn on on saturday evening", "why", "hall light", "saturday evening", "on"),
+        ("hall light on friday night", "why", "hall light", "friday night", ""),
+        ("why is the heating off?", "why", "heating", "", "off"),
+        ("why was the light in the hall on at 3:12am", "why", "light hall", "03:12", "on"),
+        ("why is light.hall not on", "why_not", "light.hall", "", "on"),
+        ("why did Alex leave", "why", "Alex", "", "not_home"),
+        ("why did Alex come home at 17", "why", "Alex", "17:00", "home"),
+        ("why did the left blind open", "why", "left blind", "", "open"),
+        ("why did the humidity go up", "why", "humidity", "", ""),
     ],
 )
 def test_words_are_parsed(words: str, kind: str, subject: str, at: str, state: str) -> None:
@@ -72,6 +86,8 @@ def test_words_that_name_nothing_are_refused(words: str) -> None:
 @pytest.mark.parametrize(
     ("words", "about"),
     [
+        ("why is the light on?", "entity"),
+        ("who turned on the lamp in the hall?", "entity"),
         ("why did the Hall light turn on?", "entity"),
         ("light.turn_on", "service"),
         ("why “hall is dark”", "text"),
@@ -114,3 +130,51 @@ async def test_api_answers_words(data: DataSyncService) -> None:
 
     assert answer.json()["why"]["found"][0]["first_cause"] == "device"
     assert refused.status_code == 400
+
+
+@pytest.mark.parametrize("words", ["did motion light run?", "motion_light", "did motion_light.hall.on_motion run"])
+async def test_words_that_name_a_handler_lead_to_its_runs(data: DataSyncService, words: str) -> None:
+    asked = await data.ask(words)
+
+    assert asked.why_not is not None
+    assert asked.why_not.reason == "ran"
+
+
+async def test_text_with_a_negation_is_found(tmp_path: Path) -> None:
+    motion = Listener("on_motion", "motion_light", "hall", topic="state_changed.binary_sensor.hall")
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        failure = Failure(type="ValueError", message="could not convert string to float: 'unknown'")
+        home.run(10, motion, change("binary_sensor.hall", "off", "on", "d1"), status="error", failure=failure)
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            asked = await data.ask("could not convert")
+
+    assert asked.why is not None
+    assert asked.why.sentence.startswith("motion_light.hall.on_motion failed with “ValueError: could not convert")
+
+
+async def test_words_for_several_entities_lead_to_the_entity_that_changed(tmp_path: Path) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        for entity, name in (("light.hall", "Hall"), ("light.kitchen", "Kitchen"), ("light.attic", "Attic")):
+            home.named(entity, name)
+        home.named("binary_sensor.door", "Front door")
+        home.changed(10, "light.hall", "off", "on", "c1")
+        home.changed(40, "light.kitchen", "off", "on", "c2")
+        home.changed(50, "light.hall", "on", "off", "c3")
+        home.changed(60, "binary_sensor.door", "off", "on", "c4")
+        home.changed(70, "binary_sensor.door", "on", "off", "c5")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            newest, turned_on, moment = (
+                await data.why(entity="light"),
+                await data.why(entity="light", state="on"),
+                await data.why(entity="lamps", state="on", at=AskedTime.moment(home.us(9) // 60_000_000 * 60_000_000)),
+            )
+            door = await data.ask("why is the front door open")
+
+    assert [one.entity_id for one in newest.suggestions[:2]] == ["light.hall", "light.kitchen"]
+    assert newest.sentence.startswith("Several entities fit light. Hall turned off at ")
+    assert turned_on.sentence.startswith("Several entities fit light. Kitchen turned on at ")
+    assert moment.sentence.startswith("Several entities fit lamps. Hall turned on at ")
+    assert door.why is not None
+    assert door.why.sentence.startswith("Front door went on at ")

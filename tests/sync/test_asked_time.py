@@ -35,6 +35,9 @@ def asked(text: str, now: str = "") -> AskedTime:
         ("Tuesday", "2026-03-24T00:00", "2026-03-25T00:00"),
         ("sunday", "2026-03-29T00:00", "2026-03-30T00:00"),
         ("last night", "2026-03-29T22:00", "2026-03-30T06:00"),
+        ("sunday night", "2026-03-29T22:00", "2026-03-30T06:00"),
+        ("this night", "2026-03-30T22:00", "2026-03-31T06:00"),
+        ("friday evening", "2026-03-27T18:00", "2026-03-28T00:00"),
         ("this morning", "2026-03-30T05:00", "2026-03-30T12:00"),
         ("this  Evening", "2026-03-30T18:00", "2026-03-31T00:00"),
         ("yesterday afternoon", "2026-03-29T12:00", "2026-03-29T18:00"),
@@ -78,7 +81,7 @@ def test_last_night_is_the_night_before_this_day(now: str, night: str) -> None:
     assert asked("last night", f"2026-03-30T{now}").at_us == us(night)
 
 
-@pytest.mark.parametrize("text", ["0am", "13pm", "3:75am", "mondays", "last week", "this night", "monday tuesday", ""])
+@pytest.mark.parametrize("text", ["0am", "13pm", "3:75am", "mondays", "last week", "last day", "monday tuesday", ""])
 def test_other_words_are_refused_and_named(text: str) -> None:
     with pytest.raises(BadQuestionError, match=f"^at must be an age such as 24h .*, got {re.escape(repr(text))}"):
         asked(text)

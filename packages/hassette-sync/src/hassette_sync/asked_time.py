@@ -7,13 +7,13 @@ from typing import Final, Self
 
 from hassette_store.periods import MINUTE_US, SECOND_US
 from hassette_sync.home_time import HomeTime, ShownTimes
-from hassette_sync.time_range import MACHINE_TIME, TimeRange, named_day, parse_moment
+from hassette_sync.time_range import MACHINE_TIME, WEEKDAYS, TimeRange, named_day, parse_moment
 
-NAMED_PARTS: Final = "last night|(?:this|yesterday) (?:morning|afternoon|evening)"
+NAMED_PARTS: Final = f"last night|(?:this|yesterday|{'|'.join(WEEKDAYS)}) (?:morning|afternoon|evening|night)"
 """Regular expression of the names of parts of a day, also for the description of the API."""
 
-_PARTS: Final = {"morning": (5, 12), "afternoon": (12, 18), "evening": (18, 24), "night": (-2, 6)}
-"""First and last hour of each part, counted from midnight. A night begins on the day before."""
+_PARTS: Final = {"morning": (5, 12), "afternoon": (12, 18), "evening": (18, 24), "night": (22, 30)}
+"""First and last hour of each part, counted from midnight. A night ends on the next day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class AskedTime:
         """Parse a moment, a day or a part of a day.
 
         - ``yesterday``, ``monday`` or ``2026-01-31`` means the whole day.
-        - ``last night``, ``this morning`` or ``yesterday evening`` means this part of the day. A night lasts from
-          22:00 to 06:00.
+        - ``last night``, ``this morning`` or ``monday evening`` means this part of the day. A night lasts from 22:00 to
+          06:00.
         - All other texts are moments; see `parse_moment`.
 
         Args:
@@ -57,7 +57,8 @@ class AskedTime:
         if re.fullmatch(NAMED_PARTS, words):
             day, part = words.split()
             first, last = _PARTS[part]
-            return cls._between(today - timedelta(days=day == "yesterday"), first, last, home)
+            start = named_day("yesterday" if day == "last" else day, today) or today
+            return cls._between(start, first, last, home)
         if (day_before := named_day(words, today)) is not None:
             return cls._between(day_before, 0, 24, home)
         at_us = parse_moment(text, at_us=now_us, key=key, home=home)

@@ -139,6 +139,22 @@ WHERE kind = 'entity' AND ({contains_sql("key")} OR {contains_sql("name")} OR {c
 """
 """Entities whose id, name or area contains a text."""
 
+ENTITIES_OF_DOMAIN = """
+SELECT key, name, area FROM home_names WHERE kind = 'entity' AND substr(key, 1, length(:prefix)) = :prefix LIMIT 500
+"""
+"""Entities whose id begins with a text such as ``light.``."""
+
+LAST_CHANGES = """
+SELECT entities.name AS entity_id, (
+    SELECT max(home_changes.id) FROM home_changes
+    WHERE home_changes.entity_id = entities.id AND home_changes.id >= :first_id AND home_changes.id < :end_id
+      AND (:state IS NULL OR home_changes.new_state = :state)
+) AS last_id
+FROM names AS entities WHERE entities.name IN (SELECT value FROM json_each(:entities)) AND last_id IS NOT NULL
+ORDER BY last_id DESC
+"""
+"""For each of some entities the last change in a range, or the last one to a state; the newest first."""
+
 CALLS_BY_HOME = """
 SELECT calls.id, calls.target, services.name AS service, context_id, parent_id, users.name AS user_id
 FROM (

@@ -1,6 +1,6 @@
 """The question in the ask box, in words."""
 
-from hassette_sync.answers.explanations import Asked, Why
+from hassette_sync.answers.explanations import Asked, Why, WhyNot
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.questions.entities import HomeNames
 from hassette_sync.questions.names import registrations_named, registrations_that_change
@@ -23,25 +23,38 @@ async def ask(transaction: ReadTransaction, words: str) -> Asked:
     if parsed.at:
         home = await home_time(transaction)
         asked = AskedTime.parse(parsed.at, now_us=transaction.at_us, key="moment", home=home)
-    if parsed.kind == "why_not":
-        state = parsed.state or None
-        until_us = asked.at_us if asked is not None else transaction.at_us
-        # If no app changes the entity to this state, the last changes of the entity are the best answer.
-        if (
-            await registrations_named(transaction, subject)
-            or await registrations_that_change(transaction, subject, until_us, state)
-            or not await _is_entity(transaction, subject)
-        ):
-            answer = await why_not(transaction, subject, at=asked, state=state)
-            return Asked(kind="why_not", subject=subject, at=parsed.at, why=None, why_not=answer)
-    found = await _why(transaction, parsed, asked)
-    return Asked(kind="why", subject=subject, at=parsed.at, why=found, why_not=None)
-
-
-async def _why(transaction: ReadTransaction, parsed: ParsedWords, asked: AskedTime | None) -> Why:
     if parsed.is_quoted:
-        return await why(transaction, text=parsed.subject, at=asked)
-    return await why(transaction, entity=parsed.subject, state=parsed.state or None, at=asked)
+        return _asked(parsed, await why(transaction, text=subject, at=asked))
+    if await _is_about_a_run(transaction, parsed, asked):
+        answer = await why_not(transaction, subject, at=asked, state=parsed.state or None)
+        is_answered = answer.registration is not None or answer.suggestions or answer.reason != "not_registered"
+    else:
+        answer = await why(transaction, entity=subject, state=parsed.state or None, at=asked)
+        is_answered = answer.found or answer.entity is not None or answer.suggestions
+    if not is_answered:
+        logged = await why(transaction, text=parsed.text, at=asked)
+        answer = logged if logged.found else answer
+    return _asked(parsed, answer)
+
+
+def _asked(parsed: ParsedWords, answer: Why | WhyNot) -> Asked:
+    if isinstance(answer, Why):
+        return Asked(kind="why", subject=parsed.subject, at=parsed.at, why=answer, why_not=None)
+    return Asked(kind="why_not", subject=parsed.subject, at=parsed.at, why=None, why_not=answer)
+
+
+async def _is_about_a_run(transaction: ReadTransaction, parsed: ParsedWords, asked: AskedTime | None) -> bool:
+    """Return whether the words ask why a handler or job did not run, or whether it ran."""
+    if parsed.kind == "why":
+        is_name = await registrations_named(transaction, parsed.subject)
+        return bool(is_name) and not await _is_entity(transaction, parsed.subject)
+    at_us = asked.at_us if asked is not None else transaction.at_us
+    # If no app changes the entity to this state, the last changes of the entity are the best answer.
+    return bool(
+        await registrations_named(transaction, parsed.subject)
+        or await registrations_that_change(transaction, parsed.subject, at_us, parsed.state or None)
+        or not await _is_entity(transaction, parsed.subject)
+    )
 
 
 async def _is_entity(transaction: ReadTransaction, subject: str) -> bool:

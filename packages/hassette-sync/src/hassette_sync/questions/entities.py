@@ -15,7 +15,15 @@ SERVICE = re.compile(
 )
 """Names of services. The history does not record whether a name such as ``light.turn_on`` belongs to an entity."""
 
-_MAX_SUGGESTIONS = 6
+_MAX_SUGGESTIONS = 20
+# Words for all entities of a domain.
+_DOMAINS = {
+    **dict.fromkeys(("light", "lights", "lamp", "lamps"), "light"),
+    **dict.fromkeys(("heating", "heater", "heaters", "thermostat", "thermostats", "radiator", "radiators"), "climate"),
+    **dict.fromkeys(("blind", "blinds", "shutter", "shutters", "curtain", "curtains", "cover", "covers"), "cover"),
+    **dict.fromkeys(("plug", "plugs", "switch", "switches"), "switch"),
+    **{name: name for name in ("fan", "lock", "vacuum", "valve")},
+}
 
 
 class HomeNames:
@@ -63,9 +71,21 @@ class HomeNames:
         if len(exact) == 1 and not named:
             return exact[0], ()
         containing = [key for key, words in candidates.items() if parts <= words | _words(key)]
+        containing += await self._of_domain(parts)
+        if len(dict.fromkeys(containing)) == 1 and not named:
+            return containing[0], ()
         near = difflib.get_close_matches(text.lower().replace(" ", "_"), list(candidates), _MAX_SUGGESTIONS, 0.5)
         suggested = list(dict.fromkeys([*(row["key"] for row in named), *containing, *near]))[:_MAX_SUGGESTIONS]
         return None, tuple([await self.entity(name) for name in suggested])
+
+    async def _of_domain(self, parts: frozenset[str]) -> list[str]:
+        """Return the entities that a text such as ``heating kitchen`` may mean: of a domain, with the other words."""
+        domains = {_DOMAINS[word] for word in parts if word in _DOMAINS}
+        if len(domains) != 1:
+            return []
+        others = frozenset(word for word in parts if word not in _DOMAINS)
+        rows = await self._transaction.all(queries.ENTITIES_OF_DOMAIN, {"prefix": f"{domains.pop()}."})
+        return [row["key"] for row in rows if others <= _words(f"{row['key']} {row['name']} {row['area'] or ''}")]
 
     async def _may_be_entity(self, name: str) -> bool:
         if not SERVICE.fullmatch(name):

@@ -26,11 +26,14 @@ async def registrations_named(transaction: ReadTransaction, of: str) -> list[Row
 
     Args:
         transaction: Read transaction of the question.
-        of: ``APP``, ``APP.HANDLER``, ``APP.INSTANCE.HANDLER``, or the id of a handler or job.
+        of: ``APP``, ``APP.HANDLER``, ``APP.INSTANCE.HANDLER``, or the id of a handler or job. Spaces may stand for
+            underscores.
     """
     if of.isascii() and of.isdigit() and len(of) < 19:
         return await transaction.all(queries.REGISTRATION_BY_ID, {"registration_id": int(of)})
     rows = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": of})
+    if not rows and " " in of:
+        rows = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": of.replace(" ", "_")})
     current = [row for row in rows if row["retired_us"] is None]
     named = [row for row in current or rows if registration_ref(row).title.casefold() == of.casefold()]
     return named or current or rows

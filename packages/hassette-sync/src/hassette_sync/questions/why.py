@@ -1,5 +1,6 @@
 """The question *why did this happen?* about an entity, a service, or the text of a log line or an error."""
 
+import json
 from sqlite3 import Row
 
 from hassette_store.ids import time_of
@@ -10,7 +11,7 @@ from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import plural, replace_surrogates
 from hassette_sync.home_time import ShownTimes
-from hassette_sync.queries.causes import CHANGES_OF_CONTEXT, LOST_CHANGES_IN, SESSION_AT
+from hassette_sync.queries.causes import CHANGES_OF_CONTEXT, LAST_CHANGES, LOST_CHANGES_IN, SESSION_AT
 from hassette_sync.queries.runs import RUN
 from hassette_sync.questions.calls import call_by_home, call_of
 from hassette_sync.questions.causes import MEASURING, CauseChain, Causes
@@ -39,6 +40,9 @@ AROUND_US = 10 * MINUTE_US
 
 _NEWEST_US = 7 * DAY_US
 _MAX_DIGITS = 19
+_MAX_SUGGESTED = 6
+# A binary sensor of a door is "on" if the door is open.
+_OF_BINARY_SENSORS = {"open": "on", "closed": "off", "unlocked": "on", "locked": "off", "home": "on", "not_home": "off"}
 _DEFAULT_LIMIT = 10
 _MAX_LIMIT = 50
 
@@ -134,8 +138,14 @@ class _Search:
             # Apps have called services for it, but no event of it is recorded.
             entity_id = subject.lower()
         if entity_id is None:
+            if SERVICE.fullmatch(subject.lower()):
+                return await self.about_service(subject)
+            if suggestions and (found := await self._about_one_of(subject, suggestions, state)) is not None:
+                return found
             return await self._about_no_entity(subject, suggestions)
         entity = await self._names.entity(entity_id)
+        if entity_id.startswith("binary_sensor."):
+            state = _OF_BINARY_SENSORS.get(state or "", state)
         changes = await changes_of(self._transaction, self._names, entity_id, self._range, self._at_us)
         calls = await calls_on(self._transaction, entity_id, self._range)
         known = {one.change.context_id for one in changes}
@@ -182,10 +192,23 @@ class _Search:
             found.append(f"{plural(lost['count'], 'change')} of the home could not be recorded in this time.")
         return tuple(found)
 
+    async def _about_one_of(self, subject: str, fitting: tuple[Entity, ...], state: str | None) -> Why | None:
+        """Answer about the fitting entity that changed nearest to the moment, or last; None if none changed."""
+        times: dict[str, int] = {}
+        names = json.dumps([one.entity_id for one in fitting])
+        for searched in (self._moment.around(0) if self._moment is not None else self._range, self._range):
+            parameters = {"first_id": searched.first_id, "end_id": searched.end_id, "entities": names, "state": state}
+            for row in await self._transaction.all(LAST_CHANGES, dict(parameters)):
+                times.setdefault(row["entity_id"], time_of(row["last_id"]))
+        if not times:
+            return None
+        ordered = sorted(fitting, key=lambda one: self._distance(times.get(one.entity_id, 0)))
+        found = await self.about_entity(ordered[0].entity_id, state)
+        sentence = f"Several entities fit {shortened(subject)}. {found.sentence}"
+        return found.model_copy(update={"sentence": sentence, "suggestions": tuple(ordered[:_MAX_SUGGESTED])})
+
     async def _about_no_entity(self, subject: str, suggestions: tuple[Entity, ...]) -> Why:
-        """Answer about a service or a text, since no entity is meant. If there is none either, name the near ones."""
-        if SERVICE.fullmatch(subject.lower()):
-            return await self.about_service(subject)
+        """Answer about a text, since no entity is meant. If it is not found either, name the near entities."""
         if not suggestions and not ENTITY_ID.fullmatch(subject.lower()):
             logged = await self.about_text(subject)
             if logged.found:
@@ -255,7 +278,7 @@ class _Search:
             missing=missing,
             before_us=None,
             after_us=None,
-            suggestions=suggestions,
+            suggestions=suggestions[:_MAX_SUGGESTED],
         )
 
     async def _explained(self, one: FoundChange | Row) -> Explained:
