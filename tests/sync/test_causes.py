@@ -351,68 +351,6 @@ async def test_call_of_an_app_outside_its_runs_names_the_app(home: RecordedHome,
     )
 
 
-@pytest.mark.parametrize(
-    ("entity", "begun", "ended"),
-    [("cover.hall", "opening", "open"), ("lock.door", "locking", "locked"), ("timer.tea", "active", "idle")],
-)
-async def test_end_of_a_change_has_the_cause_of_its_beginning(
-    home: RecordedHome, data: DataSyncService, entity: str, begun: str, ended: str
-) -> None:
-    home.called(10, "cover.open_cover", entity, "p1", user="anna")
-    home.changed(10.1, entity, "before", begun, "p1", user="anna")
-    home.changed(25, entity, begun, ended, "late")
-    await home.write()
-
-    why = await data.why(entity=entity, state=ended)
-
-    assert titles(why) == [("person", "Anna")]
-
-
-async def test_end_of_a_change_whose_beginning_is_not_recorded_has_no_invented_cause(
-    home: RecordedHome, data: DataSyncService
-) -> None:
-    home.changed(10.1, "cover.hall", "closed", "open", "p1", user="anna")
-    home.changed(25, "cover.hall", "closing", "closed", "late")
-    await home.write()
-
-    why = await data.why(entity="cover.hall", state="closed")
-
-    assert titles(why) == [("device", "cover.hall")]
-
-
-async def test_change_soon_after_a_call_without_effect_has_an_unknown_cause(
-    home: RecordedHome, data: DataSyncService
-) -> None:
-    home.run(
-        10, MOTION, change("binary_sensor.door", "off", "on", "d1"), calls=[call("light.turn_on", "light.hall", "x")]
-    )
-    home.called(11, "fan.turn_on", "fan.hall", "p1", user="anna")
-    for entity in ("light.hall", "fan.hall"):
-        home.changed(30, entity, "off", "on", f"late {entity}")
-    await home.write()
-
-    for entity, service in (("light.hall", "light.turn_on"), ("fan.hall", "fan.turn_on")):
-        one = (await data.why(entity=entity, state="on")).found[0]
-        assert one.first_cause == "unknown"
-        assert f"{service} was called for it" in one.sentence
-
-
-@pytest.mark.parametrize(
-    ("service", "at_s", "effect"),
-    [("light.turn_off", 10, False), ("light.turn_on", -300, False), ("light.toggle", 10, True)],
-)
-async def test_change_by_itself_is_not_blamed_on_a_call_that_cannot_be_its_cause(
-    home: RecordedHome, data: DataSyncService, service: str, at_s: float, effect: bool
-) -> None:
-    home.called(at_s, service, "light.hall", "p1", user="anna")
-    if effect:
-        home.changed(at_s + 0.1, "light.hall", "on", "off", "p1", user="anna")
-    home.changed(30, "light.hall", "off", "on", "late")
-    await home.write()
-
-    assert titles(await data.why(entity="light.hall", state="on")) == [("device", "Hall light")]
-
-
 async def test_person_who_started_a_job_by_hand_is_named(home: RecordedHome, data: DataSyncService) -> None:
     job = Job("darken", "presence", "default")
     home.event(9.99, "control_run_job", "presence.darken", "The job runs now. Requested by Anna’s phone.")

@@ -10,6 +10,9 @@ from hassette_sync.queries.runs import with_names
 from hassette_sync.queries.sessions import LATEST_HEARTBEAT_US
 from hassette_sync.queries.texts import contains_sql, form_sql
 
+EXAMINED = 5_000
+"""Number of runs, calls or events of a short time range that a statement without an index examines."""
+
 _CALL = "SELECT run_id, at_us, service, target, data, error, rehearsed, context_id FROM run_service_calls"
 
 OWN_CALL = f"{_CALL} WHERE context_id IS NOT NULL AND context_id = :context_id ORDER BY run_id, position LIMIT 1"

@@ -2,10 +2,21 @@
 
 from collections.abc import Sequence
 from sqlite3 import Row
+from typing import Final
 
 from hassette_store.ids import time_of
 from hassette_sync.answers.explanations import CallMade, StateChange
 from hassette_sync.questions.targets import entities_of
+
+_OPPOSITE: Final = (
+    ("turn_on", "off"),
+    ("turn_off", "on"),
+    ("open", "closed"),
+    ("close", "open"),
+    ("unlock", "locked"),
+    ("lock", "unlocked"),
+)
+"""Beginnings of the names of services, and a state to which such a service does not lead."""
 
 
 def call_of(row: Row) -> CallMade:
@@ -21,12 +32,37 @@ def call_of(row: Row) -> CallMade:
 
 
 def call_of_context(rows: Sequence[Row], change: StateChange | None) -> CallMade | None:
-    """Return the service call among causes with one context: the call that names the entity, or else the last call."""
-    calls = [row for row in rows if row["kind"] == "service_call"]
-    named = [row for row in calls if change is not None and change.entity.entity_id in entities_of(row["target"])]
-    return call_by_home((named or calls)[0]) if calls else None
+    """Return the service call among causes with one context: the call that names the entity, or else the last call.
+
+    Of several calls that name the entity, a call that can lead to the state is preferred.
+    """
+    calls = [call_by_home(row) for row in rows if row["kind"] == "service_call"]
+    named = [call for call in calls if change is not None and change.entity.entity_id in entities_of(call.target)]
+    fitting = [call for call in named if change is not None and not leads_elsewhere(call, change)]
+    return next(iter(fitting or named or calls), None)
 
 
 def call_by_home(row: Row) -> CallMade:
     """Convert a row of a service call that no app made."""
     return CallMade(at_us=time_of(row["id"]), service=row["service"] or "?", target=row["target"] or None)
+
+
+def leads_elsewhere(call: CallMade, change: StateChange) -> bool:
+    """Return whether a service leads to another state than that of a change: ``light.turn_on`` does not lead to off."""
+    name = call.service.partition(".")[2]
+    return any(name.startswith(begin) and change.new_state == state for begin, state in _OPPOSITE)
+
+
+def contradicts(call: CallMade, change: StateChange) -> bool:
+    """Return whether a change is the opposite of what a call for its entity does.
+
+    For some seconds after a call, Home Assistant gives the context of the call to each change of the entity, also to
+    those that the device makes by itself. A script is off when it has ended, and brightness 0 turns a light off.
+    No call for an entity makes it unavailable.
+    """
+    entity_id = change.entity.entity_id
+    if entity_id.startswith("script.") or "brightness" in (call.data or ""):
+        return False
+    return entity_id in entities_of(call.target) and (
+        change.new_state == "unavailable" or leads_elsewhere(call, change)
+    )

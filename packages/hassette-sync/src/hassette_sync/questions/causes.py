@@ -1,5 +1,6 @@
 """Follow a change back to its first cause, from one context of Home Assistant to the next."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from sqlite3 import Row
 from urllib.parse import quote
@@ -13,8 +14,15 @@ from hassette_sync.queries import causes as queries
 from hassette_sync.queries.registrations import REGISTRATION
 from hassette_sync.queries.runs import RUN
 from hassette_sync.questions.authors import requester_of
-from hassette_sync.questions.calls import call_of, call_of_context
-from hassette_sync.questions.device_reports import beginning_of, pending_call
+from hassette_sync.questions.calls import call_of, call_of_context, contradicts
+from hassette_sync.questions.changes import change_of_row, change_of_run
+from hassette_sync.questions.device_reports import (
+    beginning_of,
+    ended_state,
+    pending_call,
+    recording_of,
+    restart_of_timer,
+)
 from hassette_sync.questions.entities import HomeNames
 from hassette_sync.questions.rows import facts_of, run_of
 from hassette_sync.questions.wording import app_clause, change_clause, job_clause, shortened
@@ -22,14 +30,8 @@ from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import MINUTE_US, SECOND_US
 
 MAX_STEPS = 20
-EXAMINED = 5_000
-"""Number of runs or calls of a short time range that a statement without an index examines."""
 _NEAR_US = 2 * MINUTE_US
 _SENT = ("service_call", "event")
-MEASURING = frozenset(
-    ("binary_sensor", "sensor", "sun", "weather", "person", "device_tracker", "zone", "event", "image", "calendar")
-)
-"""Domains of entities that only measure: no automation can change them."""
 
 
 @dataclass(slots=True)
@@ -56,38 +58,6 @@ def _trace_link(kind: str, item_id: str | None, trace_id: str | None) -> str:
     if not item_id:
         return ""
     return f"/config/{kind}/trace/{quote(item_id, safe='')}" + (f"?run_id={quote(trace_id)}" if trace_id else "")
-
-
-async def change_of_row(names: HomeNames, row: Row) -> StateChange:
-    """Convert a row of a recorded change."""
-    return StateChange(
-        at_us=time_of(row["id"]),
-        entity=await names.entity(row["entity_id"]),
-        old_state=row["old_state"],
-        new_state=row["new_state"],
-        context_id=row["context_id"],
-        parent_id=row["parent_id"],
-    )
-
-
-def event_time_of(run: Run) -> int:
-    """Return when the event of a run arrived. If the handler has a debounce or a duration, it may be earlier."""
-    return run.started_us - run.waited_us
-
-
-async def change_of_run(names: HomeNames, run: Run) -> StateChange | None:
-    """Return the state change that triggered a run, or None if something else triggered it."""
-    trigger = run.trigger
-    if not isinstance(trigger, EventTrigger) or not trigger.entity_id or trigger.event_type != "state_changed":
-        return None
-    return StateChange(
-        at_us=event_time_of(run),
-        entity=await names.entity(trigger.entity_id),
-        old_state=trigger.old_state,
-        new_state=trigger.new_state,
-        context_id=trigger.context_id,
-        parent_id=trigger.parent_id,
-    )
 
 
 class Causes:
@@ -159,7 +129,12 @@ class Causes:
         for row in ran:
             chain.causes.append(await self._cause_by_home(row, call))
             call = None
-        if (own := await self._transaction.one(queries.OWN_CALL, {"context_id": context})) is not None:
+        own = await self._transaction.one(queries.OWN_CALL, {"context_id": context})
+        made = call_of(own) if own is not None else call
+        if change is not None and made is not None and not ran and contradicts(made, change):
+            self._end_contradicted(chain, change, made)
+            return
+        if own is not None:
             await self._follow_call(chain, own, seen)
             return
         if caller := next((row["detail"] for row in rows if row["kind"] in _SENT and row["detail"]), ""):
@@ -169,8 +144,7 @@ class Causes:
         user_id = user_id or next((row["user_id"] for row in rows if row["user_id"]), None)
         parent = parent or next((row["parent_id"] for row in rows if row["parent_id"]), None)
         if user_id is not None:
-            sent = next((row["service"] for row in rows if row["kind"] == "event"), None)
-            await self._end_with_person(chain, change, user_id, call, sent, is_sender_known=bool(rows))
+            await self._end_with_person(chain, change, user_id, call, rows)
         elif parent is not None:
             await self._follow_parent(chain, parent, ran[-1] if ran else None, change, seen)
         elif ran:
@@ -255,23 +229,31 @@ class Causes:
         change: StateChange | None,
         user_id: str,
         call: CallMade | None,
-        event_type: str | None,
-        *,
-        is_sender_known: bool,
+        rows: Sequence[Row],
     ) -> None:
         name = await self._names.user(user_id)
         title = name or f"the user {user_id[:8]}…"
         at_us = call.at_us if call is not None else change.at_us if change is not None else None
-        if not is_sender_known and await self._is_own_user(user_id, at_us):
+        if not rows and await self._is_own_user(user_id, at_us):
             chain.end_unknown(
                 f"it came through the access token of Hassette (user {title}), but no call of an app is recorded. A "
                 "run in progress, a lost or deleted record, or another program with the same user can be the cause."
             )
             return
-        text = f"{title} called {call.service}" if call is not None else f"{title} did it"
-        if call is None and event_type is not None:
-            text = f"{title} sent the event {shortened(event_type)}"
+        # A scene, a group or a script makes further calls with the context of the first one.
+        sent = next((row for row in reversed(rows) if row["kind"] in _SENT), None)
+        text = f"{title} did it"
+        if sent is not None:
+            what = shortened(sent["service"] or "?")
+            text = f"{title} called {what}" if sent["kind"] == "service_call" else f"{title} sent the event {what}"
         chain.causes.append(Cause(kind="person", title=title, text=text, at_us=at_us, call=call))
+
+    def _end_contradicted(self, chain: CauseChain, change: StateChange, call: CallMade) -> None:
+        before = plural(max((change.at_us - call.at_us) // SECOND_US, 1), "second")
+        chain.end_unknown(
+            f"Home Assistant attributes it to {call.service}, called {before} before, which does not lead to "
+            f"{shortened(change.new_state or 'this state')}. The device may have changed by itself."
+        )
 
     def _end_with_app(self, chain: CauseChain, caller: str, call: CallMade | None) -> None:
         """End with code of an app outside the runs of its handlers and jobs, or with Hassette itself."""
@@ -342,7 +324,7 @@ class Causes:
             return None
         # Changes of sensors are not recorded, but the runs that they triggered are.
         near = {"first_id": first_id_at(before_us - _NEAR_US), "end_id": first_id_at(before_us + _NEAR_US)}
-        parameters: Parameters = {**near, "context_id": context, "examined": EXAMINED, "limit": 10}
+        parameters: Parameters = {**near, "context_id": context, "examined": queries.EXAMINED, "limit": 10}
         for row in await self._transaction.all(queries.RUNS_OF_CONTEXT, parameters):
             run = run_of(row)
             found = await change_of_run(self._names, run)
@@ -351,12 +333,12 @@ class Causes:
         return None
 
     async def _end_with_device(self, chain: CauseChain, change: StateChange, seen: set[str]) -> None:
-        missing = await self._not_recorded(change)
+        since_us, missing = await recording_of(self._transaction, change)
         if missing:
             chain.end_unknown(missing)
             return
-        if (begun := await beginning_of(self._transaction, change)) is not None:
-            await self._follow(chain, await change_of_row(self._names, begun), begun["user_id"], False, seen)
+        if (state := await ended_state(self._transaction, change)) is not None:
+            await self._follow_beginning(chain, change, state, since_us, seen)
             return
         if (call := await pending_call(self._transaction, change)) is not None:
             seconds = max((change.at_us - call.at_us) // SECOND_US, 1)
@@ -375,26 +357,16 @@ class Causes:
             )
         )
 
-    async def _not_recorded(self, change: StateChange) -> str:
-        """Return why the cause of a change without a user and a parent may be missing; empty if it cannot be."""
-        at_us = change.at_us
-        session = await self._transaction.one(queries.SESSION_AT, {"at_us": at_us})
-        if session is None:
-            return "Hassette was not running at that time."
-        domain = change.entity.entity_id.partition(".")[0]
-        if domain not in MEASURING and "user" not in facts_of(session["facts"]):
-            return "the automations, scripts and service calls of Home Assistant were not recorded at that time."
-        within = {
-            "session_id": session["id"],
-            "first_id": first_id_at(session["started_us"]),
-            "end_id": first_id_at(at_us + SECOND_US),
-        }
-        link = await self._transaction.one(queries.CONNECTION_AT, dict(within))
-        if link is not None and link["kind"] == "connection_lost":
-            return "Home Assistant was not connected at that time, so its cause is not recorded."
-        lost = await self._transaction.one(
-            queries.LOST_IN, {"since_us": at_us - _NEAR_US, "until_us": at_us + _NEAR_US}
-        )
-        if lost is not None and lost["count"]:
-            return "records of that time were lost, so its cause may be among them."
-        return ""
+    async def _follow_beginning(
+        self, chain: CauseChain, change: StateChange, state: str, since_us: int, seen: set[str]
+    ) -> None:
+        """Add the causes of the change that began what a change ends."""
+        begun = await beginning_of(self._transaction, change, state, since_us)
+        if begun is None:
+            chain.end_unknown(f"it was {state} before, and the beginning of that is not recorded without a gap.")
+            return
+        restart = await restart_of_timer(self._transaction, change, begun)
+        if restart is not None and restart not in seen:
+            await self._follow_context(chain, restart, None, None, change, seen)
+        else:
+            await self._follow(chain, await change_of_row(self._names, begun), begun["user_id"], False, seen)

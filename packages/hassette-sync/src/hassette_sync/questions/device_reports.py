@@ -1,4 +1,4 @@
-"""Find the beginning of a change that a device reports late: it has no context then, but something else caused it."""
+"""Find the cause of a change that a device reports without a context: it may end or follow something earlier."""
 
 from sqlite3 import Row
 from typing import Final
@@ -6,46 +6,145 @@ from typing import Final
 from hassette_store.ids import first_id_at, time_of
 from hassette_sync.answers.explanations import CallMade, StateChange
 from hassette_sync.queries import causes as queries
-from hassette_sync.questions.calls import call_by_home, call_of
+from hassette_sync.questions.calls import call_by_home, call_of, leads_elsewhere
+from hassette_sync.questions.changes import MEASURING
+from hassette_sync.questions.rows import facts_of
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import MINUTE_US, SECOND_US
 
-_LONGEST_US = 10 * MINUTE_US
 _LATE_US = MINUTE_US
+_NEAR_US = 2 * MINUTE_US
 # A run has the id of its end, so the run that made the call may end after the change.
 _LATER_END_US = 10 * MINUTE_US
+_SECOND_STEP_US = 2 * SECOND_US
 _EXAMINED = 1_000
-_IN_PROGRESS: Final = frozenset(
-    ("opening", "closing", "locking", "unlocking", "arming", "disarming", "returning", "starting", "buffering")
-)
-"""States that a device leaves when it has carried out a call."""
-_OPPOSITE: Final = (
-    ("turn_on", "off"),
-    ("turn_off", "on"),
-    ("open", "closed"),
-    ("close", "open"),
-    ("unlock", "locked"),
-    ("lock", "unlocked"),
-)
-"""Beginnings of the names of services, and a state to which such a service does not lead."""
+_ARMED: Final = ("armed_home", "armed_away", "armed_night", "armed_vacation", "armed_custom_bypass")
+_ENDS: Final = {
+    "opening": frozenset(("open",)),
+    "closing": frozenset(("closed", "open")),
+    "locking": frozenset(("locked", "jammed")),
+    "unlocking": frozenset(("unlocked", "open", "jammed")),
+    "arming": frozenset(_ARMED),
+    "pending": frozenset(("triggered", *_ARMED)),
+    "disarming": frozenset(("disarmed",)),
+    "returning": frozenset(("docked", "idle")),
+    "buffering": frozenset(("playing", "paused", "idle")),
+}
+"""States in which a device carries out a call, and the states that end them. Another state has its own cause."""
+_NO_STATE: Final = (None, "unavailable", "unknown")
+_TIMER_STARTS: Final = ("timer.start", "timer.change")
 
 
-async def beginning_of(transaction: ReadTransaction, change: StateChange) -> Row | None:
-    """Return the change that began what this change ends: a cover is open after it was opening, a timer has run."""
-    in_progress = change.old_state in _IN_PROGRESS
-    if not in_progress and not (change.entity.entity_id.startswith("timer.") and change.old_state == "active"):
+async def recording_of(transaction: ReadTransaction, change: StateChange) -> tuple[int, str]:
+    """Return since when the home had been recorded without a gap, and why the cause of a change may be missing.
+
+    Args:
+        transaction: Read transaction of the question.
+        change: A change whose context has no user and no parent.
+
+    Returns:
+        The start of the session, or the time of the last connection. The reason is empty if no cause can be missing.
+    """
+    at_us = change.at_us
+    session = await transaction.one(queries.SESSION_AT, {"at_us": at_us})
+    if session is None:
+        return at_us, "Hassette was not running at that time."
+    since_us: int = session["started_us"]
+    domain = change.entity.entity_id.partition(".")[0]
+    if domain not in MEASURING and "user" not in facts_of(session["facts"]):
+        return since_us, "the automations, scripts and service calls of Home Assistant were not recorded at that time."
+    within: Parameters = {
+        "session_id": session["id"],
+        "first_id": first_id_at(since_us),
+        "end_id": first_id_at(at_us + SECOND_US),
+    }
+    link = await transaction.one(queries.CONNECTION_AT, within)
+    if link is not None and link["kind"] == "connection_lost":
+        return since_us, "Home Assistant was not connected at that time, so its cause is not recorded."
+    if link is not None:
+        since_us = link["at_us"]
+    near: Parameters = {"since_us": at_us - _NEAR_US, "until_us": at_us + _NEAR_US}
+    lost = await transaction.one(queries.LOST_IN, near)
+    if lost is not None and lost["count"]:
+        return since_us, "records of that time were lost, so its cause may be among them."
+    return since_us, _unreported(change) if domain not in MEASURING else ""
+
+
+def _unreported(change: StateChange) -> str:
+    """Return why the cause of a change to or from no state is not known; empty for a change between two states."""
+    if change.new_state in _NO_STATE:
+        return (
+            "Home Assistant does not report why an entity has no state: its device or its integration may have stopped."
+        )
+    if change.old_state in _NO_STATE:
+        return "the entity had no state before, so the device may have had this state for a longer time."
+    return ""
+
+
+async def ended_state(transaction: ReadTransaction, change: StateChange) -> str | None:
+    """Return the state in progress that a change ends, such as ``opening``; None if it ends none.
+
+    A device may report the end in two steps: a cover stops closing, which is shown as open, and is closed then.
+    """
+    if change.entity.entity_id.startswith("timer."):
+        return "active" if (change.old_state, change.new_state) == ("active", "idle") else None
+    if change.new_state in _ENDS.get(change.old_state or "", ()):
+        return change.old_state
+    rows = await _changes_before(transaction, change, change.at_us - _SECOND_STEP_US)
+    if rows and rows[0]["new_state"] == change.old_state and change.new_state in _ENDS.get(rows[0]["old_state"], ()):
+        return rows[0]["old_state"]
+    return None
+
+
+async def beginning_of(transaction: ReadTransaction, change: StateChange, state: str, since_us: int) -> Row | None:
+    """Return the change that began what a change ends; None if it is not recorded, or if there is a gap in between.
+
+    Args:
+        transaction: Read transaction of the question.
+        change: The end.
+        state: The state in progress that it ends.
+        since_us: Since when the home had been recorded without a gap.
+    """
+    rows = await _changes_before(transaction, change, since_us)
+    begun = next((row for row in rows if row["new_state"] == state), None)
+    if begun is None or rows[0]["new_state"] != change.old_state:
         return None
-    row = await transaction.one(
-        queries.CHANGES_BEFORE,
-        {
-            "entity": change.entity.entity_id,
-            "first_id": first_id_at(change.at_us - _LONGEST_US) if in_progress else 0,
-            "end_id": first_id_at(change.at_us),
-            "limit": 1,
-        },
-    )
-    return row if row is not None and row["new_state"] == change.old_state else None
+    between: Parameters = {"since_us": time_of(begun["id"]), "until_us": change.at_us}
+    lost = await transaction.one(queries.LOST_CHANGES_IN, between)
+    return None if lost is not None and lost["count"] else begun
+
+
+async def _changes_before(transaction: ReadTransaction, change: StateChange, since_us: int) -> list[Row]:
+    """Return the last two recorded changes of the entity before a change, newest first."""
+    before: Parameters = {
+        "entity": change.entity.entity_id,
+        "first_id": first_id_at(since_us),
+        "end_id": first_id_at(change.at_us),
+        "limit": 2,
+    }
+    return await transaction.all(queries.CHANGES_BEFORE, before)
+
+
+async def restart_of_timer(transaction: ReadTransaction, change: StateChange, begun: Row) -> str | None:
+    """Return the context of the last call that started a running timer again; None if there is none.
+
+    Such a call changes only the end of the timer, not its state.
+
+    Args:
+        transaction: Read transaction of the question.
+        change: The end of the timer.
+        begun: The change at its first start.
+    """
+    if not change.entity.entity_id.startswith("timer."):
+        return None
+    calls = await _calls_for(transaction, change, time_of(begun["id"]), queries.EXAMINED)
+    starts = [
+        (call.at_us, row["context_id"])
+        for row, call in calls
+        if call.service in _TIMER_STARTS and call.error is None and row["context_id"] != begun["context_id"]
+    ]
+    return max(starts, key=lambda one: one[0], default=(0, None))[1]
 
 
 async def pending_call(transaction: ReadTransaction, change: StateChange) -> CallMade | None:
@@ -54,21 +153,9 @@ async def pending_call(transaction: ReadTransaction, change: StateChange) -> Cal
     It is not if the entity has changed with the context of the call, or if the service leads to another state.
     """
     entity_id, at_us = change.entity.entity_id, change.at_us
-    near: Parameters = {
-        "entity": entity_id,
-        "service": "",
-        "first_id": first_id_at(at_us - _LATE_US),
-        "end_id": first_id_at(at_us + _LATER_END_US),
-        "since_us": at_us - _LATE_US,
-        "until_us": at_us,
-        "examined": _EXAMINED,
-        "limit": 20,
-    }
-    calls = [(row, call_of(row)) for row in await transaction.all(queries.CALLS_ON_ENTITY, near)]
-    near["end_id"] = first_id_at(at_us)
-    calls += [(row, call_by_home(row)) for row in await transaction.all(queries.CALLS_BY_HOME, near)]
+    calls = await _calls_for(transaction, change, at_us - _LATE_US, _EXAMINED)
     for row, call in sorted(calls, key=lambda pair: -pair[1].at_us):
-        if call.rehearsed or entity_id not in entities_of(call.target) or _leads_elsewhere(call, change):
+        if leads_elsewhere(call, change):
             continue
         changed = await transaction.all(queries.CHANGES_OF_CONTEXT, {"context_id": row["context_id"] or ""})
         if not any(one["entity_id"] == entity_id and time_of(one["id"]) <= at_us + SECOND_US for one in changed):
@@ -76,6 +163,22 @@ async def pending_call(transaction: ReadTransaction, change: StateChange) -> Cal
     return None
 
 
-def _leads_elsewhere(call: CallMade, change: StateChange) -> bool:
-    name = call.service.partition(".")[2]
-    return any(name.startswith(begin) and change.new_state == state for begin, state in _OPPOSITE)
+async def _calls_for(
+    transaction: ReadTransaction, change: StateChange, since_us: int, examined: int
+) -> list[tuple[Row, CallMade]]:
+    """Return the calls by apps and by Home Assistant that name the entity of a change, before the change."""
+    entity_id, at_us = change.entity.entity_id, change.at_us
+    near: Parameters = {
+        "entity": entity_id,
+        "service": "",
+        "first_id": first_id_at(since_us),
+        "end_id": first_id_at(at_us + _LATER_END_US),
+        "since_us": since_us,
+        "until_us": at_us,
+        "examined": examined,
+        "limit": 20,
+    }
+    calls = [(row, call_of(row)) for row in await transaction.all(queries.CALLS_ON_ENTITY, near)]
+    near["end_id"] = first_id_at(at_us)
+    calls += [(row, call_by_home(row)) for row in await transaction.all(queries.CALLS_BY_HOME, near)]
+    return [(row, call) for row, call in calls if not call.rehearsed and entity_id in entities_of(call.target)]

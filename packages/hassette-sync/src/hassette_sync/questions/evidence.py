@@ -10,7 +10,7 @@ from hassette_sync.answers.kinds import EventTrigger
 from hassette_sync.answers.runs import Run
 from hassette_sync.queries import causes as queries
 from hassette_sync.queries.not_runs import not_runs_sql
-from hassette_sync.questions.causes import EXAMINED, change_of_row, change_of_run
+from hassette_sync.questions.changes import change_of_row, change_of_run
 from hassette_sync.questions.entities import HomeNames
 from hassette_sync.questions.not_runs import sample_of
 from hassette_sync.questions.rows import run_of
@@ -65,7 +65,7 @@ def within(time_range: TimeRange, **more: object) -> Parameters:
         "end_id": first_id_at(time_range.until_us + _LATER_END_US),
         "since_us": time_range.since_us,
         "until_us": time_range.until_us,
-        "examined": EXAMINED,
+        "examined": queries.EXAMINED,
         "limit": _MAX_EVIDENCE,
         **more,
     }

@@ -8,7 +8,6 @@ from hassette_store.ids import first_id_at
 from hassette_sync.answers.kinds import Kind
 from hassette_sync.queries import causes as cause_queries
 from hassette_sync.queries import why_not as queries
-from hassette_sync.questions.causes import EXAMINED
 from hassette_sync.questions.entities import ENTITY_ID, HomeNames
 from hassette_sync.questions.evidence import calls_on
 from hassette_sync.questions.rows import registration_ref
@@ -92,7 +91,7 @@ async def newest_failure(transaction: ReadTransaction, of: str, at_us: int) -> R
         of: ``APP``, ``APP.HANDLER`` or ``APP.INSTANCE.HANDLER``.
         at_us: The moment.
     """
-    before = {"app": of.partition(".")[0], "end_id": first_id_at(at_us + MINUTE_US), "examined": EXAMINED}
+    before = {"app": of.partition(".")[0], "end_id": first_id_at(at_us + MINUTE_US), "examined": cause_queries.EXAMINED}
     decided = set[str]()
     for row in await transaction.all(queries.STARTS_OF_APP, dict(before)):
         if row["kind"] == "app_failed" and row["subject"] not in decided:

@@ -12,7 +12,6 @@ from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries import causes as cause_queries
 from hassette_sync.queries import why_not as queries
 from hassette_sync.questions.authors import author_in
-from hassette_sync.questions.causes import EXAMINED
 from hassette_sync.questions.rows import registration_ref
 from hassette_sync.questions.sessions import HEARTBEAT_OVERDUE_US, uptime_in
 from hassette_sync.questions.wording import shortened
@@ -144,7 +143,7 @@ class Surroundings:
             {
                 "first_id": first_id_at(session["started_us"]),
                 "end_id": self._moment_end_id,
-                "examined": EXAMINED,
+                "examined": cause_queries.EXAMINED,
                 "subjects": json.dumps(subjects),
                 "kinds": json.dumps(kinds),
             },

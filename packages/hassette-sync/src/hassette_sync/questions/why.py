@@ -14,7 +14,8 @@ from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries.causes import CHANGES_OF_CONTEXT, LAST_CHANGES, LOST_CHANGES_IN, SESSION_AT
 from hassette_sync.queries.runs import RUN
 from hassette_sync.questions.calls import call_by_home, call_of
-from hassette_sync.questions.causes import MEASURING, CauseChain, Causes
+from hassette_sync.questions.causes import CauseChain, Causes
+from hassette_sync.questions.changes import MEASURING
 from hassette_sync.questions.entities import ENTITY_ID, SERVICE, HomeNames
 from hassette_sync.questions.evidence import (
     MAX_RELATED,

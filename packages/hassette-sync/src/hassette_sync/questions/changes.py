@@ -1,0 +1,46 @@
+"""State changes, as the history contains them: recorded ones, and those that triggered runs."""
+
+from sqlite3 import Row
+
+from hassette_store.ids import time_of
+from hassette_sync.answers.explanations import StateChange
+from hassette_sync.answers.kinds import EventTrigger
+from hassette_sync.answers.runs import Run
+from hassette_sync.questions.entities import HomeNames
+
+MEASURING = frozenset(
+    ("binary_sensor", "sensor", "sun", "weather", "person", "device_tracker", "zone", "event", "image", "calendar")
+)
+"""Domains of entities that only measure: no automation can change them."""
+
+
+async def change_of_row(names: HomeNames, row: Row) -> StateChange:
+    """Convert a row of a recorded change."""
+    return StateChange(
+        at_us=time_of(row["id"]),
+        entity=await names.entity(row["entity_id"]),
+        old_state=row["old_state"],
+        new_state=row["new_state"],
+        context_id=row["context_id"],
+        parent_id=row["parent_id"],
+    )
+
+
+def event_time_of(run: Run) -> int:
+    """Return when the event of a run arrived. If the handler has a debounce or a duration, it may be earlier."""
+    return run.started_us - run.waited_us
+
+
+async def change_of_run(names: HomeNames, run: Run) -> StateChange | None:
+    """Return the state change that triggered a run, or None if something else triggered it."""
+    trigger = run.trigger
+    if not isinstance(trigger, EventTrigger) or not trigger.entity_id or trigger.event_type != "state_changed":
+        return None
+    return StateChange(
+        at_us=event_time_of(run),
+        entity=await names.entity(trigger.entity_id),
+        old_state=trigger.old_state,
+        new_state=trigger.new_state,
+        context_id=trigger.context_id,
+        parent_id=trigger.parent_id,
+    )
