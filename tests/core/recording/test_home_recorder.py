@@ -102,6 +102,21 @@ async def test_change_of_an_automation_has_the_automation_and_the_trigger_as_its
     assert (first.entity_id, first.new_state, first.user_id is not None) == ("input_boolean.guests", "on", True)
 
 
+async def test_call_of_a_run_that_a_stop_cancels_has_the_context_of_its_event(tmp_path: Path) -> None:
+    quick_stop = {"stop_budget_s": 1.0}
+    async with whole_home(tmp_path, APPS, executor=QUICK, hassette=quick_stop) as whole:
+        for entity_id in ("light.hall", "binary_sensor.door"):
+            whole.home.core.set(entity_id, "off")
+        await eventually(lambda: dict(fact for batch in whole.sink.batches for fact in batch.session_facts).get("user"))
+        whole.home.failures.unanswered("light.turn_on")
+        whole.home.core.set("binary_sensor.door", "on")
+        change = await recorded(whole, "light.hall", "on")
+    (run,) = [run for run in whole.sink.records if run.registration.name == "door"]
+    assert run.effects is not None
+    assert [call.context_id for call in run.effects.service_calls] == [change.context_id]
+    assert [one for one in causes(whole.sink) if one.context_id == change.context_id] == [], "an app made the call"
+
+
 async def test_change_of_a_script_has_the_script_as_its_cause(whole: WholeHome) -> None:
     whole.home.add_script("night", lambda call: whole.home.call("light.turn_on", "light.porch", parent=call.context))
     whole.home.call("script.night")

@@ -237,8 +237,9 @@ class Hassette:
             # The link stops after bus and scheduler, because handlers that finish in their grace period still need the
             # link to call services.
             ServiceSpec(self.link, after=(self.executor.name,), required=True),
-            ServiceSpec(self.bus, after=(self.link.name,), required=True),
+            # It stops after the bus: a call whose run is cancelled then still gets the context of its event.
             ServiceSpec(self._home_service, after=(self.link.name,)),
+            ServiceSpec(self.bus, after=(self._home_service.name,), required=True),
             ServiceSpec(self._trigger_service, after=(self.bus.name,)),
             ServiceSpec(self.scheduler, after=(self.bus.name,), required=True),
             ServiceSpec(home_facts, after=(self.scheduler.name,)),
