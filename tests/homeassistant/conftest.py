@@ -1,15 +1,22 @@
 """Fixtures: a real Home Assistant in a process, and the simulated home."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
+from aiohttp import ClientSession
 
 from hassette_core.simulation.home import SimulatedHome
 from support.home_assistant import SIMULATED_NAMES, VERSIONS, Endpoint, RealHomeAssistant, home_assistant_folder
+from support.late_home import add_late_entities
+from support.planted_home import add_planted_entities
+from support.planting import Person, PlantingHome
 from support.service_queries import add_demo_entities
 from support.waiting import patience
 
@@ -34,7 +41,7 @@ def home_assistant_process() -> Iterator[RealHomeAssistant]:
 @pytest.fixture(scope="session")
 def recording_home_assistant() -> Iterator[RealHomeAssistant]:
     """Start another Home Assistant. It records its history, has the helpers of the recipes, and plants causes."""
-    packages = [Path(__file__).with_name(name) for name in ("recipes.yaml", "planted.yaml")]
+    packages = [Path(__file__).with_name(name) for name in ("recipes.yaml", "planted.yaml", "late.yaml")]
     options = [option for package in packages for option in ("--package", package)]
     real = RealHomeAssistant(home_assistant_folder(), "--recorder", *options)
     yield real
@@ -56,6 +63,40 @@ async def simulating(version: str) -> AsyncGenerator[Endpoint]:
         home.registries.add_device("Contract device")
         add_demo_entities(home)
         yield Endpoint(home.url, home.token, SIMULATED_NAMES, version)
+
+
+async def add_anna(home: Endpoint) -> str:
+    """Add a user with the name Anna to a real Home Assistant, and return an access token of this user."""
+    username, page = f"anna_{uuid4().hex}", f"{home.url}/"
+    async with Person(home) as owner:
+        command = owner.api.command
+        created = await command("config/auth/create", name="Anna", group_ids=["system-admin"])
+        user = {"user_id": created["user"]["id"], "username": username, "password": username}
+        await command("config/auth_provider/homeassistant/create", **user)
+    flow: Any = {"client_id": page, "handler": ["homeassistant", None], "redirect_uri": page}
+    sign_in = {"client_id": page, "username": username, "password": username}
+    async with ClientSession(home.url) as session:
+        async with session.post("/auth/login_flow", json=flow) as answer:
+            flow = await answer.json()
+        async with session.post(f"/auth/login_flow/{flow['flow_id']}", json=sign_in) as answer:
+            code = (await answer.json())["result"]
+        form = {"client_id": page, "grant_type": "authorization_code", "code": code}
+        async with session.post("/auth/token", data=form) as answer:
+            return (await answer.json())["access_token"]
+
+
+@pytest.fixture(params=[*VERSIONS.values(), pytest.param("real", marks=pytest.mark.homeassistant)])
+async def planting_home(request: pytest.FixtureRequest) -> AsyncIterator[PlantingHome]:
+    if request.param == "real":
+        real: RealHomeAssistant = request.getfixturevalue("recording_home_assistant")
+        yield PlantingHome(real.home, lambda: asyncio.to_thread(real.restart), await add_anna(real.home), is_real=True)
+        return
+    async with SimulatedHome(speed=0, version=request.param) as home:
+        add_planted_entities(home)
+        add_late_entities(home)
+        endpoint = Endpoint(home.url, home.token, SIMULATED_NAMES, request.param)
+        anna = home.add_user("Anna").token
+        yield PlantingHome(endpoint, lambda: home.restart(down_s=0.2, startup_s=0.1), anna)
 
 
 @pytest.fixture

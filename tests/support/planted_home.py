@@ -29,7 +29,8 @@ def add_planted_entities(home: SimulatedHome) -> None:
     _add_reactions(home)
 
 
-def _plant(home: SimulatedHome, value: str, context: HomeContext) -> None:
+def plant(home: SimulatedHome, value: str, context: HomeContext) -> None:
+    """Set the planted text with a context."""
     home.services.call("input_text", "set_value", {"entity_id": [PLANTED], "value": value}, context)
 
 
@@ -37,17 +38,17 @@ def _add_scripts(home: SimulatedHome) -> None:
     tries = count(1)
 
     def fail(context: HomeContext) -> None:
-        _plant(home, "failed", context)
+        plant(home, "failed", context)
         raise failure("Invalid value")
 
-    home.add_script("plant", lambda call: _plant(home, call.data["value"], call.context))
+    home.add_script("plant", lambda call: plant(home, call.data["value"], call.context))
     home.add_script(
         "plant_nested", lambda call: home.services.call("script", "plant", {"value": "nested"}, call.context)
     )
     home.add_script("plant_and_fail", lambda call: fail(call.context))
     home.add_script(
         "plant_at_second_try",
-        lambda call: _plant(home, "second try", call.context) if next(tries) == 2 else None,
+        lambda call: plant(home, "second try", call.context) if next(tries) == 2 else None,
     )
 
 
@@ -57,7 +58,7 @@ def _add_automations(home: SimulatedHome) -> None:
     def on_event(event: Mapping[str, Any]) -> None:
         context = core.context(parent=HomeContext(**event["context"]))
         trigger_automation(core, "automation.plant_by_event", context, source="event 'plant'")
-        _plant(home, event["data"]["value"], context)
+        plant(home, event["data"]["value"], context)
 
     def on_switched(changed: str, _old: Any, new: Any, _context: HomeContext) -> None:
         if changed == "automation.plant_by_time" and new is not None and new["state"] == "on":
@@ -65,15 +66,15 @@ def _add_automations(home: SimulatedHome) -> None:
                 lambda: trigger_automation(core, changed, core.context(), source="time pattern")
             )
 
-    home.add_automation("plant_by_time", lambda context: _plant(home, "time", context))
+    home.add_automation("plant_by_time", lambda context: plant(home, "time", context))
     core.change("automation.plant_by_time", "off")
     core.listen_to_changes(on_switched)
     home.add_automation("plant_by_event", lambda context: None)
     core.listen("plant", on_event)
     home.add_automation(
-        "plant_by_sensor", lambda context: _plant(home, "sensor", context), on_change_of="binary_sensor.planted_motion"
+        "plant_by_sensor", lambda context: plant(home, "sensor", context), on_change_of="binary_sensor.planted_motion"
     )
-    home.add_automation("plant_when_asked", lambda context: _plant(home, "asked", context))
+    home.add_automation("plant_when_asked", lambda context: plant(home, "asked", context))
 
 
 def _add_reactions(home: SimulatedHome) -> None:

@@ -381,9 +381,11 @@ def test_event_that_triggers_an_automation_is_recorded_with_its_type_and_user() 
     assert causes_noted(received) == [("event", "E", "zha_event"), ("automation", "A", "")]
 
 
-def test_event_of_a_call_outside_runs_is_recorded_with_the_caller() -> None:
+@pytest.mark.parametrize("user_id", ["U", None])
+def test_event_of_a_call_outside_runs_is_recorded_with_the_caller(user_id: str | None) -> None:
     received = Received()
     records = calling(received, calls=3)
+    records.user_id = user_id  # None: Home Assistant has not answered yet
     records.receive(call_event("light.hall", "A"))
     records.called(own_call("light.hall", context_id="A"))
     # The response to a REST request may come before the event.

@@ -161,7 +161,8 @@ class HomeRecorder:
         self._record_or_hold(cause)
 
     def _record_or_hold(self, cause: HomeCause) -> None:
-        if cause.kind in _SENT and cause.user_id is not None and cause.user_id == self.user_id:
+        # Until the user of Hassette is known, the event of any user may be that of a call of Hassette.
+        if cause.kind in _SENT and cause.user_id is not None and self.user_id in (cause.user_id, None):
             self._own_calls.hold(cause)
         else:
             self._record_cause(cause)

@@ -18,6 +18,7 @@ _NEAR_US = 2 * MINUTE_US
 # A run has the id of its end, so the run that made the call may end after the change.
 _LATER_END_US = 10 * MINUTE_US
 _SECOND_STEP_US = 2 * SECOND_US
+_MILLISECOND_US = 1_000
 _EXAMINED = 1_000
 _ARMED: Final = ("armed_home", "armed_away", "armed_night", "armed_vacation", "armed_custom_bypass")
 _ENDS: Final = {
@@ -116,14 +117,20 @@ async def beginning_of(transaction: ReadTransaction, change: StateChange, state:
 
 
 async def _changes_before(transaction: ReadTransaction, change: StateChange, since_us: int) -> list[Row]:
-    """Return the last two recorded changes of the entity before a change, newest first."""
+    """Return the last recorded changes of the entity before a change, newest first, at least two if there are so many.
+
+    The changes before it may be of the same millisecond, so their order is that of the ids.
+    """
     before: Parameters = {
         "entity": change.entity.entity_id,
         "first_id": first_id_at(since_us),
-        "end_id": first_id_at(change.at_us),
-        "limit": 2,
+        "end_id": first_id_at(change.at_us + _MILLISECOND_US),
+        "limit": 5,
     }
-    return await transaction.all(queries.CHANGES_BEFORE, before)
+    rows = await transaction.all(queries.CHANGES_BEFORE, before)
+    recorded = (change.context_id, change.old_state, change.new_state)
+    known = [(row["context_id"], row["old_state"], row["new_state"]) for row in rows]
+    return rows[known.index(recorded) + 1 :] if recorded in known else rows
 
 
 async def restart_of_timer(transaction: ReadTransaction, change: StateChange, begun: Row) -> str | None:

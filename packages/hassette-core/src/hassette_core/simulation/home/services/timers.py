@@ -1,4 +1,4 @@
-"""Services of timers. A timer ends on the home's clock."""
+"""Services of timers. A timer ends on the home's clock. As in Home Assistant, its events do not name their cause."""
 
 from datetime import datetime, timedelta
 
@@ -31,7 +31,7 @@ def _run(call: EntityCall, left: timedelta, duration: timedelta, event: str) -> 
         **_transition(core, event if event != "changed" else call.entity.attributes.get("last_transition")),
     }
     core.set(entity_id, "active", attributes, call.context)
-    core.fire(f"timer.{event}", {"entity_id": entity_id}, call.context)
+    core.fire(f"timer.{event}", {"entity_id": entity_id})
     core.clock.call_later(left.total_seconds(), lambda: _end_if_due(core, entity_id, ends))
 
 
@@ -44,7 +44,7 @@ def _end_if_due(core: HomeCore, entity_id: str, ends: datetime) -> None:
 
 def _finish(core: HomeCore, entity_id: str, context: HomeContext, ends: datetime) -> None:
     _stop(core, entity_id, context, "finished")
-    core.fire("timer.finished", {"entity_id": entity_id, "finished_at": ends.isoformat()}, context)
+    core.fire("timer.finished", {"entity_id": entity_id, "finished_at": ends.isoformat()})
 
 
 def _stop(core: HomeCore, entity_id: str, context: HomeContext, transition: str) -> None:
@@ -62,14 +62,14 @@ def _pause(call: EntityCall) -> None:
     rounded = timedelta(seconds=max(0, round(left.total_seconds())))
     attributes = {**kept, "remaining": _text(rounded), **_transition(call.core, "paused")}
     call.core.set(call.entity_id, "paused", attributes, call.context)
-    call.core.fire("timer.paused", {"entity_id": call.entity_id}, call.context)
+    call.core.fire("timer.paused", {"entity_id": call.entity_id})
 
 
 def _cancel(call: EntityCall) -> None:
     if call.entity.state == "idle":
         return
     _stop(call.core, call.entity_id, call.context, "cancelled")
-    call.core.fire("timer.cancelled", {"entity_id": call.entity_id}, call.context)
+    call.core.fire("timer.cancelled", {"entity_id": call.entity_id})
 
 
 def _finish_now(call: EntityCall) -> None:
