@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hassette_sync import DataSyncService
+from hassette_sync import AskedTime, DataSyncService
 from hassette_sync.answers.explanations import Why
 from support.patient_data import patient_data
 from support.recorded_home import OWN_USER, RecordedHome, call, change, recorded_home
@@ -58,7 +58,9 @@ async def test_end_in_two_steps_has_the_cause_of_its_beginning(home: RecordedHom
     await home.write()
 
     assert titles(await data.why(entity="cover.hall", state="closed")) == [("person", "Anna")]
-    assert titles(await data.why(entity="cover.hall", state="open", at_us=home.us(20))) == [("person", "Anna")]
+    assert titles(await data.why(entity="cover.hall", state="open", at=AskedTime.moment(home.us(20)))) == [
+        ("person", "Anna")
+    ]
     assert titles(await data.why(entity="cover.hall", state="open")) == [("device", "cover.hall")]
 
 
@@ -135,8 +137,8 @@ async def test_end_of_a_timer_has_the_cause_of_its_last_start(home: RecordedHome
     home.changed(160, "timer.tea", "active", "idle", "late 2")
     await home.write()
 
-    by_app = await data.why(entity="timer.tea", state="idle", at_us=home.us(60))
-    by_ben = await data.why(entity="timer.tea", state="idle", at_us=home.us(160))
+    by_app = await data.why(entity="timer.tea", state="idle", at=AskedTime.moment(home.us(60)))
+    by_ben = await data.why(entity="timer.tea", state="idle", at=AskedTime.moment(home.us(160)))
 
     assert titles(by_app)[0] == ("app", "motion_light.hall.on_motion")
     assert titles(by_ben) == [("person", "Ben")]
@@ -191,11 +193,11 @@ async def test_change_soon_after_a_call_for_the_opposite_is_not_blamed_on_the_ca
     await home.write()
 
     for at_s in (13, 23):
-        why = await data.why(entity="light.hall", state=state, at_us=home.us(at_s))
+        why = await data.why(entity="light.hall", state=state, at=AskedTime.moment(home.us(at_s)))
         assert titles(why) == [("unknown", "unknown")]
         assert f"light.turn_on, called 3 seconds before, which does not lead to {state}" in why.sentence
     for at_s, kind in ((10, "person"), (20, "app")):
-        assert titles(await data.why(entity="light.hall", state="on", at_us=home.us(at_s)))[0][0] == kind
+        assert titles(await data.why(entity="light.hall", state="on", at=AskedTime.moment(home.us(at_s))))[0][0] == kind
 
 
 async def test_script_that_has_ended_and_light_with_brightness_0_are_off_because_of_their_call(

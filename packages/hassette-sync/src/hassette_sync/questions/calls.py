@@ -34,7 +34,7 @@ def call_of(row: Row) -> CallMade:
 def call_of_context(rows: Sequence[Row], change: StateChange | None) -> CallMade | None:
     """Return the service call among causes with one context: the call that names the entity, or else the last call.
 
-    Of several calls that name the entity, a call that can lead to the state is preferred.
+    If several calls name the entity, a call that can lead to the state is preferred.
     """
     calls = [call_by_home(row) for row in rows if row["kind"] == "service_call"]
     named = [call for call in calls if change is not None and change.entity.entity_id in entities_of(call.target)]

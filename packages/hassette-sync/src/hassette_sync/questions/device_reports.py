@@ -136,7 +136,7 @@ async def _changes_before(transaction: ReadTransaction, change: StateChange, sin
 async def restart_of_timer(transaction: ReadTransaction, change: StateChange, begun: Row) -> str | None:
     """Return the context of the last call that started a running timer again; None if there is none.
 
-    Such a call changes only the end of the timer, not its state.
+    The call changes only the end of the timer, not its state.
 
     Args:
         transaction: Read transaction of the question.
