@@ -17,7 +17,7 @@ from support.message_parts import REMOVED, PartPath, paths, with_part
 from support.message_proxy import Message, MessageProxy, message_proxy, unchanged
 from support.waiting import eventually, patience
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.heavy]
 
 WRONG_VALUES = (REMOVED, None, True, 5, "x", [], {"x": 1}, "2026-11-23T01:14:10")
 READ = HomeConfiguration._fields
@@ -27,7 +27,7 @@ READ = HomeConfiguration._fields
 class ProxiedLink:
     """A link to a simulated home behind a proxy that changes messages."""
 
-    def __init__(self, home: SimulatedHome, proxy: MessageProxy, *, setup_timeout_s: float = 0.2) -> None:
+    def __init__(self, home: SimulatedHome, proxy: MessageProxy, *, setup_timeout_s: float) -> None:
         self.home = home
         self.proxy = proxy
         self.events: list[Event] = []
@@ -68,14 +68,15 @@ class ProxiedLink:
 
 @pytest.fixture
 async def proxied() -> AsyncIterator[ProxiedLink]:
+    """Return a link that also completes the setup of a connection if the machine is slow."""
     async with SimulatedHome(speed=0) as home, message_proxy(home.url) as proxy:
-        yield ProxiedLink(home, proxy)
+        yield ProxiedLink(home, proxy, setup_timeout_s=patience(20))
 
 
 @pytest.fixture
-def steady(proxied: ProxiedLink) -> ProxiedLink:
-    """Return a link for tests of a connection that must not be lost, also if the machine is slow."""
-    return ProxiedLink(proxied.home, proxied.proxy, setup_timeout_s=patience(20))
+def impatient(proxied: ProxiedLink) -> ProxiedLink:
+    """Return a link that soon connects again if an answer of the setup is missing."""
+    return ProxiedLink(proxied.home, proxied.proxy, setup_timeout_s=0.2)
 
 
 def kind_of(message: Message, proxy: MessageProxy) -> str:
@@ -119,17 +120,17 @@ async def samples(proxied: ProxiedLink) -> dict[str, Message]:
     "kind", ["auth_required", "auth_ok", "supported_features", "subscribe_events", "get_config", "get_states"]
 )
 async def test_link_becomes_ready_after_any_malformed_message_of_the_setup(
-    proxied: ProxiedLink, kind: str, caplog: pytest.LogCaptureFixture
+    impatient: ProxiedLink, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sample = (await samples(proxied))[kind]
+    sample = (await samples(impatient))[kind]
     for path in paths(sample):
         if kind == "get_config" and path[:1] == ("result",) and len(path) > 1 and path[1] not in READ:
             continue
         for value in WRONG_VALUES:
-            proxied.proxy.change = change = ChangeOnce(proxied.proxy, kind, path, value)
+            impatient.proxy.change = change = ChangeOnce(impatient.proxy, kind, path, value)
             caplog.clear()
-            async with proxied.link:
-                await proxied.works()
+            async with impatient.link:
+                await impatient.works()
             assert change.done
             assert not [record for record in caplog.records if record.levelno >= logging.ERROR], (path, value)
 
@@ -302,16 +303,16 @@ async def test_home_assistant_whose_start_event_and_first_answer_are_malformed_b
 
 
 @pytest.mark.parametrize("number", ["9" * 5_000, "-" + "9" * 5_000, "1e999", "NaN", "-Infinity", '"\\ud800"'])
-async def test_number_that_is_too_large_affects_only_its_own_state(steady: ProxiedLink, number: str) -> None:
-    steady.home.core.states["light.hall"]["attributes"]["brightness"] = "odd"
+async def test_number_that_is_too_large_affects_only_its_own_state(proxied: ProxiedLink, number: str) -> None:
+    proxied.home.core.states["light.hall"]["attributes"]["brightness"] = "odd"
 
     def change(message: Message) -> list[str]:
         return [text.replace('"odd"', number) for text in unchanged(message)]
 
-    steady.proxy.change = change
-    async with steady.link:
-        await steady.works()
-        assert steady.cache.states.keys() == steady.home.core.states.keys()
-        steady.home.core.change("light.hall", "on", brightness="odd")
-        await eventually(lambda: steady.cache.states["light.hall"].state == "on")
-    assert steady.reports == []
+    proxied.proxy.change = change
+    async with proxied.link:
+        await proxied.works()
+        assert proxied.cache.states.keys() == proxied.home.core.states.keys()
+        proxied.home.core.change("light.hall", "on", brightness="odd")
+        await eventually(lambda: proxied.cache.states["light.hall"].state == "on")
+    assert proxied.reports == []
