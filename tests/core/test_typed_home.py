@@ -19,6 +19,8 @@ from hassette_core.config import HassetteConfig
 from hassette_core.simulation.home import SimulatedHome
 from hassette_core.typed_home import typed_home, write_typed_home
 
+pytestmark = pytest.mark.heavy
+
 FIELDS = {
     "level": {"required": True, "selector": {"number": {"min": 0}}},
     "mode": {"selector": {"select": {"options": ["b", {"value": "a", "label": "A"}]}}},

@@ -28,9 +28,7 @@ from support.loops import ManualLoop, manual_loop
 from support.records import execute_job, failing, invoke, job, listener, nothing, raising
 from support.sinks import FaultySink
 
-STEPS = 10_000
-"""Minimum number of steps of one test run."""
-
+STEPS_OF_AN_EXAMPLE = 50
 LISTENERS = [listener(name) for name in ("chatty", "rare", "poison")]
 JOB = job()
 taken: Counter[str] = Counter()
@@ -192,17 +190,18 @@ class Accounting(RuleBasedStateMachine):
         assert self.loop.count_timers() == 0
 
 
+@pytest.mark.parametrize("steps", [1_000, pytest.param(10_000, marks=pytest.mark.long)])
 @pytest.mark.timeout(300)
-def test_every_run_is_persisted_shed_or_waiting_at_every_moment(quiet_outcomes):
+def test_every_run_is_persisted_shed_or_waiting_at_every_moment(steps: int, quiet_outcomes):
     logging.getLogger("hassette_executor.delivery.write_queue").disabled = True
     taken.clear()
     try:
-        while taken["steps"] < STEPS:
+        while taken["steps"] < steps:
             run_state_machine_as_test(
                 Accounting,
                 settings=settings(
-                    max_examples=150,
-                    stateful_step_count=50,
+                    max_examples=min(150, steps // STEPS_OF_AN_EXAMPLE),
+                    stateful_step_count=STEPS_OF_AN_EXAMPLE,
                     deadline=None,
                     database=None,
                     suppress_health_check=list(HealthCheck),
@@ -210,4 +209,4 @@ def test_every_run_is_persisted_shed_or_waiting_at_every_moment(quiet_outcomes):
             )
     finally:
         logging.getLogger("hassette_executor.delivery.write_queue").disabled = False
-    assert taken["steps"] >= STEPS
+    assert taken["steps"] >= steps

@@ -19,6 +19,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.long
 def test_second_demo_finds_the_runs_of_the_first(start: Start, data: Path, history: HistoryFile, ask: Ask) -> None:
     reported: list[int] = []
     for sessions in (1, 2):
@@ -43,6 +44,7 @@ def test_second_demo_finds_the_runs_of_the_first(start: Start, data: Path, histo
     assert len(rows) == reported[0], "all runs of the first session are still there"
 
 
+@pytest.mark.long
 def test_first_demo_begins_with_the_history_of_two_weeks(
     start: Start, data: Path, history: HistoryFile, ask: Ask
 ) -> None:

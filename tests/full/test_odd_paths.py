@@ -14,6 +14,8 @@ from support.history import History
 from support.processes import errors_of_each
 from support.waiting import patience
 
+pytestmark = pytest.mark.heavy
+
 TOKEN = {"HASSETTE__HOME_ASSISTANT__TOKEN": "t" * 20}
 HASSETTE = Path(sys.executable).with_name("hassette")
 COMMANDS = {

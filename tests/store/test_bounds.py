@@ -195,6 +195,7 @@ async def test_size_limit_does_not_remove_listeners_of_an_app_that_does_not_load
     assert {row["name"] for row in read.rows("SELECT name FROM listeners")} == {"by_day", "by_night", "current"}
 
 
+@pytest.mark.long
 async def test_size_limit_takes_made_up_names_before_the_runs_of_a_handler(
     make_store: MakeStore, read: Reader, clock: Clock
 ) -> None:

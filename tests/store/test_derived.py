@@ -20,6 +20,8 @@ from support.rows import T0_US, Batch, Listener, Summary, invocation, run_id
 from support.statistics import assert_statistics_equal_the_rows
 from support.stores import Clock, MakeStore, Reader
 
+pytestmark = pytest.mark.heavy
+
 HOUR_MS = 3_600_000
 
 

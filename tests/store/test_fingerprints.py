@@ -180,7 +180,13 @@ IDENTIFIERS: dict[str, Callable[[random.Random], object]] = {
 }
 
 
-@pytest.mark.parametrize("template", ["{}", "no answer from {}", "device {}: no answer", "({}) lost, retry in {} s"])
+TEMPLATES = [
+    "({}) lost, retry in {} s",
+    *(pytest.param(one, marks=pytest.mark.long) for one in ("{}", "no answer from {}", "device {}: no answer")),
+]
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
 @pytest.mark.parametrize("kind", IDENTIFIERS)
 def test_500_occurrences_of_one_error_form_one_group(kind: str, template: str) -> None:
     source = random.Random(f"{kind} {template}")

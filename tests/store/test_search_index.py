@@ -23,6 +23,8 @@ from support.retention import DAY_MS, fill, retention_of, whole_pass
 from support.rows import Batch, Effects, FrameworkLogLine, Job, Listener, LogLine, execution, invocation, run_id
 from support.stores import Clock, MakeStore, Reader
 
+pytestmark = pytest.mark.heavy
+
 HOUR_MS = 3_600_000
 
 

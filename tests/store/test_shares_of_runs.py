@@ -22,6 +22,8 @@ from support.rows import (
 )
 from support.stores import Clock, MakeStore, Reader
 
+pytestmark = pytest.mark.heavy
+
 MB = 1_000_000
 LOUD = Listener("loud", "loud")
 CALM = tuple(Listener(f"calm_{number}", "calm") for number in range(10))

@@ -21,6 +21,8 @@ from hassette_store.sketch import (
     value_of,
 )
 
+pytestmark = pytest.mark.heavy
+
 # Durations of a few buckets occur often, so that some sketches are lists of runs and others are counts.
 DURATIONS = st.one_of(st.integers(900, 1_100), st.integers(0, 10**8), st.integers(0, 2**63 - 1))
 RUNS = st.lists(DURATIONS, max_size=200)

@@ -17,6 +17,8 @@ from support.web_clients import app_client, http_client
 pytest.importorskip("fastapi")
 from hassette_sync.web.service import WebService
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture
 async def description(data: DataSyncService) -> dict[str, Any]:

@@ -100,6 +100,7 @@ class ChangingHistory:
         await self.store.write(Batch(self.store.last_sequence + 1, self.clock.now_us(), **records))
 
 
+@pytest.mark.heavy
 @given(steps=STEPS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=8, deadline=None)
 async def test_answers_with_filled_caches_equal_those_of_a_new_service(

@@ -25,6 +25,7 @@ async def all_runs(data: DataSyncService, asked: RunFilter, time_range: TimeRang
             return found
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "asked",
     [

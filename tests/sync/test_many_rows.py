@@ -64,6 +64,7 @@ async def test_figures_with_ten_thousand_registrations_are_complete(many_names: 
     assert [(skip.reason, skip.count, skip.registration.app) for skip in skips] == [("overlap", 7, "lights")] * 3
 
 
+@pytest.mark.long
 @settings(max_examples=15, deadline=None)
 @given(
     limits=st.lists(st.integers(1, 5_000), min_size=1, max_size=8),

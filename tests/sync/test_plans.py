@@ -26,6 +26,8 @@ from hassette_sync.queries import (
 )
 from hassette_sync.queries.statistics import DAILY, HOURLY
 
+pytestmark = pytest.mark.heavy
+
 LARGE = (
     "handler_invocations",
     "job_executions",

@@ -38,6 +38,8 @@ from support.rows import (
 )
 from support.stores import Clock
 
+pytestmark = pytest.mark.heavy
+
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 ENTITIES = ("light.hall", "light.kitchen", "sensor.Küche", "switch.fan", "sensor.meter_77")

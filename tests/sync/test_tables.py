@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.box import SIMPLE_HEAD
@@ -40,6 +41,7 @@ def laid_out_by_rich(columns: Sequence[TableColumn], rows: Sequence[Sequence[str
     return "\n".join("".join(part.text for part in line).rstrip() for line in lines)
 
 
+@pytest.mark.heavy
 @settings(max_examples=150, deadline=None)
 @given(drawn=tables())
 def test_table_that_fits_has_the_layout_of_rich(drawn: tuple[list[TableColumn], list[list[str]]]) -> None:
@@ -47,6 +49,7 @@ def test_table_that_fits_has_the_layout_of_rich(drawn: tuple[list[TableColumn], 
     assert paint(table(columns, rows), colours=False) == laid_out_by_rich(columns, rows, 100_000)
 
 
+@pytest.mark.heavy
 @settings(max_examples=150, deadline=None)
 @given(rows=st.lists(st.lists(TEXTS, min_size=3, max_size=3), min_size=1, max_size=5), width=st.integers(40, 150))
 def test_table_that_is_cut_has_the_layout_of_rich(rows: list[list[str]], width: int) -> None:

@@ -11,6 +11,8 @@ from hassette_core.replacements import HOOKS
 from hassette_core.testing import HomeTestError, HomeUnderTest
 from support.app_runner import AppDirectory, AppRunner, entry
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture
 def kit(tmp_path: Path) -> Iterator[HomeUnderTest]:

@@ -13,6 +13,8 @@ from hassette_core.config import AppEntry
 from support.app_runner import AppDirectory, AppRunner, entry
 from support.home import Home
 
+pytestmark = pytest.mark.heavy
+
 CLASSES = {"a": ("one", "A"), "b": ("one", "B"), "c": ("two", "C"), "d": ("pack.three", "D")}
 """The module and the class of each app. The apps a and b share a file."""
 IMPORTS = {"shared": [], "one": ["shared"], "two": ["one", "shared"], "pack.three": ["shared"], "pack.__init__": []}

@@ -100,6 +100,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.heavy
 @settings(max_examples=30)
 @given(values=st.dictionaries(st.text(), json_values, max_size=5))
 def test_every_value_that_is_accepted_is_the_same_after_a_restart(

@@ -11,6 +11,8 @@ from hassette_core.cli.main import execute
 from hassette_core.simulation.home import SimulatedHome
 from support.waiting import patience
 
+pytestmark = pytest.mark.heavy
+
 GOOD_APP = """
 from hassette_core import App, AppConfig
 

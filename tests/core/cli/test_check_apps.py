@@ -13,6 +13,8 @@ from hassette_core.cli.main import execute
 from hassette_core.simulation.home import SimulatedHome
 from support.waiting import patience
 
+pytestmark = pytest.mark.heavy
+
 CONFIG = """
 [apps.hall]
 module = "hall"

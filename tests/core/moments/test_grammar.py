@@ -12,6 +12,8 @@ from hassette_core.conditions import between
 from hassette_core.errors import RegistrationError
 from hassette_core.moments import DateTime, EntityTime, Moment, SunTime, TimeOfDay, parse_days, parse_moment
 
+pytestmark = pytest.mark.heavy
+
 HALF_HOUR = timedelta(minutes=30)
 CHRISTMAS_EVE = datetime.fromisoformat("2026-12-24T18:00")
 

@@ -14,6 +14,8 @@ from hassette_core.moments import Moment, Place, SunTime, parse_moment
 from hassette_core.moments.moment import SunEvent
 from support.places import BERLIN, TROMSO, ZONES, state_of, utc
 
+pytestmark = pytest.mark.heavy
+
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 places = st.builds(lambda name: Place(zone=ZoneInfo(name), latitude=40.0, longitude=10.0), st.sampled_from(ZONES))
 instants = st.integers(0, 19 * 365 * 86_400).map(lambda s: datetime(2011, 1, 1, tzinfo=UTC) + timedelta(seconds=s))

@@ -14,6 +14,8 @@ from hassette_executor import CommandExecutor, MemorySink
 from support.home import NOON, Home, due_after_noon
 from support.records import nothing
 
+pytestmark = pytest.mark.heavy
+
 HOUR = 3600
 
 

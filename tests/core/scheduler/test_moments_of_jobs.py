@@ -19,6 +19,8 @@ from support.home import NOON, Home
 from support.places import ZONES, state_of
 from support.records import nothing
 
+pytestmark = pytest.mark.heavy
+
 HOUR = 3600
 DAY = timedelta(days=1)
 WAKE_UP = "input_datetime.wake_up"

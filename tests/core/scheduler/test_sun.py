@@ -15,6 +15,8 @@ from support.almanac import DAY, ERROR_DEGREES, SEA_LEVEL_HORIZON, Almanac
 from support.home import Home
 from support.records import nothing
 
+pytestmark = pytest.mark.heavy
+
 HOUR = 3600
 Event = Literal["sunrise", "sunset"]
 EVENTS: tuple[Event, Event] = ("sunrise", "sunset")

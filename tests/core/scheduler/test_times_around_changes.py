@@ -5,6 +5,7 @@ from functools import cache
 from itertools import takewhile
 from zoneinfo import ZoneInfo
 
+import pytest
 from cronsim import CronSim
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from hassette_core.moments import Place
 from hassette_core.scheduler.schedules import Cron
 from support.places import utc
+
+pytestmark = pytest.mark.heavy
 
 CHANGING_ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Havana", "Africa/Cairo"]
 minutes_of_fields = st.sampled_from(["0", "7", "30", "59", "0,30", "*/15", "*/20"])

@@ -4,10 +4,14 @@ import asyncio
 import gc
 from pathlib import Path
 
+import pytest
+
 from hassette_core.bus.home_triggers import HomeTrigger
 from hassette_core.bus.listener import Listener
 from support.waiting import eventually
 from support.whole_home import WholeHome, whole_home
+
+pytestmark = pytest.mark.heavy
 
 APP = """
 class App1(App[AppConfig]):

@@ -19,6 +19,8 @@ from hassette_core.simulation.home.services.registry import EntityCall, ServiceR
 from hassette_core.simulation.home.services.table import SERVICES
 from support.waiting import eventually
 
+pytestmark = pytest.mark.heavy
+
 ODD: list[Any] = [None, "x", "", -1, 0, 1e300, True, [], {}, ["a", 1]]
 NAMES = (
     "brightness",
