@@ -279,15 +279,15 @@ async def test_entity_is_found_by_its_friendly_name(home: RecordedHome, data: Da
     assert (entity.entity_id, entity.name, entity.area) == ("light.hall", "Hall light", "Hall")
 
 
-async def test_name_that_several_entities_have_gets_suggestions(home: RecordedHome, data: DataSyncService) -> None:
+async def test_name_that_several_entities_have_means_the_entity_that_changed(home: RecordedHome, data: DataSyncService) -> None:
     home.named("light.hall_2", "Hall light")
     home.changed(10, "light.hall", "off", "on", "d1")
     await home.write()
 
     why = await data.why(entity="hall light")
 
-    assert why.found == ()
-    assert {"light.hall", "light.hall_2"} <= {one.entity_id for one in why.suggestions}
+    assert [one.change.entity.entity_id for one in why.found if one.change] == ["light.hall"]
+    assert [one.entity_id for one in why.suggestions] == ["light.hall_2"]
 
 
 async def test_call_of_a_person_is_found_by_its_service(home: RecordedHome, data: DataSyncService) -> None:

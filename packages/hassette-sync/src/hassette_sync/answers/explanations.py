@@ -168,7 +168,8 @@ class Why(Answer):
         missing: Facts that are not recorded and could change the answer, one sentence each.
         before_us: Time of the last known change before the searched time; None if there is none.
         after_us: Time of the next known change after the searched time; None if there is none.
-        suggestions: Known entities with similar names, if the subject is unknown.
+        suggestions: Known entities with similar names, if the subject is unknown; the other entities that fit, if the
+            answer is about one of several.
     """
 
     about: Subject
@@ -211,7 +212,7 @@ class WhyNot(Answer):
     Attributes:
         registration: The handler or job; None if the name fits none.
         listens_to: Topic of the handler, or schedule of the job; empty if there is no such handler or job.
-        at_us: The moment that was asked about.
+        at_us: The moment that was asked about; None for a day or a part of it.
         since_us: Start of the time that was searched.
         until_us: End of the time that was searched.
         reason: The first reason that was found: the reason of a trigger without a run (``condition``,
@@ -228,7 +229,7 @@ class WhyNot(Answer):
 
     registration: RegistrationRef | None
     listens_to: str
-    at_us: int
+    at_us: int | None
     since_us: int
     until_us: int
     reason: str

@@ -205,8 +205,7 @@ class _Search:
             return None
         ordered = sorted(fitting, key=lambda one: self._distance(times.get(one.entity_id, 0)))
         found = await self.about_entity(ordered[0].entity_id, state)
-        sentence = f"Several entities fit {shortened(subject)}. {found.sentence}"
-        return found.model_copy(update={"sentence": sentence, "suggestions": tuple(ordered[:_MAX_SUGGESTED])})
+        return found.model_copy(update={"suggestions": tuple(ordered[1 : _MAX_SUGGESTED + 1])})
 
     async def _about_no_entity(self, subject: str, suggestions: tuple[Entity, ...]) -> Why:
         """Answer about a text, since no entity is meant. If it is not found either, name the near entities."""

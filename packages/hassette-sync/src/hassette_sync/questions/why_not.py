@@ -153,7 +153,7 @@ class _Answer:
         return WhyNot(
             registration=self._ref,
             listens_to=self._row["listens_to"],
-            at_us=self._at_us,
+            at_us=None if self._is_span else self._at_us,
             since_us=self._range.since_us,
             until_us=self._range.until_us,
             reason=reason,

@@ -51,7 +51,7 @@ def why(answer: Why, shown: ShownTimes, width: int | None = None) -> str:
     """Render the answer to *why*: a sentence, the chain back to the first cause, and other findings."""
     lines = [styled(plain(answer.sentence), "bold"), _searched(answer, shown)]
     if answer.suggestions:
-        lines += ["", "Did you mean:"]
+        lines += ["", "Other entities that fit these words:" if answer.entity is not None else "Did you mean:"]
         lines += [f"  {plain(one.entity_id)}  {plain(one.name)}".rstrip() for one in answer.suggestions]
     for found in answer.found[:1]:
         lines += ["", *_finding(found, answer.sentence, shown, width)]
