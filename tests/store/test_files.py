@@ -45,6 +45,12 @@ def damage(path: Path, *, start: float, end: float) -> None:
         file.write(os.urandom(int(size * (end - start)) // 4096 * 4096))
 
 
+async def test_path_may_be_a_text(tmp_path: Path) -> None:
+    async with DatabaseService(str(tmp_path / "hassette.db")) as store:
+        assert store.path == tmp_path / "hassette.db"
+    assert check(tmp_path / "hassette.db") == []
+
+
 async def a_full_history(make_store: MakeStore, *, crash: bool = True, runs: int = 4_000) -> None:
     store = make_store()
     await store.start()

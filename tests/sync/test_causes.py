@@ -279,7 +279,9 @@ async def test_entity_is_found_by_its_friendly_name(home: RecordedHome, data: Da
     assert (entity.entity_id, entity.name, entity.area) == ("light.hall", "Hall light", "Hall")
 
 
-async def test_name_that_several_entities_have_means_the_entity_that_changed(home: RecordedHome, data: DataSyncService) -> None:
+async def test_name_that_several_entities_have_means_the_entity_that_changed(
+    home: RecordedHome, data: DataSyncService
+) -> None:
     home.named("light.hall_2", "Hall light")
     home.changed(10, "light.hall", "off", "on", "d1")
     await home.write()

@@ -57,6 +57,12 @@ def test_newer_file_is_the_same_error_for_users_of_the_store_and_of_sync(tmp_pat
     assert error.revision == "9999"
 
 
+async def test_path_may_be_a_text(plausible: Path) -> None:
+    async with DataSyncService(str(plausible)) as data:
+        assert (await data.status()).path == str(plausible)
+        assert data.path == plausible
+
+
 async def test_service_answers_again_after_it_was_closed(plausible: Path) -> None:
     data = DataSyncService(plausible)
     for _ in range(2):

@@ -65,7 +65,7 @@ class DatabaseService:
 
     Attributes:
         name: Name of the service.
-        path: As given.
+        path: Path of the database file.
         settings: As given.
     """
 
@@ -73,7 +73,7 @@ class DatabaseService:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | str,
         settings: StoreSettings | None = None,
         *,
         now_us: Callable[[], int] = wall_clock_us,
@@ -81,7 +81,7 @@ class DatabaseService:
         retention_schedule: RetentionSchedule | None = None,
         schema: Schema = SCHEMA,
     ) -> None:
-        self.path = path
+        self.path = Path(path)
         self.settings = settings or StoreSettings()
         self._now_us = now_us
         self._monotonic = monotonic

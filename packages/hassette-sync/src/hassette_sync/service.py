@@ -115,17 +115,17 @@ class DataSyncService:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | str,
         live: LiveFeed | None = None,
         control: Control | None = None,
         *,
         deadline_s: float = DEFAULT_DEADLINE_S,
         open_file: OpenFile = open_history,
     ) -> None:
-        self.path = path
+        self.path = Path(path)
         self.live: LiveFeed = NoFeed() if live is None else live
         self.control: Control = NoControl() if control is None else control
-        self._reader = Reader(path, deadline_s=deadline_s, open_file=open_file)
+        self._reader = Reader(self.path, deadline_s=deadline_s, open_file=open_file)
 
     async def close(self) -> None:
         """Close the connections to the file. A later question opens it again. Idempotent."""
