@@ -61,8 +61,8 @@ TESTS_OF_PARTS = {"full": ["tests/full", "tests/otel", "tests/contracts", "tests
 EVERY_PART = [nox.param(part, id=part) for part in PARTS]
 QUICK = "not homeassistant and not browser and not torture"
 IN_EACH_ENVIRONMENT = f"{QUICK} and not long"  # tests marked `long` run once per CI run, in the session `test`
-# Tests marked `heavy` take much CPU time, for example because they start many processes or damage many files. They depend
-# little on the version of Python, so they run in the session `test`, and in the matrix with the newest Python.
+# Tests marked `heavy` take much CPU time, for example because they start many processes or damage many files. They
+# depend little on the version of Python, so they run in the session `test`, and in the matrix with the newest Python.
 WITHOUT_HEAVY = f"{IN_EACH_ENVIRONMENT} and not heavy"
 # Tests run in parallel, because most of them wait for processes and timers. ``-- -n 0`` runs one test after the other.
 PARALLEL = ["--numprocesses=logical", "--dist=worksteal"]
