@@ -37,6 +37,7 @@ class Meter:
         self._delays_ns.clear()
         figures = {
             "contender": self._name,
+            "pid": os.getpid(),
             "handled": self._handled,
             "cpu_ns": time.process_time_ns(),
             "rss_kb": _resident_kb(),

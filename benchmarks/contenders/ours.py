@@ -2,7 +2,7 @@
 
 The arguments are options, in any order.
 
-``core`` leaves out the history and the pages. By default, both are active.
+``core`` leaves out the history and the pages. By default, both are active. CONTENDER_WEB_PORT is the port of the pages.
 """
 
 import os
@@ -35,6 +35,7 @@ class Bench(App[AppConfig]):
 async def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        port = int(os.environ.get("CONTENDER_WEB_PORT", "0"))
         (folder / "apps").mkdir()
         (folder / "apps" / "bench.py").write_text(APP)
         config = HassetteConfig.model_validate(
@@ -42,7 +43,7 @@ async def main() -> int:
                 "file": folder / "hassette.toml",
                 "home_assistant": {"url": os.environ["CONTENDER_HOME"], "token": os.environ["CONTENDER_TOKEN"]},
                 "apps": {"bench": {"module": "bench", "class": "Bench"}},
-                "plugins": {} if "core" in sys.argv else {"sync": {"port": 0}},
+                "plugins": {} if "core" in sys.argv else {"sync": {"port": port}},
             }
         )
         await Hassette(config, plugins="core" not in sys.argv).run()

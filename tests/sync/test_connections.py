@@ -21,12 +21,16 @@ from support.web_clients import http_client, live_client
 pytest.importorskip("fastapi")
 import websockets
 
+from hassette_sync.settings import WebSettings
 from hassette_sync.web.connections import ConnectionLimits
+from hassette_sync.web.service import WebService
 from support.attacker import Attacker, attacked
+from support.patient_data import patient_data
 
 pytestmark = pytest.mark.heavy
 
 LIMITS = ConnectionLimits(total=12, per_address=6, request_s=3_600, write_s=3_600)
+MOST_WAITING = int(Path("/proc/sys/net/core/somaxconn").read_text())
 HALF = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
 FORM = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 WHOLE = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -65,6 +69,20 @@ async def test_half_open_connections_keep_no_other_visitor_out(attacker: Attacke
             assert (await client.get(path)).status_code == 200
     # The oldest half-open connections were closed.
     assert await attacker.clients[0].received() == b""
+
+
+@pytest.mark.skipif(MOST_WAITING < 1_024, reason="this machine lets fewer connections wait")
+async def test_hundreds_of_visitors_can_wait_while_the_event_loop_is_busy(plausible: Path) -> None:
+    service = WebService(patient_data(plausible), WebSettings(port=0), limits=LIMITS)
+    await service.start()  # without `serve`, it accepts no connection
+    try:
+        port = int(str(service.url).rstrip("/").rpartition(":")[2])
+        with contextlib.ExitStack() as stack:
+            for _ in range(600):
+                # If the queue is full, the client is not connected before the end of its time.
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=patience(2)))
+    finally:
+        await service.stop()
 
 
 async def test_number_of_open_connections_never_exceeds_its_limit(attacker: Attacker) -> None:

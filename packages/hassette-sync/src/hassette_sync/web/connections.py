@@ -2,11 +2,11 @@
 
 import asyncio
 import errno
+import functools
 import ipaddress
 import logging
 import socket
 import sys
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
@@ -77,7 +77,9 @@ class Connections:
         self.limits = limits
         self._refusals = refusals
         self._addresses: dict[asyncio.Transport, str] = {}
-        self._idle: dict[asyncio.Transport, None] = {}  # in the order in which they became idle
+        # By address, in the order in which they became idle. An attack closes an idle connection for each new one, so
+        # the search for it must not take longer with more connections.
+        self._idle: dict[str, dict[asyncio.Transport, None]] = {}
 
     def __len__(self) -> int:
         return len(self._addresses)
@@ -96,8 +98,9 @@ class Connections:
 
     def close_idle(self) -> bool:
         """Close the oldest idle connection of the address that has most of them. Return whether there was one."""
-        counts = Counter(self._addresses[transport] for transport in self._idle)
-        return bool(counts) and self._close_idle(counts.most_common(1)[0][0])
+        if not self._idle:
+            return False
+        return self._close_idle(max(self._idle, key=lambda address: len(self._idle[address])))
 
     def add(self, transport: asyncio.Transport) -> None:
         """Count a new connection."""
@@ -106,24 +109,31 @@ class Connections:
 
     def set_idle(self, transport: asyncio.Transport, is_idle: bool) -> None:
         """Note whether a connection is without a complete request."""
-        if not is_idle:
-            self._idle.pop(transport, None)
-        elif transport in self._addresses:
-            self._idle.setdefault(transport)
+        address = self._addresses.get(transport)
+        if address is None:
+            return  # the connection has been closed
+        if is_idle:
+            self._idle.setdefault(address, {}).setdefault(transport)
+            return
+        same = self._idle.get(address, {})
+        same.pop(transport, None)
+        if not same:
+            self._idle.pop(address, None)
 
     def remove(self, transport: asyncio.Transport) -> None:
         """Forget a connection that has ended. Idempotent."""
+        self.set_idle(transport, False)
         self._addresses.pop(transport, None)
-        self._idle.pop(transport, None)
 
     def report_exhaustion(self, error: OSError) -> None:
         """Log that the process has no free file descriptors."""
         self._refusals.report("Connections wait, because the process has no free file descriptors", error=str(error))
 
     def _close_idle(self, address: str) -> bool:
-        found = next((transport for transport in self._idle if self._addresses[transport] == address), None)
-        if found is None:
+        same = self._idle.get(address)
+        if same is None:
             return False
+        found = next(iter(same))
         self.remove(found)
         found.abort()
         return True
@@ -184,6 +194,7 @@ class ConnectionAcceptor:
             accepted.close()
 
 
+@functools.lru_cache(maxsize=1_024)
 def _is_this_machine(address: str) -> bool:
     try:
         return ipaddress.ip_address(address.partition("%")[0]).is_loopback

@@ -24,6 +24,9 @@ from hassette_sync.web.protocols import MAX_MESSAGE_BYTES, HttpProtocol, WebSock
 
 _CLOSE_CLIENTS_WITHIN_S = 0.5
 _STOP_WITHIN_S = 1.0
+# Connections that wait while the event loop is busy. If there are more, the system drops the next one, and its visitor
+# waits for a second. An attacker opens some hundreds in the time of one slow handler.
+_QUEUE = 1_024
 
 
 class _State(ServerState):
@@ -225,7 +228,7 @@ def _bind(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
-        bound.listen(128)
+        bound.listen(_QUEUE)
         bound.setblocking(False)
     except OSError as error:
         bound.close()
