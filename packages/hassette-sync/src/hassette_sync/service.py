@@ -50,6 +50,7 @@ from hassette_sync.questions.why import why
 from hassette_sync.questions.why_not import why_not
 from hassette_sync.reader import Reader, ReadTransaction
 from hassette_sync.time_range import SECOND_US, TimeRange, now_us
+from hassette_sync.watch import HistoryWatch
 
 DEFAULT_DEADLINE_S = 5.0
 LONGEST_SILENCE_S = 366 * 86_400
@@ -126,10 +127,12 @@ class DataSyncService:
         self.live: LiveFeed = NoFeed() if live is None else live
         self.control: Control = NoControl() if control is None else control
         self._reader = Reader(self.path, deadline_s=deadline_s, open_file=open_file)
+        self._watch = HistoryWatch(self._reader)
 
     async def close(self) -> None:
         """Close the connections to the file. A later question opens it again. Idempotent."""
         await self._reader.close()
+        self._watch.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -206,6 +209,10 @@ class DataSyncService:
     def _snapshot(self) -> LiveSnapshot | None:
         # A question runs in another thread, but the feed belongs to the event loop.
         return self.live.snapshot() if self.is_live else None
+
+    async def file_version(self) -> tuple[int, int]:
+        """Return a value that differs after each change of the file, without reading the history."""
+        return await self._watch.version()
 
     @property
     def is_live(self) -> bool:

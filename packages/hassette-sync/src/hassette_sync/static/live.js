@@ -161,15 +161,19 @@ async function refresh() {
   busy = true;
   lastRefresh = Date.now();
   try {
-    const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+    // While the tag is the same, the page shows everything, and the server does not make it again.
+    const { tag } = document.body.dataset;
+    const headers = { accept: "text/html", ...(tag && { "if-none-match": tag }) };
+    const answer = await fetch(location.href, { headers, cache: "no-store" });
     if (answer.redirected) {
       location.reload();
       return;
     }
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    serverResponds = answer.ok || answer.status === 503; // a proxy sends 502 if Hassette is down
+    serverResponds = answer.ok || answer.status === 304 || answer.status === 503; // a proxy sends 502 if Hassette is down
     if (answer.ok) {
-      replaceLiveParts(page);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const isComplete = replaceLiveParts(page);
+      document.body.dataset.tag = isComplete ? page.body.dataset.tag ?? "" : "";
       useKeyOf(page);
     }
   } catch {
@@ -196,6 +200,7 @@ function useKeyOf(page) {
   }
 }
 
+// Replace what has changed. Return whether the page now shows everything.
 function replaceLiveParts(page) {
   if (document.title !== page.title) document.title = page.title;
   const newest = page.body.dataset.newest || "0"; // the page already shows runs up to this id
@@ -203,17 +208,19 @@ function replaceLiveParts(page) {
   const known = new Set([...document.querySelectorAll("tr[data-id]")].map((row) => row.dataset.id));
   const freshParts = [...page.querySelectorAll("[data-live]")];
   const parts = [...document.querySelectorAll("[data-live]")];
+  let skipped;
   if (freshParts.length !== parts.length || freshParts.some((part, index) => part.id !== parts[index].id)) {
     // A part was added or removed, such as the first failure: replace the whole content.
-    for (const id of ["main", "updated"]) replace(document.getElementById(id), page.getElementById(id));
+    skipped = ["main", "updated"].filter((id) => !replace(document.getElementById(id), page.getElementById(id)));
   } else {
-    parts.forEach((part, index) => replace(part, freshParts[index]));
+    skipped = parts.filter((part, index) => !replace(part, freshParts[index]));
   }
   if (known.size > 0) {
     for (const row of document.querySelectorAll("tr[data-id]")) {
       if (!known.has(row.dataset.id)) row.classList.add("new");
     }
   }
+  return skipped.length === 0;
 }
 
 // A hidden page needs nothing from the server. When it is shown again, it asks for the runs since the last known id.
@@ -246,10 +253,11 @@ function markup(part) {
   return part.innerHTML.replace(/name="key" value="[^"]*"/g, "");
 }
 
+// Replace a part if it has changed. Return false if it must be kept for now.
 function replace(part, fresh) {
-  if (!part || !fresh || (shownParts.get(part) ?? markup(part)) === markup(fresh)) return;
+  if (!part || !fresh || (shownParts.get(part) ?? markup(part)) === markup(fresh)) return true;
   const selection = getSelection();
-  if (selection && !selection.isCollapsed && part.contains(selection.anchorNode)) return; // do not interrupt copying
+  if (selection && !selection.isCollapsed && part.contains(selection.anchorNode)) return false; // do not interrupt copying
   const focused = part.contains(document.activeElement) ? document.activeElement : null;
   const selector = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.href && `a[href="${CSS.escape(focused.getAttribute("href"))}"]`);
   const opened = [...part.querySelectorAll("details[open][id]")].map((fold) => fold.id);
@@ -261,6 +269,7 @@ function replace(part, fresh) {
   for (const id of opened) part.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
   if (selector) part.querySelector(selector)?.focus({ preventScroll: true });
   part.dispatchEvent(new CustomEvent("hassette:replaced", { bubbles: true })); // other scripts prepare the new content
+  return true;
 }
 
 // Pausing keeps the page as it is. Resuming shows everything that is new.

@@ -4,7 +4,7 @@ import logging
 import shlex
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, Response
 
 from hassette_sync.answers.explanations import Why, WhyNot
@@ -17,10 +17,13 @@ from hassette_sync.questions.not_runs import NotRunFilter
 from hassette_sync.time_range import now_us
 from hassette_sync.web.api_answers import At, Text
 from hassette_sync.web.chips import chips_of
+from hassette_sync.web.page_tags import check_tag
 from hassette_sync.web.parameters import Cursor, History, Home, Range
 from hassette_sync.web.rendering import page
 
-answer_pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+answer_pages = APIRouter(
+    include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(check_tag)]
+)
 
 _LEVELS = tuple(logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50))
 _GROUPS = (

@@ -37,6 +37,7 @@ from hassette_sync.web.login import login
 from hassette_sync.web.metrics import metrics
 from hassette_sync.web.notices import Notices
 from hassette_sync.web.page_keys import PageKeys
+from hassette_sync.web.page_tags import PageTags, PageUnchangedError, answer_unchanged
 from hassette_sync.web.pages import pages
 from hassette_sync.web.problems import is_for_programs, problem
 from hassette_sync.web.refusals import RefusalLog
@@ -63,6 +64,7 @@ def create_app(
     settings: WebSettings,
     sessions: BrowserSessions | None = None,
     wrong_tokens: WrongTokens | None = None,
+    page_tags: PageTags | None = None,
 ) -> FastAPI:
     """Create the application. This takes half a second; call it in a thread while automations are running.
 
@@ -71,6 +73,7 @@ def create_app(
         settings: Token and host names.
         sessions: Sessions of browsers; by default in memory.
         wrong_tokens: Delay of checks after wrong tokens.
+        page_tags: Tags of pages.
     """
     app = FastAPI(
         title="Hassette",
@@ -90,6 +93,7 @@ def create_app(
     app.state.wrong_tokens = wrong_tokens or WrongTokens()
     app.state.refusals = RefusalLog()
     app.state.data = data
+    app.state.page_tags = page_tags or PageTags(data)
     app.state.notices = Notices()
     app.state.settings = settings
     app.state.stopping = asyncio.Event()
@@ -104,6 +108,7 @@ def create_app(
     app.router.routes.append(Route(ASSISTANTS_PATH, AssistantEndpoint(), methods=["POST"], include_in_schema=False))
     app.mount("/static", VersionedFiles(packages=[("hassette_sync", "static")]))
     app.add_exception_handler(SyncError, _answer_error)
+    app.add_exception_handler(PageUnchangedError, answer_unchanged)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid_parameter)
     app.state.first_parts = frozenset(first_part(getattr(route, "path", "/")) for route in app.routes)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from hassette_sync.answers.kinds import LABELS
@@ -18,6 +18,7 @@ from hassette_sync.web.chips import chips_of
 from hassette_sync.web.columns import APP_COLUMNS, ERROR_COLUMNS, registration_columns
 from hassette_sync.web.differences import differences_of
 from hassette_sync.web.lists import sorted_list
+from hassette_sync.web.page_tags import check_tag
 from hassette_sync.web.parameters import Cursor, Filter, History, Home, PathId, Range, RangeOrAll, Sort
 from hassette_sync.web.rendering import axis_ticks, page
 
@@ -27,7 +28,7 @@ _MAX_COMPARED = 8
 _MAX_VERSIONS = 5
 _MAX_AFFECTED = 3
 
-pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(check_tag)])
 
 
 @pages.get("/")

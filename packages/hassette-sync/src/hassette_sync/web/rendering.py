@@ -60,8 +60,9 @@ async def page(
     if "time_range" in values and "time_choices" not in values:
         values["time_choices"] = await data.time_choices()
     # Rendering a range of a year takes a while. It happens in a thread, because automations run on this event loop.
-    text = await asyncio.to_thread(_render, request, template, follow_from=follow_from, **about, **values)
-    return HTMLResponse(text, code)
+    tag: str | None = getattr(request.state, "tag", None) if code == 200 else None
+    text = await asyncio.to_thread(_render, request, template, follow_from=follow_from, tag=tag, **about, **values)
+    return HTMLResponse(text, code, {"etag": tag} if tag is not None else None)
 
 
 async def _about_the_framework(request: Request) -> dict[str, Any]:
