@@ -1,4 +1,4 @@
-"""Errors over time: new, regressed, quiet, their apps, and their course."""
+"""Errors over time: new, back, quiet, their apps, and their course."""
 
 import re
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ pytest.importorskip("fastapi")
         ([1, 30, 100], False, False, False),
     ],
 )
-async def test_new_and_regressed_errors_differ_from_known_ones(
+async def test_new_errors_and_those_that_are_back_differ_from_known_ones(
     new_history: NewHistory, now_us: int, hours_ago: Sequence[int], new: bool, back: bool, over: bool
 ) -> None:
     with new_history() as history:

@@ -202,7 +202,7 @@ def _differences(
     if first_us >= since_us and now.counts.total:
         sentences["new"] = "It is new."
     elif now.counts.total and not before.counts.total and first_us < before.since_us:
-        sentences["back"] = "It runs again after a pause."
+        sentences["back"] = "It is back after a pause."
     if (slower := _duration_difference(now, before.counts, earlier)) is not None:
         name: Difference = "slower" if slower > 0 else "faster"
         was, is_ = duration(earlier.p95_us), duration(now.percentiles.p95_us)
