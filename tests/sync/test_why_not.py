@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hassette_sync import AskedTime, BadQuestionError, DataSyncService
+from hassette_sync import AskedTime, BadQuestionError, DataSyncService, FrameworkEventFilter
 from hassette_sync.answers.explanations import WhyNot
 from support.history import NewHistory
 from support.patient_data import patient_data
@@ -228,12 +228,14 @@ async def test_app_that_never_registered_its_handler_is_answered_with_its_last_f
     home.event(310, "app_failed", "porch_light", "another app")
     await home.write()
 
-    for name in ("porch", "porch.on_motion", "porch.front.on_motion"):
+    for name in ("porch", "porch.on_motion", "porch.front.on_motion", "PORCH.on_motion"):
         answer = await data.why_not(name)
         assert answer.reason == "disabled"
         assert answer.sentence.startswith(f"{name} has not been registered, because the app porch.front failed")
         assert answer.sentence.endswith(": on_initialize failed: ValueError: no such light.")
     assert (await data.why_not("porch.on_motion", at=AskedTime.moment(home.us(120)))).reason == "not_registered"
+    events = (await data.events(FrameworkEventFilter(app="PORCH"))).events
+    assert [event.subject for event in events] == ["porch.front"]
 
     home.event(400, "app_started", "porch.front")
     await home.write()

@@ -5,7 +5,7 @@
 from collections.abc import Collection
 
 from hassette_store.ids import time_sql
-from hassette_sync.queries.texts import contains_sql
+from hassette_sync.queries.texts import contains_sql, form_sql
 
 _PREFIXED = "EXISTS (SELECT 1 FROM json_each(:prefixes) WHERE substr(kind, 1, length(value)) = value)"
 
@@ -27,6 +27,15 @@ CONDITIONS = {
     "text": f"({contains_sql('kind')} OR {contains_sql('subject')} OR {contains_sql('detail')})",
 }
 """Conditions of the filters on events."""
+
+APP_OF_STARTS = f"""
+SELECT substr(subject, 1, instr(subject || '.', '.') - 1) AS app FROM (
+    SELECT kind, subject FROM lifecycle_events ORDER BY id DESC LIMIT :examined)
+WHERE kind IN ('app_failed', 'app_started')
+  AND {form_sql("substr(subject, 1, instr(subject || '.', '.') - 1)")} = {form_sql(":app")}
+LIMIT 1
+"""
+"""Key of the app with a name whose start is among the newest ``:examined`` events. Case does not matter."""
 
 
 def events_sql(conditions: Collection[str]) -> str:

@@ -11,6 +11,7 @@ from hassette_sync.queries import why_not as queries
 from hassette_sync.questions.entities import ENTITY_ID, HomeNames
 from hassette_sync.questions.evidence import calls_on
 from hassette_sync.questions.rows import registration_ref
+from hassette_sync.questions.runs import known_app
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import HOUR_US, MINUTE_US, TimeRange
 
@@ -91,7 +92,8 @@ async def newest_failure(transaction: ReadTransaction, of: str, at_us: int) -> R
         of: ``APP``, ``APP.HANDLER`` or ``APP.INSTANCE.HANDLER``.
         at_us: The moment.
     """
-    before = {"app": of.partition(".")[0], "end_id": first_id_at(at_us + MINUTE_US), "examined": cause_queries.EXAMINED}
+    app = await known_app(transaction, of.partition(".")[0])
+    before = {"app": app, "end_id": first_id_at(at_us + MINUTE_US), "examined": cause_queries.EXAMINED}
     decided = set[str]()
     for row in await transaction.all(queries.STARTS_OF_APP, dict(before)):
         if row["kind"] == "app_failed" and row["subject"] not in decided:

@@ -10,6 +10,8 @@ from hassette_sync.answers.runs import LogLine, Run, RunDetail, RunsPage, Servic
 from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.formatting import replace_surrogates
 from hassette_sync.queries import runs as queries
+from hassette_sync.queries.causes import EXAMINED
+from hassette_sync.queries.events import APP_OF_STARTS
 from hassette_sync.queries.registrations import APP_OF_NAME
 from hassette_sync.queries.run_search import ENTITIES, REGISTRATIONS
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
@@ -92,9 +94,13 @@ def search_text(text: str | None) -> str | None:
 
 
 async def known_app(transaction: ReadTransaction, app: str) -> str:
-    """Return the key of the app that a filter names. If no app has exactly this key, case does not matter."""
+    """Return the key of the app that a filter names. If no app has exactly this key, case does not matter.
+
+    An app that has registered nothing, for example because it failed to start, is known from the newest events.
+    """
     app = replace_surrogates(app)
     row = await transaction.one(APP_OF_NAME, {"app": app})
+    row = row or await transaction.one(APP_OF_STARTS, {"app": app, "examined": EXAMINED})
     return row["app"] if row is not None else app
 
 
