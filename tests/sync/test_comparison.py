@@ -1,5 +1,6 @@
 """Differences from before: slower, failing more, silent, new, back, resolved; noise and versions of apps."""
 
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -162,6 +163,52 @@ async def test_version_is_compared_with_the_version_before(home: RecordedHome, d
     assert (await compared(home, data)).registrations == ()
     found = await data.compare(TimeRange(home.us(-4 * HOUR_S), home.us(0)), against="version")
     assert one(found, "slow").findings == ("slower",)
+
+
+@pytest.mark.parametrize("changed_h", [1.5, 10.5, 100.5, 360.5])
+async def test_version_is_compared_from_the_exact_time_of_its_change(
+    home: RecordedHome, data: DataSyncService, changed_h: float
+) -> None:
+    slow = listener("slow")
+    home.deploy(-700 * HOUR_S, "hall", "v0")
+    home.deploy((-changed_h - 200) * HOUR_S, "hall", "v1")
+    home.deploy(-changed_h * HOUR_S, "hall", "v2")
+    # One minute before and after each change, which is in the same hour and day.
+    for at_h, count, ms in ((-changed_h - 200, 50, 1), (-changed_h, 30, 10), (0, 40, 30)):
+        for number in range(count):
+            home.run(at_h * HOUR_S - 120 + number, slow, EVENT, duration_s=ms / 1000)
+    for number in range(25):
+        home.run(-changed_h * HOUR_S + 60 + number, slow, EVENT, duration_s=0.03)
+    await home.write()
+
+    found = one(await data.compare(TimeRange.last("30d"), against="version"), "slow")
+
+    assert (found.before.counts.total, found.now.counts.total) == (30, 65)
+    assert found.findings == ("slower",)
+    assert found.slower_by == pytest.approx(3, rel=0.05)
+    assert found.now.since_us == found.before.until_us == home.us(-changed_h * HOUR_S)
+
+
+async def test_runs_of_an_hour_that_are_not_all_stored_are_left_out_at_the_change(tmp_path: Path) -> None:
+    slow, path = listener("slow"), tmp_path / "hassette.db"
+    async with recorded_home(path, began_s=40 * DAY_S) as home:
+        home.start_us = int(time.time()) // HOUR_S * HOUR_S * SECOND
+        home.deploy(-30 * HOUR_S, "hall", "v1")
+        home.deploy(-10.5 * HOUR_S, "hall", "v2")
+        for number in range(30):
+            home.run(-10.5 * HOUR_S - 60 + number, slow, EVENT)
+            home.run(-10.5 * HOUR_S + 60 + number, slow, EVENT)
+        home.run(-5 * HOUR_S, slow, EVENT)
+        await home.write()
+    db = sqlite3.connect(path)  # the store has counted the runs at its stop
+    with db:
+        db.execute("DELETE FROM handler_invocations WHERE id = (SELECT min(id) FROM handler_invocations)")
+    db.close()
+
+    async with patient_data(path) as data:
+        found = await data.compare(TimeRange.last("24h"), against="version", differing=False)
+
+    assert (one(found, "slow").before.counts.total, one(found, "slow").now.counts.total) == (0, 1)
 
 
 async def test_versions_are_listed_newest_first_with_their_time(home: RecordedHome, data: DataSyncService) -> None:

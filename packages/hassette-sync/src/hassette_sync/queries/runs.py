@@ -115,3 +115,10 @@ ORDER BY running_executions.started_us
 LIMIT 200
 """
 """Runs that had lasted longer than about 0.25 s at the last heartbeat."""
+
+DURATIONS = """
+SELECT id, registration_id, status_id AS status, duration_us FROM runs
+WHERE registration_id IN (SELECT value FROM json_each(:registrations)) AND id >= :first_id AND id < :end_id
+LIMIT :limit
+"""
+"""Status and duration of each run of some handlers and jobs in a range."""

@@ -20,6 +20,7 @@ from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import duration, plural, rough_duration, share
 from hassette_sync.queries import comparison as queries
 from hassette_sync.queries.errors import RECENT_COUNTS
+from hassette_sync.questions.figures import ExactFigures, exact_figures
 from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.registrations import MAX_LISTED, registration_list
 from hassette_sync.questions.sessions import uptime_in
@@ -67,8 +68,8 @@ async def compare(
         transaction: Read transaction of the question.
         time_range: The period.
         against: ``period``: the period of the same length before. ``version``: for each app with a new version that
-            began in the period or before it, the time since then with the version before. Error groups are always
-            compared with the period before.
+            began in the period or before it, the time since exactly then with the version before. Error groups are
+            always compared with the period before.
         sort: ``gravity``, ``slower``, ``failing``, ``silent``, ``runs`` or ``name``.
         differing: If true, only handlers, jobs and error groups that differ are listed.
         limit: Maximum number of handlers and jobs, and of error groups, up to 500.
@@ -119,32 +120,64 @@ async def _versions(transaction: ReadTransaction, now: TimeRange) -> list[tuple[
 async def _registrations(
     transaction: ReadTransaction, app: str | None, now: TimeRange, before: TimeRange, *, differing: bool
 ) -> list[ComparedRegistration]:
-    listed = await registration_list(transaction, now, app=app, idle=False, limit=MAX_LISTED)
-    earlier = await periods_of(transaction, before)
-    ids = [one.id for one in listed.registrations]
-    among = None if app is None else ids
-    sums = await sums_by_registration(transaction, earlier, among)
-    ranks = await percentiles_by_registration(transaction, earlier, ids, among)
+    if app is None:
+        listed = await registration_list(transaction, now, idle=False, limit=MAX_LISTED)
+        registrations = listed.registrations
+        ids = [one.id for one in registrations]
+        now, (before, earlier) = TimeRange(listed.since_us, listed.until_us), await _figures(transaction, before, ids)
+    else:
+        # A whole hour or day around the change would contain runs of both versions. So the list needs no figures.
+        listed = await registration_list(transaction, _last_moment(now), app=app, limit=MAX_LISTED)
+        ids = [one.id for one in listed.registrations]
+        earlier = await exact_figures(transaction, before, ids)
+        figures = await exact_figures(transaction, now, ids)
+        registrations = [
+            _with_figures(one, figures.get(one.id, ExactFigures()))
+            for one in listed.registrations
+            if one.retired_us is None or one.id in figures
+        ]
     rows = await transaction.all(queries.FIRST_REGISTERED, {"registrations": json.dumps(ids)})
     first_us = {row["id"]: row["first_registered_us"] for row in rows}
-    habits = await _habits(transaction, listed.registrations, now)
+    habits = await _habits(transaction, registrations, now)
     found: list[ComparedRegistration] = []
-    for one in listed.registrations:
-        counts = sums[one.id].counts() if one.id in sums else Counts()
-        old = Figures(
-            counts=counts,
-            p95_us=ranks[one.id].p95_us if one.id in ranks else None,
-            since_us=earlier.since_us,
-            until_us=earlier.until_us,
-        )
-        earlier_ranks = ranks.get(one.id, Percentiles())
-        sentences = _differences(one, old, earlier_ranks, listed.since_us, first_us.get(one.id, 0), habits.get(one.id))
+    for one in registrations:
+        old, ranks = _shown(earlier.get(one.id, ExactFigures()), before)
+        sentences = _differences(one, old, ranks, now.since_us, first_us.get(one.id, 0), habits.get(one.id))
         if sentences or not differing:
-            now_figures = Figures(
-                counts=one.counts, p95_us=one.percentiles.p95_us, since_us=listed.since_us, until_us=listed.until_us
-            )
-            found.append(_compared(one, now_figures, old, sentences, habits.get(one.id)))
+            new, _ = _shown(ExactFigures(one.counts, one.percentiles), now)
+            found.append(_compared(one, new, old, sentences, habits.get(one.id)))
     return found
+
+
+async def _figures(
+    transaction: ReadTransaction, time_range: TimeRange, registrations: list[int]
+) -> tuple[TimeRange, dict[int, ExactFigures]]:
+    """Return the figures of the whole hours or days that cover a time range, and this covered time."""
+    periods = await periods_of(transaction, time_range)
+    sums = await sums_by_registration(transaction, periods)
+    ranks = await percentiles_by_registration(transaction, periods, registrations)
+    found = {
+        one: ExactFigures(sums[one].counts(), ranks.get(one, Percentiles())) for one in registrations if one in sums
+    }
+    return periods.time_range, found
+
+
+def _last_moment(time_range: TimeRange) -> TimeRange:
+    return TimeRange(time_range.until_us - 1, time_range.until_us)
+
+
+def _with_figures(registration: Registration, figures: ExactFigures) -> Registration:
+    return registration.model_copy(update={"counts": figures.counts, "percentiles": figures.percentiles})
+
+
+def _shown(figures: ExactFigures, time_range: TimeRange) -> tuple[Figures, Percentiles]:
+    shown = Figures(
+        counts=figures.counts,
+        p95_us=figures.percentiles.p95_us,
+        since_us=time_range.since_us,
+        until_us=time_range.until_us,
+    )
+    return shown, figures.percentiles
 
 
 async def _habits(

@@ -14,7 +14,7 @@ from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import DAY_US, HOUR_US, SECOND_US, Periods, TimeRange
 
 # 72 hours, plus a partial hour at each end. Longer ranges use days: a year is then 366 periods instead of 8,784.
-_MAX_HOURS = 74
+MAX_HOURS = 74
 # A chart cannot show more points.
 _MAX_POINTS = 400
 
@@ -70,7 +70,7 @@ async def periods_of(transaction: ReadTransaction, time_range: TimeRange | None)
     if until_us - since_us > _MAX_POINTS * DAY_US:
         since_us = min(max(since_us, _known_since(kept, until_us)), until_us - 1)
     first, last = since_us // HOUR_US, (until_us - 1) // HOUR_US
-    if last - first < _MAX_HOURS and not await _has_expired(transaction, kept, first):
+    if last - first < MAX_HOURS and not await _has_expired(transaction, kept, first):
         return Periods(unit="hour", first=first, last=last, until_us=max(until_us, min((last + 1) * HOUR_US, now)))
     first, last = since_us // DAY_US, (until_us - 1) // DAY_US
     step = (last - first) // _MAX_POINTS + 1

@@ -101,6 +101,20 @@ async def percentiles_by_registration(
     return found
 
 
+async def durations_by_registration(
+    transaction: ReadTransaction, periods: Periods, registrations: Sequence[int]
+) -> dict[int, Durations]:
+    """Return the durations of some handlers and jobs in all the periods; without those that have no runs."""
+    versions: defaultdict[int, list[tuple[int, ...] | None]] = defaultdict(lambda: [None, None])
+    for place, rows in enumerate(await counted_by_registration(transaction, periods, registrations)):
+        for registration_id, *sums in rows:
+            if registration_id in registrations:
+                versions[registration_id][place] = tuple(sums)
+    found = defaultdict(Durations, await _counted_durations(transaction, periods, versions))
+    await _add_uncounted(transaction, periods, "registration_id", found, set(registrations))
+    return dict(found)
+
+
 async def _counted_durations(
     transaction: ReadTransaction, periods: Periods, versions: Mapping[int, Sequence[tuple[int, ...] | None]]
 ) -> dict[int, Durations]:
