@@ -424,7 +424,13 @@ HANDLERS = {
 }
 
 
-@pytest.mark.parametrize("kind", HANDLERS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "a handler that exits",
+        *(pytest.param(kind, marks=pytest.mark.long) for kind in HANDLERS if kind != "a handler that exits"),
+    ],
+)
 def test_broken_logging_handler_of_an_app_does_not_prevent_the_stop(
     start: Start, config_file: Path, history: HistoryFile, tmp_path: Path, kind: str
 ) -> None:
