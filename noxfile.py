@@ -77,7 +77,7 @@ DEPENDENT_TESTS = [f"tests/{folder}" for folder in ("core", "store", "sync", "fu
 @nox.session
 def test(session: nox.Session) -> None:
     """Run all quick tests with all packages, on the Python that runs nox, with one process per core."""
-    install(session, "full", "test")
+    install(session, "full", "test", "api")
     where = session.posargs or ["--ignore=tests/typing", "tests", "examples"]
     session.run("pytest", "-m", QUICK, *PARALLEL, *where)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from support.patient_data import patient_data
 from support.web_clients import app_client, http_client
 
 pytest.importorskip("fastapi")
+from hassette_sync.web.parameters import WORDS_SCHEMA
 from hassette_sync.web.service import WebService
 
 pytestmark = pytest.mark.heavy
@@ -185,3 +187,11 @@ async def test_field_of_a_form_that_is_not_filled_in_does_not_filter(data: DataS
             "events?group=",
         ):
             assert (await client.get(f"/api/v1/{address}")).status_code == 200, address
+
+
+def test_pattern_of_words_admits_no_text_that_python_strips_to_nothing() -> None:
+    spaces = r"\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"  # \s in JSON Schema
+    pattern = str(WORDS_SCHEMA["pattern"]).replace(r"\s", spaces).replace(r"\S", f"[^{spaces}]")
+    stripped = [chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace()]
+    assert [one for one in stripped if re.search(pattern, one)] == []
+    assert re.search(pattern, " light.hall")

@@ -35,8 +35,8 @@ ASKED_TIME_SCHEMA: dict[str, Any] = {
     "examples": ["03:12", "monday", "last night", "2026-01-31T18:00"],
 }
 TEXT_SCHEMA: dict[str, Any] = {"maxLength": MAX_TEXT}
-WORDS_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": MAX_TEXT, "pattern": r"\S"}
-"""Schema of a text that must not be empty."""
+WORDS_SCHEMA: dict[str, Any] = {"minLength": 1, "maxLength": MAX_TEXT, "pattern": r"[^\s\x1c-\x1f\x85]"}
+"""Schema of a text that must not be empty. For Python, U+001C to U+001F and U+0085 are spaces, too."""
 
 
 def choice(*names: str) -> dict[str, Any]:
