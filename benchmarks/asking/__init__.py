@@ -1,0 +1,1 @@
+"""The questions and pages that `benchmarks/questions.py` measures."""
