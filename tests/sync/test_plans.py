@@ -198,6 +198,7 @@ THROUGH_INDEX = {
         for names in ([], ["success"], ["statuses"], ["registrations"], ["session", "min_duration"])
     },
     "runs with an entity": (run_search.newest_in_ranges_sql(HANDLER, ["entities"]), 1),
+    "runs with a state": (run_search.newest_in_ranges_sql(HANDLER, ["state", "statuses"]), 1),
     "runs with a name": (run_search.newest_in_ranges_sql(HANDLER, ["names", "statuses"]), 1),
     **{
         f"{find.__name__} {names}": (find(KINDS, names, in_ranges=True), 1)

@@ -182,3 +182,16 @@ def test_every_letter_has_the_form_of_its_capital() -> None:
         letter = chr(code)
         form = search_form(letter)
         assert search_form(letter.upper()) == search_form(letter.lower()) == search_form(form) == form, hex(code)
+
+
+@pytest.mark.parametrize(("text", "found"), [("unavail", 1), ("HAUSE", 1), ("21.5", 0), ("on", 0), ("offline", 0)])
+async def test_run_is_found_by_the_state_of_its_trigger_unless_it_is_a_number(
+    new_history: NewHistory, now_us: int, text: str, found: int
+) -> None:
+    with new_history() as history:
+        handler = history.listener("app", "x", "t")
+        history.session(now_us - HOUR)
+        for old, new in (("offline", "unavailable"), ("x", "zu Hause"), ("x", "21.5"), ("x", "on")):
+            history.run(handler, now_us - SECOND, event_type="e", old_state=old, new_state=new)
+    async with DataSyncService(history.path) as data:
+        assert len((await data.runs(RunFilter(text=text))).runs) == found

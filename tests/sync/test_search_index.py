@@ -44,6 +44,7 @@ HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 ENTITIES = ("light.hall", "light.kitchen", "sensor.Küche", "switch.fan", "sensor.meter_77")
 TEXTS = ("set to 77", "SET TO 7", "Die Küche ist heiß", "窓が開いています", "no answer from the lamp", "x" * 400, "ab")
+STATES = ("on", "off", "unavailable", "zu Hause", "21.5", "-3", None)
 STATUSES = ("success", "success", "error", "timed_out", "interrupted")
 SETTINGS = StoreSettings(keep_successes_days=2, keep_failures_days=4, keep_newest=3)
 FILTERS = (
@@ -59,6 +60,8 @@ FILTERS = (
         for text in ("to 77", "küche", "開いて", "light.", "turn_on", "kitchen", "lamp", "xxxx", "ab")
     ),
     *(RunFilter(text=text) for text in ("nowhere", "broken", "ValueError", "state_changed", "cellar", "hei\u00df")),
+    *(RunFilter(text=text) for text in ("unavail", "HAUSE", "21.5", "off")),
+    RunFilter(text="unavailable", status="failed", app="hall"),
     RunFilter(text="kitchen", status="failed"),
     RunFilter(text="set", app="hall", min_duration_us=20_000),
     RunFilter(text="broken", error_group_id=1),
@@ -101,7 +104,7 @@ class Home:
         changes = {"duration_us": duration_us, "failure": failure, "effects": Effects(lines, calls)}
         if chance.random() < 0.2:
             return execution(number_ms, chance.choice(self.jobs), status, **changes)._replace(id=id_)
-        event = Event("state_changed", chance.choice(ENTITIES), "off", "on")
+        event = Event("state_changed", chance.choice(ENTITIES), chance.choice(STATES), chance.choice(STATES))
         listener = chance.choice(self.listeners)
         return invocation(number_ms, listener, status, **changes)._replace(id=id_, trigger=event)
 

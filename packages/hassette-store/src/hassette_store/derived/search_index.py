@@ -52,6 +52,11 @@ TARGET_TEXT: Final = 9 << _VALUE_BITS
 """Part of the target of a service call."""
 FAILURE_TEXT: Final = 10 << _VALUE_BITS
 """Part of the own message of a failure."""
+STATE_TEXT: Final = 11 << _VALUE_BITS
+"""Part of the new state of an event, unless it is a number (`IS_WORD`)."""
+
+IS_WORD: Final = "{0} GLOB '*[^-+.0-9]*'"
+"""SQL condition that a state is not a number. With numbers, the index would be a sixth larger."""
 
 MANY_PARTS: Final = _VALUES
 """Value of a minute with more different parts of texts than the index keeps: each text may be there."""
@@ -64,6 +69,7 @@ _MINUTE_MS: Final = 60_000
 _MAX_CACHED: Final = 4_096
 _MAX_CACHED_LENGTH: Final = 300
 
+_STATE: Final = "new_state"
 _IS_ON: Final = "SELECT 1 FROM store_state WHERE name = ?"
 
 TermsByHour = dict[int, dict[int, int]]
@@ -106,6 +112,13 @@ def _runs(kind: RunKind) -> str:
 
 
 _RUNS: Final = " UNION ALL ".join(_runs(kind) for kind in KINDS)
+# A minute has few different states.
+_STATES: Final = " UNION ALL ".join(
+    f"SELECT DISTINCT {_MINUTE.format(id='id')}, CAST({_STATE} AS BLOB) FROM {kind.runs_table} "
+    f"WHERE id {_RANGE.format(id='id')} AND {IS_WORD.format(_STATE)}"
+    for kind in KINDS
+    if _STATE in kind.trigger_columns
+)
 
 
 def parts_of(form: str) -> frozenset[int]:
@@ -161,12 +174,14 @@ def terms_of(db: sqlite3.Connection, first_id: int, below_id: int) -> TermsByHou
         for step in range(_LEAST_DURATION, min(_step_of(duration_us), _MOST_DURATION) + 1):
             found.terms[hour][LONG | step] |= bit
     for id_, message in db.execute(_LOG, values):
-        found.add_text(LOG_TEXT, id_, message)
+        found.add_text(LOG_TEXT, _place_of(id_), message)
     for id_, service_id, target in db.execute(_CALLS, values):
         found.add(value_term(SERVICE, service_id), id_)
-        found.add_text(TARGET_TEXT, id_, target)
+        found.add_text(TARGET_TEXT, _place_of(id_), target)
     for id_, message in db.execute(_FAILURES, values):
-        found.add_text(FAILURE_TEXT, id_, message)
+        found.add_text(FAILURE_TEXT, _place_of(id_), message)
+    for minute, state in db.execute(_STATES, values):
+        found.add_text(STATE_TEXT, _place_of_minute(minute), state)
     return found.with_texts()
 
 
@@ -192,8 +207,8 @@ class _Minutes:
         hour, bit = _place_of(id_)
         self.terms[hour][term] |= bit
 
-    def add_text(self, kind: int, id_: int, text: bytes | None) -> None:
-        found = self._parts[(kind, *_place_of(id_))]
+    def add_text(self, kind: int, place: tuple[int, int], text: bytes | None) -> None:
+        found = self._parts[(kind, *place)]
         # More parts become one term, so they would only take memory.
         if text and len(found) <= _MAX_PARTS:
             found.update(_parts_of_short(text) if len(text) <= _MAX_CACHED_LENGTH else _parts_of_stored(text))

@@ -45,7 +45,7 @@ class SearchRunsArguments(ListArguments):
     of: Words = Field("", description="A handler or job: APP.HANDLER, or its id.")
     kind: Literal["", "handler", "job"] = Field("", description="Only runs of handlers, or of jobs.")
     status: Words = Field("", description="success, error, cancelled, timed_out, interrupted, or failed.")
-    text: Words = Field("", description="Text in a name, entity, event type, error, service, target or log line.")
+    text: Words = Field("", description="Text in a name, entity, state, event type, error, call or log line.")
     entity: Words = Field("", description="Only runs that this entity triggered.")
     min_duration_ms: float = Field(0, ge=0, le=1e12, description="Only runs that took at least this long.")
 

@@ -48,7 +48,7 @@ def errors(options: HistoryOptions) -> None:
 @click.option("--registration", metavar="ID", help="Only runs of this handler or job.")
 @click.option("--kind", type=click.Choice(list(LABELS)), help="Only runs of this kind.")
 @click.option("--status", help=f"{', '.join(STATUS_NAMES)}, or failed for all failures.")
-@click.option("--text", help="Only runs with this text in a name, topic, entity, event type or error.")
+@click.option("--text", help="Only runs with this text in a name, topic, entity, state, event type or error.")
 @click.option("--entity", help="Only runs triggered by this entity.")
 @click.option("--session", metavar="ID", help="Only runs of this session.")
 @click.option(

@@ -8,6 +8,7 @@ A search first finds ids, and reads rows only for the runs on the page (`hassett
 from collections.abc import Collection
 
 from hassette_store.derived.derivation import DERIVED_BELOW
+from hassette_store.derived.search_index import IS_WORD
 from hassette_store.kinds import RunKind
 from hassette_store.statuses import SUCCESS
 from hassette_sync.queries.kinds import KIND, union_sql
@@ -22,12 +23,13 @@ CONDITIONS = {
     "min_duration": "run.duration_us >= :min_duration_us",
     "max_duration": "run.duration_us <= :max_duration_us",
     "entities": "run.entity_id IN (SELECT value FROM json_each(:entities))",
+    "state": f"{IS_WORD.format('run.new_state')} AND {contains_sql('run.new_state')}",
     "names": (
         "(run.entity_id IN (SELECT value FROM json_each(:names)) "
         "OR run.event_type_id IN (SELECT value FROM json_each(:names)))"
     ),
 }
-"""Conditions on a row of a table of runs. Only handlers have entities and event types."""
+"""Conditions on a row of a table of runs. Only handlers have entities, states and event types."""
 
 
 def _and(kind: RunKind, names: Collection[str]) -> str:

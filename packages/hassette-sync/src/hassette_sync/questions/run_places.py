@@ -13,13 +13,14 @@ from hassette_store.derived.search_index import (
     FAILURE_TEXT,
     LOG_TEXT,
     SERVICE,
+    STATE_TEXT,
     TARGET_TEXT,
     value_term,
 )
 from hassette_store.kinds import HANDLER
 from hassette_sync.queries import run_search as queries
 from hassette_sync.questions.run_filters import RunSearch
-from hassette_sync.questions.run_index import Terms, terms_of_text
+from hassette_sync.questions.run_index import Terms, can_find, terms_of_text
 from hassette_sync.reader import Parameters, ReadTransaction
 
 
@@ -65,13 +66,16 @@ def places_of_text(transaction: ReadTransaction, search: RunSearch, text: str) -
     if names and HANDLER in kinds:
         entity = ENTITY if search.statuses is None else FAILED_ENTITY
         terms = tuple((value_term(kind, name),) for name in names for kind in (entity, EVENT_TYPE))
-        yield TextPlace(partial(_runs_with_names_sql, conditions), named, terms)
+        yield TextPlace(partial(_runs_sql, [*conditions, "names"]), named, terms)
     yield TextPlace(partial(queries.log_lines_sql, kinds, conditions), wanted, terms_of_text(LOG_TEXT, text))
     called = tuple((value_term(SERVICE, name),) for name in names)
     statement = partial(queries.service_calls_sql, kinds, conditions)
     yield TextPlace(statement, named, (*called, *terms_of_text(TARGET_TEXT, text)))
+    # Without the index, a search reads each run of the range, and one or two characters are part of most states.
+    if HANDLER in kinds and can_find(text):
+        yield TextPlace(partial(_runs_sql, [*conditions, "state"]), wanted, terms_of_text(STATE_TEXT, text))
 
 
-def _runs_with_names_sql(conditions: list[str], *, in_ranges: bool) -> str:
+def _runs_sql(conditions: list[str], *, in_ranges: bool) -> str:
     find = queries.newest_in_ranges_sql if in_ranges else queries.newest_sql
-    return find(HANDLER, [*conditions, "names"])
+    return find(HANDLER, conditions)

@@ -60,7 +60,8 @@ class RunFilter:
             ``timed_out`` or ``interrupted``.
         text: Text within the app, name, topic, schedule, entity, event type, error message, service, target or log
             line, at most 200 characters. Case and the form of Unicode do not matter
-            (`hassette_store.search_form.search_form`).
+            (`hassette_store.search_form.search_form`). A text of three characters or more is also searched in the
+            new state of the event, unless the state is a number.
         entity_id: Entity of the event. If no entity has exactly this id, case does not matter. The same applies to
             ``app``.
         session_id: Session in which the run ended.

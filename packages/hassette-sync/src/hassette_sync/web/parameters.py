@@ -108,7 +108,7 @@ async def _filter(
     text: Annotated[
         str | None,
         Query(
-            description="Text in a name, topic, entity, event type, error, service, target or log line.",
+            description="Text in a name, topic, entity, state, event type, error, service, target or log line.",
             json_schema_extra=TEXT_SCHEMA,
         ),
     ] = None,
