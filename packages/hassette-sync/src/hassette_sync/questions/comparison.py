@@ -295,12 +295,12 @@ def _duration_difference(now: Registration, before: Counts, earlier: Percentiles
 
 def _share_difference(now: Counts, before: Counts) -> int:
     """Return 1 if the share of failed runs has really risen, -1 if it has really fallen, 0 otherwise."""
-    if not now.total or not before.total:
+    if max(now.failed, before.failed) < 3 or not now.total or not before.total:
         return 0
     together = (now.failed + before.failed) / (now.total + before.total)
     error = math.sqrt(together * (1 - together) * (1 / now.total + 1 / before.total))
     difference = now.failure_share - before.failure_share
-    if not error or abs(difference) <= _STANDARD_ERRORS * error or max(now.failed, before.failed) < 3:
+    if not error or abs(difference) <= _STANDARD_ERRORS * error:
         return 0
     return 1 if difference > 0 else -1
 

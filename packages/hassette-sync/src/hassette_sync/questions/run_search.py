@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from heapq import nlargest
-from itertools import groupby
+from itertools import chain, groupby
 
 from hassette_store.derived.search_index import ENTITY, FAILED, FAILED_ENTITY, duration_term, value_term
 from hassette_store.ids import first_id_at, time_of
@@ -161,11 +161,16 @@ def _of_kind(transaction: ReadTransaction, search: RunSearch, kind: RunKind) -> 
     if len(registrations) > _MAX_STATEMENTS:
         parameters["registrations"] = json.dumps(registrations)
         newest = transaction.rows(queries.newest_of_each_sql(kind, conditions), parameters)
-        found = [(row["id"], row["registration_id"]) for row in newest if row["id"] is not None]
-        registrations = [registration for _, registration in nlargest(search.limit, found)]
+        candidates = [(row["id"], row["registration_id"]) for row in newest if row["id"] is not None]
+        registrations = [registration for _, registration in nlargest(search.limit, candidates)]
     statement = queries.of_registration_sql(kind, conditions)
-    pages = [_ids(transaction, statement, {**parameters, "registration_id": one}) for one in registrations]
-    return _merged(pages, search.limit)
+    found: list[int] = []
+    for one in registrations:
+        if len(found) >= search.limit:
+            # Older runs would not be on the page.
+            parameters["first_id"] = found[-1]
+        found = _merged([found, _ids(transaction, statement, {**parameters, "registration_id": one})], search.limit)
+    return found
 
 
 def _in_slices(transaction: ReadTransaction, search: RunSearch, text: str) -> list[int]:
@@ -287,4 +292,5 @@ def _ids(transaction: ReadTransaction, statement: str, parameters: Parameters) -
 
 def _merged(pages: Iterable[list[int]], limit: int) -> list[int]:
     """Return the highest ids of all pages, without repeats."""
-    return nlargest(limit, {one for page in pages for one in page})
+    # The pages are sorted already, which makes the sort fast.
+    return list(dict.fromkeys(sorted(chain.from_iterable(pages), reverse=True)))[:limit]
