@@ -36,6 +36,17 @@ async def test_overview_counts_equal_the_rows(data: DataSyncService) -> None:
     )
 
 
+async def test_parts_of_the_first_page_equal_separate_answers(data: DataSyncService) -> None:
+    three_days = await data.covered(TimeRange.last("3d"))
+    shown, trends, compared = await data.compared_overview(three_days, limit=8)
+    alone = await data.overview(three_days)
+    assert (shown.counts, shown.apps, shown.failing) == (alone.counts, alone.apps, alone.failing)
+    assert trends == await data.error_trends(alone.errors, three_days)
+    differences = [(one.registration, one.sentence) for one in compared.registrations]
+    separate = (await data.compare(three_days, limit=8)).registrations
+    assert differences == [(one.registration, one.sentence) for one in separate] != []
+
+
 async def test_ids_are_strings_in_json(data: DataSyncService) -> None:
     def ids(value: object, name: str = "") -> list[object]:
         if isinstance(value, dict):

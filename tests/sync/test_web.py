@@ -15,8 +15,10 @@ import httpx
 import pytest
 
 from hassette_sync import DataSyncService, MemoryFeed, RunFilter, TimeRange
+from hassette_sync.answers.comparison import Comparison
 from hassette_sync.answers.overview import Overview
 from hassette_sync.answers.registrations import AppSummary
+from hassette_sync.answers.trends import ErrorTrend
 from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.live import MemorySnapshot
 from hassette_sync.settings import WebSettings
@@ -134,9 +136,11 @@ class BlockingApps(tuple[AppSummary, ...]):
 class BlockingService(DataSyncService):
     """Answers an overview that takes long to render."""
 
-    async def overview(self, time_range: TimeRange | None = None) -> Overview:
-        answer = await super().overview(time_range)
-        return answer.model_copy(update={"apps": BlockingApps(answer.apps)})
+    async def compared_overview(
+        self, time_range: TimeRange | None = None, *, limit: int
+    ) -> tuple[Overview, tuple[ErrorTrend, ...], Comparison]:
+        shown, trends, compared = await super().compared_overview(time_range, limit=limit)
+        return shown.model_copy(update={"apps": BlockingApps(shown.apps)}), trends, compared
 
 
 async def test_event_loop_is_free_while_a_page_is_rendered(plausible: Path) -> None:

@@ -36,7 +36,7 @@ async def overview(request: Request, data: History, home: Home, time_range: Rang
     """Overall health, figures and the latest runs."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
-    answer = await data.overview(time_range)
+    answer, trends, compared = await data.compared_overview(time_range, limit=_MAX_COMPARED)
     return await page(
         request,
         "overview.html",
@@ -47,8 +47,8 @@ async def overview(request: Request, data: History, home: Home, time_range: Rang
         ticks=axis_ticks(time_range, home),
         recent=folded(answer.recent, across=True)[:_MAX_RECENT],
         differences=differences_of(answer),
-        trends=await data.error_trends(answer.errors, time_range),
-        compared=await data.compare(time_range, limit=_MAX_COMPARED),
+        trends=trends,
+        compared=compared,
     )
 
 
