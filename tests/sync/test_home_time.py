@@ -299,3 +299,17 @@ def test_time_of_a_damaged_row_is_shown_as_a_number() -> None:
     for us in (2**63 - 1, -(2**63)):
         assert shown(us) == shown.iso(us) == shown.day(us) == shown.clock(us) == f"{us} µs"
     assert shown(NOON - 5 * MINUTE) == "11:55:00"
+
+
+@pytest.mark.parametrize(
+    ("start", "hours", "text"),
+    [
+        ("2026-01-20T07:00", 1, "20 Jan 07:00–08:00"),
+        ("2026-01-20T00:00", 24, "20 Jan"),
+        ("2026-01-20T01:00", 24, "20 Jan 01:00 to 21 Jan 01:00"),
+        ("2026-01-20T00:00", 72, "20 Jan 00:00 to 23 Jan 00:00"),
+    ],
+)
+def test_period_of_a_chart_shows_both_ends_unless_it_is_a_local_day(start: str, hours: int, text: str) -> None:
+    shown = ShownTimes(BERLIN, at("2026-02-01T12:00"))
+    assert shown.period(at(start), at(start) + hours * HOUR) == text

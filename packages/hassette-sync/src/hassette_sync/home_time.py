@@ -6,12 +6,12 @@ yet, or this machine does not know it, the time zone of this machine is used ins
 times in the terminal, names the time zone.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from dataclasses import dataclass, field
+from datetime import date, datetime, tzinfo
 from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from hassette_store.periods import SECOND_US
+from hassette_store.periods import DAY_US, SECOND_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,10 @@ class ShownTimes:
 
     home: HomeTime
     now_us: int
+    _today: date = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_today", self.home.local(self.now_us).date())
 
     def __call__(self, us: int | None, *, seconds: bool = True) -> str:
         """Format a moment: the time, with the date unless it is today.
@@ -103,7 +107,9 @@ class ShownTimes:
         if local is None:
             return _no_text(us)
         day = self._day(local)
-        clock = local.strftime("%H:%M:%S" if seconds else "%H:%M")
+        clock = _clock(local)
+        if seconds:
+            clock = f"{clock}:{local.second:02}"
         if local.utcoffset() != local.replace(fold=not local.fold).utcoffset():
             clock = f"{clock} {_short_name(local)}"
         return f"{day} {clock}" if day else clock
@@ -123,7 +129,19 @@ class ShownTimes:
     def clock(self, us: int) -> str:
         """Format the time of day of a moment: ``07:00``."""
         local = self._local(us)
-        return _no_text(us) if local is None else local.strftime("%H:%M")
+        return _no_text(us) if local is None else _clock(local)
+
+    def period(self, since_us: int, until_us: int) -> str:
+        """Format a period of a chart: ``07:00–07:05``, ``20 Jan``, or both ends of a day that is not a local one.
+
+        A daily period is a UTC day.
+        """
+        if until_us - since_us < DAY_US:
+            return f"{self(since_us, seconds=False)}–{self.clock(until_us)}"
+        if until_us - since_us == DAY_US and self.clock(since_us) == "00:00":
+            return self.day(since_us)
+        ends = (f"{self.day(us)} {self.clock(us)}" for us in (since_us, until_us))
+        return " to ".join(ends)
 
     def iso(self, us: int) -> str:
         """Format a moment in ISO form: local time with its UTC offset, to the millisecond."""
@@ -140,10 +158,14 @@ class ShownTimes:
 
     def _day(self, local: datetime) -> str:
         """Return the date, or an empty text if it is today."""
-        today = self.home.local(self.now_us)
-        if local.date() == today.date():
+        if local.date() == self._today:
             return ""
-        return f"{local.day} {local:%b}" if local.year == today.year else f"{local.day} {local:%b} {local.year}"
+        return f"{local.day} {local:%b}" if local.year == self._today.year else f"{local.day} {local:%b} {local.year}"
+
+
+def _clock(local: datetime) -> str:
+    # A page has hundreds of times, and strftime takes four times as long.
+    return f"{local.hour:02}:{local.minute:02}"
 
 
 def _no_text(us: int | None) -> str:

@@ -1,7 +1,7 @@
 """Links between the pages. They keep the time range that the visitor has chosen."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 TIME_PARAMETERS = ("since", "until")
@@ -21,6 +21,14 @@ class Links:
     path: str
     root: str
     query: Mapping[str, str]
+    # A page has hundreds of links with these parameters only.
+    _time: Mapping[str, str] = field(init=False)
+    _time_query: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        time = {key: self.query[key] for key in TIME_PARAMETERS if self.query.get(key)}
+        object.__setattr__(self, "_time", time)
+        object.__setattr__(self, "_time_query", _query(time))
 
     def here(self, /, **changes: object) -> str:
         """Return the address of this page with changed parameters. None removes a parameter.
@@ -38,10 +46,11 @@ class Links:
             page: Path of the other page without the first slash: ``runs``, ``runs/7``.
             **parameters: Its parameters. ``since`` and ``until`` replace the time range. None removes a parameter.
         """
-        chosen = {key: self.query[key] for key in TIME_PARAMETERS if self.query.get(key)}
-        if any(key in parameters for key in TIME_PARAMETERS):
-            chosen = {}
-        return f"{self.root}{page}{_query({**chosen, **parameters})}"
+        if not parameters:
+            return f"{self.root}{page}{self._time_query}"
+        if not any(key in parameters for key in TIME_PARAMETERS):
+            parameters = {**self._time, **parameters}
+        return f"{self.root}{page}{_query(parameters)}"
 
 
 def _query(parameters: Mapping[str, object]) -> str:

@@ -122,6 +122,7 @@ def _environment() -> jinja2.Environment:
         "plot_height": charts.PLOT_HEIGHT,
         "latency_height": charts.LATENCY_HEIGHT,
         "timeline_chart": charts.timeline_chart,
+        "titled_columns": charts.titled_columns,
         "session_strip": charts.session_strip,
         "heat_chart": charts.heat_chart,
         "waterfall_chart": waterfall_chart,
