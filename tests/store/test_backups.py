@@ -193,6 +193,12 @@ def test_backup_of_a_newer_version_is_not_restored(path: Path, tmp_path: Path) -
         restore(path, copy)
 
 
+def test_history_of_a_newer_version_is_backed_up(path: Path, tmp_path: Path) -> None:
+    make_newer(path)
+    backup(path, tmp_path / "copy.db")
+    assert count(tmp_path / "copy.db") == count(path)
+
+
 def test_copy_without_enough_space_does_not_start(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", functools.partial(_answer, usage))

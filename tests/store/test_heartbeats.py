@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hassette_store import DatabaseService
+from hassette_store import DatabaseService, backup
 from hassette_store.file.owner_note import Heartbeat, add_heartbeat_function, owner_note, read_heartbeat
 from hassette_store.file.ownership import Ownership
 from hassette_store.file.side_files import second_file_path, with_suffix
@@ -116,6 +116,14 @@ async def test_copy_without_a_note_claims_only_the_heartbeat_in_the_row(
     copy = copy_of(quiet.path, note=False)
     assert latest_us(copy) == T0_US
     assert await end_of_crashed(make_store, copy) == T0_US
+
+
+async def test_backup_contains_the_last_heartbeat(quiet: DatabaseService, make_store: MakeStore) -> None:
+    to = quiet.path.with_name("backup.db")
+    await asyncio.to_thread(backup, quiet.path, to)
+    assert [file.name for file in to.parent.glob("backup.db*")] == ["backup.db"]
+    assert latest_us(to) == T0_US + 40 * SECOND_US
+    assert await end_of_crashed(make_store, to) == T0_US + 40 * SECOND_US
 
 
 async def test_note_of_another_history_is_ignored(

@@ -11,10 +11,11 @@ from typing import Final
 
 from hassette_store.derived.recount import missing_counts
 from hassette_store.derived.search_coverage import missing_terms
-from hassette_store.errors import DamagedSourceError, MaintenanceError, UnusableFileError
+from hassette_store.errors import DamagedSourceError, MaintenanceError, NewerDatabaseError, UnusableFileError
 from hassette_store.file.connections import connect_read_only, connect_to_read, connect_to_write, replace_invalid_text
 from hassette_store.file.damage import SQLITE_ERRORS, findings_of, is_damage, is_lost_schema
 from hassette_store.file.location import make_directory, make_empty, resolve_links
+from hassette_store.file.owner_note import HEARTBEAT_FUNCTION, add_heartbeat_function
 from hassette_store.file.ownership import owned
 from hassette_store.file.presence import exists, is_directory, size_of, special_kind_of, status_of
 from hassette_store.file.schema import LATEST_REVISION, revision_of
@@ -26,6 +27,10 @@ Progress = Callable[[int, int], None]
 
 _PAGES_AT_ONCE: Final = 1_000
 _MARGIN: Final = 1.05
+_KEEP_HEARTBEAT: Final = f"""
+UPDATE sessions SET heartbeat_us = {HEARTBEAT_FUNCTION}(id, started_us, last_sequence, heartbeat_us)
+ WHERE ended_us IS NULL
+"""
 
 
 def verified_copy(
@@ -209,11 +214,26 @@ def _copy(path: Path, to: Path, progress: Progress | None, pages_at_once: int) -
             )
             # Leave no side files, so that a user who copies the backup file copies all of its data.
             target.execute("PRAGMA journal_mode = DELETE")
-            return next(findings_of(target, "quick_check(1)"), None)
+            damage = next(findings_of(target, "quick_check(1)"), None)
+            if damage is None and _has_latest_schema(target, to):
+                # The last heartbeat is in the note of the owner. Without it, the copy would state the end of a running
+                # session up to fifteen minutes too early.
+                add_heartbeat_function(target, path)
+                target.execute(_KEEP_HEARTBEAT)
+                target.commit()
+            return damage
         finally:
             target.close()
     finally:
         source.close()
+
+
+def _has_latest_schema(connection: sqlite3.Connection, path: Path) -> bool:
+    try:
+        return revision_of(connection, path) == LATEST_REVISION
+    except (UnusableFileError, NewerDatabaseError, *SQLITE_ERRORS):
+        # It is another database, a newer history or a damaged one. It is copied as it is.
+        return False
 
 
 def _revision_of(connection: sqlite3.Connection, path: Path) -> str | None:
