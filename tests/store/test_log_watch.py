@@ -96,3 +96,11 @@ async def test_log_without_a_reader_is_not_reported(path: Path, clock: Clock, ca
         assert warnings(caplog) == []
     finally:
         await db.close()
+
+
+async def test_short_log_does_not_wake_up_the_thread_of_the_writer(path: Path, clock: Clock) -> None:
+    db = await Writer.open(path, synchronous="normal")
+    await grow(db, 400_000)
+    await db.close()
+    assert db.identity.log_bytes > 0
+    await LogWatch(clock.monotonic).check(db)  # the thread has ended, so a call in it would fail

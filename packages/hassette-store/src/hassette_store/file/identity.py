@@ -60,6 +60,7 @@ class FileIdentity:
         log_path: Path of the write-ahead log.
         index_path: Path of the index of the log.
         guard: Holds the locks and the descriptors.
+        log_bytes: Size of the log at the last check; 0 if there is no log.
 
     Raises:
         OSError: The file cannot be examined.
@@ -67,6 +68,7 @@ class FileIdentity:
 
     def __init__(self, path: Path) -> None:
         self.found: tuple[Change, str] | None = None
+        self.log_bytes = 0
         self.path = path
         real = Path(os.path.realpath(path, strict=True))
         self.log_path = with_suffix(real, "-wal")
@@ -193,6 +195,7 @@ class FileIdentity:
         status = self._status_of_own_log()
         if status is None:
             return Change.LOG, f"has lost its write-ahead log, because {self.log_path.name} was removed or replaced"
+        self.log_bytes = status.st_size
         index = self._content[2]
         frames = int.from_bytes(index[16:20], sys.byteorder)
         expected = _LOG_HEADER_BYTES + frames * (_FRAME_HEADER_BYTES + _PAGE_BYTES)

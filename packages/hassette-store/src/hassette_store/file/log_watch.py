@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Final
 
 from hassette_store.file.connections import CHECKPOINT_PAGES
-from hassette_store.file.presence import size_of
 from hassette_store.file.writer import Writer
 
 logger = logging.getLogger(__name__)
@@ -44,6 +43,10 @@ class LogWatch:
         if now_s < self._next_s:
             return
         self._next_s = now_s + _INTERVAL_S
+        # Each batch reads the size. A check in the writer's thread would wake it up, which costs a quiet home as much
+        # as a batch.
+        if db.identity.log_bytes < LONG_LOG_BYTES:
+            return
         try:
             pinned = await db.run(lambda raw: _pinned_frames(raw, db))
         except sqlite3.Error as error:
@@ -66,12 +69,7 @@ class LogWatch:
 
 def _pinned_frames(raw: sqlite3.Connection, db: Writer) -> tuple[int, int] | None:
     """Return the size of the log and the process id of a reader (0 if unknown), or None if no reader blocks the log."""
-    try:
-        size = size_of(db.identity.log_path)
-    except OSError:
-        return None  # the identity check reports the error
-    if size < LONG_LOG_BYTES:
-        return None
+    size = db.identity.log_bytes
     _, frames, copied = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
     if (frames - copied) * _FRAME_BYTES < LONG_LOG_BYTES // 2:
         return None
