@@ -249,6 +249,29 @@ async def test_size_limit_holds_while_the_clock_is_not_confirmed(
     assert used_bytes(read) <= 1_000_000
 
 
+async def test_short_pass_with_an_unconfirmed_clock_leaves_the_checkpoint_to_sqlite(
+    store: DatabaseService, clock: Clock
+) -> None:
+    await fill(store, [invocation(n, Listener()) for n in range(300)])
+    statements: list[str] = []
+    async with retention_of(store, clock, trace=statements.append) as (retention, db):
+        clock.step(20 * YEAR_S)
+        await due_pass(retention, clock)
+        assert "PRAGMA wal_autocheckpoint = 0" in statements
+        assert not any("wal_checkpoint" in sql for sql in statements)
+        assert await db.rows("PRAGMA wal_autocheckpoint") == [(1_000,)]
+
+
+async def test_long_pass_with_an_unconfirmed_clock_makes_checkpoints(store: DatabaseService, clock: Clock) -> None:
+    effects = Effects((LogLine(message="x" * 900),))
+    await fill(store, [invocation(n, Listener(), effects=effects) for n in range(3_000)])
+    statements: list[str] = []
+    async with retention_of(store, clock, trace=statements.append, max_size_mb=1) as (retention, _):
+        clock.step(20 * YEAR_S)
+        await due_pass(retention, clock)
+    assert any("wal_checkpoint" in sql for sql in statements)
+
+
 async def test_nothing_is_deleted_by_age_in_the_first_ten_minutes(
     store: DatabaseService, read: Reader, clock: Clock
 ) -> None:

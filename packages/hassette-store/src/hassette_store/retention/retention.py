@@ -214,6 +214,10 @@ class Retention:
 
         An automatic checkpoint would run inside the commit of a step and take several times as long as the step. With
         separate checkpoints, a flush waits for a step or for a checkpoint, but not for both.
+
+        Few steps make no checkpoint, as in most passes with an unconfirmed clock. In a quiet home, a checkpoint in each
+        pass would write pages to the disk every ten minutes. After the steps, SQLite makes checkpoints again when the
+        log is long.
         """
         await self._db.rows("PRAGMA wal_autocheckpoint = 0")
         done = 0
