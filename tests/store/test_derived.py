@@ -15,6 +15,7 @@ from hassette_store.derived.derivation import derive_all, derive_in_transaction,
 from hassette_store.derived.recount import recount
 from hassette_store.file.connections import connect_to_write
 from hassette_store.sketch import bucket_of, pack
+from hassette_store.transactions import write_transaction
 from support.retention import fill, whole_pass
 from support.rows import T0_US, Batch, Listener, Summary, invocation, run_id
 from support.statistics import assert_statistics_equal_the_rows
@@ -65,6 +66,18 @@ async def test_derivation_reads_equal_runs_in_one_row(store: DatabaseService, pa
         derive_in_transaction(db)
     assert len(rows) < 20
     assert_statistics_equal_the_rows(path)
+
+
+async def test_failed_derivation_leaves_no_open_transaction(store: DatabaseService, path: Path) -> None:
+    await fill(store, [invocation(n, Listener()) for n in range(10)])
+    with closing(connect_to_write(path)) as db:
+        db.execute("DROP TABLE counted_daily")
+        with pytest.raises(sqlite3.OperationalError):
+            recount(db)
+        assert not db.in_transaction
+        with write_transaction(db):
+            db.execute("DELETE FROM counted_hourly")
+        assert not db.in_transaction
 
 
 async def test_runs_of_two_hours_of_a_day_are_derived_together(

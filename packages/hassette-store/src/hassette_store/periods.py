@@ -13,3 +13,11 @@ PERIODS_US: Final = {"hour": HOUR_US, "day": DAY_US}
 
 The name is also the column for the period in the statistics tables.
 """
+
+PERIOD_TABLES: Final = (
+    ("skips_hourly", "hour"),
+    ("counted_hourly", "hour"),
+    ("skips_daily", "day"),
+    ("counted_daily", "day"),
+)
+"""Tables with one row for each registration and period, and the unit of their periods."""

@@ -18,6 +18,7 @@ from hassette_store.ids import first_id_sql, time_sql
 from hassette_store.kinds import EVENT_TABLES, KINDS, RunKind
 from hassette_store.settings import StoreSettings
 from hassette_store.statuses import INTERRUPTED
+from hassette_store.transactions import write_transaction
 
 COUNT_OPEN_SESSIONS: Final = "SELECT count(*) FROM sessions WHERE outcome = 'open'"
 """Count the open sessions. At a start, an open session means that its process crashed."""
@@ -147,18 +148,12 @@ def _run_script(db: sqlite3.Connection, script: str) -> None:
 
     The rows that wait are derived first, so that the ids of the new rows are not below `derived_below`.
     """
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with write_transaction(db):
         derive_all(db)
         # `executescript` would end the transaction.
         for statement in script.split(";"):
             db.execute(statement)
         derive_all(db)
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 async def resume(db: Writer, session_id: int, started_us: int, now_us: int) -> bool:

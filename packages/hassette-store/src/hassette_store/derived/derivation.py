@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from hassette_store.derived.search_index import SEARCH_INDEX, SEARCHABLE_FROM
 from hassette_store.derived.statistics import STATISTICS
 from hassette_store.kinds import KINDS
+from hassette_store.transactions import write_transaction
 
 DERIVED_BELOW: Final = "derived_below"
 """Row of ``store_state`` with the id below which everything is derived."""
@@ -94,11 +95,5 @@ def derive_in_transaction(db: sqlite3.Connection) -> None:
     Raises:
         sqlite3.Error: A statement failed. Nothing was changed.
     """
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with write_transaction(db):
         derive_all(db)
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise

@@ -16,6 +16,7 @@ from hassette_store.ids import first_id_at, time_sql
 from hassette_store.kinds import KINDS
 from hassette_store.periods import PERIODS_US
 from hassette_store.statuses import STATUS_NAMES
+from hassette_store.transactions import write_transaction
 
 _COUNTED: Final = f"{' + '.join(STATUS_NAMES)} - shed"
 _LARGEST_ID: Final = (1 << 63) - 1
@@ -32,16 +33,15 @@ def recount(db: sqlite3.Connection) -> None:
     Raises:
         sqlite3.Error: The file cannot be written.
     """
-    db.execute("BEGIN IMMEDIATE")
-    for unit in TABLES:
-        lacking: dict[tuple[int, int], Totals] = {}
-        for period, registration_id, count in _lacking(db, unit):
-            totals = lacking.setdefault((period, registration_id), Totals())
-            for status, duration_us, waited_us in _newest_runs(db, unit, period, registration_id, count):
-                totals.add_runs(status, (duration_us,), waited_us)
-        write_totals(db, unit, lacking)
-    mark_as_derived(db)
-    db.execute("COMMIT")
+    with write_transaction(db):
+        for unit in TABLES:
+            lacking: dict[tuple[int, int], Totals] = {}
+            for period, registration_id, count in _lacking(db, unit):
+                totals = lacking.setdefault((period, registration_id), Totals())
+                for status, duration_us, waited_us in _newest_runs(db, unit, period, registration_id, count):
+                    totals.add_runs(status, (duration_us,), waited_us)
+            write_totals(db, unit, lacking)
+        mark_as_derived(db)
 
 
 def missing_counts(db: sqlite3.Connection) -> list[str]:

@@ -15,6 +15,7 @@ from hassette_store.derived.search_index import MANY_PARTS, SEARCHABLE_FROM, TAB
 from hassette_store.ids import MAX_ID, first_id_at, time_of
 from hassette_store.kinds import KINDS
 from hassette_store.periods import DAY_US, HOUR_US, HOURS_A_DAY, PERIODS_US
+from hassette_store.transactions import write_transaction
 
 _FROM: Final = f"SELECT value FROM store_state WHERE name = '{SEARCHABLE_FROM}'"
 _SAVE: Final = f"UPDATE store_state SET value = ? WHERE name = '{SEARCHABLE_FROM}'"
@@ -37,15 +38,14 @@ _NEXT: Final = "SELECT min(id) FROM ({})".format(
 
 def switch_index(db: sqlite3.Connection, *, on: bool) -> None:
     """Switch the search index of a file on or off, in one transaction. If it is on already, nothing changes."""
-    db.execute("BEGIN IMMEDIATE")
-    if on:
-        sql = f"INSERT INTO store_state VALUES ('{SEARCHABLE_FROM}', ?) ON CONFLICT DO NOTHING"
-        db.execute(sql, (derived_below(db),))
-    elif db.execute(_FROM).fetchone():
-        db.execute("DELETE FROM store_state WHERE name IN (?, ?)", (SEARCHABLE_FROM, NOT_EXTENDED_BELOW))
-        for table in TABLES.values():
-            db.execute(f"DELETE FROM {table}")
-    db.execute("COMMIT")
+    with write_transaction(db):
+        if on:
+            sql = f"INSERT INTO store_state VALUES ('{SEARCHABLE_FROM}', ?) ON CONFLICT DO NOTHING"
+            db.execute(sql, (derived_below(db),))
+        elif db.execute(_FROM).fetchone():
+            db.execute("DELETE FROM store_state WHERE name IN (?, ?)", (SEARCHABLE_FROM, NOT_EXTENDED_BELOW))
+            for table in TABLES.values():
+                db.execute(f"DELETE FROM {table}")
 
 
 def extend_index(db: sqlite3.Connection, rows: int, oldest_id: int) -> bool:
@@ -64,10 +64,9 @@ def extend_index(db: sqlite3.Connection, rows: int, oldest_id: int) -> bool:
     ids = db.execute(f"{_OLDER} ORDER BY id DESC LIMIT :rows", {"below": below, "oldest": oldest_id, "rows": rows})
     older = [id_ for (id_,) in ids]
     first = older[-1] if len(older) == rows else oldest_id
-    db.execute("BEGIN IMMEDIATE")
-    write_terms(db, terms_of(db, first, below))
-    db.execute(_SAVE, (first,))
-    db.execute("COMMIT")
+    with write_transaction(db):
+        write_terms(db, terms_of(db, first, below))
+        db.execute(_SAVE, (first,))
     return first > oldest_id
 
 
@@ -81,18 +80,17 @@ def cut_index(db: sqlite3.Connection, below_day: int, rows: int) -> int:
         below_day: The first day that stays.
         rows: Maximum number of rows to delete from each table.
     """
-    db.execute("BEGIN IMMEDIATE")
-    # First, the index no longer covers these days, so no search relies on a deleted row.
-    first_id = first_id_at(below_day * DAY_US)
-    db.execute(f"{_SAVE} AND value < ?", (first_id, first_id))
-    db.execute(_SAVE_LIMIT, {"id": first_id})
-    deleted = 0
-    for unit, table in TABLES.items():
-        below = below_day * DAY_US // PERIODS_US[unit]
-        oldest = f"SELECT {unit}, term FROM {table} WHERE {unit} < ? ORDER BY {unit}, term LIMIT ?"
-        sql = f"DELETE FROM {table} WHERE ({unit}, term) IN ({oldest})"
-        deleted += db.execute(sql, (below, rows)).rowcount
-    db.execute("COMMIT")
+    with write_transaction(db):
+        # First, the index no longer covers these days, so no search relies on a deleted row.
+        first_id = first_id_at(below_day * DAY_US)
+        db.execute(f"{_SAVE} AND value < ?", (first_id, first_id))
+        db.execute(_SAVE_LIMIT, {"id": first_id})
+        deleted = 0
+        for unit, table in TABLES.items():
+            below = below_day * DAY_US // PERIODS_US[unit]
+            oldest = f"SELECT {unit}, term FROM {table} WHERE {unit} < ? ORDER BY {unit}, term LIMIT ?"
+            sql = f"DELETE FROM {table} WHERE ({unit}, term) IN ({oldest})"
+            deleted += db.execute(sql, (below, rows)).rowcount
     return deleted
 
 

@@ -14,6 +14,7 @@ from hassette_store.file.connections import APPLICATION_ID, connect_to_write
 from hassette_store.file.location import make_empty
 from hassette_store.file.presence import exists
 from hassette_store.file.schema import LATEST_REVISION
+from hassette_store.transactions import write_transaction
 
 FILE_NUMBER: Final = "file_number"
 """Name of the row of ``store_state`` with a random number. Ids mean something only in the file with this number."""
@@ -44,14 +45,13 @@ def create(path: Path) -> None:
     db = connect_to_write(path)
     try:
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        db.execute("BEGIN IMMEDIATE")
-        db.execute(_VERSION_TABLE)
-        for name in sorted(file.name for file in files("hassette_store").joinpath("migrations", "sql").iterdir()):
-            for statement in statements(name):
-                db.execute(statement)
-        db.execute("INSERT INTO alembic_version VALUES (?)", (LATEST_REVISION,))
-        db.execute(f"INSERT INTO store_state VALUES (?, random() & {_MAX_NUMBER})", (FILE_NUMBER,))
-        db.execute("COMMIT")
+        with write_transaction(db):
+            db.execute(_VERSION_TABLE)
+            for name in sorted(file.name for file in files("hassette_store").joinpath("migrations", "sql").iterdir()):
+                for statement in statements(name):
+                    db.execute(statement)
+            db.execute("INSERT INTO alembic_version VALUES (?)", (LATEST_REVISION,))
+            db.execute(f"INSERT INTO store_state VALUES (?, random() & {_MAX_NUMBER})", (FILE_NUMBER,))
     finally:
         db.close()
 

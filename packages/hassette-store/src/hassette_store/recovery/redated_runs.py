@@ -13,6 +13,7 @@ from typing import Final
 from hassette_store.clock.redated import moves_of
 from hassette_store.ids import COUNTER_BITS, first_id_at, time_of
 from hassette_store.kinds import DETAILS, EVENT_TABLES, KINDS, RunKind
+from hassette_store.transactions import write_transaction
 
 # The text of an event contains the move in whole seconds.
 _TOLERANCE_US: Final = 1_000_000
@@ -42,17 +43,16 @@ def remove_former_ids(history: sqlite3.Connection) -> None:
     moves = moves_of(history)
     if not moves:
         return
-    history.execute("BEGIN IMMEDIATE")
-    exact: set[tuple[int, int]] = set()
-    for kind in KINDS:
-        for session, *ids in _similar_runs(history, kind, list(moves)):
-            for former, new in _moved(sorted(ids), moves[session]):
-                if _replace(history, kind, former, new):
-                    exact.add((session, time_of(new) - time_of(former)))
-    for session, by_us in exact:
-        for table in EVENT_TABLES:
-            history.execute(_delete_former_events(table), {"session": session, "by_ms": by_us // 1000})
-    history.execute("COMMIT")
+    with write_transaction(history):
+        exact: set[tuple[int, int]] = set()
+        for kind in KINDS:
+            for session, *ids in _similar_runs(history, kind, list(moves)):
+                for former, new in _moved(sorted(ids), moves[session]):
+                    if _replace(history, kind, former, new):
+                        exact.add((session, time_of(new) - time_of(former)))
+        for session, by_us in exact:
+            for table in EVENT_TABLES:
+                history.execute(_delete_former_events(table), {"session": session, "by_ms": by_us // 1000})
 
 
 def _similar_runs(history: sqlite3.Connection, kind: RunKind, sessions: list[int]) -> list[tuple[int, ...]]:

@@ -6,8 +6,10 @@ from typing import Final
 
 from hassette_store.ids import time_sql
 from hassette_store.kinds import KINDS, RunKind
+from hassette_store.periods import PERIOD_TABLES
 from hassette_store.recovery.cells import LOST
 from hassette_store.statuses import ERROR, TIMED_OUT
+from hassette_store.transactions import write_transaction
 
 # An id above this limit gets no placeholder. New ids start above the highest stored id, so a very large wrong id from a
 # damaged page would leave no ids for new rows.
@@ -63,7 +65,7 @@ _PLACEHOLDERS: Final = {
 
 # Each row of these tables belongs to a registration, but does not show the kind of the registration. If the
 # registration is lost, it needs a placeholder, so that no new registration gets its id.
-_STATISTICS: Final = ("counted_daily", "counted_hourly", "skips_daily", "skips_hourly", "not_runs")
+_WITHOUT_KIND: Final = (*(table for table, _ in PERIOD_TABLES), "not_runs")
 
 
 def put_placeholders(history: sqlite3.Connection) -> None:
@@ -75,20 +77,19 @@ def put_placeholders(history: sqlite3.Connection) -> None:
     Raises:
         sqlite3.Error: The file cannot be written.
     """
-    history.execute("BEGIN IMMEDIATE")
-    history.execute("CREATE TEMP TABLE lost (id INTEGER PRIMARY KEY)")
-    for parent, placeholders in _PLACEHOLDERS.items():
-        _find_lost(history, f"SELECT id FROM {parent}", _referring(history, parent))
-        history.execute(placeholders)
-    _find_lost(
-        history,
-        " UNION ALL ".join(f"SELECT id FROM {kind.registrations_table}" for kind in KINDS),
-        ((table, "registration_id") for table in _STATISTICS),
-    )
-    # The kind of these registrations is unknown, so their placeholders are listeners.
-    history.execute(_PLACEHOLDERS[KINDS[0].registrations_table])
-    history.execute("DROP TABLE lost")
-    history.execute("COMMIT")
+    with write_transaction(history):
+        history.execute("CREATE TEMP TABLE lost (id INTEGER PRIMARY KEY)")
+        for parent, placeholders in _PLACEHOLDERS.items():
+            _find_lost(history, f"SELECT id FROM {parent}", _referring(history, parent))
+            history.execute(placeholders)
+        _find_lost(
+            history,
+            " UNION ALL ".join(f"SELECT id FROM {kind.registrations_table}" for kind in KINDS),
+            ((table, "registration_id") for table in _WITHOUT_KIND),
+        )
+        # The kind of these registrations is unknown, so their placeholders are listeners.
+        history.execute(_PLACEHOLDERS[KINDS[0].registrations_table])
+        history.execute("DROP TABLE lost")
 
 
 def remove_copies(history: sqlite3.Connection, copied: set[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from hassette_store.derived.derivation import derive_all, derive_in_transaction, derived_below
 from hassette_store.ids import MAX_ID, first_id_at
 from hassette_store.kinds import EVENT_TABLES, KINDS, RunKind
-from hassette_store.periods import DAY_US, PERIODS_US
+from hassette_store.periods import DAY_US, PERIOD_TABLES, PERIODS_US
 from hassette_store.retention.pace import MIN_ROWS, TARGET_S, PacedWriter
 from hassette_store.retention.removed import (
     FIND_SUCCESSORS,
@@ -21,13 +21,13 @@ from hassette_store.retention.statements import (
     FIND_INSTANCES,
     RUNS_DELETED_BELOW,
     SAVE_DELETED_BELOW,
-    STATISTICS,
     delete_details,
     find_formerly_newest_sql,
     find_newest_sql,
     older_than_newest_condition,
 )
 from hassette_store.settings import StoreSettings
+from hassette_store.transactions import write_transaction
 
 Steps = AsyncGenerator[float]
 """Steps of a deletion: the generator yields the seconds that each step occupied the writer."""
@@ -192,9 +192,8 @@ class Deletions:
                 parameters = (registration_id, start, last)
                 row = db.execute(f"{find} ORDER BY id LIMIT 1 OFFSET ?", (*parameters, limit)).fetchone()
                 end = int(row[0]) if row else last
-                db.execute("BEGIN IMMEDIATE")
-                count -= self._delete_runs_of(db, delete, registration_id, start, end)
-                db.execute("COMMIT")
+                with write_transaction(db):
+                    count -= self._delete_runs_of(db, delete, registration_id, start, end)
                 start = below if row is None else end
 
             yield await self._writer.run_and_adapt(work)
@@ -218,9 +217,8 @@ class Deletions:
                     for registration_id, last in found:
                         if last is None:
                             continue
-                        db.execute("BEGIN IMMEDIATE")
-                        self._delete_runs_of(db, delete, registration_id, last)
-                        db.execute("COMMIT")
+                        with write_transaction(db):
+                            self._delete_runs_of(db, delete, registration_id, last)
                         # The registration may have more such runs: the next step continues with the same registration.
                         after = min(after, registration_id - 1)
 
@@ -228,7 +226,7 @@ class Deletions:
 
     async def delete_old_statistics(self, now_us: int) -> Steps:
         """Delete the statistics of old hours and days."""
-        for table, period in STATISTICS:
+        for table, period in PERIOD_TABLES:
             days = self._settings.keep_hourly_days if period == "hour" else self._settings.keep_daily_days
             below = (now_us - int(days * DAY_US)) // PERIODS_US[period]
             async for took_s in self.delete_periods(table, period, below):
@@ -330,14 +328,13 @@ class Deletions:
                     ).fetchone()
                     end = int(row[0]) if row else MAX_ID
                     removed = db.execute(find, {"after": after, "end": end, "removed_before": before_us}).fetchall()
-                    db.execute("BEGIN IMMEDIATE")
-                    if removed:
-                        derive_all(db)
-                    for id_, *others in removed:
-                        if early:
-                            self._delete_runs_of(db, _delete_runs_sql(kind), id_)
-                        fold_into_successor(db, kind, id_, *others)
-                    db.execute("COMMIT")
+                    with write_transaction(db):
+                        if removed:
+                            derive_all(db)
+                        for id_, *others in removed:
+                            if early:
+                                self._delete_runs_of(db, _delete_runs_sql(kind), id_)
+                            fold_into_successor(db, kind, id_, *others)
                     self.deleted["registrations"] += len(removed)
                     if known := self.known_ids():
                         known.forget_registrations([id_ for id_, *_ in removed])
@@ -383,17 +380,16 @@ def _delete_runs_sql(kind: RunKind, condition: str = "") -> str:
 
 def _delete_range(db: sqlite3.Connection, start: int, end: int, condition: str, progress: str) -> list[int]:
     """Delete runs in a range of ids; return the id of the session of each."""
-    db.execute("BEGIN IMMEDIATE")
-    deleted: list[int] = []
-    for kind in KINDS:
-        rows = db.execute(
-            f"DELETE FROM {kind.runs_table} WHERE id >= ? AND id < ? AND {condition} "
-            f"AND {older_than_newest_condition(kind)} RETURNING session_id",
-            (start, end),
-        ).fetchall()
-        deleted += [session for (session,) in rows]
-    if deleted:
-        delete_details(db, start, end)
-    db.execute(SAVE_DELETED_BELOW, (progress, end))
-    db.execute("COMMIT")
+    with write_transaction(db):
+        deleted: list[int] = []
+        for kind in KINDS:
+            rows = db.execute(
+                f"DELETE FROM {kind.runs_table} WHERE id >= ? AND id < ? AND {condition} "
+                f"AND {older_than_newest_condition(kind)} RETURNING session_id",
+                (start, end),
+            ).fetchall()
+            deleted += [session for (session,) in rows]
+        if deleted:
+            delete_details(db, start, end)
+        db.execute(SAVE_DELETED_BELOW, (progress, end))
     return deleted

@@ -6,9 +6,9 @@ from typing import Final
 
 from hassette_store.derived.statistics import COLUMNS, MERGE, TABLES, Totals, moved_to
 from hassette_store.insertion import add_columns
-from hassette_store.periods import PERIODS_US
-from hassette_store.retention.statements import STATISTICS
+from hassette_store.periods import PERIOD_TABLES, PERIODS_US
 from hassette_store.statuses import STATUS_NAMES
+from hassette_store.transactions import write_transaction
 
 _SUMS: Final = (*STATUS_NAMES, "total_us", "waited_us")
 _NO_RUNS: Final = " AND ".join(f"{column} = 0" for column in (*STATUS_NAMES, "shed"))
@@ -60,21 +60,20 @@ def fold_future_statistics(db: sqlite3.Connection, now_us: int) -> None:
     The redating moves the statistics of runs. The statistics of evicted runs, and of triggers that led to no run,
     remain in the future until this call.
     """
-    db.execute("BEGIN IMMEDIATE")
-    for table, period in STATISTICS:
-        now = now_us // PERIODS_US[period]
-        (newest,) = db.execute(f"SELECT max({period}) FROM {table}").fetchone()
-        if newest is None or newest <= now + 1:
-            continue
-        source = f"FROM {table} WHERE {period} > ?"
-        if table == TABLES[period]:
-            db.execute(moved_to(period, "?", "registration_id", source), (now, now + 1))
-        else:
-            db.execute(
-                f"INSERT INTO {table} ({period}, registration_id, reason_id, count) "
-                f"SELECT ?, registration_id, reason_id, count {source} "
-                f"ON CONFLICT DO UPDATE SET {add_columns('count')}",
-                (now, now + 1),
-            )
-        db.execute(f"DELETE FROM {table} WHERE {period} > ?", (now + 1,))
-    db.execute("COMMIT")
+    with write_transaction(db):
+        for table, period in PERIOD_TABLES:
+            now = now_us // PERIODS_US[period]
+            (newest,) = db.execute(f"SELECT max({period}) FROM {table}").fetchone()
+            if newest is None or newest <= now + 1:
+                continue
+            source = f"FROM {table} WHERE {period} > ?"
+            if table == TABLES[period]:
+                db.execute(moved_to(period, "?", "registration_id", source), (now, now + 1))
+            else:
+                db.execute(
+                    f"INSERT INTO {table} ({period}, registration_id, reason_id, count) "
+                    f"SELECT ?, registration_id, reason_id, count {source} "
+                    f"ON CONFLICT DO UPDATE SET {add_columns('count')}",
+                    (now, now + 1),
+                )
+            db.execute(f"DELETE FROM {table} WHERE {period} > ?", (now + 1,))

@@ -29,6 +29,7 @@ from hassette_store.periods import SECOND_US
 from hassette_store.retention.deletions import Steps
 from hassette_store.retention.moved_statistics import MovedStatistics, fold_future_statistics
 from hassette_store.retention.pace import PacedWriter
+from hassette_store.transactions import write_transaction
 from hassette_store.writing.used_ids import free_id
 
 # Runs whose id is in the future of the clock by more than this are wrong.
@@ -238,16 +239,15 @@ def _move_events(table: str, db: sqlite3.Connection, task: _Task, cursor: int, *
     if not rows:
         return None
     at = f", at_us = at_us + {task.by_us:d}" if "at_us" in EVENT_TABLES[table] else ""
-    db.execute("BEGIN IMMEDIATE")
-    new_ids: list[int] = []
-    for (id_,) in rows:
-        new_ids.append(free_id(db, id_ + task.id_shift))
-        db.execute(f"UPDATE {table} SET id = ?{at} WHERE id = ?", (new_ids[-1], id_))
-    if table == "framework_log":
-        derive_late(db, new_ids)
-    after = rows[-1][0] + (task.by_us < 0)
-    _save(db, {f"{PREFIX}{table}": after})
-    db.execute("COMMIT")
+    with write_transaction(db):
+        new_ids: list[int] = []
+        for (id_,) in rows:
+            new_ids.append(free_id(db, id_ + task.id_shift))
+            db.execute(f"UPDATE {table} SET id = ?{at} WHERE id = ?", (new_ids[-1], id_))
+        if table == "framework_log":
+            derive_late(db, new_ids)
+        after = rows[-1][0] + (task.by_us < 0)
+        _save(db, {f"{PREFIX}{table}": after})
     return after
 
 
@@ -257,23 +257,23 @@ def _move_runs(kind: RunKind, db: sqlite3.Connection, task: _Task, cursor: int, 
     if not runs:
         return None
     statistics = MovedStatistics()
-    db.execute("BEGIN IMMEDIATE")
-    # All runs are counted before and after the move, so that a run counts once, whichever id it had or gets.
-    derive_all(db)
-    for id_, registration_id, status, duration_us, waited_us in runs:
-        new_id = free_id(db, id_ + task.id_shift)
-        db.execute(f"UPDATE {kind.runs_table} SET id = ? WHERE id = ?", (new_id, id_))
-        for table in DETAILS:
-            parameters = {"new_id": new_id, "id": id_, "by": task.by_us}
-            db.execute(
-                f"UPDATE {table} SET run_id = :new_id {_TIMES_OF_DETAILS.get(table, '')} WHERE run_id = :id", parameters
-            )
-        statistics.add(registration_id, time_of(id_), time_of(new_id), status, duration_us, waited_us)
-    statistics.write(db)
-    mark_as_derived(db)
-    after = runs[-1][0] + (task.by_us < 0)
-    _save(db, {f"{PREFIX}{kind.runs_table}": after})
-    db.execute("COMMIT")
+    with write_transaction(db):
+        # All runs are counted before and after the move, so that a run counts once, whichever id it had or gets.
+        derive_all(db)
+        for id_, registration_id, status, duration_us, waited_us in runs:
+            new_id = free_id(db, id_ + task.id_shift)
+            db.execute(f"UPDATE {kind.runs_table} SET id = ? WHERE id = ?", (new_id, id_))
+            for table in DETAILS:
+                parameters = {"new_id": new_id, "id": id_, "by": task.by_us}
+                db.execute(
+                    f"UPDATE {table} SET run_id = :new_id {_TIMES_OF_DETAILS.get(table, '')} WHERE run_id = :id",
+                    parameters,
+                )
+            statistics.add(registration_id, time_of(id_), time_of(new_id), status, duration_us, waited_us)
+        statistics.write(db)
+        mark_as_derived(db)
+        after = runs[-1][0] + (task.by_us < 0)
+        _save(db, {f"{PREFIX}{kind.runs_table}": after})
     return after
 
 
@@ -289,18 +289,17 @@ def _move_rest(db: sqlite3.Connection, task: _Task) -> None:
         "until_id": task.until_id,
         "shift": task.id_shift,
     }
-    db.execute("BEGIN IMMEDIATE")
-    (runs,) = db.execute("SELECT runs FROM sessions WHERE id = :session", parameters).fetchone() or (0,)
-    for statement in _REST:
-        names = {name: value for name, value in parameters.items() if f":{name}" in statement}
-        db.execute(statement, names)
-    db.execute("DELETE FROM store_state WHERE name LIKE ?", (f"{PREFIX}%",))
-    at_us = task.until_us + task.by_us
-    detail = describe_move(task.by_us)
-    if runs:
-        event = (free_id(db, first_id_at(at_us)), task.session, at_us, EVENT, "clock", detail)
-        db.execute("INSERT INTO lifecycle_events VALUES (?, ?, ?, ?, ?, ?)", event)
-    db.execute("COMMIT")
+    with write_transaction(db):
+        (runs,) = db.execute("SELECT runs FROM sessions WHERE id = :session", parameters).fetchone() or (0,)
+        for statement in _REST:
+            names = {name: value for name, value in parameters.items() if f":{name}" in statement}
+            db.execute(statement, names)
+        db.execute("DELETE FROM store_state WHERE name LIKE ?", (f"{PREFIX}%",))
+        at_us = task.until_us + task.by_us
+        detail = describe_move(task.by_us)
+        if runs:
+            event = (free_id(db, first_id_at(at_us)), task.session, at_us, EVENT, "clock", detail)
+            db.execute("INSERT INTO lifecycle_events VALUES (?, ?, ?, ?, ?, ?)", event)
 
 
 def _moved(column: str) -> str:

@@ -14,8 +14,8 @@ from typing import Final
 from hassette_store.derived.statistics import TABLES, moved_to
 from hassette_store.insertion import add_columns
 from hassette_store.kinds import KINDS, RunKind
-from hassette_store.periods import PERIODS_US
-from hassette_store.retention.statements import STATISTICS, removed_condition
+from hassette_store.periods import PERIOD_TABLES, PERIODS_US
+from hassette_store.retention.statements import removed_condition
 
 # Registrations with more runs are not deleted early, because one step of the retention must be short.
 _MAX_RUNS: Final = 20
@@ -91,11 +91,13 @@ def _moves(table: str, period: str) -> tuple[str, str]:
     return f"{_periods(period)} {move}", f"{_periods(period)} {delete}"
 
 
-_MOVES: Final = tuple(_moves(table, period) for table, period in STATISTICS)
+_MOVES: Final = tuple(_moves(table, period) for table, period in PERIOD_TABLES)
 
 _OLDEST: Final = {
     period: f"SELECT min({period}) FROM ("
-    + " UNION ALL ".join(f"SELECT min({period}) AS {period} FROM {table}" for table, of in STATISTICS if of == period)
+    + " UNION ALL ".join(
+        f"SELECT min({period}) AS {period} FROM {table}" for table, of in PERIOD_TABLES if of == period
+    )
     + ")"
     for period in PERIODS_US
 }

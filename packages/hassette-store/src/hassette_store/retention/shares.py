@@ -11,8 +11,9 @@ from typing import Final, NamedTuple
 
 from hassette_store.derived.search_index import TABLES as SEARCH_TABLES
 from hassette_store.kinds import DETAILS, KINDS
-from hassette_store.periods import DAY_US
-from hassette_store.retention.statements import STATISTICS, used_bytes
+from hassette_store.periods import DAY_US, PERIOD_TABLES
+from hassette_store.retention.statements import used_bytes
+from hassette_store.transactions import write_transaction
 
 RUNS: Final = "runs"
 SEARCH: Final = "search_index"
@@ -29,7 +30,7 @@ GROUPS: Final[dict[str, tuple[tuple[str, ...], float]]] = {
     "not_runs": (("not_runs",), 0.025),
     "registrations": (tuple(kind.registrations_table for kind in KINDS), 0.05),
     "error_groups": (("error_groups",), 0.1),
-    "statistics": (tuple(table for table, _ in STATISTICS), 0.2),
+    "statistics": (tuple(table for table, _ in PERIOD_TABLES), 0.2),
     SEARCH: (tuple(SEARCH_TABLES.values()), 0.05),
     RUNS: ((*(kind.runs_table for kind in KINDS), *DETAILS), 0.3),
 }
@@ -100,8 +101,7 @@ def save_early_deletions(db: sqlite3.Connection, *, deleted: Mapping[str, int], 
     A week after the last early deletion, the numbers start again at 0.
     """
     values = {f"{EARLY}{table}": count for table, count in deleted.items() if count}
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with write_transaction(db):
         row = db.execute("SELECT value FROM store_state WHERE name = ?", (EARLY_US,)).fetchone()
         if row is not None and abs(now_us - row[0]) > 7 * DAY_US:
             db.execute("DELETE FROM store_state WHERE name LIKE ?", (f"{EARLY}%",))
@@ -110,7 +110,3 @@ def save_early_deletions(db: sqlite3.Connection, *, deleted: Mapping[str, int], 
             db.execute(sql, (name, count))
         if values:
             db.execute("INSERT OR REPLACE INTO store_state VALUES (?, ?)", (EARLY_US, now_us))
-        db.execute("COMMIT")
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise

@@ -15,12 +15,13 @@ from typing import Final
 from hassette_store.file.writer import Writer
 from hassette_store.ids import MAX_ID
 from hassette_store.kinds import EVENT_TABLES
+from hassette_store.periods import PERIOD_TABLES
 from hassette_store.retention.deletions import Deletions, Steps, StopCondition
 from hassette_store.retention.index_steps import IndexSteps
 from hassette_store.retention.largest import LargestRegistrations, runs_to_delete
 from hassette_store.retention.pace import PacedWriter
 from hassette_store.retention.shares import RUNS, SEARCH, Excess, groups_above_their_share, save_early_deletions
-from hassette_store.retention.statements import CONDITIONS, PROGRESS, STATISTICS, used_bytes
+from hassette_store.retention.statements import CONDITIONS, PROGRESS, used_bytes
 from hassette_store.retention.unused_names import UnusedNames
 from hassette_store.sessions import LAST_ID
 from hassette_store.statuses import SUCCESS
@@ -95,7 +96,7 @@ class SizeLimit:
             # An app may register a retired registration again. So only removed registrations are deleted.
             steps = (deletions.delete_removed(MAX_ID, early=True, stop_when=stop_when),)
         elif group == "statistics":
-            steps = (self._delete_oldest_periods(table, period, stop_when) for table, period in STATISTICS)
+            steps = (self._delete_oldest_periods(table, period, stop_when) for table, period in PERIOD_TABLES)
         elif group == SEARCH:
             steps = (IndexSteps(self._writer, deletions).delete_oldest_days(stop_when),)
         elif group == "names":

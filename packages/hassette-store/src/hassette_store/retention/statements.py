@@ -7,13 +7,6 @@ from hassette_store.ids import MAX_ID, first_id_sql
 from hassette_store.kinds import DETAILS, EVENT_TABLES, KINDS, RunKind
 from hassette_store.periods import DAY_US, MINUTE_US
 
-STATISTICS: Final = (
-    ("skips_hourly", "hour"),
-    ("counted_hourly", "hour"),
-    ("skips_daily", "day"),
-    ("counted_daily", "day"),
-)
-
 PROGRESS: Final = ("successes_below", "all_runs_below")
 """Names of two rows of ``store_state``. The value of each is a run id. All successes below the first value, and all
 runs below the second value, have been processed."""

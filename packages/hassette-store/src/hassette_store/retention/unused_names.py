@@ -13,6 +13,7 @@ from hassette_store.ids import MAX_ID
 from hassette_store.kinds import KINDS, NAMED_COLUMNS
 from hassette_store.retention.deletions import Deletions, Steps
 from hassette_store.retention.pace import PacedWriter
+from hassette_store.transactions import write_transaction
 
 _LEFT: Final = "names_left"
 """Row of ``store_state`` with the number of names after the last deletion."""
@@ -111,9 +112,8 @@ class UnusedNames:
                     "SELECT id, name FROM names WHERE id > ? ORDER BY id LIMIT ?", (after, self._writer.size)
                 ).fetchall()
                 unused = known.unused_names([name for id_, name in rows if id_ not in self._used])
-                db.execute("BEGIN IMMEDIATE")
-                db.executemany("DELETE FROM names WHERE name = ?", [(name,) for name in unused])
-                db.execute("COMMIT")
+                with write_transaction(db):
+                    db.executemany("DELETE FROM names WHERE name = ?", [(name,) for name in unused])
                 known.forget_names(unused)
                 self._deletions.deleted["names"] += len(unused)
                 after = int(rows[-1][0]) if rows else MAX_ID

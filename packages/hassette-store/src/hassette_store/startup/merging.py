@@ -26,6 +26,7 @@ from hassette_store.incidents import Incident
 from hassette_store.insertion import add_columns
 from hassette_store.kinds import KINDS
 from hassette_store.sketch_functions import add_sketch_functions
+from hassette_store.transactions import write_transaction
 
 logger = logging.getLogger(__name__)
 
@@ -87,22 +88,21 @@ def _merge(path: Path, second: Path, ownership: Ownership) -> int:
     add_sketch_functions(replace_invalid_text(db))
     try:
         db.execute("ATTACH ? AS second", (uri(second, mode="rw"),))
-        db.execute("BEGIN IMMEDIATE")
-        runs = 0
-        # The time of its first session shows that this is the same file. A crash may have left the marker of an earlier
-        # file, and a clock that was wrong may have given both files the same name.
-        (started_us,) = db.execute("SELECT coalesce(min(started_us), 0) FROM second.sessions").fetchone()
-        marker = (_marker(second), started_us)
-        if db.execute("SELECT 1 FROM main.store_state WHERE name = ? AND value = ?", marker).fetchone() is None:
-            before = _count_runs(db)
-            # All runs of both files are counted before the copy. So the sums of their statistics count all runs.
-            derive_all(db)
-            _copy_all(db)
-            mark_as_derived(db)
-            runs = _count_runs(db) - before
-            # If a crash comes before the second file is renamed, the next start must not copy the rows again.
-            db.execute("INSERT OR REPLACE INTO main.store_state VALUES (?, ?)", marker)
-        db.execute("COMMIT")
+        with write_transaction(db):
+            runs = 0
+            # The time of its first session shows that this is the same file. A crash may have left the marker of an
+            # earlier file, and a clock that was wrong may have given both files the same name.
+            (started_us,) = db.execute("SELECT coalesce(min(started_us), 0) FROM second.sessions").fetchone()
+            marker = (_marker(second), started_us)
+            if db.execute("SELECT 1 FROM main.store_state WHERE name = ? AND value = ?", marker).fetchone() is None:
+                before = _count_runs(db)
+                # All runs of both files are counted before the copy. So the sums of their statistics count all runs.
+                derive_all(db)
+                _copy_all(db)
+                mark_as_derived(db)
+                runs = _count_runs(db) - before
+                # If a crash comes before the second file is renamed, the next start must not copy the rows again.
+                db.execute("INSERT OR REPLACE INTO main.store_state VALUES (?, ?)", marker)
         return runs
     finally:
         db.close()
