@@ -49,7 +49,7 @@ ORDINARY = {
     *("otel", "otlp", "output", "overview", "owned", "pace", "paging", "parsing", "planned", "preparation", "present"),
     *("problems", "reader", "references", "render", "rendering", "rest", "scripts", "simulation", "spans", "startup"),
     *("statements", "static", "stream", "suggestions", "tasks", "templates", "terminal", "texts", "threads"),
-    *("totals", "upgrade", "versions", "waiters", "web", "websocket", "writer"),
+    *("totals", "transactions", "upgrade", "versions", "waiters", "web", "websocket", "writer"),
 }
 ALLOWED = {"BadQuestionError": "sync answers questions; it is the word of its users"}
 ENTRY = re.compile(
