@@ -17,9 +17,10 @@ from typing import Any
 import httpx
 import pytest
 
-from hassette_sync import MemoryFeed, NoControl
+from hassette_sync import DataSyncService, HistoryUnavailableError, MemoryFeed, NoControl
 from hassette_sync.plugin import create_service, create_web_service
 from hassette_sync.settings import WebSettings
+from hassette_sync.web.service import WebService
 from support.patient_data import patient_data
 from support.waiting import eventually, patience
 from support.web_clients import http_client, live_client
@@ -412,3 +413,45 @@ def test_import_loads_no_web_framework_no_alembic_and_no_rich() -> None:
     )
     output = run_python(program)
     assert output.strip() == "[]"
+
+
+class Preparing:
+    """Records the preparation of the pages, and can hold or fail it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, error: Exception | None = None, *, holds: bool = False) -> None:
+        self.begun = asyncio.Event()
+        self._error = error
+        self._hold = asyncio.Event()
+        if not holds:
+            self._hold.set()
+        monkeypatch.setattr("hassette_sync.web.service.PREPARE_AFTER_S", 0)
+        monkeypatch.setattr(DataSyncService, "compared_overview", self._answer)
+
+    async def _answer(self, *_: object, **__: object) -> None:
+        self.begun.set()
+        await self._hold.wait()
+        if self._error is not None:
+            raise self._error
+
+
+async def test_overview_is_prepared_after_the_start(plausible: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    preparing = Preparing(monkeypatch, holds=True)
+    async with WebService(patient_data(plausible), WebSettings(port=0)) as service, http_client() as client:
+        await asyncio.wait_for(preparing.begun.wait(), patience(10))
+        assert (await client.get(f"{service.url}runs")).status_code == 200
+    # The stop does not wait for the preparation, which would hold it for ever.
+
+
+@pytest.mark.parametrize(("error", "logs"), [(HistoryUnavailableError("gone"), False), (RuntimeError("a bug"), True)])
+async def test_failed_preparation_does_not_end_the_pages(
+    plausible: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    logs: bool,
+) -> None:
+    preparing = Preparing(monkeypatch, error)
+    async with WebService(patient_data(plausible), WebSettings(port=0)) as service, http_client() as client:
+        await asyncio.wait_for(preparing.begun.wait(), patience(10))
+        assert (await client.get(f"{service.url}runs")).status_code == 200
+    assert ("Preparation of the pages failed" in caplog.text) == logs

@@ -24,7 +24,8 @@ from hassette_sync.web.rendering import axis_ticks, page
 
 _MAX_REGISTRATIONS = 1_000
 _MAX_RECENT = 15
-_MAX_COMPARED = 8
+MAX_COMPARED = 8
+"""Maximum number of handlers, jobs and errors on the overview that differ from before."""
 _MAX_VERSIONS = 5
 _MAX_AFFECTED = 3
 
@@ -36,7 +37,7 @@ async def overview(request: Request, data: History, home: Home, time_range: Rang
     """Overall health, figures and the latest runs."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
-    answer, trends, compared = await data.compared_overview(time_range, limit=_MAX_COMPARED)
+    answer, trends, compared = await data.compared_overview(time_range, limit=MAX_COMPARED)
     return await page(
         request,
         "overview.html",

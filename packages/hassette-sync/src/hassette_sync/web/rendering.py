@@ -132,6 +132,13 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
+def compile_templates() -> None:
+    """Compile all templates. Otherwise, each is compiled for the first page that needs it."""
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+
+
 def _render(request: Request, template: str, /, **values: Any) -> str:
     at_us = now_us()
     visitor: Visitor = request.scope[VISITOR]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import Generator
 from email.utils import formatdate
@@ -20,7 +21,10 @@ from hassette_sync.web.access import MAX_HEADER_BYTES
 from hassette_sync.web.application import create_app
 from hassette_sync.web.browser_sessions import BrowserSessions
 from hassette_sync.web.connections import ConnectionAcceptor, ConnectionLimits, Connections
+from hassette_sync.web.preparation import PREPARE_AFTER_S, prepare_pages
 from hassette_sync.web.protocols import MAX_MESSAGE_BYTES, HttpProtocol, WebSocketProtocol
+
+_logger = logging.getLogger(__name__)
 
 _CLOSE_CLIENTS_WITHIN_S = 0.5
 _STOP_WITHIN_S = 1.0
@@ -145,6 +149,7 @@ class WebService:
         server = self._server
         if server is None or self._socket is None:
             raise RuntimeError("serve() was called before start()")
+        preparing = asyncio.create_task(self._prepare(), name="hassette-sync preparation")
         try:
             await server.serve(sockets=[self._socket])
         except asyncio.CancelledError:
@@ -152,6 +157,16 @@ class WebService:
             raise
         finally:
             self._stopped.set()
+            preparing.cancel()
+
+    async def _prepare(self) -> None:
+        await asyncio.sleep(PREPARE_AFTER_S)
+        try:
+            if self._app is not None:
+                await prepare_pages(self._app)
+        except Exception:
+            # The pages work without it, only the first of them takes longer.
+            _logger.exception("Preparation of the pages failed")
 
     async def stop(self) -> None:
         """Close all connections and release the port, within about a second. Idempotent."""
