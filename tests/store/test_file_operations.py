@@ -27,7 +27,7 @@ from hassette_store.ids import time_of
 from hassette_store.recovery import replacement
 from support.file_writers import Writers
 from support.page_reader import HEADER, PAGE, Flip, current_frames, flip_at, log_of, neighbours_of, readable_runs
-from support.run_ledger import Ledger, StoredRun
+from support.run_ledger import Facts, Ledger, StoredRun
 
 pytestmark = pytest.mark.heavy
 
@@ -323,6 +323,28 @@ async def torture(folder: Path, rounds: int, seed: int, *, clock_steps: bool = T
     seconds, tried, acknowledged = time.monotonic() - began, len(ledger.tried), len(ledger.acknowledged)
     print(f"{rounds} rounds of seed {seed} in {seconds:.0f} s: {tried} runs tried, {acknowledged} acknowledged,")
     print(f"{len(ledger.acknowledged - runs.keys())} of them no longer in the history, {len(ledger.suspects)} suspects")
+
+
+def test_flipped_byte_of_a_placeholder_explains_only_names_like_it(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(
+            f"PRAGMA page_size = {PAGE}; CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT);"
+            "INSERT INTO names VALUES (46, 'sensor.hall_1'), (47, '(lost: 47)');"
+        )
+    page = path.read_bytes()[PAGE : 2 * PAGE]
+    ledger = Ledger(tmp_path / "ledger.txt", tried={1: Facts("hall", "on_hall_1", "sensor.hall_7", 0)})
+
+    def is_wrong(entity: str) -> bool:
+        return bool(ledger.wrong_values({1: StoredRun("hall", "on_hall_1", entity, "run-1", "success", 0)}))
+
+    assert not is_wrong("(lost: 47)")
+    assert is_wrong("(most: 47)")
+    ledger.add_flips([flip_at(page, page.index(b"lost"))])
+    assert not is_wrong("(most: 47)")
+    assert not is_wrong("lost: 47)")  # the flipped byte may be a length in the row
+    assert is_wrong("sensor.hall_1")
+    assert is_wrong("(most: 48)")
 
 
 @pytest.mark.long

@@ -17,7 +17,8 @@ _LEAF = 0x0D
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}
 # The text of a run identifies the run, because the store gives other ids to runs that a wrong clock has dated.
 _RUN = re.compile(rb"run-(\d{19})")
-_NAME = re.compile(rb"on_[a-z]+_\d|sensor\.[a-z]+_\d")
+# A recovery writes a placeholder such as "(lost: 47)" for a lost name.
+_NAME = re.compile(rb"on_[a-z]+_\d|sensor\.[a-z]+_\d|\(lost(?:: \d+)?\)")
 
 
 def log_of(path: Path) -> Path:
@@ -144,7 +145,8 @@ class Flip(NamedTuple):
 
     Attributes:
         runs: The runs in the same row.
-        names: The handlers and entities in the same row; all of the page if the byte belongs to a key or to no row.
+        names: The handlers, entities and placeholders in the same row; all of the page if the byte belongs to a key or
+            to no row.
         on_page: All runs on the page.
     """
 

@@ -12,6 +12,7 @@ TOLERANCE_S = 15.0
 # Without a step, the time in the id of a run differs from its number only by the time to write a batch.
 WRITING_S = 0.1
 _FIELDS = 6
+_PLACEHOLDER = "(lost"
 
 
 class Facts(NamedTuple):
@@ -52,12 +53,14 @@ class Ledger:
         tried: All runs.
         acknowledged: The runs that the store acknowledged.
         suspects: Runs that may have wrong values, because a byte of their row or of the row of a name was flipped.
+        changed_placeholders: Placeholders of lost names that may have changed, because a byte of their row was flipped.
     """
 
     file: Path
     tried: dict[int, Facts] = field(default_factory=dict[int, Facts])
     acknowledged: set[int] = field(default_factory=set[int])
     suspects: set[int] = field(default_factory=set[int])
+    changed_placeholders: set[str] = field(default_factory=set[str])
     _read: int = 0
 
     def read(self) -> None:
@@ -85,6 +88,7 @@ class Ledger:
         for flip in flips:
             self.suspects |= flip.runs
             names |= flip.names
+        self.changed_placeholders.update(name for name in names if name.startswith(_PLACEHOLDER))
         if names:
             self.suspects.update(run for run, facts in self.tried.items() if {facts.handler, facts.entity} & names)
 
@@ -115,9 +119,12 @@ class Ledger:
             if run in self.suspects or (facts := self.tried.get(run)) is None:
                 continue
             written = (*facts[:3], f"run-{run}", "success")
-            if any(one != two and "(lost" not in str(one) for one, two in zip(values, written, strict=False)):
+            if any(one != two and not self._was_lost(str(one)) for one, two in zip(values, written, strict=False)):
                 wrong[run] = values
         return wrong
+
+    def _was_lost(self, value: str) -> bool:
+        return _PLACEHOLDER in value or any(_is_changed(one, value) for one in self.changed_placeholders)
 
     def wrong_times(self, stored: Mapping[int, StoredRun], now_s: float) -> dict[int, float]:
         """Return the error of the time of each run whose time was known, in seconds.
@@ -145,6 +152,6 @@ def _is_changed(text: str, changed: str) -> bool:
     # The length of this text or of the text before it may have changed.
     return (
         text.startswith(changed)
-        or any(text[cut:] in changed for cut in range(16))
+        or any(text[cut:] in changed for cut in range(min(16, len(text) - 3)))
         or any(changed[cut:] in text for cut in range(min(16, len(changed) - 3)))
     )
