@@ -100,7 +100,7 @@ class Recording:
         try:
             user: Any = await connection.command("find the user of the token", "auth/current_user")
         except CallFailedError:
-            return  # calls of Hassette are then recorded twice: in their runs, and as causes
+            return  # the events of all users then wait for a response to Hassette (`OwnCalls`)
         match user:
             case {"id": str(user_id)}:
                 self._recorder.user_id = user_id
