@@ -1,12 +1,18 @@
 """Damage that SQLite finds only while the file is in use."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hassette_store import CorruptDatabaseError, check
+from hassette_store.derived.derivation import mark_as_derived
+from hassette_store.derived.search_coverage import extend_index
+from hassette_store.file.connections import connect_to_write
+from hassette_store.file.damage import is_damage
 from hassette_store.retention.retention import RetentionSchedule
 from support.rows import Batch, Listener, invocation
 from support.stores import Clock, MakeStore, Reader, RunScript
@@ -115,3 +121,46 @@ async def test_wrong_byte_in_the_name_of_a_column_loses_no_row(
     assert kept["runs"] >= 40
     assert kept["waited_us"] == kept["runs"] * 250
     assert "could not be read completely" not in read.value("SELECT detail FROM lifecycle_events")
+
+
+def put_impossible_value(spoil: RunScript, read: Reader, column: str, value: str) -> None:
+    """Store a value that the schema forbids in the newest run, as a flipped byte in the header of a row does."""
+    sql = read.value("SELECT sql FROM sqlite_master WHERE name = 'handler_invocations'")
+    change = "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = {} WHERE name = 'handler_invocations'"
+    spoil(change.format("replace(replace(sql, 'NOT NULL', ''), 'STRICT', '')"))
+    spoil(f"UPDATE handler_invocations SET {column} = {value} WHERE id = (SELECT max(id) FROM handler_invocations)")
+    spoil(change.format(f"CAST(x'{sql.encode().hex()}' AS TEXT)"))
+
+
+@pytest.mark.parametrize("value", ["NULL", "'text'", "1.5"])
+@pytest.mark.parametrize("column", ["duration_us", "waited_us", "listener_id", "status", "entity_id"])
+async def test_impossible_value_in_a_run_that_is_not_counted_yet_is_damage(
+    history: Any, read: Reader, clock: Clock, spoil: RunScript, column: str, value: str
+) -> None:
+    """Otherwise the store would reject each later batch."""
+    if (column, value) == ("entity_id", "NULL"):
+        value = "x'00'"  # a run may have no entity
+    await history.start()
+    await history.write(Batch(2, invocations=(invocation(100, Listener()), invocation(101, Listener()))))
+    put_impossible_value(spoil, read, column, value)
+    clock.advance(61)
+    batch = Batch(3, invocations=(invocation(102, Listener()),))
+    with pytest.raises(CorruptDatabaseError):
+        await history.write(batch)
+    await history.stop()
+    await history.start()
+    await history.write(batch)
+    assert check(history.path) == []
+    assert read.value("SELECT count(*) FROM runs") >= 42
+
+
+async def test_impossible_value_in_a_run_that_the_search_index_does_not_cover_yet_is_damage(
+    history: Any, read: Reader, spoil: RunScript
+) -> None:
+    put_impossible_value(spoil, read, "entity_id", "'text'")
+    with closing(connect_to_write(history.path)) as db:
+        mark_as_derived(db)
+        with pytest.raises(sqlite3.DatabaseError) as raised:
+            extend_index(db, rows=100, oldest_id=0)
+        assert not db.in_transaction
+    assert is_damage(raised.value)

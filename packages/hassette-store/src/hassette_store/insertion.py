@@ -31,7 +31,7 @@ class Insertion:
     Attributes:
         rows: Key of the rows in a batch, or another name for them.
         table: The table.
-        columns: Columns of the table.
+        columns: Columns of the table. The first value of a row is never NULL: such a row would be left out.
         select: SQL expressions that compute the inserted values from ``column1``, ``column2``… of the rows. By default
             the values are inserted as they are.
         join: ``JOIN`` clause with another table, if the rows need one.

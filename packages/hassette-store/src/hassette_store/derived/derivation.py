@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from hassette_store.derived.search_index import SEARCH_INDEX, SEARCHABLE_FROM
 from hassette_store.derived.statistics import STATISTICS
+from hassette_store.file.damage import impossible_values_are_damage
 from hassette_store.kinds import KINDS
 from hassette_store.transactions import write_transaction
 
@@ -57,12 +58,15 @@ def derived_below(db: sqlite3.Connection) -> int:
 
 
 def derive_all(db: sqlite3.Connection, derivations: Iterable[Derivation] = DERIVATIONS) -> None:
-    """Derive all rows that wait, in the transaction of the caller."""
+    """Derive all rows that wait, in the transaction of the caller.
+
+    Raises:
+        sqlite3.Error: A statement failed, or a row is damaged (`is_damage`).
+    """
     first = derived_below(db)
     below = int(db.execute(_NEWEST_ID).fetchone()[0]) + 1
     if first < below:
-        for derivation in derivations:
-            derivation.derive(db, first, below)
+        _derive(db, derivations, first, below)
     if first != below:
         db.execute(_SAVE, (DERIVED_BELOW, below))
 
@@ -72,8 +76,14 @@ def derive_late(db: sqlite3.Connection, ids: Iterable[int], derivations: Iterabl
     below = derived_below(db)
     for id_ in ids:
         if id_ < below:
-            for derivation in derivations:
-                derivation.derive(db, id_, id_ + 1)
+            _derive(db, derivations, id_, id_ + 1)
+
+
+def _derive(db: sqlite3.Connection, derivations: Iterable[Derivation], first_id: int, below_id: int) -> None:
+    # Otherwise the store would take the error for one of the new batch, and would reject each later batch, too.
+    with impossible_values_are_damage():
+        for derivation in derivations:
+            derivation.derive(db, first_id, below_id)
 
 
 def mark_as_derived(db: sqlite3.Connection) -> None:

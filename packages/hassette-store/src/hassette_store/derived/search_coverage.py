@@ -12,6 +12,7 @@ from typing import Final
 
 from hassette_store.derived.derivation import NOT_EXTENDED_BELOW, derived_below
 from hassette_store.derived.search_index import MANY_PARTS, SEARCHABLE_FROM, TABLES, terms_of, write_terms
+from hassette_store.file.damage import impossible_values_are_damage
 from hassette_store.ids import MAX_ID, first_id_at, time_of
 from hassette_store.kinds import KINDS
 from hassette_store.periods import DAY_US, HOUR_US, HOURS_A_DAY, PERIODS_US
@@ -64,7 +65,7 @@ def extend_index(db: sqlite3.Connection, rows: int, oldest_id: int) -> bool:
     ids = db.execute(f"{_OLDER} ORDER BY id DESC LIMIT :rows", {"below": below, "oldest": oldest_id, "rows": rows})
     older = [id_ for (id_,) in ids]
     first = older[-1] if len(older) == rows else oldest_id
-    with write_transaction(db):
+    with write_transaction(db), impossible_values_are_damage():
         write_terms(db, terms_of(db, first, below))
         db.execute(_SAVE, (first,))
     return first > oldest_id

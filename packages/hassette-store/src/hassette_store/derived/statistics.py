@@ -41,10 +41,11 @@ _INSERTIONS: Final = {
     for unit, table in TABLES.items()
 }
 # One row for each group instead of one for each run. Python releases the interpreter lock for each row, and while the
-# event loop is busy, the writer's thread waits up to 5 ms each time until it gets the lock back.
+# event loop is busy, the writer's thread waits up to 5 ms each time until it gets the lock back. A NULL from a damaged
+# page must be an error, and `group_concat` would leave it out.
 _RUNS: Final = " UNION ALL ".join(
-    f"SELECT {time_sql('id')} / {HOUR_US}, {kind.registration_column}, status, group_concat(duration_us), "
-    f"group_concat(waited_us) FROM {kind.runs_table} WHERE id >= :first AND id < :below GROUP BY 1, 2, 3"
+    f"SELECT {time_sql('id')} / {HOUR_US}, {kind.registration_column}, status, group_concat(ifnull(duration_us, '?')), "
+    f"group_concat(ifnull(waited_us, '?')) FROM {kind.runs_table} WHERE id >= :first AND id < :below GROUP BY 1, 2, 3"
     for kind in KINDS
 )
 

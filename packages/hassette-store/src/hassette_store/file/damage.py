@@ -1,7 +1,8 @@
 """Signs of damage: checks of a file, and errors that mean damage."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 SQLITE_ERRORS: Final = (sqlite3.Error, UnicodeDecodeError)
@@ -16,6 +17,23 @@ def is_damage(error: BaseException) -> bool:
     return isinstance(error, UnicodeDecodeError) or (
         isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
     )
+
+
+@contextmanager
+def impossible_values_are_damage() -> Generator[None]:
+    """Raise an error that means damage if a value of a row has a wrong type in the ``with`` block.
+
+    SQLite does not check the values that it reads. A flipped byte can make a number NULL or a text.
+
+    Raises:
+        sqlite3.DatabaseError: A value has a wrong type (`is_damage`).
+    """
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError, sqlite3.IntegrityError) as error:
+        damage = sqlite3.DatabaseError(f"a row has an impossible value: {error}")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage from error
 
 
 def is_lost_schema(error: BaseException) -> bool:
