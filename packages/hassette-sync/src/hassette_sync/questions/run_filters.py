@@ -25,6 +25,7 @@ class RunSearch:
         min_duration_us: Minimum duration.
         max_duration_us: Maximum duration.
         text: Text in the search form.
+        only_in_errors: Whether the text is wanted in the errors of runs only.
     """
 
     first_id: int
@@ -40,6 +41,7 @@ class RunSearch:
     min_duration_us: int | None = None
     max_duration_us: int | None = None
     text: str | None = None
+    only_in_errors: bool = False
 
     @property
     def parameters(self) -> Parameters:

@@ -59,7 +59,7 @@ def places_of_text(transaction: ReadTransaction, search: RunSearch, text: str) -
     own = [queries.WITH_TEXT, *[queries.OF_GROUP] * (group_id is not None)]
     statement = partial(queries.failures_sql, kinds, conditions, " AND ".join(own))
     yield TextPlace(statement, wanted, terms_of_text(FAILURE_TEXT, text))
-    if group_id is not None:
+    if group_id is not None or search.only_in_errors:
         return
     names = [row["id"] for row in transaction.rows(queries.NAMES_WITH_TEXT, {"text": text})]
     named = {**wanted, "names": json.dumps(names)}

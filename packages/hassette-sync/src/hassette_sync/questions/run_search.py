@@ -202,6 +202,8 @@ def _of_named_registrations(
     transaction: ReadTransaction, search: RunSearch, text: str, covered: CoveredRuns | None = None
 ) -> list[int]:
     """Return the newest runs of the handlers and jobs whose name, topic or schedule contains the text."""
+    if search.only_in_errors:
+        return []
     named = {row["id"] for row in transaction.rows(queries.REGISTRATIONS_WITH_TEXT, {"text": text})}
     if not named:
         return []

@@ -128,6 +128,16 @@ async def runs_page(
     )
 
 
+def failures_with_text(
+    transaction: ReadTransaction, form: str, time_range: TimeRange, *, limit: int
+) -> tuple[Run, ...]:
+    """Return the newest runs whose error contains a text in the search form, newest first."""
+    search = RunSearch(
+        first_id=time_range.first_id, below=time_range.end_id, limit=limit, text=form, only_in_errors=True
+    )
+    return runs_of(transaction.rows(queries.RUNS_BY_ID, {"ids": json.dumps(newest_ids(transaction, search))}))
+
+
 async def resolved_search(transaction: ReadTransaction, run_filter: RunFilter, search: RunSearch) -> RunSearch:
     """Return the search for a filter, with ids in place of names."""
     kinds = tuple(kind for kind in KINDS if run_filter.kind in (None, kind.name))

@@ -29,7 +29,7 @@ from hassette_sync.questions.evidence import (
 from hassette_sync.questions.logs import LogFilter, logs_page
 from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.rows import run_of
-from hassette_sync.questions.runs import RunFilter, check_text, runs_page, search_text
+from hassette_sync.questions.runs import check_text, failures_with_text, search_text
 from hassette_sync.questions.sessions import home_time
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.questions.wording import change_clause, explanation, shortened
@@ -240,10 +240,9 @@ class _Search:
         found: list[tuple[int, LogEntry | Run]] = []
         if (form := search_text(subject)) is not None:  # a filter without visible characters would find all lines
             lines = await logs_page(self._transaction, LogFilter(text=subject), self._range, limit=_MAX_LIMIT)
-            wanted = RunFilter(text=subject, status="failed")
-            failed = await runs_page(self._transaction, wanted, self._range, limit=_MAX_LIMIT)
+            failed = failures_with_text(self._transaction, form, self._range, limit=_MAX_LIMIT)
             found += [(line.at_us, line) for line in lines.lines]
-            found += [(run.ended_us, run) for run in failed.runs if form in (search_text(_error_of(run)) or "")]
+            found += [(run.ended_us, run) for run in failed if run.failure is not None]
         found.sort(key=lambda one: self._distance(one[0]))
         explained = tuple([await self._explained_text(one) for _, one in found[: self._limit]])
         nothing = self._nothing(f"No log line or error with “{shortened(subject)}”")
