@@ -69,6 +69,46 @@ async def write_home(home: RecordedHome) -> None:
         ("why did Alex come home at 17", "why", "Alex", "17:00", "home"),
         ("why did the left blind open", "why", "left blind", "", "open"),
         ("why did the humidity go up", "why", "humidity", "", ""),
+        ("who turned the hall light on?", "why", "hall light", "", "on"),
+        ("who switched all lights off last night", "why", "lights", "last night", "off"),
+        ("why isn't the coffee machine on?", "why_not", "coffee machine", "", "on"),
+        ("why won’t the light turn on", "why_not", "light", "", "on"),
+        ("why don't the lights turn on", "why_not", "lights", "", "on"),
+        ("why is the hall light still on", "why", "hall light", "", "on"),
+        ("why did the lights go out", "why", "lights", "", "off"),
+        ("why does the light keep turning on", "why", "light", "", "on"),
+        ("the light came back on by itself at 4am", "why", "light", "04:00", "on"),
+        ("why did the light fail to turn on", "why", "light", "", "on"),
+        ("why is the lock unlocked", "why", "lock", "", "unlocked"),
+        ("why is the door lock locked", "why", "door lock", "", "locked"),
+        ("why did sensor.power become unavailable", "why", "sensor.power", "", "unavailable"),
+        ("why is weather.home unknown", "why", "weather.home", "", "unknown"),
+        ("why weather.home", "why", "weather.home", "", ""),
+        ("why is Alex not home", "why_not", "Alex", "", "home"),
+        ("why is Alex away", "why", "Alex", "", "not_home"),
+        ("why did light.hall dim at 7", "why", "light.hall", "07:00", ""),
+        ("when was the door last opened", "why", "door", "", "open"),
+        ("what happened to the hall light today", "why", "hall light", "today", ""),
+        ("hall light, 7pm", "why", "hall light", "19:00", ""),
+        ("hall light 7:05:30 pm", "why", "hall light", "19:05:30", ""),
+        ("hall light tuesday 7am", "why", "hall light", "tuesday 07:00", ""),
+        ("hall light at 7am on tuesday", "why", "hall light", "tuesday 07:00", ""),
+        ("why did the light turn on last monday at 7", "why", "light", "monday 07:00", "on"),
+        ("why did the light turn on 2026-01-31 at 7:05", "why", "light", "2026-01-31T07:05", "on"),
+        ("hall light this morning at 7", "why", "hall light", "today 07:00", ""),
+        ("hall light at 3:12am this morning", "why", "hall light", "today 03:12", ""),
+        ("hall light at 7 in the morning", "why", "hall light", "07:00", ""),
+        ("hall light at 7 in the evening", "why", "hall light", "19:00", ""),
+        ("hall light at 19:30 in the evening", "why", "hall light", "19:30", ""),
+        ("hall light yesterday afternoon at 12:30", "why", "hall light", "yesterday 12:30", ""),
+        ("hall light last night at 2", "why", "hall light", "today 02:00", ""),
+        ("hall light last night at 12", "why", "hall light", "today 00:00", ""),
+        ("hall light at 11 last night", "why", "hall light", "yesterday 23:00", ""),
+        ("hall light sunday night at 2", "why", "hall light", "monday 02:00", ""),
+        ("why did the light turn on an hour ago", "why", "light", "1h", "on"),
+        ("hall light half an hour ago", "why", "hall light", "30m", ""),
+        ("hall light 20 mins ago", "why", "hall light", "20m", ""),
+        ("could not read config.yaml", "why_not", "could read config.yaml", "", ""),
     ],
 )
 def test_words_are_parsed(words: str, kind: str, subject: str, at: str, state: str) -> None:
@@ -178,3 +218,39 @@ async def test_words_for_several_entities_lead_to_the_entity_that_changed(tmp_pa
     assert moment.sentence.startswith("Hall turned on at ")
     assert door.why is not None
     assert door.why.sentence.startswith("Front door went on at ")
+
+
+async def test_sensor_that_only_triggers_handlers_is_among_several_fitting_entities(tmp_path: Path) -> None:
+    opened = Listener("opened", "doors", "front", topic="state_changed.binary_sensor.*")
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.named("binary_sensor.front", "Front door")
+        home.named("binary_sensor.back", "Back door")
+        home.run(10, opened, change("binary_sensor.back", "off", "on", "c1"))
+        home.run(20, opened, change("binary_sensor.front", "off", "on", "c2"))
+        home.run(30, opened, change("binary_sensor.front", "on", "off", "c3"))
+        home.run(40, opened, change("binary_sensor.back", "on", "off", "c4"))
+        home.run(50, opened, change("binary_sensor.back", "off", "on", "c5", immediate=True))
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            why_open, why_not_open = await data.ask("why is the door open"), await data.ask("why is the door not open")
+            any_change, unavailable = await data.ask("door"), await data.ask("why did the door become unavailable")
+
+    for asked, sentence in ((why_open, "Front door went on"), (why_not_open, "Front door went on")):
+        assert asked.why is not None
+        assert asked.why.sentence.startswith(sentence)
+        assert [one.entity_id for one in asked.why.suggestions] == ["binary_sensor.back"]
+    assert any_change.why is not None
+    assert any_change.why.sentence.startswith("Back door went off")
+    assert unavailable.why is not None
+    assert unavailable.why.sentence == (
+        "2 entities fit door, such as binary_sensor.back, binary_sensor.front. "
+        "No change of them to unavailable is recorded in the last 7 days."
+    )
+
+
+async def test_similar_name_is_only_a_suggestion(data: DataSyncService) -> None:
+    asked = await data.ask("why did light.hal turn on")
+
+    assert asked.why is not None
+    assert asked.why.sentence == "No entity is called light.hal. Did you mean light.hall?"
+    assert asked.why.found == ()

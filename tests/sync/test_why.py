@@ -305,7 +305,7 @@ async def test_services_are_not_suggested_as_entities(home: RecordedHome, data: 
     answer = await data.why(entity="light.ha")
 
     assert {one.entity_id for one in answer.suggestions} == {"light.hall", "light.hat"}
-    assert answer.sentence.startswith("No entity is called light.ha. Several entities fit: light.ha")
+    assert answer.sentence.startswith("No entity is called light.ha. Did you mean light.ha")
 
 
 async def test_id_of_a_run_in_place_of_an_entity_is_named(home: RecordedHome, data: DataSyncService) -> None:

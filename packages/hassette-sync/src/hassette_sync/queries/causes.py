@@ -19,7 +19,7 @@ OWN_CALL = f"{_CALL} WHERE context_id IS NOT NULL AND context_id = :context_id O
 """The service call of an app whose response had this context."""
 
 _RUNS_IN_RANGE = f"""
-    SELECT id, entity_id, context_id, new_state FROM {HANDLER.runs_table}
+    SELECT id, entity_id, context_id, new_state, immediate FROM {HANDLER.runs_table}
     WHERE id >= :first_id AND id < :end_id ORDER BY id DESC LIMIT :examined
 """
 
@@ -147,16 +147,29 @@ SELECT key, name, area FROM home_names WHERE kind = 'entity' AND substr(key, 1, 
 """
 """Entities whose id begins with a text such as ``light.``."""
 
-LAST_CHANGES = """
+_TO_STATE = "(:state IS NULL OR {0}.new_state = iif(entities.name GLOB 'binary_sensor.*', :state_of_sensor, :state))"
+
+LAST_CHANGES = f"""
 SELECT entities.name AS entity_id, (
     SELECT max(home_changes.id) FROM home_changes
     WHERE home_changes.entity_id = entities.id AND home_changes.id >= :first_id AND home_changes.id < :end_id
-      AND (:state IS NULL OR home_changes.new_state = :state)
+      AND {_TO_STATE.format("home_changes")}
 ) AS last_id
 FROM names AS entities WHERE entities.name IN (SELECT value FROM json_each(:entities)) AND last_id IS NOT NULL
 ORDER BY last_id DESC
 """
-"""For each of some entities the last change in a range, or the last one to a state; the newest first."""
+"""For each of some entities the last change in a range, or the last one to a state; the newest first.
+
+``:state_of_sensor`` is this state of a binary sensor.
+"""
+
+LAST_TRIGGERS = f"""
+SELECT entities.name AS entity_id, max(runs.id) AS last_id FROM ({_RUNS_IN_RANGE}) AS runs
+JOIN names AS entities ON entities.id = runs.entity_id
+WHERE entities.name IN (SELECT value FROM json_each(:entities)) AND NOT runs.immediate AND {_TO_STATE.format("runs")}
+GROUP BY entities.id ORDER BY last_id DESC
+"""
+"""The same, from the runs that the changes triggered. Most changes of sensors are recorded only as triggers."""
 
 CALLS_BY_HOME = """
 SELECT calls.id, calls.target, services.name AS service, context_id, parent_id, users.name AS user_id

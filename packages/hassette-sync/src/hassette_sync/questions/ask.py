@@ -50,13 +50,14 @@ async def _is_about_a_run(transaction: ReadTransaction, parsed: ParsedWords, ask
         return bool(is_name) and not await _is_entity(transaction, parsed.subject)
     at_us = asked.at_us if asked is not None else transaction.at_us
     # If no app changes the entity to this state, the last changes of the entity are the best answer.
-    return bool(
-        await registrations_named(transaction, parsed.subject)
-        or await registrations_that_change(transaction, parsed.subject, at_us, parsed.state or None)
-        or not await _is_entity(transaction, parsed.subject)
-    )
+    if await registrations_named(transaction, parsed.subject) or await registrations_that_change(
+        transaction, parsed.subject, at_us, parsed.state or None
+    ):
+        return True
+    found = await HomeNames(transaction).find(parsed.subject)
+    # Only an entity has a state, so with a state the words mean one of the fitting entities.
+    return found.entity_id is None and not (found.fitting and parsed.state)
 
 
 async def _is_entity(transaction: ReadTransaction, subject: str) -> bool:
-    entity_id, _ = await HomeNames(transaction).find(subject)
-    return entity_id is not None
+    return (await HomeNames(transaction).find(subject)).entity_id is not None

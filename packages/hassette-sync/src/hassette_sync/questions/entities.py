@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from typing import NamedTuple
 
 from hassette_store.search_form import search_form
 from hassette_sync.answers.explanations import Entity
@@ -24,6 +25,20 @@ _DOMAINS = {
     **dict.fromkeys(("plug", "plugs", "switch", "switches"), "switch"),
     **{name: name for name in ("fan", "lock", "vacuum", "valve")},
 }
+
+
+class NamedEntity(NamedTuple):
+    """The entity that a text means.
+
+    Attributes:
+        entity_id: Its id; None if no entity or several entities fit.
+        fitting: The entities that fit, if there are several.
+        similar: Entities with similar names. They do not fit, but the text may be misspelt.
+    """
+
+    entity_id: str | None
+    fitting: tuple[Entity, ...] = ()
+    similar: tuple[Entity, ...] = ()
 
 
 class HomeNames:
@@ -50,33 +65,34 @@ class HomeNames:
         row = await self._transaction.one(queries.HOME_NAME, {"kind": "user", "key": user_id})
         return row["name"] if row is not None else ""
 
-    async def find(self, text: str) -> tuple[str | None, tuple[Entity, ...]]:
-        """Find the entity that a text means: an id, or words of its name.
-
-        Returns:
-            The id, or None if no entity or several entities fit; and the entities with similar names.
-        """
+    async def find(self, text: str) -> NamedEntity:
+        """Find the entity that a text means: an id, or words of its name."""
         text = text.strip()
         row = await self._transaction.one(queries.KNOWN_NAME, {"name": text})
         if row is not None and ENTITY_ID.fullmatch(row["name"]) and await self._may_be_entity(row["name"]):
-            return row["name"], ()
+            return NamedEntity(row["name"])
         named = await self._transaction.all(queries.ENTITIES_NAMED, {"name": text})
         if len(named) == 1:
-            return named[0]["key"], ()
+            return NamedEntity(named[0]["key"])
         parts = _words(text)
         if not parts:
-            return None, ()
+            return NamedEntity(None)
         candidates = await self._candidates(max(parts, key=len))
         exact = [key for key, words in candidates.items() if parts in (_words(key), words)]
         if len(exact) == 1 and not named:
-            return exact[0], ()
+            return NamedEntity(exact[0])
         containing = [key for key, words in candidates.items() if parts <= words | _words(key)]
         containing += await self._of_domain(parts)
         if len(dict.fromkeys(containing)) == 1 and not named:
-            return containing[0], ()
+            return NamedEntity(containing[0])
+        fitting = list(dict.fromkeys([*(row["key"] for row in named), *containing]))[:_MAX_SUGGESTIONS]
         near = difflib.get_close_matches(text.lower().replace(" ", "_"), list(candidates), _MAX_SUGGESTIONS, 0.5)
-        suggested = list(dict.fromkeys([*(row["key"] for row in named), *containing, *near]))[:_MAX_SUGGESTIONS]
-        return None, tuple([await self.entity(name) for name in suggested])
+        similar = [name for name in near if name not in fitting]
+        return NamedEntity(
+            None,
+            tuple([await self.entity(name) for name in fitting]),
+            tuple([await self.entity(name) for name in similar]),
+        )
 
     async def _of_domain(self, parts: frozenset[str]) -> list[str]:
         """Return the entities that a text such as ``heating kitchen`` may mean: of a domain, with the other words."""

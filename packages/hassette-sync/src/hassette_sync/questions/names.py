@@ -50,7 +50,7 @@ async def registrations_that_change(
         at_us: The moment.
         state: Only calls that lead to this state, such as ``on``; None for all calls.
     """
-    entity_id, _ = await HomeNames(transaction).find(of)
+    entity_id = (await HomeNames(transaction).find(of)).entity_id
     if entity_id is None and ENTITY_ID.fullmatch(of.lower()):
         entity_id = of.lower()
     if entity_id is None:
@@ -79,9 +79,11 @@ async def near_entities(transaction: ReadTransaction, entity_id: str) -> list[st
         return []
     if await transaction.one(cause_queries.HOME_NAME, {"kind": "entity", "key": entity_id}) is not None:
         return []
-    found, similar = await HomeNames(transaction).find(entity_id)
-    names = [found] if found is not None else [one.entity_id for one in similar]
-    return [] if found == entity_id else difflib.get_close_matches(entity_id, names, 2, _SIMILAR)
+    found = await HomeNames(transaction).find(entity_id)
+    names = (
+        [one.entity_id for one in (*found.fitting, *found.similar)] if found.entity_id is None else [found.entity_id]
+    )
+    return [] if found.entity_id == entity_id else difflib.get_close_matches(entity_id, names, 2, _SIMILAR)
 
 
 async def newest_failure(transaction: ReadTransaction, of: str, at_us: int) -> Row | None:

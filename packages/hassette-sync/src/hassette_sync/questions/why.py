@@ -11,7 +11,14 @@ from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import plural, replace_surrogates
 from hassette_sync.home_time import ShownTimes
-from hassette_sync.queries.causes import CHANGES_OF_CONTEXT, LAST_CHANGES, LOST_CHANGES_IN, SESSION_AT
+from hassette_sync.queries.causes import (
+    CHANGES_OF_CONTEXT,
+    EXAMINED,
+    LAST_CHANGES,
+    LAST_TRIGGERS,
+    LOST_CHANGES_IN,
+    SESSION_AT,
+)
 from hassette_sync.queries.runs import RUN
 from hassette_sync.questions.calls import call_by_home, call_of
 from hassette_sync.questions.causes import CauseChain, Causes
@@ -33,7 +40,7 @@ from hassette_sync.questions.runs import check_text, failures_with_text, search_
 from hassette_sync.questions.sessions import home_time
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.questions.wording import change_clause, explanation, shortened
-from hassette_sync.reader import ReadTransaction
+from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import DAY_US, MINUTE_US, TimeRange
 
 AROUND_US = 10 * MINUTE_US
@@ -134,16 +141,16 @@ class _Search:
         return max(self._moment.at_us - at_us, at_us - end_us + 1, 0), at_us
 
     async def about_entity(self, subject: str, state: str | None) -> Why:
-        entity_id, suggestions = await self._names.find(subject)
+        entity_id, fitting, similar = await self._names.find(subject)
         if entity_id is None and await calls_on(self._transaction, subject.lower(), self._range):
             # Apps have called services for it, but no event of it is recorded.
             entity_id = subject.lower()
         if entity_id is None:
             if SERVICE.fullmatch(subject.lower()):
                 return await self.about_service(subject)
-            if suggestions and (found := await self._about_one_of(subject, suggestions, state)) is not None:
+            if fitting and (found := await self._about_one_of(fitting, state)) is not None:
                 return found
-            return await self._about_no_entity(subject, suggestions)
+            return await self._about_no_entity(subject, fitting, similar, state)
         entity = await self._names.entity(entity_id)
         if entity_id.startswith("binary_sensor."):
             state = _OF_BINARY_SENSORS.get(state or "", state)
@@ -193,13 +200,17 @@ class _Search:
             found.append(f"{plural(lost['count'], 'change')} of the home could not be recorded in this time.")
         return tuple(found)
 
-    async def _about_one_of(self, subject: str, fitting: tuple[Entity, ...], state: str | None) -> Why | None:
+    async def _about_one_of(self, fitting: tuple[Entity, ...], state: str | None) -> Why | None:
         """Answer about the fitting entity that changed nearest to the moment, or last; None if none changed."""
         times: dict[str, int] = {}
         names = json.dumps([one.entity_id for one in fitting])
+        parameters: Parameters = {"entities": names, "state": state, "examined": EXAMINED}
+        parameters["state_of_sensor"] = _OF_BINARY_SENSORS.get(state or "", state)
         for searched in (self._moment.around(0) if self._moment is not None else self._range, self._range):
-            parameters = {"first_id": searched.first_id, "end_id": searched.end_id, "entities": names, "state": state}
-            for row in await self._transaction.all(LAST_CHANGES, dict(parameters)):
+            parameters |= {"first_id": searched.first_id, "end_id": searched.end_id}
+            rows = [*await self._transaction.all(LAST_CHANGES, parameters)]
+            rows += await self._transaction.all(LAST_TRIGGERS, parameters)
+            for row in sorted(rows, key=lambda row: -row["last_id"]):
                 times.setdefault(row["entity_id"], time_of(row["last_id"]))
         if not times:
             return None
@@ -207,16 +218,23 @@ class _Search:
         found = await self.about_entity(ordered[0].entity_id, state)
         return found.model_copy(update={"suggestions": tuple(ordered[1 : _MAX_SUGGESTED + 1])})
 
-    async def _about_no_entity(self, subject: str, suggestions: tuple[Entity, ...]) -> Why:
+    async def _about_no_entity(
+        self, subject: str, fitting: tuple[Entity, ...], similar: tuple[Entity, ...], state: str | None
+    ) -> Why:
         """Answer about a text, since no entity is meant. If it is not found either, name the near entities."""
+        suggestions = (*fitting, *similar)
         if not suggestions and not ENTITY_ID.fullmatch(subject.lower()):
             logged = await self.about_text(subject)
             if logged.found:
                 return logged
-        near = ", ".join(one.entity_id for one in suggestions[:3])
+        near = [one.entity_id for one in suggestions[:3]]
         sentence = f"The history has no entity called {shortened(subject)}."
-        if suggestions:
-            sentence = f"No entity is called {shortened(subject)}. Several entities fit: {near}."
+        if fitting:
+            to_state = f" to {shortened(state)}" if state else ""
+            nothing = self._nothing(f"No change of them{to_state}")
+            sentence = f"{len(fitting)} entities fit {shortened(subject)}, such as {', '.join(near)}. {nothing}"
+        elif similar:
+            sentence = f"No entity is called {shortened(subject)}. Did you mean {' or '.join(near)}?"
         elif await self._is_run(subject):
             sentence = (
                 f"{subject} is the id of a run. Its page, or hassette show {subject}, shows its causes and effects."
