@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from hassette_store import CorruptDatabaseError, check
-from hassette_store.derived.derivation import mark_as_derived
+from hassette_store import CorruptDatabaseError, DatabaseService, check
+from hassette_store.clock.check import ClockCheck
+from hassette_store.derived.derivation import derive_in_transaction, mark_as_derived
 from hassette_store.derived.search_coverage import extend_index
 from hassette_store.file.connections import connect_to_write
 from hassette_store.file.damage import is_damage
-from hassette_store.retention.retention import RetentionSchedule
+from hassette_store.retention.retention import Retention, RetentionSchedule
+from support.retention import fill, retention_of
 from support.rows import Batch, Listener, invocation
 from support.stores import Clock, MakeStore, Reader, RunScript
 
@@ -164,3 +166,25 @@ async def test_impossible_value_in_a_run_that_the_search_index_does_not_cover_ye
             extend_index(db, rows=100, oldest_id=0)
         assert not db.in_transaction
     assert is_damage(raised.value)
+
+
+async def test_impossible_value_in_a_run_that_gets_another_time_is_damage(
+    store: DatabaseService, read: Reader, clock: Clock, spoil: RunScript
+) -> None:
+    await fill(store, [invocation(n, Listener()) for n in range(40)])
+    with closing(connect_to_write(store.path)) as db:
+        derive_in_transaction(db)
+    put_impossible_value(spoil, read, "duration_us", "'text'")
+    clock_check = ClockCheck(clock.now_us, clock.monotonic)
+    clock.advance(1)
+    clock_check.read()
+    clock.step(10 * 3_600)
+    async with retention_of(store, clock, check=clock_check, session_id=store.session_id) as (retention, _):
+        with pytest.raises(sqlite3.DatabaseError) as raised:
+            await many_steps(retention)
+    assert is_damage(raised.value)
+
+
+async def many_steps(retention: Retention) -> None:
+    for _ in range(100):
+        await retention.step()

@@ -23,6 +23,7 @@ from hassette_store.clock.check import WrongTime
 from hassette_store.clock.redated import EVENT, PREFIX, describe_move
 from hassette_store.clock.state import BOOTED, BOOTED_US, same_clock
 from hassette_store.derived.derivation import derive_all, derive_late, mark_as_derived
+from hassette_store.file.damage import impossible_values_are_damage
 from hassette_store.ids import COUNTER_BITS, first_id_at, time_of, time_sql
 from hassette_store.kinds import DETAILS, EVENT_TABLES, KINDS, RunKind
 from hassette_store.periods import SECOND_US
@@ -257,7 +258,7 @@ def _move_runs(kind: RunKind, db: sqlite3.Connection, task: _Task, cursor: int, 
     if not runs:
         return None
     statistics = MovedStatistics()
-    with write_transaction(db):
+    with write_transaction(db), impossible_values_are_damage():
         # All runs are counted before and after the move, so that a run counts once, whichever id it had or gets.
         derive_all(db)
         for id_, registration_id, status, duration_us, waited_us in runs:
