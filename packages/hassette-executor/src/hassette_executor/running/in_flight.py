@@ -83,7 +83,7 @@ class InFlight:
             self.ends_with_runs = quiet
 
     def cancel_timer(self) -> None:
-        """Cancel the timer, because no execution is in progress."""
+        """Cancel the timer. `watch` or `remove` sets it again for the next execution."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
