@@ -131,7 +131,7 @@ async def test_quiet_page_is_made_again_every_minute(quiet: Path, now_us: int) -
         assert not await visit.is_unchanged("/", tag)
 
 
-@pytest.mark.parametrize("shown", ["running", "due soon", "ended just now"])
+@pytest.mark.parametrize("shown", ["running", "due soon", "ended just now", "started just now", "stopped just now"])
 async def test_page_that_shows_seconds_is_made_again_every_second(quiet: Path, now_us: int, shown: str) -> None:
     times = [now_us // MINUTE_US * MINUTE_US]
     feed = MemoryFeed()
@@ -139,6 +139,12 @@ async def test_page_that_shows_seconds_is_made_again_every_second(quiet: Path, n
         feed.state = MemorySnapshot(running=(Running(Job(), Due(), now_us - HOUR),))
     elif shown == "due soon":
         feed.state = MemorySnapshot(upcoming=(Upcoming("energy", "report", now_us + MINUTE_US),))
+    elif shown == "started just now":
+        with History(quiet) as history:
+            history.session(now_us - MINUTE_US)
+    elif shown == "stopped just now":
+        with History(quiet) as history:
+            history.session(now_us - 2 * HOUR, now_us - MINUTE_US, "clean")
     else:
         with History(quiet) as history:
             history.run(history.job("energy", "report", "every 5 min"), now_us - MINUTE_US)

@@ -36,7 +36,7 @@ class PageTags:
 
     The tag depends on everything that a page shows: the file, the present state of the framework, and the time. Ages
     are shown in minutes, so the time counts in minutes. It counts in seconds while a page may show seconds: during a
-    run, and shortly after a run and before the next one.
+    run, shortly after a run and before the next one, and shortly after a start or a stop of the framework.
 
     Args:
         data: The service that answers the questions.
@@ -67,7 +67,11 @@ class PageTags:
         control = (self._data.control.apps(), self._data.control.paused_jobs())
         live = (snapshot, control, running, session.state if session is not None else None)
         at_us = self._clock()
-        shows_seconds = bool(running) or any(abs(at_us - us) < _SECONDS_ARE_SHOWN_US for us in (newest_us, *due_us))
+        moments_us = [newest_us, *due_us]
+        if session is not None:
+            # The heartbeat of a running session is always near, but no page shows its age.
+            moments_us += [session.started_us] if session.state == "running" else [session.until_us]
+        shows_seconds = bool(running) or any(abs(at_us - us) < _SECONDS_ARE_SHOWN_US for us in moments_us)
         moment = at_us // (SECOND_US if shows_seconds else MINUTE_US)
         facts = repr((self._process, version, live, shows_seconds, moment, of_page))
         return f'W/"{hashlib.sha256(facts.encode(errors="backslashreplace")).hexdigest()[:32]}"'
