@@ -39,6 +39,10 @@ def asked(text: str, now: str = "") -> AskedTime:
         ("this night", "2026-03-30T22:00", "2026-03-31T06:00"),
         ("friday evening", "2026-03-27T18:00", "2026-03-28T00:00"),
         ("this morning", "2026-03-30T05:00", "2026-03-30T12:00"),
+        ("monday morning", "2026-03-30T05:00", "2026-03-30T12:00"),
+        ("monday afternoon", "2026-03-30T12:00", "2026-03-30T18:00"),
+        ("monday evening", "2026-03-23T18:00", "2026-03-24T00:00"),  # today's has not begun
+        ("monday night", "2026-03-23T22:00", "2026-03-24T06:00"),
         ("this  Evening", "2026-03-30T18:00", "2026-03-31T00:00"),
         ("yesterday afternoon", "2026-03-29T12:00", "2026-03-29T18:00"),
     ],
@@ -79,6 +83,11 @@ def test_exact_time_is_a_moment_of_a_second() -> None:
 @pytest.mark.parametrize(("now", "night"), [("02:30", "2026-03-29T22:00"), ("23:30", "2026-03-29T22:00")])
 def test_last_night_is_the_night_before_this_day(now: str, night: str) -> None:
     assert asked("last night", f"2026-03-30T{now}").at_us == us(night)
+
+
+@pytest.mark.parametrize(("now", "day"), [("00:10", 29), ("05:59", 29), ("06:00", 30), ("23:30", 30)])
+def test_this_night_is_the_night_in_progress_or_the_next_one(now: str, day: int) -> None:
+    assert asked("this night", f"2026-03-30T{now}").at_us == us(f"2026-03-{day}T22:00")
 
 
 @pytest.mark.parametrize("text", ["0am", "13pm", "3:75am", "mondays", "last week", "last day", "monday tuesday", ""])

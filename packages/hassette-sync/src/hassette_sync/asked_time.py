@@ -40,7 +40,7 @@ class AskedTime:
 
         - ``yesterday``, ``monday`` or ``2026-01-31`` means the whole day.
         - ``last night``, ``this morning`` or ``monday evening`` means this part of the day. A night lasts from 22:00 to
-          06:00.
+          06:00. A weekday never means a part of the day that has not begun.
         - All other texts are moments; see `parse_moment`.
 
         Args:
@@ -57,8 +57,13 @@ class AskedTime:
         if re.fullmatch(NAMED_PARTS, words):
             day, part = words.split()
             first, last = _PARTS[part]
-            start = named_day("yesterday" if day == "last" else day, today) or today
-            return cls._between(start, first, last, home)
+            # "This night" means the night that has begun, if there is one.
+            has_begun = words == "this night" and home.local(now_us).hour < last - 24
+            start = named_day("yesterday" if day == "last" or has_begun else day, today) or today
+            found = cls._between(start, first, last, home)
+            if day in WEEKDAYS and found.at_us > now_us:
+                return cls._between(start - timedelta(days=7), first, last, home)
+            return found
         if (day_before := named_day(words, today)) is not None:
             return cls._between(day_before, 0, 24, home)
         at_us = parse_moment(text, at_us=now_us, key=key, home=home)
