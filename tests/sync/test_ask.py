@@ -89,6 +89,7 @@ async def write_home(home: RecordedHome) -> None:
         ("why did light.hall dim at 7", "why", "light.hall", "07:00", ""),
         ("when was the door last opened", "why", "door", "", "open"),
         ("what happened to the hall light today", "why", "hall light", "today", ""),
+        ("why did the motion sensor in the hall trigger", "why", "motion sensor hall", "", ""),
         ("hall light, 7pm", "why", "hall light", "19:00", ""),
         ("hall light 7:05:30 pm", "why", "hall light", "19:05:30", ""),
         ("hall light tuesday 7am", "why", "hall light", "tuesday 07:00", ""),

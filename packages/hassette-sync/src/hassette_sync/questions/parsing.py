@@ -51,7 +51,8 @@ _VERBS: Final = (
     (re.compile(r"\bclose(?:d|s)?\b", re.IGNORECASE), "closed"),
     (
         re.compile(
-            r"\b(?:change|run|fire|react|start|fail|execute|call|log|happen)(?:e?d|s)?\b(?:\s+to\b)?", re.IGNORECASE
+            r"\b(?:change|run|fire|react|start|fail|execute|call|log|happen|trigger)(?:e?d|s)?\b(?:\s+to\b)?",
+            re.IGNORECASE,
         ),
         "",
     ),
