@@ -271,6 +271,39 @@ async def test_answer_without_a_moment_is_about_the_last_hour(home: RecordedHome
     assert "did not run since" in answer.sentence
 
 
+async def test_handler_that_ran_before_its_app_was_disabled_has_not_run_since(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.run(1500, MOTION, EVENT)
+    home.event(1600, "control_disable_app", "motion_light.hall")
+    await home.write()
+
+    answer = await data.why_not("on_motion")
+
+    assert answer.reason == "disabled"
+    assert re.fullmatch(
+        r"motion_light\.hall\.on_motion has not run since \S+ \(success\)\. "
+        r"The app motion_light\.hall was disabled at \S+\.",
+        answer.sentence,
+    )
+
+
+@pytest.mark.parametrize(("runs", "times"), [(1, "once"), (3, "3 times"), (20, "at least 20 times")])
+async def test_handler_that_did_not_run_for_each_trigger_is_answered_with_both(
+    home: RecordedHome, data: DataSyncService, runs: int, times: str
+) -> None:
+    for number in range(runs):
+        home.run(590 + number, MOTION, EVENT)
+    home.not_run(612, MOTION, "overlap", "It was still running.", EVENT)
+    await home.write()
+
+    answer = await ask(data, home)
+
+    assert answer.reason == "overlap"
+    assert answer.sentence.startswith(f"motion_light.hall.on_motion ran {times} around ")
+    assert ", but not for each trigger. At " in answer.sentence
+
+
 async def test_empty_name_is_refused(data: DataSyncService) -> None:
     with pytest.raises(BadQuestionError):
         await data.why_not(" ")

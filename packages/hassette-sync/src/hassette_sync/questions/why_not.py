@@ -292,7 +292,12 @@ class _Answer:
 
     def _conclusion(self, runs: tuple[Run, ...], not_run: tuple[NotRunEntry, ...]) -> tuple[str, str]:
         title = self._ref.title
-        self._decided = self._present_obstacle(runs, not_run) or self._decided
+        obstacle = self._present_obstacle(runs, not_run)
+        if obstacle is not None and runs:
+            nearest = self._nearest(runs)
+            since = f"{self._times(nearest.started_us)} ({nearest.status})"
+            return obstacle[0], f"{title} has not run since {since}. {obstacle[1].removesuffix('.')}."
+        self._decided = obstacle or self._decided
         if runs and self._decided is None:
             nearest = self._nearest(runs)
             return "ran", f"{title} did run {self._when}: at {self._times(nearest.started_us)} ({nearest.status})."
@@ -302,8 +307,12 @@ class _Answer:
         if self._is_span and reason == "framework_down" and len(self._checks.reasons) > 1:
             # Hassette was running for a part of the day only, which need not be the reason.
             detail = f"{detail} {self._checks.reasons[1][1]}"
-        ran = f" It ran {'once' if len(runs) == 1 else f'{len(runs)} times'} in this time." if runs else ""
-        return reason, f"{title} did not run {self._when}. {detail.removesuffix('.')}.{ran}"
+        did = f"did not run {self._when}"
+        if runs:
+            times = "once" if len(runs) == 1 else f"{len(runs)} times"
+            at_least = "at least " if len(runs) == _MAX_LISTED else ""
+            did = f"ran {at_least}{times} {self._when}, but not for each trigger"
+        return reason, f"{title} {did}. {detail.removesuffix('.')}."
 
 
 def _events_came(runs: tuple[Run, ...], not_run: tuple[NotRunEntry, ...], changes: tuple[StateChange, ...]) -> bool:
