@@ -1,7 +1,7 @@
 """Damage that SQLite finds only while the file is in use."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -183,6 +183,26 @@ async def test_impossible_value_in_a_run_that_gets_another_time_is_damage(
         with pytest.raises(sqlite3.DatabaseError) as raised:
             await many_steps(retention)
     assert is_damage(raised.value)
+
+
+async def test_unreadable_facts_of_a_session_keep_nothing_out_of_the_history(
+    store: DatabaseService, read: Reader, spoil: RunScript
+) -> None:
+    def write(number: int) -> Coroutine[Any, Any, None]:
+        facts = (("time_zone", f"zone {number}"),)
+        return store.write(Batch(number, invocations=(invocation(number, Listener()),), session_facts=facts))
+
+    await write(1)
+    spoil("UPDATE sessions SET facts = replace(facts, '{', '[')")
+    await write(2)
+    assert '"zone 2"' in read.value("SELECT facts FROM sessions")
+    spoil("UPDATE sessions SET facts = replace(facts, '{', '[')")
+    await store.stop()
+    assert read.value("SELECT outcome FROM sessions") == "clean"
+    await store.start()
+    await write(3)
+    assert read.value("SELECT count(*) FROM runs") == 3
+    assert read.value("SELECT count(*) FROM sessions") == 1
 
 
 async def many_steps(retention: Retention) -> None:

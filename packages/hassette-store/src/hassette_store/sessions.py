@@ -95,10 +95,15 @@ _RESUME: Final = """
 UPDATE sessions SET outcome = 'open', reason = NULL, ended_us = NULL, heartbeat_us = ?
 WHERE id = ? AND started_us = ? AND pid = ? AND host = ? RETURNING id
 """
-_CLOSE: Final = """
+READABLE_FACTS: Final = "CASE WHEN json_valid(facts) THEN facts ELSE '{}' END"
+"""SQL expression of a session's facts; an empty object if a flipped byte has made them unreadable.
+
+SQLite's checks do not find such a byte, but its functions of JSON then raise an error each time.
+"""
+_CLOSE: Final = f"""
 UPDATE sessions
-SET outcome = coalesce(nullif(json_extract(facts, '$.outcome'), ''), 'clean'),
-    reason = coalesce(json_extract(facts, '$.reason'), reason), ended_us = max(heartbeat_us, started_us)
+SET outcome = coalesce(nullif(json_extract({READABLE_FACTS}, '$.outcome'), ''), 'clean'),
+    reason = coalesce(json_extract({READABLE_FACTS}, '$.reason'), reason), ended_us = max(heartbeat_us, started_us)
 """
 
 
@@ -184,7 +189,8 @@ def close(db: sqlite3.Connection, session_id: int, now_us: int, *, process_ends:
 
 _FILE_NUMBER: Final = f"(SELECT value FROM store_state WHERE name = '{FILE_NUMBER}')"
 ADD_FACTS: Final = (
-    f"UPDATE sessions SET facts = json_patch(json_patch(facts, ?), json_object('file', {_FILE_NUMBER})) WHERE id = ?"
+    f"UPDATE sessions SET facts = json_patch(json_patch({READABLE_FACTS}, ?), json_object('file', {_FILE_NUMBER})) "
+    "WHERE id = ?"
 )
 """Add facts and the number of the file to a session; the first parameter is a JSON object."""
 IS_IN_ANOTHER_FILE: Final = (

@@ -9,6 +9,7 @@ from hassette_store.derived.statistics import Totals, add_totals
 from hassette_store.insertion import Insertion, RowValues, add_columns, set_columns
 from hassette_store.kinds import EVENT_TABLES, KINDS, NOT_RUN_COLUMNS, RUNNING_COLUMNS, RunKind
 from hassette_store.periods import HOUR_US, HOURS_A_DAY
+from hassette_store.sessions import READABLE_FACTS
 from hassette_store.writing.texts import cleaned_text
 from hassette_store.writing.used_ids import NO_NEW_IDS, NewIds, find_used_ids
 
@@ -136,14 +137,14 @@ DELETE FROM not_runs WHERE registration_id = :id AND id <= (
 """
 DELETE_RUNNING: Final = "DELETE FROM running_executions WHERE session_id = ?"
 
-UPDATE_SESSION: Final = """
+UPDATE_SESSION: Final = f"""
 UPDATE sessions
 SET heartbeat_us = :heartbeat_us, last_sequence = :sequence,
     first_id = coalesce(min(first_id, :first_id), first_id, :first_id),
     last_id = coalesce(max(last_id, :last_id), last_id, :last_id),
     runs = runs + :runs, failures = failures + :failures,
     lost_runs = lost_runs + :lost_runs, lost_details = lost_details + :lost_details,
-    facts = CASE WHEN :facts IS NULL THEN facts ELSE json_patch(facts, :facts) END
+    facts = CASE WHEN :facts IS NULL THEN facts ELSE json_patch({READABLE_FACTS}, :facts) END
 WHERE id = :session_id AND last_sequence = :previous_sequence
 """
 """The first statement of a batch: heartbeat, totals, and the sequence number, which marks the batch as stored.
