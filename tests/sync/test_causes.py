@@ -7,6 +7,8 @@ import pytest
 
 from hassette_sync import AskedTime, DataSyncService
 from hassette_sync.answers.explanations import Explained, Why
+from hassette_sync.home_time import HomeTime, ShownTimes
+from hassette_sync.terminal.explanations import why as terminal_why
 from support.patient_data import patient_data
 from support.recorded_home import OWN_USER, RecordedHome, call, change, recorded_home
 from support.rows import Due, Job, Listener
@@ -241,6 +243,23 @@ async def test_answer_without_a_change_names_the_changes_before_and_after(
     assert why.found == ()
     assert (why.before_us, why.after_us) == (home.us(0), home.us(1500))
     assert "No change of Hall light is recorded around" in why.sentence
+
+
+async def test_change_before_a_searched_day_is_not_called_the_change_before(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.changed(0, "light.hall", "off", "on", "d1")
+    home.changed(1200, "light.hall", "on", "off", "d2")
+    home.changed(1500, "light.hall", "off", "on", "d3")
+    await home.write()
+
+    why = await data.why(entity="light.hall", at=AskedTime(home.us(600), home.us(1800) - home.us(600)))
+
+    assert [one.at_us for one in why.found] == [home.us(1500), home.us(1200)]
+    assert why.before_us == home.us(0)
+    shown = terminal_why(why, ShownTimes(HomeTime(), home.us(1800)))
+    assert "\nThe last change before the searched time: " in shown
+    assert "The change before" not in shown
 
 
 async def test_changes_around_the_moment_are_found_among_thousands(home: RecordedHome, data: DataSyncService) -> None:

@@ -186,6 +186,16 @@ class Why(Answer):
     after_us: int | None
     suggestions: tuple[Entity, ...]
 
+    @property
+    def label_before(self) -> str:
+        """Label of `before_us`. Without a moment, *before* could also mean before the newest finding."""
+        return "The change before" if self.at_us is not None else "The last change before the searched time"
+
+    @property
+    def label_after(self) -> str:
+        """Label of `after_us`."""
+        return "The next change" if self.at_us is not None else "The next change after the searched time"
+
 
 class WhyNotCheck(Answer):
     """One possible reason why nothing ran.

@@ -62,9 +62,9 @@ def why(answer: Why, shown: ShownTimes, width: int | None = None) -> str:
     if more:
         lines.append(f"  {plural(more, 'more change or call', 'more changes or calls')} in this time.")
     if answer.before_us is not None:
-        lines += ["", f"The change before: {shown(answer.before_us)}"]
+        lines += ["", f"{answer.label_before}: {shown(answer.before_us)}"]
     if answer.after_us is not None:
-        lines += ["", f"The next change: {shown(answer.after_us)}"]
+        lines += ["", f"{answer.label_after}: {shown(answer.after_us)}"]
     if answer.missing:
         lines += ["", "Not recorded", *(f"  {plain(one)}" for one in answer.missing)]
     return "\n".join(lines)
