@@ -96,7 +96,7 @@ def open_page(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
 
     def open_(path: str = "/", *, wide: bool = True, dark: bool = False, **more: Any) -> Any:
         context = chromium.new_context(
-            viewport={"width": 1320, "height": 900} if wide else {"width": 390, "height": 844},
+            viewport={"width": 1440, "height": 900} if wide else {"width": 360, "height": 800},
             color_scheme="dark" if dark else "light",
             **more,
         )

@@ -169,7 +169,7 @@ def test_time_is_chosen_from_a_form_and_from_names(open_page: Callable[..., Any]
     panel = page.locator(".range-choice .panel")
     box = panel.bounding_box()
     assert box["x"] >= 0
-    assert box["x"] + box["width"] <= (1320 if wide else 390)
+    assert box["x"] + box["width"] <= (1440 if wide else 360)
     panel.locator("a", has_text="This session").click()
     assert parse_qs(urlsplit(page.url).query)["app"] == ["motion_light"]
     page.locator("summary", has_text="Other times").click()

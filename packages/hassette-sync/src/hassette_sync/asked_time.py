@@ -6,6 +6,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Final, Self
 
 from hassette_store.periods import MINUTE_US, SECOND_US
+from hassette_sync.errors import BadQuestionError
 from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.time_range import MACHINE_TIME, WEEKDAYS, TimeRange, named_day, parse_moment
 
@@ -66,7 +67,10 @@ class AskedTime:
             return found
         if (day_before := named_day(words, today)) is not None:
             return cls._between(day_before, 0, 24, home)
-        at_us = parse_moment(text, at_us=now_us, key=key, home=home)
+        try:
+            at_us = parse_moment(text, at_us=now_us, key=key, home=home)
+        except BadQuestionError as error:
+            raise BadQuestionError(f"{error} Parts of a day have names such as 'last night'.") from None
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", words):
             return cls._between(date.fromisoformat(words), 0, 24, home)
         return cls.moment(at_us)

@@ -32,6 +32,7 @@ from hassette_sync.questions.household import household
 from hassette_sync.questions.logs import logs_page
 from hassette_sync.questions.noise import noise
 from hassette_sync.questions.not_runs import not_runs_page
+from hassette_sync.questions.paging import DEFAULT_LIMIT
 from hassette_sync.questions.periods import covered_range
 from hassette_sync.questions.registrations import app_summaries, registration_detail, registration_list, skip_reasons
 from hassette_sync.questions.runs import newest_id, run_detail, runs_page
@@ -190,7 +191,7 @@ class DataSyncService:
         return await self._reader.ask("overview", self._overview, time_range, self._snapshot())
 
     async def compared_overview(
-        self, time_range: TimeRange | None = None, *, limit: int
+        self, time_range: TimeRange | None = None, *, limit: int = DEFAULT_LIMIT
     ) -> tuple[Overview, tuple[ErrorTrend, ...], Comparison]:
         """Return what the first page shows: the overview, the course of its errors, and the differences from before.
 

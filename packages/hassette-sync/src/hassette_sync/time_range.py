@@ -170,8 +170,8 @@ def parse_moment(text: str, *, at_us: int, key: str = "time", home: HomeTime = M
         moment = _moment(text, at_us, key, home)
     except (ValueError, OverflowError, OSError):
         raise BadQuestionError(
-            f"{key} must be an age such as 24h or 7d, or a time such as 07:00, yesterday or 2026-01-31T18:00, "
-            f"got {text[:40]!r}."
+            f"{key} must be an age such as 24h or 7d, or a time such as 07:00, monday 7am, yesterday or "
+            f"2026-01-31T18:00, got {text[:40]!r}."
         ) from None
     if not 0 <= moment <= _MAX_US:
         raise BadQuestionError(f"{key} must be in the years 1970 to 2100, got {text[:40]!r}.")

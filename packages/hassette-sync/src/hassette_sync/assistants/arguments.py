@@ -14,7 +14,7 @@ _EXPECTED = re.compile(r"^(Input|String) should ")
 Words = Annotated[str, Field(max_length=_MAX_TEXT)]
 IdText = Annotated[str, Field(pattern=r"^[0-9]{1,19}$", description="An id from another answer.")]
 OptionalIdText = Annotated[str, Field(pattern=r"^([0-9]{1,19})?$")]
-_TIME = "a time such as 07:00, yesterday 22:30 or 2026-01-31T18:00, or an age such as 24h or 7d"
+_TIME = "a time such as 07:00, monday 22:30 or 2026-01-31T18:00, or an age such as 24h or 7d"
 
 
 class Arguments(BaseModel):

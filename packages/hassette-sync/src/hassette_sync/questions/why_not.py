@@ -82,11 +82,10 @@ async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us
             f"{times(failure['at_us'])}: {(failure['detail'] or 'unknown').removesuffix('.')}."
         )
     else:
-        near = await near_names(transaction, of)
-        for name in near:
+        for name in await near_names(transaction, of):
             found = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": name})
             suggestions += tuple(registration_ref(row) for row in found)
-        near += await near_entities(transaction, of.lower())
+        near = await near_entities(transaction, of.lower())
         hint = f" Did you mean {' or '.join(near)}?" if near else ""
         sentence = f"No handler, job or app is called {shortened(of)}.{hint}"
     return WhyNot(
