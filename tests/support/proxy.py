@@ -52,17 +52,19 @@ class Proxy:
         assert task is not None
         _relays.add(task)
         task.add_done_callback(_relays.discard)
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            is_websocket = "\r\nupgrade: websocket" in head.lower()
-            if is_websocket and self.websockets == "hang":
-                await reader.read()
-            elif is_websocket and self.websockets == "refuse":
-                writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                await writer.drain()
-            else:
-                await self._pass_on(head, is_websocket and self.websockets == "pass", reader, writer)
-        writer.close()
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                is_websocket = "\r\nupgrade: websocket" in head.lower()
+                if is_websocket and self.websockets == "hang":
+                    await reader.read()
+                elif is_websocket and self.websockets == "refuse":
+                    writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                    await writer.drain()
+                else:
+                    await self._pass_on(head, is_websocket and self.websockets == "pass", reader, writer)
+        finally:
+            writer.close()  # also if the relay was cancelled
 
     async def _pass_on(
         self, head: str, upgrades: bool, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
