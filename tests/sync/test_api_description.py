@@ -175,7 +175,7 @@ async def test_start_and_the_first_requests_leave_the_event_loop_to_the_handlers
             answer = await client.get(f"{service.url}{path}")
             assert answer.status_code == httpx.codes.OK
     watching.cancel()
-    assert longest < 0.2 * (time.process_time() - began)
+    assert longest < 0.35 * (time.process_time() - began)
 
 
 async def test_field_of_a_form_that_is_not_filled_in_does_not_filter(data: DataSyncService) -> None:

@@ -24,6 +24,8 @@ from hassette_core.simulation.demo.summary import summarise
 
 STOP_BUDGET_S = 9.0
 """Stop budget in seconds until the framework has been created. After that, the budget of its settings applies."""
+START_LIMIT_S = 30.0
+"""Longest start in seconds. An app that blocks the event loop longer, before the page is ready, is stopped."""
 
 
 def default_data_dir(get_user: Callable[[], str] = getpass.getuser) -> Path:
@@ -111,6 +113,9 @@ def demo(
 
     async def main() -> int:
         with guard.on_signals(demonstration.request_stop):
+            if seconds is not None:
+                # An app may block the event loop before the page is ready, which announces the end.
+                guard.expect_stop_within(seconds + START_LIMIT_S)
             await demonstration.run(announce)
         return ExitCode.OK
 

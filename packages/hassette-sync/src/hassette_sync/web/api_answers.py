@@ -64,9 +64,9 @@ async def why(
 ) -> Why:
     """Why an entity changed, a service was called, or a text was logged: the chain back to the first cause."""
     return await data.why(
-        entity=entity or None,
-        service=service or None,
-        text=text or None,
+        entity=entity,
+        service=service,
+        text=text,
         at=AskedTime.parse(at, now_us=now_us(), home=home) if at else None,
         state=state or None,
         limit=limit,
