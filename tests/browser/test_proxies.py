@@ -37,7 +37,6 @@ def behind(address: str) -> Iterator[Callable[..., str]]:
         for relay in relays:
             relay.cancel()
         await asyncio.gather(*relays, return_exceptions=True)
-        await asyncio.sleep(0.1)  # the connections close in the next steps of the loop
 
     yield start
     asyncio.run_coroutine_threadsafe(stop(), loop).result()

@@ -64,7 +64,7 @@ class Proxy:
                 else:
                     await self._pass_on(head, is_websocket and self.websockets == "pass", reader, writer)
         finally:
-            writer.close()  # also if the relay was cancelled
+            await _close(writer)  # also if the relay was cancelled
 
     async def _pass_on(
         self, head: str, upgrades: bool, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -81,7 +81,7 @@ class Proxy:
         finally:
             for relay in relays:
                 relay.cancel()
-            to_server.close()
+            await _close(to_server)
 
     def _rewritten(self, head: str, upgrades: bool, netloc: str) -> str:
         request, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
@@ -98,6 +98,12 @@ class Proxy:
         if not upgrades:
             headers.append("Connection: close")
         return "\r\n".join([f"{method} {target or '/'} HTTP/{self.version}", *headers, "", ""])
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

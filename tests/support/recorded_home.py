@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hassette_store import DatabaseService
 from hassette_store.ids import first_id_at
@@ -30,6 +30,9 @@ from support.rows import (
 from support.rows import ServiceCall as Call
 from support.stores import Clock
 
+if TYPE_CHECKING:
+    from hassette_sync.answers.explanations import Why
+
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 OWN_USER = "robot"
@@ -47,6 +50,11 @@ def call(service: str, target: str, context: str | None, **more: Any) -> Call:
 def change(entity: str, old: str | None, new: str | None, context: str | None, **more: Any) -> Event:
     """Return a state change, the trigger of a run."""
     return Event(entity_id=entity, old_state=old, new_state=new, context_id=context, **more)
+
+
+def titles(why: "Why") -> list[tuple[str, str]]:
+    """Return the kind and the title of each cause of the best finding, the nearest first."""
+    return [(cause.kind, cause.title) for cause in why.found[0].causes]
 
 
 class RecordedHome:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from hassette_sync import AskedTime, DataSyncService
-from hassette_sync.answers.explanations import Explained, Why
+from hassette_sync.answers.explanations import Explained
 from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.terminal.explanations import why as terminal_why
 from support.patient_data import patient_data
-from support.recorded_home import OWN_USER, RecordedHome, call, change, recorded_home
+from support.recorded_home import OWN_USER, RecordedHome, call, change, recorded_home, titles
 from support.rows import Due, Job, Listener
 
 MOTION = Listener("on_motion", "motion_light", "hall")
@@ -31,10 +31,6 @@ async def home(tmp_path: Path) -> AsyncIterator[RecordedHome]:
 async def data(home: RecordedHome, tmp_path: Path) -> AsyncIterator[DataSyncService]:
     async with patient_data(tmp_path / "hassette.db") as data:
         yield data
-
-
-def titles(why: Why) -> list[tuple[str, str]]:
-    return [(cause.kind, cause.title) for cause in why.found[0].causes]
 
 
 async def explained(data: DataSyncService, entity: str = "light.hall") -> Explained:

@@ -10,6 +10,7 @@ import pytest
 
 from hassette_sync import DataSyncService, TimeRange
 from hassette_sync.answers.comparison import ComparedRegistration, Comparison
+from support.history import NewHistory
 from support.patient_data import patient_data
 from support.recorded_home import SECOND, RecordedHome, call, change, recorded_home
 from support.rows import Failure, Listener, LogLine
@@ -128,6 +129,18 @@ async def test_handler_that_is_silent_against_its_habit_is_found(home: RecordedH
 
     assert [item.registration.name for item in found.registrations if "silent" in item.findings] == ["silent"]
     assert one(found, "silent").usual_gap_us == pytest.approx(DAY_S * SECOND, rel=0.01)
+
+
+async def test_end_of_hassette_makes_no_handler_quiet(
+    new_history: NewHistory, now_us: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with new_history() as history:
+        session = history.session(now_us - 30 * HOUR_S * SECOND, now_us - 10 * HOUR_S * SECOND, "clean")
+        handler = history.listener("app", "on_x", "t")
+        history.run(handler, now_us - 10 * HOUR_S * SECOND - SECOND, session_id=session)
+    monkeypatch.setattr("hassette_sync.queries.comparison.GAPS", "this must not be asked")
+    async with patient_data(history.path) as data:
+        assert (await data.compare(TimeRange.last("24h"), differing=False)).registrations
 
 
 async def test_handler_that_runs_again_after_a_pause_is_back(home: RecordedHome, data: DataSyncService) -> None:

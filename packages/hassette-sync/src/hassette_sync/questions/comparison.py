@@ -23,7 +23,7 @@ from hassette_sync.queries.errors import RECENT_COUNTS
 from hassette_sync.questions.figures import ExactFigures, exact_figures
 from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.registrations import MAX_LISTED, registration_list
-from hassette_sync.questions.sessions import uptime_in
+from hassette_sync.questions.sessions import newest_session, uptime_in
 from hassette_sync.questions.sketches import percentiles_by_registration
 from hassette_sync.questions.statistics import sums_by_registration
 from hassette_sync.questions.versions import versions_page
@@ -185,6 +185,9 @@ async def _habits(
 ) -> dict[int, tuple[int, int]]:
     """Return the usual longest gap and the present silence of the current handlers and jobs that are quiet."""
     until_us = min(now.until_us, transaction.at_us)
+    # Only time in which Hassette was running counts. Without this, all of them would be quiet after its end.
+    if (session := await newest_session(transaction)) is not None:
+        until_us = min(until_us, session.until_us)
     quiet = [
         one
         for one in registrations

@@ -19,7 +19,7 @@ _FILLERS: Final = re.compile(
 _CLOCK: Final = r"\d{1,2}:\d{2}(?::\d{2})?"
 _DAYS: Final = "|".join(("today", "yesterday", *WEEKDAYS))
 _DATE: Final = r"\d{4}-\d{2}-\d{2}"
-# A number with a colon, or with am, pm or o.clock after it, is a time of day also without "at" before it.
+# A number with a colon, or with am, pm or o'clock after it, is a time of day also without "at" before it.
 _CLEAR_CLOCK: Final = rf"(?:(?:{_CLOCK}|\d{{1,2}})\s*(?:am|pm)\b|{_CLOCK}|\d{{1,2}}\s*(?:h|o'?clock)\b|midnight|noon)"
 _ANY_CLOCK: Final = rf"(?:{_CLEAR_CLOCK}|\d{{1,2}})"
 _AGO: Final = r"(?:(?:\d{1,6}|an?|half\s+an)\s*(?:s|m|h|d|w|(?:sec(?:ond)?|min(?:ute)?|hr|hour|day|week)s?)\s+ago)"

@@ -79,11 +79,7 @@ async def percentiles_by_registration(
     wanted = set(registrations)
     uncounted: defaultdict[int, Durations] = defaultdict(Durations)
     await _add_uncounted(transaction, periods, "registration_id", uncounted, wanted)
-    versions: defaultdict[int, list[tuple[int, ...] | None]] = defaultdict(lambda: [None, None])
-    for place, rows in enumerate(await counted_by_registration(transaction, periods, among)):
-        for registration_id, *sums in rows:
-            if registration_id in wanted:
-                versions[registration_id][place] = tuple(sums)
+    versions = await _versions(transaction, periods, wanted, among)
     cache = transaction.caches.percentiles
     found: dict[int, Percentiles] = {}
     for registration_id, parts in versions.items():
@@ -105,26 +101,32 @@ async def durations_by_registration(
     transaction: ReadTransaction, periods: Periods, registrations: Sequence[int]
 ) -> dict[int, Durations]:
     """Return the durations of some handlers and jobs in all the periods; without those that have no runs."""
-    versions: defaultdict[int, list[tuple[int, ...] | None]] = defaultdict(lambda: [None, None])
-    for place, rows in enumerate(await counted_by_registration(transaction, periods, registrations)):
-        for registration_id, *sums in rows:
-            if registration_id in registrations:
-                versions[registration_id][place] = tuple(sums)
+    wanted = set(registrations)
+    versions = await _versions(transaction, periods, wanted, registrations)
     found = defaultdict(Durations, await _counted_durations(transaction, periods, versions))
-    await _add_uncounted(transaction, periods, "registration_id", found, set(registrations))
+    await _add_uncounted(transaction, periods, "registration_id", found, wanted)
     return dict(found)
 
 
-async def _counted_durations(
-    transaction: ReadTransaction, periods: Periods, versions: Mapping[int, Sequence[tuple[int, ...] | None]]
-) -> dict[int, Durations]:
-    """Return the durations of counted runs.
+_Versions = Mapping[int, Sequence[tuple[int, ...] | None]]
+"""For each handler or job the sums of its runs in the last period, and of those in the other periods."""
 
-    Args:
-        transaction: Read transaction of the question.
-        periods: Hours or days of the runs.
-        versions: For each handler or job the sums of its runs in the last period, and of those in the other periods.
-    """
+
+async def _versions(
+    transaction: ReadTransaction, periods: Periods, wanted: set[int], among: Sequence[int] | None
+) -> _Versions:
+    found: defaultdict[int, list[tuple[int, ...] | None]] = defaultdict(lambda: [None, None])
+    for place, rows in enumerate(await counted_by_registration(transaction, periods, among)):
+        for registration_id, *sums in rows:
+            if registration_id in wanted:
+                found[registration_id][place] = tuple(sums)
+    return found
+
+
+async def _counted_durations(
+    transaction: ReadTransaction, periods: Periods, versions: _Versions
+) -> dict[int, Durations]:
+    """Return the durations of counted runs."""
     cache = transaction.caches.sketches
     found: defaultdict[int, Durations] = defaultdict(Durations)
     for place, part in enumerate(("last", "before")):
