@@ -8,6 +8,7 @@ import pytest
 
 from hassette_sync import DataSyncService
 from hassette_sync.answers.overview import SystemStatus
+from hassette_sync.control import MemoryControl
 from hassette_sync.live import MemoryFeed, MemorySnapshot
 from hassette_sync.settings import WebSettings
 from support.patient_data import patient_data
@@ -30,7 +31,7 @@ def assert_is_problem(answer: Any, status: int, kind: str) -> str:
     body = answer.json()
     assert (answer.status_code, body["status"], body["type"]) == (status, status, f"urn:hassette:problem:{kind}")
     assert body["title"]
-    assert body["detail"].endswith(".")
+    assert body["detail"].endswith((".", "?"))
     assert answer.headers["x-content-type-options"] == "nosniff"
     return body["detail"]
 
@@ -94,6 +95,36 @@ async def test_each_invalid_parameter_is_named(data: DataSyncService) -> None:
         body = (await client.get("/api/v1/registrations?limit=0&retired=perhaps")).json()
     assert {one["parameter"] for one in body["invalid_parameters"]} == {"limit", "retired"}
     assert all(one["detail"].endswith(".") for one in body["invalid_parameters"])
+
+
+@pytest.mark.parametrize(
+    ("address", "parameter", "hint"),
+    [
+        ("/api/v1/runs?sicne=7d", "sicne", "Did you mean since?"),
+        ("/api/v1/why?entity=light.hall&entty=light.hall", "entty", "Did you mean entity?"),
+        ("/api/v1/compare?since=7d&x=", "x", "The parameters here: against,"),
+        ("/api/v1/status?since=7d", "since", "The parameters here: none."),
+        ("/api/v1/logs?level=error&level=info", "level", "one value, and got several."),
+        ("/api/v1/why?entity=light.hall&entity=light.porch", "entity", "one value, and got several."),
+    ],
+)
+async def test_unknown_or_repeated_parameter_is_named(
+    data: DataSyncService, address: str, parameter: str, hint: str
+) -> None:
+    async with app_client(data) as client:
+        answer = await client.get(address)
+    sentence = assert_is_problem(answer, 400, "bad_question")
+    assert hint in sentence
+    assert [one["parameter"] for one in answer.json()["invalid_parameters"]] == [parameter]
+
+
+async def test_unknown_parameter_of_a_control_changes_nothing(plausible: Path) -> None:
+    control = MemoryControl({"motion_light": []})
+    data = DataSyncService(plausible, MemoryFeed(), control)
+    async with data, app_client(data, WebSettings(control_without_token=True)) as client:
+        answer = await client.post("/api/v1/apps/motion_light/disable?at=08:00")
+    assert_is_problem(answer, 400, "bad_question")
+    assert control.apps()[0].enabled
 
 
 async def test_error_of_the_api_names_the_allowed_method(data: DataSyncService) -> None:

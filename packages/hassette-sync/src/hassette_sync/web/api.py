@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from hassette_sync.answers.apps import AppDetail
 from hassette_sync.answers.errors import ErrorGroupDetail, ErrorGroupsPage
@@ -28,10 +28,15 @@ from hassette_sync.web.parameters import (
     RangeOrAll,
     RegistrationCursor,
     RegistrationId,
+    check_names,
 )
 from hassette_sync.web.problems import Problem
 
-api = APIRouter(prefix="/api/v1", responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}})
+api = APIRouter(
+    prefix="/api/v1",
+    dependencies=[Depends(check_names)],
+    responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
+)
 
 
 @api.get("/status")

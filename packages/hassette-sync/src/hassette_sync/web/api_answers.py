@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from hassette_sync.answers.comparison import Comparison
 from hassette_sync.answers.explanations import Asked, Why, WhyNot
@@ -29,11 +29,16 @@ from hassette_sync.web.parameters import (
     NotRunCursor,
     Range,
     RegistrationId,
+    check_names,
     choice,
 )
 from hassette_sync.web.problems import Problem
 
-api_answers = APIRouter(prefix="/api/v1", responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}})
+api_answers = APIRouter(
+    prefix="/api/v1",
+    dependencies=[Depends(check_names)],
+    responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
+)
 
 At = Annotated[
     str | None,

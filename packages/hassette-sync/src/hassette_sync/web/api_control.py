@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final, get_args
 
-from fastapi import APIRouter, HTTPException, Path, Request
+from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from pydantic import BaseModel, Field, field_validator
 from starlette.responses import RedirectResponse, Response
 
@@ -11,7 +11,7 @@ from hassette_sync.ids import parse_id
 from hassette_sync.service import LONGEST_SILENCE_S, DataSyncService
 from hassette_sync.web.changes import Changer, Form
 from hassette_sync.web.notices import Notices
-from hassette_sync.web.parameters import History, PathId
+from hassette_sync.web.parameters import History, PathId, check_names
 from hassette_sync.web.problems import Problem, problem
 
 _STATUS: Final = {"not_found": 404, "conflict": 409, "unavailable": 503}
@@ -84,6 +84,7 @@ class ControlState(BaseModel):
 api_control = APIRouter(
     prefix="/api/v1",
     tags=["control"],
+    dependencies=[Depends(check_names)],
     responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
 )
 _actions = APIRouter(responses={202: {"model": ActionAnswer}})

@@ -158,7 +158,8 @@ async def _answer_error(request: Request, error: Exception) -> Response:
 async def _answer_invalid_parameter(request: Request, error: Exception) -> Response:
     """When FastAPI has rejected a parameter, send the same kind of response as for a `BadQuestionError`."""
     found = [
-        (str(one["loc"][-1])[:_MAX_SHOWN], f"{one['msg']}.") for one in cast("RequestValidationError", error).errors()
+        (str(one["loc"][-1])[:_MAX_SHOWN], one["msg"] if one["msg"].endswith("?") else f"{one['msg']}.")
+        for one in cast("RequestValidationError", error).errors()
     ]
     message = " ".join(f"{name}: {sentence}" for name, sentence in found)
     if is_for_programs(request.scope["path"]):

@@ -1,8 +1,12 @@
 """Parameters of the pages and the API, converted from text: time ranges, filters, cursors and ids."""
 
+import difflib
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Query, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import LABELS
@@ -145,6 +149,38 @@ _IdText = Annotated[str, Path(description="An id from another answer.", json_sch
 
 async def _id(id: _IdText) -> int:  # noqa: A002  the name in the URL
     return parse_id(id)
+
+
+async def check_names(request: Request) -> None:
+    """Refuse a request with an unknown parameter, or with two values of one.
+
+    Without this, a misspelt ``sicne=7d`` would get the answer for another time.
+    """
+    given = request.query_params.multi_items()
+    if not given:
+        return
+    known = set(_names(request.scope["route"].dependant))
+    problems = [
+        {"loc": ("query", name), "msg": _what_is_wrong(name, known)}
+        for name in dict.fromkeys(name for name, _ in given)
+        if name not in known or len(request.query_params.getlist(name)) > 1
+    ]
+    if problems:
+        raise RequestValidationError(problems)
+
+
+def _names(dependant: Dependant) -> Iterator[str]:
+    yield from (one.alias for one in dependant.query_params)
+    for one in dependant.dependencies:
+        yield from _names(one)
+
+
+def _what_is_wrong(name: str, known: set[str]) -> str:
+    if name in known:
+        return "This parameter must have one value, and got several"
+    if near := difflib.get_close_matches(name, known, 1):
+        return f"There is no such parameter. Did you mean {near[0]}?"
+    return f"There is no such parameter. The parameters here: {', '.join(sorted(known)) or 'none'}"
 
 
 History = Annotated[DataSyncService, Depends(_data)]
