@@ -40,7 +40,10 @@ LOWEST, USUAL, NEWEST = "3.11", "3.13", "3.14"
 # The tests that depend on Home Assistant's answers. They also run against the newer version.
 ANSWER_TESTS = [
     f"tests/homeassistant/test_{name}.py"
-    for name in ("api", "contract", "home", "late_causes", "planted_causes", "recipes", "run", "sun", "triggers")
+    for name in (
+        *("api", "contract", "home", "late_causes", "planted_causes", "recipes", "run", "sun", "triggers"),
+        "why_not_reasons",
+    )
 ]
 HOME_ASSISTANT = Path(os.environ.get("HASS_TEST_DIR") or ROOT.parent / "shared" / "homeassistant")
 # ``nox -s python`` unpacks the newest Python here. The folder comes last in PATH, since it contains other programs.

@@ -172,6 +172,85 @@ async def test_lost_connection_is_the_reason(home: RecordedHome, data: DataSyncS
     assert results(answer)["connected"] == "no"
 
 
+async def test_connection_that_was_restored_within_the_asked_minute_is_the_reason(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.event(590, "connection_lost", "ws://home")
+    home.event(615, "connection_restored", "ws://home")
+    await home.write()
+
+    assert (await ask(data, home)).reason == "not_connected"
+    assert (
+        await data.why_not("motion_light.hall.on_motion", at=AskedTime.moment(home.us(660)))
+    ).reason != "not_connected"
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("app_stopped", "disabled"), ("connection_lost", "not_connected")])
+async def test_obstacle_at_the_asked_minute_is_the_reason_although_runs_are_near(
+    home: RecordedHome, data: DataSyncService, kind: str, reason: str
+) -> None:
+    home.run(500, MOTION, EVENT)
+    home.event(550, kind, "motion_light.hall")
+    home.event(700, {"app_stopped": "app_started"}.get(kind, "connection_restored"), "motion_light.hall")
+    home.run(720, MOTION, EVENT)
+    home.run(610, TIDY, Due())
+    await home.write()
+
+    answer = await ask(data, home)
+
+    assert answer.reason == reason
+    assert re.search(r" did not run at \S+\. The .* The nearest run was at \S+ \(success\)\.$", answer.sentence)
+    assert (await ask(data, home, "cleaner.tidy")).reason == "ran"
+    assert (await data.why_not("motion_light.hall.on_motion", at=AskedTime.moment(home.us(720)))).reason == "ran"
+
+
+async def test_changes_that_the_filter_of_a_handler_of_many_entities_leaves_out_are_named(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    settings = (("changed_to", "off"), ("debounce", "10 s"))
+    many = Listener("on_any", "motion_light", "hall", topic="state_changed.light.h*", settings=settings)
+    home.register(many)
+    home.changed(601, "light.hall", "off", "on", "d1")
+    home.changed(602, "light.porch", "off", "on", "d2")
+    await home.write()
+
+    answer = await ask(data, home, "motion_light.hall.on_any")
+
+    assert answer.reason == "not_matching"
+    assert [one.entity.entity_id for one in answer.changes] == ["light.hall"]
+    assert answer.sentence.endswith(", but it needs changed_to off, debounce 10 s.")
+
+
+async def test_missing_change_of_a_sensor_may_not_be_recorded(home: RecordedHome, data: DataSyncService) -> None:
+    home.register(Listener("on_light", "motion_light", "hall", topic="state_changed.light.hall"))
+    await home.write()
+
+    hint = "A change of an entity that only measures, such as a sensor, is recorded only if a handler received it"
+    assert hint in (await ask(data, home)).sentence
+    assert hint not in (await ask(data, home, "motion_light.hall.on_light")).sentence
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rehearsed": True}, "The app rehearsed, so light.turn_on was not sent."),
+        ({"error": "not supported."}, "light.turn_on failed: not supported."),
+        ({}, "(success)."),
+    ],
+)
+async def test_run_whose_service_calls_changed_nothing_is_answered_with_them(
+    home: RecordedHome, data: DataSyncService, options: dict[str, object], words: str
+) -> None:
+    home.run(600, MOTION, EVENT, calls=[call("light.turn_on", "light.hall", "one", **options)])
+    await home.write()
+
+    answer = await ask(data, home)
+
+    assert answer.reason == "ran"
+    assert answer.sentence.endswith(words)
+    assert results(answer)["calls"] == ("no" if options else "yes")
+
+
 @pytest.mark.parametrize("name", ["cleaner.tidy", "CLEANER.TIDY", "tidy", "cleaner", "cleaner.default.tidy"])
 async def test_handler_is_found_by_each_form_of_its_name(home: RecordedHome, data: DataSyncService, name: str) -> None:
     home.run(590, TIDY, Due(home.us(590)))

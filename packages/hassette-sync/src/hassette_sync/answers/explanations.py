@@ -201,8 +201,8 @@ class WhyNotCheck(Answer):
     """One possible reason why nothing ran.
 
     Attributes:
-        name: Short name: ``registered``, ``enabled``, ``framework_up``, ``connected``, ``triggered``, ``condition``,
-            ``free``, ``ran``.
+        name: Short name: ``registered``, ``framework_up``, ``enabled``, ``connected``, ``triggered``, ``allowed``,
+            ``ran``, and ``calls`` if it ran and called services.
         question: The check as a question, such as ``Was Home Assistant connected?``
         result: ``yes``: as needed for a run. ``no``: a reason why there was no run. ``unknown``: not recorded.
         detail: One sentence with what was found.
@@ -227,7 +227,7 @@ class WhyNot(Answer):
         until_us: End of the time that was searched.
         reason: The first reason that was found: the reason of a trigger without a run (``condition``,
             ``rate_limited``, …), or ``ran``, ``not_registered``, ``disabled``, ``framework_down``, ``not_connected``,
-            ``nothing_came``, ``unknown``.
+            ``not_matching``, ``nothing_came``, ``unknown``.
         sentence: The answer in one plain sentence.
         checks: All checks, in the order of the path of an event.
         runs: Runs in the searched time, at most 20: it did run.

@@ -114,6 +114,12 @@ WHERE home_changes.entity_id = (SELECT id FROM names WHERE name = :entity)
 """
 """Recorded changes of an entity in a range, oldest first."""
 
+CHANGES_IN = f"""
+{_CHANGE}
+WHERE home_changes.id >= :first_id AND home_changes.id < :end_id ORDER BY home_changes.id DESC LIMIT :limit
+"""
+"""Recorded changes of all entities in a range, newest first."""
+
 CHANGES_OF_CONTEXT = f"{_CHANGE} WHERE context_id = :context_id ORDER BY home_changes.id LIMIT 50"
 """Recorded changes with a context, oldest first."""
 

@@ -16,7 +16,7 @@ from hassette_sync.questions.rows import registration_ref
 from hassette_sync.questions.sessions import HEARTBEAT_OVERDUE_US, uptime_in
 from hassette_sync.questions.wording import shortened
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.time_range import MINUTE_US, TimeRange
+from hassette_sync.time_range import TimeRange
 
 _MAX_PAUSES = 3
 Result = Literal["yes", "no", "unknown"]
@@ -52,6 +52,7 @@ class Surroundings:
         times: Formats times.
         time_range: The searched time.
         at_us: The moment of the question.
+        end_us: End of this moment, for example of a whole minute; else the end of the searched time.
         is_span: Whether the question is about the whole searched time, such as a day, and not about a moment.
         checks: Gets the checks.
     """
@@ -64,6 +65,7 @@ class Surroundings:
         time_range: TimeRange,
         *,
         at_us: int,
+        end_us: int,
         is_span: bool,
         checks: Checks,
     ) -> None:
@@ -75,7 +77,8 @@ class Surroundings:
         self._at_us = at_us
         self._is_span = is_span
         self._checks = checks
-        self._moment_end_id = min(first_id_at(at_us + MINUTE_US), time_range.end_id)
+        self._end_us = end_us
+        self._moment_end_id = first_id_at(end_us)
 
     async def check(self, *, events_came: bool) -> None:
         """Add all checks.
@@ -83,23 +86,29 @@ class Surroundings:
         Args:
             events_came: Whether events of Home Assistant came in the searched time. This proves the connection.
         """
-        self._check_registered()
+        retired = self._check_registered()
         session = await self._check_framework()
         await self._check_enabled(session)
         await self._check_connected(session, events_came)
+        if retired is not None:
+            # If Hassette or the app was not running, nothing was registered. Then this is the better reason.
+            self._checks.reasons.append(retired)
 
-    def _check_registered(self) -> None:
+    def _check_registered(self) -> tuple[str, str, int | None] | None:
+        """Add a check. Return a reason if the registration had ended."""
         question = "Was it registered?"
         first_us, retired_us = self._row["first_registered_us"], self._row["retired_us"]
-        if first_us > self._range.until_us:
+        if first_us > self._end_us:
             detail = f"It was registered for the first time at {self._times(first_us)}."
             self._checks.add("registered", question, "no", detail, at_us=first_us, reason="not_registered")
-        elif retired_us is not None and retired_us < self._range.since_us:
+        elif retired_us is not None and retired_us < (self._range.since_us if self._is_span else self._at_us):
             detail = f"It has not been registered since {self._times(retired_us)}."
-            self._checks.add("registered", question, "no", detail, at_us=retired_us, reason="not_registered")
+            self._checks.add("registered", question, "no", detail, at_us=retired_us)
+            return "not_registered", detail, retired_us
         else:
             does = "Its schedule is" if self._ref.kind == "job" else "It listens to"
             self._checks.add("registered", question, "yes", f"{does} {shortened(self._row['listens_to'])}.")
+        return None
 
     async def _check_framework(self) -> Row | None:
         question = "Was Hassette running?"
@@ -201,6 +210,9 @@ class Surroundings:
             self._checks.add("connected", question, "unknown", "No loss of the connection is recorded in this session.")
         elif row["kind"] == "connection_lost":
             detail = f"The connection was lost at {self._times(row['at_us'])}."
+            self._checks.add("connected", question, "no", detail, at_us=row["at_us"], reason="not_connected")
+        elif row["at_us"] > self._at_us:
+            detail = f"It was not connected until {self._times(row['at_us'])}."
             self._checks.add("connected", question, "no", detail, at_us=row["at_us"], reason="not_connected")
         else:
             detail = f"It was connected since {self._times(row['at_us'])}."

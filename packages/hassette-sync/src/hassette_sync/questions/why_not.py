@@ -13,9 +13,8 @@ from hassette_sync.formatting import reason_label, replace_surrogates
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries import why_not as queries
 from hassette_sync.queries.not_runs import not_runs_sql
+from hassette_sync.queries.runs import SERVICE_CALLS
 from hassette_sync.queries.statistics import HOURLY
-from hassette_sync.questions.entities import ENTITY_ID, HomeNames
-from hassette_sync.questions.evidence import changes_of
 from hassette_sync.questions.names import (
     near_entities,
     near_names,
@@ -29,16 +28,16 @@ from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.rows import facts_of, registration_ref, run_of
 from hassette_sync.questions.runs import check_text
 from hassette_sync.questions.sessions import home_time
+from hassette_sync.questions.topic_changes import TopicChanges
 from hassette_sync.questions.wording import change_clause, shortened
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.time_range import AROUND_US, HOUR_US, TimeRange
+from hassette_sync.time_range import AROUND_US, HOUR_US, SECOND_US, TimeRange
 
 _NEWEST_US = {"handler": HOUR_US, "job": 24 * HOUR_US}
 _MAX_LISTED = 20
 _LATER_END_US = HOUR_US
-_STATE_TOPIC = "state_changed."
-_FILTERS = ("changed_from", "changed_to", "attribute", "duration")
-_OBSTACLES = ("framework_down", "disabled", "not_connected")
+_FILTERS = ("changed_from", "changed_to", "attribute", "duration", "debounce")
+_OBSTACLES = ("framework_down", "disabled", "not_connected", "not_registered")
 
 
 async def why_not(
@@ -118,11 +117,13 @@ class _Answer:
         if at is None:
             self._at_us = transaction.at_us
             self._range = TimeRange(max(now_us - _NEWEST_US[self._ref.kind], 0), now_us)
+            self._end_us = self._range.until_us
             self._when = f"since {times(self._range.since_us)}"
         else:
             self._range = at.around(AROUND_US)
             # For a day, the checks show the state at its end, or the present state.
             self._at_us = min(self._range.until_us, transaction.at_us) if at.is_span else at.at_us
+            self._end_us = at.at_us + at.length_us
             self._when = at.describe(times)
         self._is_span = at is not None and at.is_span
         self._checks = Checks()
@@ -132,9 +133,11 @@ class _Answer:
             times,
             self._range,
             at_us=self._at_us,
+            end_us=self._end_us,
             is_span=self._is_span,
             checks=self._checks,
         )
+        self._of_topic = TopicChanges(transaction, row["listens_to"], self._range, self._at_us)
         self._asks_about_now = at is None
         # A trigger that came and did not run is the best explanation: it names the decision itself.
         self._decided: tuple[str, str] | None = None
@@ -142,13 +145,14 @@ class _Answer:
     async def answer(self) -> WhyNot:
         runs = await self._runs()
         not_run = await self._not_run()
-        changes = await self._changes()
+        changes = await self._of_topic.changes(_MAX_LISTED)
         last_run = await self._last_run()
         await self._surroundings.check(events_came=_events_came(runs, not_run, changes))
         await self._check_triggered(runs, not_run, changes, last_run)
         self._check_outcome(not_run, runs, await self._skips())
         self._check_ran(runs, last_run)
-        reason, sentence = self._conclusion(runs, not_run)
+        not_done = await self._check_calls(runs)
+        reason, sentence = self._conclusion(runs, not_run, not_done)
         return WhyNot(
             registration=self._ref,
             listens_to=self._row["listens_to"],
@@ -191,28 +195,6 @@ class _Answer:
         rows = await self._transaction.all(not_runs_sql(["registrations"]), dict(parameters))
         return tuple(sample_of(row) for row in rows)
 
-    async def _changes(self) -> tuple[StateChange, ...]:
-        """Return the changes of the entities in the topic. An attribute may follow the entity in the topic."""
-        found: list[StateChange] = []
-        names = HomeNames(self._transaction)
-        for entity_id in self._entities():
-            changes = await changes_of(self._transaction, names, entity_id, self._range, self._at_us)
-            found += [one.change for one in changes]
-        return tuple(sorted(found, key=lambda change: -change.at_us)[:_MAX_LISTED])
-
-    def _entities(self) -> list[str]:
-        topic: str = self._row["listens_to"]
-        parts = topic.removeprefix(_STATE_TOPIC).split(",") if topic.startswith(_STATE_TOPIC) else []
-        found = [".".join(part.strip().split(".")[:2]) for part in parts[:_MAX_LISTED]]
-        return [entity_id for entity_id in found if ENTITY_ID.fullmatch(entity_id)]
-
-    async def _unknown_entities(self) -> str:
-        """Return a hint for each entity in the topic that the history does not know, if a known one is similar."""
-        found = [(one, await near_entities(self._transaction, one)) for one in self._entities()]
-        return "".join(
-            f" The history does not know {one}. Did you mean {' or '.join(near)}?" for one, near in found if near
-        )
-
     async def _check_triggered(
         self,
         runs: tuple[Run, ...],
@@ -235,7 +217,7 @@ class _Answer:
             return
         last = f" Its last run was at {self._times(last_run.started_us)}." if last_run is not None else " It never ran."
         what = "due time of the schedule" if self._ref.kind == "job" else "event of"
-        detail = f"No {what} {listens_to} is recorded.{await self._unknown_entities()}{last}"
+        detail = f"No {what} {listens_to} is recorded.{await self._of_topic.hints()}{last}"
         at_us = last_run.started_us if last_run is not None else None
         self._checks.add("triggered", question, "no", detail, at_us=at_us, reason="nothing_came")
 
@@ -281,25 +263,58 @@ class _Answer:
     def _nearest(self, runs: tuple[Run, ...]) -> Run:
         return min(runs, key=lambda run: abs(run.started_us - self._at_us))
 
-    def _present_obstacle(self, runs: tuple[Run, ...], not_run: tuple[NotRunEntry, ...]) -> tuple[str, str] | None:
-        """Return what has kept it from running since its last trigger; None if nothing has, or for a past moment."""
-        newest_us = max((*(run.started_us for run in runs), *(one.at_us for one in not_run)), default=0)
-        for reason, detail, at_us in self._checks.reasons if self._asks_about_now else ():
-            if reason in _OBSTACLES and at_us is not None and at_us > newest_us:
+    async def _check_calls(self, runs: tuple[Run, ...]) -> str:
+        """Check the service calls of the nearest run. Return in words which of them changed nothing."""
+        if not runs:
+            return ""
+        rows = await self._transaction.all(SERVICE_CALLS, {"id": self._nearest(runs).id})
+        rehearsed = sorted({row["service"] for row in rows if row["rehearsed"]})
+        failed = next((row for row in rows if row["error"] is not None), None)
+        detail = ""
+        if rehearsed:
+            detail = f"The app rehearsed, so {', '.join(rehearsed[:3])} was not sent."
+        elif failed is not None:
+            detail = f"{failed['service']} failed: {shortened(failed['error']).removesuffix('.')}."
+        if rows:
+            done = "Home Assistant carried out each of its service calls."
+            self._checks.add("calls", "Were its service calls carried out?", "no" if detail else "yes", detail or done)
+        return f" {detail}" if detail else ""
+
+    def _obstacle(self, runs: tuple[Run, ...], not_run: tuple[NotRunEntry, ...]) -> tuple[str, str] | None:
+        """Return what kept it from running at the moment, since its last trigger before that; None if nothing did.
+
+        A trigger within the moment, or a question about a whole day, needs no such reason.
+        """
+        triggers_us = (*(run.started_us for run in runs), *(one.at_us for one in not_run))
+        newest_us = max((at_us for at_us in triggers_us if at_us < self._end_us), default=-1)
+        if self._is_span or newest_us >= self._at_us:
+            return None
+        # The registration of a job that is due only once ends with its run, or with the decision not to run.
+        before = [run.ended_us for run in runs if run.started_us < self._end_us]
+        ended_us = max((newest_us, *before)) + SECOND_US
+        for reason, detail, at_us in self._checks.reasons:
+            after_us = ended_us if reason == "not_registered" else newest_us
+            if reason in _OBSTACLES and (at_us or 0) > after_us:
                 return reason, detail
         return None
 
-    def _conclusion(self, runs: tuple[Run, ...], not_run: tuple[NotRunEntry, ...]) -> tuple[str, str]:
+    def _conclusion(self, runs: tuple[Run, ...], not_run: tuple[NotRunEntry, ...], not_done: str) -> tuple[str, str]:
         title = self._ref.title
-        obstacle = self._present_obstacle(runs, not_run)
+        obstacle = self._obstacle(runs, not_run)
         if obstacle is not None and runs:
-            nearest = self._nearest(runs)
-            since = f"{self._times(nearest.started_us)} ({nearest.status})"
-            return obstacle[0], f"{title} has not run since {since}. {obstacle[1].removesuffix('.')}."
+            nearest, because = self._nearest(runs), obstacle[1].removesuffix(".")
+            run = f"{self._times(nearest.started_us)} ({nearest.status})"
+            if self._asks_about_now:
+                return obstacle[0], f"{title} has not run since {run}. {because}."
+            did_not = f"{title} did not run at {self._times(self._at_us)}"
+            return obstacle[0], f"{did_not}. {because}. The nearest run was at {run}."
         self._decided = obstacle or self._decided
         if runs and self._decided is None:
             nearest = self._nearest(runs)
-            return "ran", f"{title} did run {self._when}: at {self._times(nearest.started_us)} ({nearest.status})."
+            return (
+                "ran",
+                f"{title} did run {self._when}: at {self._times(nearest.started_us)} ({nearest.status}).{not_done}",
+            )
         reason, detail = self._decided or (
             self._checks.reasons[0][:2] if self._checks.reasons else ("unknown", "The history does not show why.")
         )
