@@ -3,8 +3,9 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
-from hassette_store.ids import time_of
+from hassette_store.ids import first_id_at, time_of
 from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.trends import ErrorTrend
 from hassette_sync.queries import trends as queries
@@ -26,18 +27,14 @@ async def error_trends(
         time_range: Time range, which is divided into 24 equal parts.
     """
     time_range = await resolve(transaction, time_range)
-    length_us = time_range.until_us - time_range.since_us
     some: Parameters = {
         "groups": json.dumps([group.id for group in groups]),
+        "parts": json.dumps(_parts_of(time_range)),
         "first_id": time_range.first_id,
-        "end_id": time_range.end_id,
-        "since_us": time_range.since_us,
-        "part_us": -(-length_us // PARTS),
     }
     points: defaultdict[int, list[int]] = defaultdict(lambda: [0] * PARTS)
     for row in await transaction.all(queries.FAILURES_BY_PART, some):
-        # The id has only the millisecond, so the first failure of the range may seem to be before it.
-        points[row["error_group_id"]][min(max(row["part"], 0), PARTS - 1)] += row["count"]
+        points[row["error_group_id"]][row["part"]] = row["count"]
     before = {row["error_group_id"]: row["run_id"] for row in await transaction.all(queries.LAST_FAILURE_BEFORE, some)}
     apps: defaultdict[int, list[str]] = defaultdict(list)
     for row in await transaction.all(queries.APPS_OF_GROUPS, some):
@@ -45,6 +42,13 @@ async def error_trends(
     return tuple(
         _trend(group, points[group.id], before.get(group.id), tuple(apps[group.id]), time_range) for group in groups
     )
+
+
+def _parts_of(time_range: TimeRange) -> list[tuple[int, int]]:
+    """Return the ranges of ids of equal parts of a time range."""
+    length_us = -(-(time_range.until_us - time_range.since_us) // PARTS)
+    ends = (min(time_range.since_us + part * length_us, time_range.until_us) for part in range(PARTS + 1))
+    return list(pairwise(map(first_id_at, ends)))
 
 
 def _trend(
