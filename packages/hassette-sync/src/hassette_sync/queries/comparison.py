@@ -3,12 +3,17 @@
 # ruff: noqa: S608  the statements contain only text from this package and from the store's table of kinds
 
 from hassette_store.kinds import RunKind
-from hassette_sync.queries.kinds import union_sql
+from hassette_sync.queries.kinds import KIND, union_sql
+from hassette_sync.queries.registrations import NEWEST_IDS, RETIRED_US
 
-FIRST_REGISTERED = """
-SELECT id, first_registered_us FROM registrations WHERE id IN (SELECT value FROM json_each(:registrations))
+COMPARED = f"""
+SELECT id, {KIND} AS kind, app, instance, name, {RETIRED_US} AS retired_us, first_registered_us FROM registrations
+WHERE :app IS NULL OR app = :app ORDER BY id
 """
-"""Time of the first registration of some handlers and jobs."""
+"""Handlers and jobs of all apps, or of ``:app``."""
+
+LAST_RUNS = f"SELECT value AS registration_id, coalesce({NEWEST_IDS}) AS run_id FROM json_each(:registrations)"
+"""Id of the newest run of each of some handlers and jobs."""
 
 
 def _gaps(kind: RunKind) -> str:

@@ -93,13 +93,14 @@ FROM runs WHERE registration_id = :registration_id ORDER BY id DESC LIMIT 1
 """Newest run of one handler or job."""
 
 # One index lookup for each registration takes a few microseconds. It reads only the newest run.
-_NEWEST_IDS = ", ".join(
+NEWEST_IDS = ", ".join(
     f"(SELECT max(id) FROM {kind.runs_table} WHERE {kind.registration_column} = value)" for kind in KINDS
 )
+"""Expressions for the id of the newest run of the handler or job ``value``, one for each kind."""
 
 NEWEST_RUNS = f"""
 SELECT newest.registration_id, newest.run_id, statuses.name AS status
-FROM (SELECT value AS registration_id, coalesce({_NEWEST_IDS}) AS run_id FROM json_each(:registrations)) AS newest
+FROM (SELECT value AS registration_id, coalesce({NEWEST_IDS}) AS run_id FROM json_each(:registrations)) AS newest
 JOIN runs ON runs.id = newest.run_id
 JOIN statuses ON statuses.id = runs.status_id
 """

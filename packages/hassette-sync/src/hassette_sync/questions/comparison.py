@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from sqlite3 import Row
 from typing import Final, Literal
 
@@ -14,7 +15,6 @@ from hassette_sync.answers.comparison import (
     Difference,
     Figures,
 )
-from hassette_sync.answers.registrations import Registration
 from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import duration, plural, rough_duration, share
@@ -22,7 +22,7 @@ from hassette_sync.queries import comparison as queries
 from hassette_sync.queries.errors import RECENT_COUNTS
 from hassette_sync.questions.figures import ExactFigures, exact_figures
 from hassette_sync.questions.periods import periods_of
-from hassette_sync.questions.registrations import MAX_LISTED, registration_list
+from hassette_sync.questions.rows import registration_ref
 from hassette_sync.questions.sessions import newest_session, uptime_in
 from hassette_sync.questions.sketches import percentiles_by_registration
 from hassette_sync.questions.statistics import sums_by_registration
@@ -117,42 +117,56 @@ async def _versions(transaction: ReadTransaction, now: TimeRange) -> list[tuple[
     return list(found.values())
 
 
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """Handler or job, with its figures of the period and of the time before.
+
+    Attributes:
+        row: Row of `queries.COMPARED`.
+        now: Figures of the period.
+        before: Figures of the period before, or of the version before.
+        last_run_id: Id of the newest run; None if no run is stored.
+    """
+
+    row: Row
+    now: ExactFigures
+    before: ExactFigures
+    last_run_id: int | None
+
+
 async def _registrations(
     transaction: ReadTransaction, app: str | None, now: TimeRange, before: TimeRange, *, differing: bool
 ) -> list[ComparedRegistration]:
+    rows = await transaction.all(queries.COMPARED, {"app": app})
+    ids = [row["id"] for row in rows]
     if app is None:
-        listed = await registration_list(transaction, now, idle=False, limit=MAX_LISTED)
-        registrations = listed.registrations
-        ids = [one.id for one in registrations]
-        now, (before, earlier) = TimeRange(listed.since_us, listed.until_us), await _figures(transaction, before, ids)
+        now, figures = await _figures(transaction, now, ids)
+        before, earlier = await _figures(transaction, before, ids)
     else:
-        # A whole hour or day around the change would contain runs of both versions. So the list needs no figures.
-        listed = await registration_list(transaction, _last_moment(now), app=app, limit=MAX_LISTED)
-        ids = [one.id for one in listed.registrations]
-        earlier = await exact_figures(transaction, before, ids)
+        # A whole hour or day around the change would contain runs of both versions.
         figures = await exact_figures(transaction, now, ids)
-        registrations = [
-            _with_figures(one, figures.get(one.id, ExactFigures()))
-            for one in listed.registrations
-            if one.retired_us is None or one.id in figures
-        ]
-    rows = await transaction.all(queries.FIRST_REGISTERED, {"registrations": json.dumps(ids)})
-    first_us = {row["id"]: row["first_registered_us"] for row in rows}
-    habits = await _habits(transaction, registrations, now)
+        earlier = await exact_figures(transaction, before, ids)
+    listed = [row for row in rows if row["retired_us"] is None or row["id"] in figures]
+    wanted = json.dumps([row["id"] for row in listed])
+    newest = dict(map(tuple, await transaction.all(queries.LAST_RUNS, {"registrations": wanted})))
+    none = ExactFigures()
+    subjects = [
+        _Subject(row, figures.get(row["id"], none), earlier.get(row["id"], none), newest[row["id"]]) for row in listed
+    ]
+    habits = await _habits(transaction, subjects, now)
     found: list[ComparedRegistration] = []
-    for one in registrations:
-        old, ranks = _shown(earlier.get(one.id, ExactFigures()), before)
-        sentences = _differences(one, old, ranks, now.since_us, first_us.get(one.id, 0), habits.get(one.id))
+    for one in subjects:
+        habit = habits.get(one.row["id"])
+        sentences = _differences(one, now.since_us, before.since_us, habit)
         if sentences or not differing:
-            new, _ = _shown(ExactFigures(one.counts, one.percentiles), now)
-            found.append(_compared(one, new, old, sentences, habits.get(one.id)))
+            found.append(_compared(one, _shown(one.now, now), _shown(one.before, before), sentences, habit))
     return found
 
 
 async def _figures(
     transaction: ReadTransaction, time_range: TimeRange, registrations: list[int]
 ) -> tuple[TimeRange, dict[int, ExactFigures]]:
-    """Return the figures of the whole hours or days that cover a time range, and this covered time."""
+    """Return the whole hours or days that cover a time range, and the figures of the handlers and jobs with runs."""
     periods = await periods_of(transaction, time_range)
     sums = await sums_by_registration(transaction, periods)
     ranks = await percentiles_by_registration(transaction, periods, registrations)
@@ -162,26 +176,17 @@ async def _figures(
     return periods.time_range, found
 
 
-def _last_moment(time_range: TimeRange) -> TimeRange:
-    return TimeRange(time_range.until_us - 1, time_range.until_us)
-
-
-def _with_figures(registration: Registration, figures: ExactFigures) -> Registration:
-    return registration.model_copy(update={"counts": figures.counts, "percentiles": figures.percentiles})
-
-
-def _shown(figures: ExactFigures, time_range: TimeRange) -> tuple[Figures, Percentiles]:
-    shown = Figures(
+def _shown(figures: ExactFigures, time_range: TimeRange) -> Figures:
+    return Figures(
         counts=figures.counts,
         p95_us=figures.percentiles.p95_us,
         since_us=time_range.since_us,
         until_us=time_range.until_us,
     )
-    return shown, figures.percentiles
 
 
 async def _habits(
-    transaction: ReadTransaction, registrations: Iterable[Registration], now: TimeRange
+    transaction: ReadTransaction, subjects: Iterable[_Subject], now: TimeRange
 ) -> dict[int, tuple[int, int]]:
     """Return the usual longest gap and the present silence of the current handlers and jobs that are quiet."""
     until_us = min(now.until_us, transaction.at_us)
@@ -190,18 +195,18 @@ async def _habits(
         until_us = min(until_us, session.until_us)
     quiet = [
         one
-        for one in registrations
-        if one.retired_us is None
+        for one in subjects
+        if one.row["retired_us"] is None
         and one.last_run_id is not None
         and until_us - time_of(one.last_run_id) > _MIN_SILENT_US
     ]
     if not quiet:
         return {}
-    parameters: Parameters = {"registrations": json.dumps([one.id for one in quiet]), "newest": _NEWEST}
+    parameters: Parameters = {"registrations": json.dumps([one.row["id"] for one in quiet]), "newest": _NEWEST}
     gaps = {row["registration_id"]: json.loads(row["gaps"]) for row in await transaction.all(queries.GAPS, parameters)}
     found: dict[int, tuple[int, int]] = {}
     for one in quiet:
-        gap, count, oldest_id = gaps.get(one.id, (None, 0, 0))
+        gap, count, oldest_id = gaps.get(one.row["id"], (None, 0, 0))
         if gap is None or count < _MIN_HABIT_RUNS or one.last_run_id is None:
             continue
         last_us = time_of(one.last_run_id)
@@ -212,41 +217,33 @@ async def _habits(
         if until_us - last_us > _SILENT * usual_us:
             up = await uptime_in(transaction, TimeRange(last_us, until_us))
             if up.up_us > _SILENT * usual_us:
-                found[one.id] = (usual_us, up.up_us)
+                found[one.row["id"]] = (usual_us, up.up_us)
     return found
 
 
-def _differences(
-    now: Registration,
-    before: Figures,
-    earlier: Percentiles,
-    since_us: int,
-    first_us: int,
-    habit: tuple[int, int] | None,
-) -> dict[Difference, str]:
+def _differences(one: _Subject, since_us: int, before_us: int, habit: tuple[int, int] | None) -> dict[Difference, str]:
     """Return the differences of a handler or job from before, each with a sentence.
 
     Args:
-        now: The handler or job, with its figures of the period.
-        before: Figures of the period before, or of the version before.
-        earlier: Percentiles of that time.
+        one: The handler or job.
         since_us: Start of the period.
-        first_us: Time of the first registration.
+        before_us: Start of the time before.
         habit: Usual longest gap and present silence; None if it is not silent.
     """
     sentences: dict[Difference, str] = {}
-    if first_us >= since_us and now.counts.total:
+    now, before, first_us = one.now.counts, one.before.counts, one.row["first_registered_us"]
+    if first_us >= since_us and now.total:
         sentences["new"] = "It is new."
-    elif now.counts.total and not before.counts.total and first_us < before.since_us:
+    elif now.total and not before.total and first_us < before_us:
         sentences["back"] = "It is back after a pause."
-    if (slower := _duration_difference(now, before.counts, earlier)) is not None:
+    if (slower := _duration_difference(one.now, one.before)) is not None:
         name: Difference = "slower" if slower > 0 else "faster"
-        was, is_ = duration(earlier.p95_us), duration(now.percentiles.p95_us)
+        was, is_ = duration(one.before.percentiles.p95_us), duration(one.now.percentiles.p95_us)
         sentences[name] = f"95 % of its runs took up to {is_}, before up to {was}."
-    failing = _share_difference(now.counts, before.counts)
+    failing = _share_difference(now, before)
     if failing:
         name = "failing_more" if failing > 0 else "failing_less"
-        now_share, before_share = share(now.counts.failure_share), share(before.counts.failure_share)
+        now_share, before_share = share(now.failure_share), share(before.failure_share)
         sentences[name] = f"{now_share} of its runs failed, before {before_share}."
     if habit is not None:
         sentences["silent"] = (
@@ -256,17 +253,17 @@ def _differences(
 
 
 def _compared(
-    registration: Registration,
+    one: _Subject,
     now: Figures,
     before: Figures,
     sentences: dict[Difference, str],
     habit: tuple[int, int] | None,
 ) -> ComparedRegistration:
     findings = tuple(sorted(sentences, key=GRAVITY.index)) or _UNCHANGED
-    p95, p95_before, last_run_id = now.p95_us, before.p95_us, registration.last_run_id
+    p95, p95_before, last_run_id = now.p95_us, before.p95_us, one.last_run_id
     both = bool(now.counts.total and before.counts.total)
     return ComparedRegistration(
-        registration=registration.ref,
+        registration=registration_ref(one.row),
         findings=findings,
         sentence=sentences.get(findings[0], "It does not differ from before."),
         now=now,
@@ -280,10 +277,11 @@ def _compared(
     )
 
 
-def _duration_difference(now: Registration, before: Counts, earlier: Percentiles) -> int | None:
+def _duration_difference(now: ExactFigures, before: ExactFigures) -> int | None:
     """Return 1 if a handler or job is really slower than before, -1 if it is faster, None if it is neither."""
-    p95, p95_before, p50, p50_before = now.percentiles.p95_us, earlier.p95_us, now.percentiles.p50_us, earlier.p50_us
-    runs = min(now.counts.total, before.total)
+    ranks, earlier = now.percentiles, before.percentiles
+    p95, p95_before, p50, p50_before = ranks.p95_us, earlier.p95_us, ranks.p50_us, earlier.p50_us
+    runs = min(now.counts.total, before.counts.total)
     if runs < _MIN_RUNS or not p95 or not p95_before or not p50 or not p50_before:
         return None
     if abs(p95 - p95_before) < _MIN_DIFFERENCE_US:

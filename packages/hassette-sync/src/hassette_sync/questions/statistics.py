@@ -146,8 +146,12 @@ async def _sums_of(
     wanted = None if registrations is None else set(registrations)
     for rows in await counted_by_registration(transaction, periods, registrations):
         for registration_id, _, *statuses, total_us, max_us in rows:
-            if wanted is None or registration_id in wanted:
+            if wanted is not None and registration_id not in wanted:
+                continue
+            if registration_id in found:
                 found[registration_id].add_counted(statuses, total_us, max_us)
+            else:
+                found[registration_id] = Sums(statuses, total_us, max_us)
     for row in await uncounted_runs(transaction, periods):
         if wanted is None or row["registration_id"] in wanted:
             found[row["registration_id"]].add_run(row["status"], row["duration_us"])
