@@ -50,6 +50,17 @@ def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
     assert [step for step in plan if step.startswith("SCAN") and step.split()[1] in LARGE] == [], plan
 
 
+def test_triggers_without_a_run_are_sorted_by_their_ids_only(plausible: Path) -> None:
+    db = sqlite3.connect(plausible)
+    try:
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {not_runs.not_runs_sql([])}", Parameters())]
+    finally:
+        db.close()
+
+    # The whole rows are looked up afterwards, only for the page.
+    assert "SEARCH not_runs USING INTEGER PRIMARY KEY (rowid=?)" in plan, plan
+
+
 def test_service_calls_of_home_assistant_are_read_without_the_runs_of_its_automations(plausible: Path) -> None:
     db = sqlite3.connect(plausible)
     try:

@@ -25,14 +25,16 @@ def not_runs_sql(conditions: Collection[str]) -> str:
     where = " AND ".join(
         ["at_us >= :since_us", "(at_us, id) < (:before_us, :cursor)", *(CONDITIONS[name] for name in conditions)]
     )
+    # First only the ids: to sort whole rows of 20 of each registration would take twice as long.
     return f"""
         SELECT page.id, page.at_us, page.registration_id, reasons.name AS reason, page.detail,
                page.event_type_id IS NOT NULL OR page.due_us IS NOT NULL AS has_trigger,
                {trigger_columns_sql("page")}, page.kind, {registration_columns_sql("app", "instance", "name")}
         FROM (
-            SELECT *, at_us AS started_us,
+            SELECT not_runs.*, at_us AS started_us,
                    CASE WHEN registration_id IN (SELECT id FROM listeners) THEN 'handler' ELSE 'job' END AS kind
-            FROM not_runs WHERE {where} ORDER BY at_us DESC, id DESC LIMIT :limit
+            FROM (SELECT id FROM not_runs WHERE {where} ORDER BY at_us DESC, id DESC LIMIT :limit) AS newest
+            CROSS JOIN not_runs ON not_runs.id = newest.id
         ) AS page
         {registration_joins_sql("page")}
         LEFT JOIN names AS reasons ON reasons.id = page.reason_id

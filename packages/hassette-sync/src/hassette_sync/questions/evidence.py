@@ -13,7 +13,7 @@ from hassette_sync.queries.not_runs import not_runs_sql
 from hassette_sync.questions.changes import change_of_row, change_of_run
 from hassette_sync.questions.entities import HomeNames
 from hassette_sync.questions.not_runs import sample_of
-from hassette_sync.questions.rows import run_of
+from hassette_sync.questions.rows import runs_of
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import HOUR_US, MINUTE_US, SECOND_US, TimeRange
@@ -100,7 +100,7 @@ async def changes_of(
         found[change.context_id, change.new_state].append(same)
     limit = _MAX_NEWEST if at_us is None else _MAX_EVIDENCE
     rows = await transaction.all(queries.RUNS_OF_ENTITY, within(time_range, entity=entity_id, limit=limit))
-    for run in map(run_of, rows):
+    for run in runs_of(rows):
         change = await change_of_run(names, run)
         if change is None or not isinstance(run.trigger, EventTrigger) or run.trigger.immediate:
             continue

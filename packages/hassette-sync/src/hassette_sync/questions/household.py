@@ -64,9 +64,11 @@ async def household(transaction: ReadTransaction, live: Live | None) -> Househol
     today = TimeRange(min(home.moment_us(midnight), at_us), at_us + SECOND_US, ends_now=True)
     rows = await transaction.all(ACTIONS, {"first_id": today.first_id, "end_id": today.end_id, "limit": _MAX_ACTIONS})
     by_entity: defaultdict[str, _Actions] = defaultdict(_Actions)
+    # A home has few different targets, and many rows with each.
+    entities = {target: entities_of(target) for target in {row["target"] for row in rows}}
     for row in rows:
         cause = "" if row["is_scheduled"] else row["entity_id"] or ""
-        for entity_id in entities_of(row["target"]):
+        for entity_id in entities[row["target"]]:
             actions = by_entity[entity_id]
             actions.count += row["count"]
             actions.problems += row["problems"]
