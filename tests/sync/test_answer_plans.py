@@ -37,35 +37,31 @@ class Parameters(dict[str, object]):
         return "x" if name in TEXTS else "[]" if name in LISTS else 1
 
 
-@pytest.mark.parametrize("name", STATEMENTS)
-def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
-    db = sqlite3.connect(plausible)
+def _plan(path: Path, statement: str) -> list[str]:
+    db = sqlite3.connect(path)
     db.create_function(SQL_FUNCTION, 1, search_form, deterministic=True)
-    add_heartbeat_function(db, plausible)
+    add_heartbeat_function(db, path)
     try:
-        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {STATEMENTS[name]}", Parameters())]
+        return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", Parameters())]
     finally:
         db.close()
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
+    plan = _plan(plausible, STATEMENTS[name])
 
     assert [step for step in plan if step.startswith("SCAN") and step.split()[1] in LARGE] == [], plan
 
 
 def test_triggers_without_a_run_are_sorted_by_their_ids_only(plausible: Path) -> None:
-    db = sqlite3.connect(plausible)
-    try:
-        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {not_runs.not_runs_sql([])}", Parameters())]
-    finally:
-        db.close()
+    plan = _plan(plausible, not_runs.not_runs_sql([]))
 
     # The whole rows are looked up afterwards, only for the page.
     assert "SEARCH not_runs USING INTEGER PRIMARY KEY (rowid=?)" in plan, plan
 
 
 def test_service_calls_of_home_assistant_are_read_without_the_runs_of_its_automations(plausible: Path) -> None:
-    db = sqlite3.connect(plausible)
-    try:
-        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {causes.CALLS_BY_HOME}", Parameters())]
-    finally:
-        db.close()
+    plan = _plan(plausible, causes.CALLS_BY_HOME)
 
     assert any("home_causes_service_calls" in step for step in plan), plan

@@ -79,7 +79,7 @@ class RunFacets(Answer):
         statuses: Numbers by status; ``failed`` is the sum of the failures.
         kinds: Numbers by kind.
         complete: Whether all runs were counted. With a filter that the statistics do not know, such as a text, only
-            the newest 1,000 runs that meet it are counted. Otherwise the numbers cover whole hours or days, and include
+            the newest 500 runs that meet it are counted. Otherwise the numbers cover whole hours or days, and include
             runs without a row.
         since_us: Start of the time range.
         until_us: End of the time range.

@@ -105,15 +105,16 @@ def _newest_of_details(
         condition: Condition on the details.
         in_ranges: Whether to read only the details of runs in ``:ranges`` of ids.
     """
-    runs = " OR ".join(
-        f"EXISTS (SELECT 1 FROM {kind.runs_table} AS run WHERE id = run_id{_and(kind, names)})" for kind in kinds
+    # A run is in one table. `coalesce` looks into the next table only if the run is not in this one.
+    runs = ", ".join(
+        f"(SELECT true{_and(kind, names)} FROM {kind.runs_table} AS run WHERE id = run_id)" for kind in kinds
     )
     # Together with the ranges, the limits of the search would be a second choice for the primary key, and a slow one.
     source = f"{_RANGES} {table} ON {_IN_RANGE.format('run_id')}" if in_ranges else table
     limits = "true" if in_ranges else "run_id < :below AND run_id >= :first_id"
     return f"""
         SELECT DISTINCT run_id AS id FROM {source}
-        WHERE {limits} AND {condition} AND ({runs}) ORDER BY run_id DESC LIMIT :limit
+        WHERE {limits} AND {condition} AND coalesce({runs}, false) ORDER BY run_id DESC LIMIT :limit
     """
 
 

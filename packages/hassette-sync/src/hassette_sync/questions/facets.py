@@ -19,7 +19,7 @@ from hassette_sync.questions.statistics import sums_by_registration
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import Periods, TimeRange
 
-MAX_COUNTED = 1_000
+MAX_COUNTED = 500
 """Maximum number of runs that are counted one by one."""
 
 

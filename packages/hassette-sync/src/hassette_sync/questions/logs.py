@@ -123,8 +123,7 @@ def _spans_with_text(transaction: ReadTransaction, text: str, first_id: int, bel
         yield newest, below
     oldest, below = max(first_id, covered.first_id), min(below, covered.below)
     if oldest < below:
-        for ranges in candidate_ranges(transaction, covered, oldest, below, terms_of_text(LOG_TEXT, text)):
-            yield from ranges
+        yield from candidate_ranges(transaction, covered, oldest, below, terms_of_text(LOG_TEXT, text))
     if first_id < (end := min(covered.first_id, below)):
         yield first_id, end
 

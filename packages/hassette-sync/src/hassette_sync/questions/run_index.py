@@ -14,7 +14,6 @@ Terms = tuple[int, ...]
 """Terms that must all be in the same minute."""
 
 _FIRST_HOURS = 4
-_FIRST_MINUTES = 4
 _MINUTES_AN_HOUR = 60
 # Days whose rows show which of the terms is the rarest one.
 _SAMPLED_DAYS = 2
@@ -68,10 +67,10 @@ def can_find(text: str) -> bool:
 
 def candidate_ranges(
     transaction: ReadTransaction, covered: CoveredRuns, first_id: int, below: int, alternatives: Collection[Terms]
-) -> Iterator[list[tuple[int, int]]]:
+) -> Iterator[tuple[int, int]]:
     """Yield ranges of ids, newest first: first id, and exclusive end. All runs with the wanted terms are in them.
 
-    The first lists have few minutes, and later ones more and more: often, the newest minutes fill the page.
+    The index is read as far as ranges are taken: often, the newest minutes fill the page.
 
     Args:
         transaction: Read transaction of the question.
@@ -83,18 +82,10 @@ def candidate_ranges(
     last = time_of(max(below - 1, 0)) // DAY_US
     oldest = max(time_of(first_id) // DAY_US, covered.first_day)
     wanted = _Wanted(transaction, alternatives, last)
-    most = _FIRST_MINUTES
-    ranges: list[tuple[int, int]] = []
     for minute in wanted.minutes(oldest, last, first_hour=time_of(first_id) // HOUR_US):
         start, end = (first_id_at(one * MINUTE_US) for one in (minute, minute + 1))
-        if end <= first_id or start >= below:
-            continue
-        if len(ranges) >= most:
-            yield ranges
-            ranges, most = [], most * _GROWTH
-        ranges.append((max(start, first_id), min(end, below)))
-    if ranges:
-        yield ranges
+        if end > first_id and start < below:
+            yield max(start, first_id), min(end, below)
 
 
 class _Wanted:

@@ -6,10 +6,10 @@ each registration and hour. Filters that exclude each other, and unknown names, 
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from heapq import nlargest
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 
 from hassette_store.derived.search_index import ENTITY, FAILED, FAILED_ENTITY, duration_term, value_term
 from hassette_store.ids import first_id_at, time_of
@@ -35,6 +35,9 @@ _MAX_LOOK_UPS = 500
 # Each combination of a filter with a place of a text takes its own statements. Many entities can have a text in their
 # names, and without the filters, one statement looks up all of them.
 _MAX_COMBINATIONS = 20
+# The first statement reads few minutes, and each later one at most so many times as many.
+_FIRST_MINUTES = 4
+_GROWTH = 4
 # Ends of the slices of a text search, in hours before its end.
 _SLICES_HOURS = (1, 6, 24, 72, 240)
 
@@ -128,18 +131,24 @@ def _in_minutes(
     transaction: ReadTransaction,
     search: RunSearch,
     covered: CoveredRuns,
-    statements: Iterable[str],
+    statements: Sequence[str],
     parameters: Parameters,
     terms: tuple[Terms, ...],
 ) -> list[int]:
     """Return the newest runs in the minutes with some terms."""
     found: list[int] = []
-    for ranges in candidate_ranges(transaction, covered, search.first_id, search.below, terms):
+    candidates = candidate_ranges(transaction, covered, search.first_id, search.below, terms)
+    read, most = 0, _FIRST_MINUTES
+    while ranges := list(islice(candidates, most)):
         limit = search.limit - len(found)
         values = {**parameters, "ranges": json.dumps(ranges), "limit": limit}
         found += _merged([_ids(transaction, statement, values) for statement in statements], limit)
         if len(found) >= search.limit:
             break
+        read += len(ranges)
+        # As many minutes as fill the page if they have as many matches as the minutes before, and a quarter more.
+        wanted = (search.limit - len(found)) * read * 5 // (4 * max(len(found), 1)) + 1
+        most = min(_GROWTH * most, wanted)
     return found
 
 
@@ -261,6 +270,8 @@ def _times_of_long_runs(
     (kept,) = transaction.rows(queries.KEPT_PERIODS)
     first_day, first_hour, counted_below = kept
     yield counted_below, search.below, None
+    if search.first_id >= counted_below:
+        return
     search = replace(search, below=min(search.below, counted_below))
     if first_day is None:
         yield 0, search.below, None

@@ -1,0 +1,104 @@
+"""Questions read only what their answers need, as their statements and the steps of SQLite show."""
+
+import json
+import re
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+from hassette_store import DatabaseService
+from hassette_store.file.connections import connect_to_read
+from hassette_store.kinds import HANDLER, KINDS
+from hassette_sync import DataSyncService, RunFilter, TimeRange
+from hassette_sync.queries import run_search
+from hassette_sync.service import DEFAULT_DEADLINE_S
+from support.history import DAY, HOUR, SECOND, NewHistory
+from support.rows import T0_US, Batch, Event, Listener, invocation, run_id
+from support.stores import Clock
+from support.waiting import patience
+
+MINUTE_MS = 60_000
+
+
+@asynccontextmanager
+async def traced(path: Path) -> AsyncGenerator[tuple[DataSyncService, list[str]]]:
+    """Ask a history. The list has each statement with its parameters."""
+    statements: list[str] = []
+
+    def open_traced(file: Path) -> sqlite3.Connection:
+        db = connect_to_read(file)
+        db.set_trace_callback(statements.append)
+        return db
+
+    async with DataSyncService(path, deadline_s=patience(DEFAULT_DEADLINE_S), open_file=open_traced) as data:
+        yield data, statements
+
+
+async def write_minutes(path: Path, minutes: int) -> None:
+    """Write a run of 0.5 s in each minute, and let the store count and index them."""
+    clock = Clock()
+    clock.us = T0_US + (minutes + 10) * MINUTE_MS * 1_000
+    store = DatabaseService(path, now_us=clock.now_us, monotonic=clock.monotonic)
+    await store.start()
+    event, listener = Event("state_changed", "light.hall", "off", "on"), Listener("on_light", topic="light.hall")
+    runs = [
+        invocation(number * MINUTE_MS, listener, duration_us=500_000)._replace(
+            id=run_id(number * MINUTE_MS * 1_000, 0), trigger=event
+        )
+        for number in range(minutes)
+    ]
+    await store.write(Batch(store.last_sequence + 1, clock.us, tuple(runs), ()))
+    await store.stop()
+
+
+async def test_search_reads_few_more_minutes_than_fill_the_page(tmp_path: Path) -> None:
+    await write_minutes(tmp_path / "hassette.db", 600)
+    everything = TimeRange(T0_US - DAY, T0_US + DAY)
+    async with traced(tmp_path / "hassette.db") as (data, statements):
+        for asked in (RunFilter(entity_id="light.hall"), RunFilter(min_duration_us=100_000)):
+            statements.clear()
+            page = await data.runs(asked, everything, limit=50)
+            lists = {text for one in statements for text in re.findall(r"json_each\('(\[\[.*?\]\])'\) AS span", one)}
+            assert len(page.runs) == 50
+            assert 51 <= sum(len(json.loads(text)) for text in lists) <= 70, asked
+
+
+async def test_search_for_long_runs_reads_no_statistics_of_counted_runs_for_uncounted_ones(tmp_path: Path) -> None:
+    await write_minutes(tmp_path / "hassette.db", 600)
+    async with traced(tmp_path / "hassette.db") as (data, statements):
+        page = await data.runs(RunFilter(min_duration_us=100_000), TimeRange(T0_US - DAY, T0_US + DAY))
+    assert page.runs
+    assert [one for one in statements if "counted_daily\nWHERE day BETWEEN" in one] == []
+
+
+async def test_comparison_reads_no_triggers_without_a_run(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - DAY)
+        handler = history.listener("hall", "on_motion", "t")
+        history.run(handler, now_us - HOUR)
+        history.skip(handler, now_us - HOUR, "condition")
+    async with traced(history.path) as (data, statements):
+        comparison = await data.compare(differing=False)
+    assert len(comparison.registrations) == 1
+    assert [one for one in statements if "skips_" in one] == []
+
+
+def test_failed_handler_is_not_looked_up_among_the_jobs(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - DAY)
+        handler = history.listener("hall", "on_motion", "t")
+        for number in range(200):
+            error = ("exception", "ValueError", "boom")
+            history.run(handler, now_us - number * SECOND, status="error", error=error)
+    asked = {"first_id": 1, "below": 2**62, "limit": 51, "registrations": "[0]", "error_group_id": 1}
+    steps: list[int] = []
+    with closing(sqlite3.connect(history.path)) as db:
+        for kinds in ((HANDLER,), KINDS):
+            counted: list[None] = []
+            db.set_progress_handler(lambda counted=counted: counted.append(None), 1)
+            statement = run_search.failures_sql(kinds, ["registrations"], run_search.OF_GROUP)
+            assert db.execute(statement, asked).fetchall() == []
+            steps.append(len(counted))
+    # Each of the 200 runs would take a dozen more steps.
+    assert steps[1] < steps[0] + 400
