@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from hassette_sync import AskedTime, BadQuestionError
+from hassette_sync.asked_time import ASKED_PATTERN
 from hassette_sync.home_time import HomeTime
 from hassette_sync.time_range import MINUTE_US, SECOND_US, TimeRange
 
@@ -18,6 +19,10 @@ def us(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("Europe/Berlin")).timestamp()) * SECOND_US
 
 
+ASKED_TIME_EXAMPLES = (
+    *("last night", "tonight", "this morning", "sunday night", "this week", "last week", "noon", "midnight"),
+    *("last 1s", "last 9999w", "1 days ago", "99 days ago", "1 jan", "28 feb", "00:00 to 00:00", "23:59 to 00:00"),
+)
 NOW_US = us("2026-03-30T15:45:20")  # a Monday, the day after the clocks were set forward
 
 
@@ -45,6 +50,26 @@ def asked(text: str, now: str = "") -> AskedTime:
         ("monday night", "2026-03-23T22:00", "2026-03-24T06:00"),
         ("this  Evening", "2026-03-30T18:00", "2026-03-31T00:00"),
         ("yesterday afternoon", "2026-03-29T12:00", "2026-03-29T18:00"),
+        ("tonight", "2026-03-30T22:00", "2026-03-31T06:00"),
+        ("this week", "2026-03-30T00:00", "2026-04-06T00:00"),
+        ("last week", "2026-03-23T00:00", "2026-03-30T00:00"),
+        ("3 days ago", "2026-03-27T00:00", "2026-03-28T00:00"),
+        ("1 week ago", "2026-03-23T00:00", "2026-03-24T00:00"),
+        ("28 mar", "2026-03-28T00:00", "2026-03-29T00:00"),
+        ("Nov 28", "2025-11-28T00:00", "2025-11-29T00:00"),  # this year's is in the future
+        ("28th of November", "2025-11-28T00:00", "2025-11-29T00:00"),
+        ("28.11.", "2025-11-28T00:00", "2025-11-29T00:00"),
+        ("28.11.2024", "2024-11-28T00:00", "2024-11-29T00:00"),
+        ("1.2.26", "2026-02-01T00:00", "2026-02-02T00:00"),
+        ("february 29", "2024-02-29T00:00", "2024-03-01T00:00"),
+        ("30 Mar", "2026-03-30T00:00", "2026-03-31T00:00"),
+        ("March 29, 2026", "2026-03-29T00:00", "2026-03-30T00:00"),  # 23 hours
+        ("03:00 to 04:30", "2026-03-30T03:00", "2026-03-30T04:30"),
+        ("23:00 to 01:00", "2026-03-29T23:00", "2026-03-30T01:00"),
+        ("16:00 to 17:00", "2026-03-29T16:00", "2026-03-29T17:00"),  # the most recent one
+        ("sunday 3pm to 4pm", "2026-03-29T15:00", "2026-03-29T16:00"),
+        ("28 nov 03:00 to 03:30", "2025-11-28T03:00", "2025-11-28T03:30"),
+        ("2026-03-01 midnight to noon", "2026-03-01T00:00", "2026-03-01T12:00"),
     ],
 )
 def test_day_or_a_part_of_it_is_asked_about_as_a_whole(text: str, since: str, until: str) -> None:
@@ -67,6 +92,12 @@ def test_day_or_a_part_of_it_is_asked_about_as_a_whole(text: str, since: str, un
         ("monday 07:00", "2026-03-30T07:00"),
         ("Monday 16:00", "2026-03-23T16:00"),  # today's 16:00 is in the future
         ("friday 23:59", "2026-03-27T23:59"),
+        ("noon", "2026-03-30T12:00"),
+        ("Midnight", "2026-03-30T00:00"),
+        ("yesterday noon", "2026-03-29T12:00"),
+        ("28 nov 7am", "2025-11-28T07:00"),
+        ("28.11. 03:12", "2025-11-28T03:12"),
+        ("3 days ago 07:00", "2026-03-27T07:00"),
     ],
 )
 def test_time_of_day_is_a_moment_of_a_minute(text: str, moment: str) -> None:
@@ -90,10 +121,37 @@ def test_this_night_is_the_night_in_progress_or_the_next_one(now: str, day: int)
     assert asked("this night", f"2026-03-30T{now}").at_us == us(f"2026-03-{day}T22:00")
 
 
-@pytest.mark.parametrize("text", ["0am", "13pm", "3:75am", "mondays", "last week", "last day", "monday tuesday", ""])
+@pytest.mark.parametrize("text", ["0am", "13pm", "3:75am", "mondays", "last day", "monday tuesday", ""])
 def test_other_words_are_refused_and_named(text: str) -> None:
     with pytest.raises(BadQuestionError, match=f"^at must be an age such as 24h .*, got {re.escape(repr(text))}"):
         asked(text)
+
+
+@pytest.mark.parametrize(("text", "since"), [("last 2h", "2026-03-30T13:45:20"), ("since 07:00", "2026-03-30T07:00")])
+def test_span_can_end_now(text: str, since: str) -> None:
+    assert asked(text).around(MINUTE_US) == TimeRange(us(since), NOW_US)
+
+
+@pytest.mark.parametrize(
+    "text", ["31.2.", "0 nov", "30 feb 2026", "10.0.21", "28 nov 25:00", "03:00 to 25:00", "last 0h"]
+)
+def test_dates_and_times_that_do_not_exist_are_refused(text: str) -> None:
+    with pytest.raises(BadQuestionError, match=f"got {re.escape(repr(text))}"):
+        asked(text)
+
+
+@pytest.mark.parametrize("text", ["sunset", "yesterday sunrise"])
+def test_sunset_is_refused_with_the_forms_that_are_understood(text: str) -> None:
+    with pytest.raises(BadQuestionError, match=r"07:00, monday 7am.* sunrise and sunset are not recorded"):
+        asked(text)
+
+
+def test_every_text_of_the_described_form_is_a_time() -> None:
+    for one in ASKED_TIME_EXAMPLES:
+        assert re.fullmatch(ASKED_PATTERN, one), one
+    numbers = [f"{number} {unit}" for number in ("1", "28") for unit in ("jan", "feb", "dec")]
+    for one in (*ASKED_TIME_EXAMPLES, *numbers):
+        assert asked(one).length_us > 0
 
 
 def test_weekday_is_its_most_recent_day_on_each_day_of_a_week() -> None:

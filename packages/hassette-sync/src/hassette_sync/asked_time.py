@@ -1,4 +1,4 @@
-"""The time that a question asks about: a moment, a day, or a part of a day."""
+"""The time that a question asks about: a moment, a day, a part of a day, or another span."""
 
 import re
 from dataclasses import dataclass
@@ -8,13 +8,43 @@ from typing import Final, Self
 from hassette_store.periods import MINUTE_US, SECOND_US
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.home_time import HomeTime, ShownTimes
-from hassette_sync.time_range import MACHINE_TIME, WEEKDAYS, TimeRange, named_day, parse_moment
+from hassette_sync.time_range import (
+    MACHINE_TIME,
+    WEEKDAYS,
+    TimeRange,
+    clock_of,
+    named_day,
+    next_clock,
+    parse_moment,
+)
+from hassette_sync.written_dates import DATE_PATTERN, WRITTEN_DATE, written_date
 
-NAMED_PARTS: Final = f"last night|(?:this|yesterday|{'|'.join(WEEKDAYS)}) (?:morning|afternoon|evening|night)"
-"""Regular expression of the names of parts of a day, also for the description of the API."""
+NAMED_PARTS: Final = (
+    f"last night|tonight|(?:this|yesterday|{'|'.join(WEEKDAYS)}) (?:morning|afternoon|evening|night)|(?:this|last) week"
+)
+"""Regular expression of the names of parts of a day and of weeks."""
+
+_CLOCK_PATTERN: Final = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+ASKED_PATTERN: Final = (
+    f"{NAMED_PARTS}|noon|midnight|last [1-9][0-9]{{0,3}}[smhdw]|[1-9][0-9]? days ago|{DATE_PATTERN}"
+    f"|{_CLOCK_PATTERN} to {_CLOCK_PATTERN}"
+)
+"""Pattern of the times of questions that are not moments, for the description of the API."""
 
 _PARTS: Final = {"morning": (5, 12), "afternoon": (12, 18), "evening": (18, 24), "night": (22, 30)}
 """First and last hour of each part, counted from midnight. A night ends on the next day."""
+
+_NAMED_CLOCKS: Final = (
+    (re.compile(r"\bmid-?night\b"), "00:00"),
+    (re.compile(r"\b(?:noon|mid-?day)\b"), "12:00"),
+    (re.compile(r"\btonight\b"), "this night"),
+)
+_CLOCK: Final = r"\d{1,2}(?:(?::\d{2}){1,2}|(?::\d{2})?\s?[ap]m)"
+_SPAN: Final = re.compile(rf"(?:(?P<day>.+) )?(?P<start>{_CLOCK}) (?:to|until|-) (?P<end>{_CLOCK})")
+_OF_A_DAY: Final = re.compile(
+    rf"(?:(?P<number>\d{{1,3}}) (?P<unit>day|week)s? ago|(?P<date>{WRITTEN_DATE}))(?:,? (?P<clock>{_CLOCK}))?"
+)
+_SUN: Final = re.compile(r"\bsun(?:set|rise|down|up)\b|\b(?:dusk|dawn)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +67,15 @@ class AskedTime:
 
     @classmethod
     def parse(cls, text: str, *, now_us: int, key: str = "at", home: HomeTime = MACHINE_TIME) -> Self:
-        """Parse a moment, a day or a part of a day.
+        """Parse a moment, a day, a part of a day, or another span.
 
-        - ``yesterday``, ``monday`` or ``2026-01-31`` means the whole day.
-        - ``last night``, ``this morning`` or ``monday evening`` means this part of the day. A night lasts from 22:00 to
-          06:00. A weekday never means a part of the day that has not begun.
-        - All other texts are moments; see `parse_moment`.
+        - ``yesterday``, ``monday``, ``3 days ago``, ``28 Nov``, ``28.11.`` or ``2026-01-31`` means the whole day.
+        - ``last night``, ``tonight``, ``this morning`` or ``monday evening`` means this part of the day. A night lasts
+          from 22:00 to 06:00. A weekday never means a part of the day that has not begun.
+        - ``this week`` and ``last week`` begin on a Monday.
+        - ``03:00 to 04:30``, also after a day, ``last 2h``, and ``since 22:00``.
+        - ``noon``, ``midnight``, and ``28 Nov 03:12`` or ``3 days ago 7am`` are moments, as are all other texts; see
+          `parse_moment`.
 
         Args:
             text: Text to parse.
@@ -53,8 +86,31 @@ class AskedTime:
         Raises:
             BadQuestionError: The text has another form.
         """
-        words = " ".join(text.lower().split())
+        written = words = " ".join(text.lower().split())
+        for named, clock in _NAMED_CLOCKS:
+            words = named.sub(clock, words)
+        found = cls._day_or_part(words, now_us, home) or cls._other_span(words, now_us, home)
+        if found is not None:
+            return found
+        try:
+            at_us = parse_moment(text if words == written else words, at_us=now_us, key=key, home=home)
+        except BadQuestionError as error:
+            hint = "Parts of a day have names such as 'last night'."
+            if _SUN.search(words):
+                hint = "The times of sunrise and sunset are not recorded, so write the time of day."
+            raise BadQuestionError(f"{error} {hint}") from None
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", words):
+            return cls._between(date.fromisoformat(words), 0, 24, home)
+        return cls.moment(at_us)
+
+    @classmethod
+    def _day_or_part(cls, words: str, now_us: int, home: HomeTime) -> Self | None:
         today = home.local(now_us).date()
+        if (named := named_day(words, today)) is not None:
+            return cls._between(named, 0, 24, home)
+        if words in ("this week", "last week"):
+            monday = today - timedelta(days=today.weekday() + (7 if words == "last week" else 0))
+            return cls._between(monday, 0, 7 * 24, home)
         if re.fullmatch(NAMED_PARTS, words):
             day, part = words.split()
             first, last = _PARTS[part]
@@ -65,15 +121,33 @@ class AskedTime:
             if day in WEEKDAYS and found.at_us > now_us:
                 return cls._between(start - timedelta(days=7), first, last, home)
             return found
-        if (day_before := named_day(words, today)) is not None:
-            return cls._between(day_before, 0, 24, home)
-        try:
-            at_us = parse_moment(text, at_us=now_us, key=key, home=home)
-        except BadQuestionError as error:
-            raise BadQuestionError(f"{error} Parts of a day have names such as 'last night'.") from None
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", words):
-            return cls._between(date.fromisoformat(words), 0, 24, home)
-        return cls.moment(at_us)
+        if (of_day := _OF_A_DAY.fullmatch(words)) is None:
+            return None
+        day = _day_of(of_day, today)
+        if day is None or of_day["clock"] is None:
+            return cls._between(day, 0, 24, home) if day is not None else None
+        clock = _time_of(of_day["clock"])
+        return cls.moment(home.moment_us(datetime.combine(day, clock))) if clock is not None else None
+
+    @classmethod
+    def _other_span(cls, words: str, now_us: int, home: HomeTime) -> Self | None:
+        """Return a span between two times of day, or a span that ends now."""
+        if words.startswith(("last ", "since ")):
+            start, since = words.split(" ", 1)
+            if start == "last" and not re.fullmatch(r"[1-9]\d{0,5}\s*[smhdw]", since):
+                return None
+            start_us = cls.parse(since, now_us=now_us, key="since", home=home).at_us
+            return cls(start_us, max(now_us - start_us, SECOND_US))
+        if (span := _SPAN.fullmatch(words)) is None:
+            return None
+        start_clock, end_clock = _time_of(span["start"]), _time_of(span["end"])
+        if start_clock is None or end_clock is None:
+            return None
+        day = f"{span['day']} " if span["day"] else ""
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2} ", day):
+            day = f"{day.strip()}T"
+        start_us = cls.parse(f"{day}{start_clock:%H:%M:%S}", now_us=now_us, home=home).at_us
+        return cls(start_us, next_clock(end_clock, after_us=start_us, home=home) - start_us)
 
     @classmethod
     def _between(cls, day: date, first_hour: int, last_hour: int, home: HomeTime) -> Self:
@@ -84,7 +158,7 @@ class AskedTime:
 
     @property
     def is_span(self) -> bool:
-        """Whether it is a day or a part of it, and not a moment."""
+        """Whether it is a day, a part of it or another span, and not a moment."""
         return self.length_us > MINUTE_US
 
     def describe(self, times: ShownTimes) -> str:
@@ -94,7 +168,22 @@ class AskedTime:
         return f"around {times(self.at_us)}"
 
     def around(self, margin_us: int) -> TimeRange:
-        """Return the time range to search: a day or a part of it, or a moment with a margin on both sides."""
+        """Return the time range to search: a span, or a moment with a margin on both sides."""
         if self.is_span:
             return TimeRange(self.at_us, self.at_us + self.length_us)
         return TimeRange(max(self.at_us - margin_us, 0), self.at_us + self.length_us + margin_us)
+
+
+def _day_of(found: re.Match[str], today: date) -> date | None:
+    if found["number"] is None:
+        return written_date(found["date"], today)
+    return today - timedelta(days=int(found["number"]) * (7 if found["unit"] == "week" else 1))
+
+
+def _time_of(clock: str) -> time | None:
+    """Return a time of day; None if there is no such time."""
+    try:
+        found = clock_of(clock)
+    except ValueError:
+        return None
+    return found[1] if found is not None else None

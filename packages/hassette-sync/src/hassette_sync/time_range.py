@@ -128,8 +128,8 @@ class TimeRange:
         at = now_us() if at_us is None else at_us
         end = parse_moment(until, at_us=at, key="until", home=home) if until else at + SECOND_US
         start = parse_moment(since, at_us=at, key="since", home=home) if since else max(end - DAY_US, 0)
-        if until and start >= end and (clock := _clock_of(until)) is not None and clock[0] is None:
-            end = _next_clock(clock[1], after_us=start, home=home)
+        if until and start >= end and (clock := clock_of(until)) is not None and clock[0] is None:
+            end = next_clock(clock[1], after_us=start, home=home)
         if in_any_order and start >= end:
             start, end = end, max(start, end + SECOND_US)
         return cls(start, end, ends_now=not until)
@@ -191,7 +191,7 @@ def _moment(text: str, at_us: int, key: str, home: HomeTime) -> int:
                 "Write a day as 2026-01-31, a time as 2026-01-31T18:00."
             )
         return moment
-    if (clock := _clock_of(text)) is not None:
+    if (clock := clock_of(text)) is not None:
         day, at = clock
         today = home.local(at_us).date()
         if day is not None:
@@ -205,10 +205,13 @@ def _moment(text: str, at_us: int, key: str, home: HomeTime) -> int:
     return home.moment_us(datetime.fromisoformat(text))
 
 
-def _clock_of(text: str) -> tuple[str | None, time_of_day] | None:
-    """Return the named day and the time of day. The day is None if the text names no day.
+def clock_of(text: str) -> tuple[str | None, time_of_day] | None:
+    """Return the named day and the time of day of a text such as ``monday 7am``; None if it has another form.
 
-    Return None if the text has another form.
+    The day is None if the text names no day.
+
+    Raises:
+        ValueError: There is no such time of day.
     """
     found = _CLOCK.fullmatch(text.strip())
     if found is None or not any(found.groups()):
@@ -233,7 +236,8 @@ def named_day(name: str, today: date) -> date | None:
     return None
 
 
-def _next_clock(at: time_of_day, *, after_us: int, home: HomeTime) -> int:
+def next_clock(at: time_of_day, *, after_us: int, home: HomeTime) -> int:
+    """Return the next moment after another one at which the clock of the home shows a time of day."""
     day = home.local(after_us).date()
     moment = _at(day, at, home)
     return moment if moment > after_us else _at(day + timedelta(days=1), at, home)

@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import LABELS
-from hassette_sync.asked_time import NAMED_PARTS
+from hassette_sync.asked_time import ASKED_PATTERN
 from hassette_sync.home_time import HomeTime
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.paging import MAX_LIMIT
@@ -35,7 +35,7 @@ ID_SCHEMA: dict[str, Any] = {"pattern": f"^{_ID_PATTERN}?$", "examples": ["37662
 MOMENT_SCHEMA: dict[str, Any] = {"pattern": f"^{_MOMENT_PATTERN}$", "examples": ["24h", "07:00", "2026-01-31T18:00"]}
 _END_SCHEMA: dict[str, Any] = {"pattern": f"^{_MOMENT_PATTERN}$", "examples": ["now", "08:00", "2026-01-31T19:00"]}
 ASKED_TIME_SCHEMA: dict[str, Any] = {
-    "pattern": f"^({_MOMENT_PATTERN}|{NAMED_PARTS})$",
+    "pattern": f"^({_MOMENT_PATTERN}|{ASKED_PATTERN})$",
     "examples": ["03:12", "monday", "last night", "2026-01-31T18:00"],
 }
 TEXT_SCHEMA: dict[str, Any] = {"maxLength": MAX_TEXT}

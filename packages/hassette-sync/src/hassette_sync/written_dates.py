@@ -1,0 +1,52 @@
+"""Dates as people write them: ``28 Nov``, ``November 28, 2025``, ``28.11.``."""
+
+import calendar
+import re
+from datetime import date
+from typing import Final
+
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH: Final = (
+    r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|"
+    r"nov(?:ember)?|dec(?:ember)?)\b\.?"
+)
+_DAY: Final = r"\d{1,2}(?:st|nd|rd|th)?"
+_YEAR: Final = r"(?:,?\s+\d{4}\b)?"
+WRITTEN_DATE: Final = (
+    rf"(?:{_DAY}\.?\s+(?:of\s+)?{_MONTH}{_YEAR}|\b{_MONTH}\s+{_DAY}\b{_YEAR}|\d{{1,2}}\.\d{{1,2}}\.(?:\d{{4}}|\d\d)?)"
+)
+"""Regular expression of all forms of a written date, without groups, for texts in small letters."""
+
+DATE_PATTERN: Final = rf"(?:[1-9]|1[0-9]|2[0-8]) (?:{'|'.join(_MONTHS)})"
+"""Pattern of a short form that is always a date, for the description of the API."""
+
+_LONGEST_PAUSE: Final = 8
+"""Most years between two days with one date: 29 February from 1896 to 1904."""
+
+
+def written_date(text: str, today: date) -> date | None:
+    """Return the day that a written date means; None for another text.
+
+    Without a year, it is the most recent such day.
+
+    Args:
+        text: The text, in small letters.
+        today: Present day.
+    """
+    if not re.fullmatch(WRITTEN_DATE, text):
+        return None
+    numbers = [int(one) for one in re.findall(r"\d+", text)]
+    if (name := re.search(_MONTH, text)) is not None:
+        day, *years = numbers
+        month = _MONTHS.index(name[0][:3]) + 1
+    else:
+        day, month, *years = numbers
+    if not 1 <= month <= len(_MONTHS):
+        return None
+    wanted = [2000 + year if year < 100 else year for year in years]
+    for year in wanted or range(today.year, today.year - _LONGEST_PAUSE - 1, -1):
+        if year >= 1 and 1 <= day <= calendar.monthrange(year, month)[1]:
+            found = date(year, month, day)
+            if wanted or found <= today:
+                return found
+    return None
