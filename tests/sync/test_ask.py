@@ -109,6 +109,37 @@ async def write_home(home: RecordedHome) -> None:
         ("why did the light turn on an hour ago", "why", "light", "1h", "on"),
         ("hall light half an hour ago", "why", "hall light", "30m", ""),
         ("hall light 20 mins ago", "why", "hall light", "20m", ""),
+        ("why did light.hall turn on at midnight", "why", "light.hall", "00:00", "on"),
+        ("hall light 3 days ago", "why", "hall light", "3 days ago", ""),
+        ("hall light 3 days ago at 7", "why", "hall light", "3 days ago 07:00", ""),
+        ("hall light at 7 two weeks ago", "why", "hall light", "14 days ago 07:00", ""),
+        ("hall light the day before yesterday at 7pm", "why", "hall light", "2 days ago 19:00", ""),
+        ("hall light a couple of hours ago", "why", "hall light", "2h", ""),
+        ("hall light tonight", "why", "hall light", "tonight", ""),
+        ("hall light during the night", "why", "hall light", "last night", ""),
+        ("hall light this week", "why", "hall light", "this week", ""),
+        ("hall light last week", "why", "hall light", "last week", ""),
+        ("hall light in the last 2 hours", "why", "hall light", "last 2h", ""),
+        ("hall light within the past hour", "why", "hall light", "last 1h", ""),
+        ("hall light on 28 Nov", "why", "hall light", "28 nov", ""),
+        ("hall light on Nov 28 at 3:12", "why", "hall light", "nov 28 03:12", ""),
+        ("hall light at 7 on 28th of November", "why", "hall light", "28th of november 07:00", ""),
+        ("why did the hall light turn on on 28.11.?", "why", "hall light", "28.11.", "on"),
+        ("Flurlicht am 28.11. um 3:12 Uhr", "why", "Flurlicht", "28.11. 03:12", ""),
+        ("hall light 28.11.2025 03:12", "why", "hall light", "28.11.2025 03:12", ""),
+        ("hall light at 7.30", "why", "hall light", "07:30", ""),
+        ("hall light between 3 and 4", "why", "hall light", "03:00 to 04:00", ""),
+        ("hall light between 3 and 4 pm", "why", "hall light", "15:00 to 16:00", ""),
+        ("hall light yesterday between 03:00 and 04:30", "why", "hall light", "yesterday 03:00 to 04:30", ""),
+        ("hall light from 7 to 8 on monday", "why", "hall light", "monday 07:00 to 08:00", ""),
+        ("hall light last night between 11 and 1", "why", "hall light", "yesterday 23:00 to 01:00", ""),
+        ("who turned on at 3:12 the hall light", "why", "hall light", "03:12", "on"),
+        ("At 03:12 the hall light turned on. Why?", "why", "hall light", "03:12", "on"),
+        ("last night, why did the hall light turn on", "why", "hall light", "last night", "on"),
+        ("Can you tell me why the hall light is on?", "why", "hall light", "", "on"),
+        ("why's the hall light on", "why", "hall light", "", "on"),
+        ("sensor 10.0.21", "why", "sensor 10.0.21", "", ""),
+        ("the lamp on 45", "why", "lamp on 45", "", ""),
         ("could not read config.yaml", "why_not", "could read config.yaml", "", ""),
     ],
 )
@@ -255,3 +286,50 @@ async def test_similar_name_is_only_a_suggestion(data: DataSyncService) -> None:
     assert asked.why is not None
     assert asked.why.sentence == "No entity is called light.hal. Did you mean light.hall?"
     assert asked.why.found == ()
+
+
+async def test_misspelt_handler_is_only_a_suggestion(data: DataSyncService) -> None:
+    sentence = "No handler, job or app is called motion_light.on_moton. Did you mean motion_light.hall.on_motion?"
+    for words in ("why did motion_light.on_moton run", "motion_light.on_moton", "did motion_light.on_moton run at 7"):
+        asked = await data.ask(words)
+
+        assert asked.why_not is not None, words
+        assert asked.why_not.sentence == sentence
+        assert [ref.title for ref in asked.why_not.suggestions] == ["motion_light.hall.on_motion"]
+
+
+async def test_handler_in_place_of_an_entity_is_named(data: DataSyncService) -> None:
+    misspelt, right, unknown = (
+        await data.why(entity="motion_light.on_moton"),
+        await data.why(entity="motion_light.on_motion"),
+        await data.why(entity="light.turn_onn"),
+    )
+
+    assert misspelt.sentence == (
+        "No entity is called motion_light.on_moton. Did you mean the handler motion_light.hall.on_motion?"
+    )
+    assert right.sentence == (
+        "No entity is called motion_light.on_motion. hassette why-not motion_light.on_motion shows whether the handler "
+        "motion_light.hall.on_motion ran."
+    )
+    assert unknown.about == "service"
+
+
+async def test_unknown_id_does_not_stand_for_an_entity_with_a_longer_id(tmp_path: Path) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.named("light.hall_2", "Hall light")
+        home.named("light.attic", "Attic")
+        home.changed(10, "light.hall_2", "off", "on", "c1")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            asked, why_not = await data.ask("why did light.hall turn on"), await data.why_not("light.hall")
+            exact = [
+                await data.why(entity=text) for text in ("light.hall_2", "LIGHT.HALL_2", "hall light", "light.attic")
+            ]
+
+    assert asked.why is not None
+    assert asked.why.entity is None
+    assert asked.why.found == ()
+    assert asked.why.sentence == "No entity is called light.hall. Did you mean light.hall_2?"
+    assert why_not.sentence == "No handler, job or app is called light.hall. Did you mean light.hall_2?"
+    assert [one.entity.entity_id for one in exact if one.entity] == [*["light.hall_2"] * 3, "light.attic"]

@@ -133,7 +133,7 @@ async def test_every_tool_reads_only_has_four_hints_and_a_plain_schema(data: Dat
     async with Client(create_server(data, may_control=False, by=lambda: "x")) as client:
         tools = (await client.list_tools()).tools
     assert [tool.name for tool in tools] == [
-        *("overview", "search_runs", "show_run", "why", "why_not", "errors", "compare", "logs", "not_run"),
+        *("overview", "search_runs", "show_run", "why", "why_not", "ask", "errors", "compare", "logs", "not_run"),
         "source_of_handler",
     ]
     for tool in tools:

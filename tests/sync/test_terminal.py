@@ -15,6 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from hassette_sync.answers.apps import AppDetail
+from hassette_sync.answers.asked import Asked
 from hassette_sync.answers.comparison import Comparison
 from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.answers.logs import EventsPage, LogsPage, NotRunsPage
@@ -35,7 +36,7 @@ COMMANDS: dict[str, TerminalCommand] = {
     point.name: point.load() for point in distribution("hassette-sync").entry_points.select(group="hassette.commands")
 }
 QUESTIONS = (
-    *("why", "why-not", "apps", "app", "handler", "job", "runs", "show", "errors", "error", "logs", "events"),
+    *("ask", "why", "why-not", "apps", "app", "handler", "job", "runs", "show", "errors", "error", "logs", "events"),
     *("not-run", "timeline", "uptime", "running", "upcoming", "compare", "sessions", "status", "tail"),
 )
 MOTION = Listener("on_motion", "motion_light", "hall", topic="state_changed.binary_sensor.hall")
@@ -92,6 +93,7 @@ def test_every_question_is_a_command_of_hassette_with_an_example() -> None:
     [
         ("why", ["light.hall"], Why),
         ("why-not", ["motion_light.on_motion"], WhyNot),
+        ("ask", ["did", "anything", "fail"], Asked),
         ("app", ["motion_light"], AppDetail),
         ("handler", ["motion_light.hall.on_motion"], RegistrationDetail),
         ("job", ["backup.nightly"], RegistrationDetail),

@@ -296,7 +296,7 @@ async def test_unknown_name_gets_near_names(home: RecordedHome, data: DataSyncSe
     answer = await ask(data, home, "cleaner.tydi")
 
     assert answer.reason == "not_registered"
-    assert answer.sentence == "No handler, job or app is called cleaner.tydi."
+    assert answer.sentence == "No handler, job or app is called cleaner.tydi. Did you mean cleaner.tidy?"
     assert [one.name for one in answer.suggestions] == ["tidy"]
 
 

@@ -250,21 +250,3 @@ class WhyNot(Answer):
     last_run: Run | None
     changes: tuple[StateChange, ...]
     suggestions: tuple[RegistrationRef, ...]
-
-
-class Asked(Answer):
-    """How the words in the ask box were understood, and the answer.
-
-    Attributes:
-        kind: ``why`` or ``why_not``.
-        subject: Entity, service, text, or name of a handler or job.
-        at: Text of the moment, such as ``03:12``; empty for the newest.
-        why: The answer to *why*; None for the other kind.
-        why_not: The answer to *why not*; None for the other kind.
-    """
-
-    kind: Literal["why", "why_not"]
-    subject: str
-    at: str
-    why: Why | None
-    why_not: WhyNot | None

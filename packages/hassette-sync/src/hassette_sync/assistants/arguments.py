@@ -74,6 +74,12 @@ class WhyNotArguments(Arguments):
     at: Words = Field("", description=f"The moment: {_TIME}. Default: the last hour, or for a job the last day.")
 
 
+class AskArguments(Arguments):
+    """A question in words."""
+
+    words: str = Field(min_length=1, max_length=_MAX_TEXT, description="The question, as a person writes it.")
+
+
 class ErrorsArguments(RangeArguments):
     """A list of errors, or one error."""
 

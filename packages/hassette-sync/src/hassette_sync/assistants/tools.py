@@ -8,6 +8,7 @@ from hassette_sync.answers.values import Answer, Counts
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.assistants.arguments import (
     Arguments,
+    AskArguments,
     CompareArguments,
     ControlArguments,
     ErrorsArguments,
@@ -158,6 +159,11 @@ async def _why_not(call: ToolCall, arguments: WhyNotArguments) -> Mapping[str, o
     return {"sentence": answer.sentence, **_fields(answer)}
 
 
+async def _ask(call: ToolCall, arguments: AskArguments) -> Mapping[str, object]:
+    answer = await call.data.ask(arguments.words)
+    return {"sentence": answer.sentence, **_fields(answer)}
+
+
 async def _errors(call: ToolCall, arguments: ErrorsArguments) -> Mapping[str, object]:
     time_range = call.time_range(arguments, default="30d")
     if arguments.id:
@@ -266,6 +272,16 @@ QUESTIONS: Final = (
         description="Why a handler or job did not run: each check with its result, and the first reason as a sentence.",
         arguments=WhyNotArguments,
         answer=_why_not,
+    ),
+    ToolDefinition(
+        name="ask",
+        title="Ask in words",
+        description=(
+            "A question in words, as a person writes it: why did the hall light turn on last night, why did backup not "
+            "run, what failed today and is it new, why did motion_light.on_motion fail at 03:12."
+        ),
+        arguments=AskArguments,
+        answer=_ask,
     ),
     ToolDefinition(
         name="errors",

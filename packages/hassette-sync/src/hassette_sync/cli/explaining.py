@@ -1,4 +1,4 @@
-"""Commands that explain: why, why-not, compare."""
+"""Commands that explain: why, why-not, ask, compare."""
 
 import click
 
@@ -11,7 +11,8 @@ from hassette_sync.terminal import explanations
 _AT = click.option(
     "--at",
     metavar="TIME",
-    help="A time (03:12, yesterday 22:30), a day (monday, 2026-01-31), a part of it (last night) or an age (2h).",
+    help="A time (03:12, yesterday 22:30), a day (monday, 28 Nov), a part of it (last night), a span "
+    "(03:00 to 04:30) or an age (2h).",
 )
 
 
@@ -70,6 +71,22 @@ def why_not(options: HistoryOptions, of: str) -> None:
         options,
         lambda data, home: data.why_not(of, at=asked_time(options.at, home)),
         lambda answer, shown: explanations.why_not(answer, shown, options.table_width),
+    )
+
+
+@click.command(epilog=epilog("ask what failed last night", 'ask "why did the hall light turn on at 3:12?"'))
+@click.argument("words", metavar="WORDS", nargs=-1, required=True)
+@history_options(since=None)
+def ask(options: HistoryOptions, words: tuple[str, ...]) -> None:
+    """Answer a question in words, as the ask box of the page does.
+
+    The words ask why an entity changed, why a handler or job did not run, or what failed. They may contain a time such
+    as "last night", "at 3:12" or "on 28 Nov". Put them in quotes if they contain an apostrophe or a question mark.
+    """
+    show_answer(
+        options,
+        lambda data, _: data.ask(" ".join(words)),
+        lambda answer, shown: explanations.asked(answer, shown, options.table_width),
     )
 
 

@@ -7,7 +7,7 @@ import click
 from hassette_sync.cli.assistant import mcp
 from hassette_sync.cli.control import app, error, job
 from hassette_sync.cli.details import handler
-from hassette_sync.cli.explaining import compare, why, why_not
+from hassette_sync.cli.explaining import ask, compare, why, why_not
 from hassette_sync.cli.files import backup, check, restore, vacuum
 from hassette_sync.cli.history import errors, registrations, runs, sessions, show, status
 from hassette_sync.cli.lists import apps, events, logs, not_run, timeline, uptime
@@ -42,7 +42,7 @@ def telemetry() -> None:
 
 
 _QUESTIONS = (
-    *(status, why, why_not, apps, handler, *registrations, runs, show, errors, logs, events, not_run),
+    *(status, ask, why, why_not, apps, handler, *registrations, runs, show, errors, logs, events, not_run),
     *(timeline, uptime, running, upcoming, compare, sessions, tail, mcp),
 )
 for _command in (*_QUESTIONS, serve, check, backup, restore, vacuum):

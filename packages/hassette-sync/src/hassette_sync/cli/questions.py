@@ -3,6 +3,7 @@
 from hassette_sync.cli.main import questions
 
 status = questions["status"]
+ask = questions["ask"]
 why = questions["why"]
 why_not = questions["why-not"]
 apps = questions["apps"]

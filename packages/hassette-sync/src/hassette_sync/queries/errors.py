@@ -66,3 +66,9 @@ ORDER BY app, instance, name
 LIMIT 50
 """
 """Handlers and jobs of the newest 500 failures of an error group."""
+
+GROUPS_OF_RUNS = """
+SELECT error_group_id, count(*) AS count FROM failures WHERE run_id IN (SELECT value FROM json_each(:ids))
+GROUP BY error_group_id ORDER BY max(run_id) DESC LIMIT :limit
+"""
+"""Error groups of some failed runs with their numbers of these runs, most recently seen first."""

@@ -34,7 +34,7 @@ ORDER BY id LIMIT 50
 """
 """Handlers and jobs of some runs."""
 
-REGISTRATION_NAMES = f"SELECT {KIND} AS kind, app, instance, name FROM registrations ORDER BY id DESC LIMIT 2000"
+REGISTRATION_NAMES = f"SELECT id, {KIND} AS kind, app, instance, name FROM registrations ORDER BY id DESC LIMIT 2000"
 """Names of handlers and jobs, for suggestions."""
 
 RUNS_NEAR = with_names(

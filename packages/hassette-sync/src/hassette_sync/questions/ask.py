@@ -1,35 +1,46 @@
 """The question in the ask box, in words."""
 
-from hassette_sync.answers.explanations import Asked, Why, WhyNot
+from dataclasses import replace
+
+from hassette_sync.answers.asked import Asked, WhatFailed
+from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.asked_time import AskedTime
-from hassette_sync.questions.entities import HomeNames
-from hassette_sync.questions.names import registrations_named, registrations_that_change
+from hassette_sync.questions.entities import SERVICE, HomeNames
+from hassette_sync.questions.failure_words import failing_kind
+from hassette_sync.questions.names import near_registrations, registrations_named, registrations_that_change
 from hassette_sync.questions.parsing import ParsedWords, parse_words
 from hassette_sync.questions.sessions import home_time
+from hassette_sync.questions.what_failed import what_failed
 from hassette_sync.questions.why import why
 from hassette_sync.questions.why_not import why_not
 from hassette_sync.reader import ReadTransaction
 
 
 async def ask(transaction: ReadTransaction, words: str) -> Asked:
-    """Answer the words in the ask box: why something happened, or why a handler or job did not run.
+    """Answer the words in the ask box: why something happened, why something did not run, or what failed.
 
     Args:
         transaction: Read transaction of the question.
-        words: For example ``why did light.hall turn on at 03:12?`` or ``why not motion_light at 7``.
+        words: For example ``why did light.hall turn on at 03:12?``, ``why not motion_light at 7`` or ``what failed last
+            night?``.
     """
     parsed = parse_words(words)
-    subject, asked = parsed.subject, None
+    asked = None
     if parsed.at:
         home = await home_time(transaction)
         asked = AskedTime.parse(parsed.at, now_us=transaction.at_us, key="moment", home=home)
+    if parsed.kind == "what_failed":
+        failed = await _failures(transaction, parsed, asked)
+        if failed is not None:
+            return _asked(parsed, failed)
+        parsed = replace(parsed, kind="why")
     if parsed.is_quoted:
-        return _asked(parsed, await why(transaction, text=subject, at=asked))
+        return _asked(parsed, await why(transaction, text=parsed.subject, at=asked))
     if await _is_about_a_run(transaction, parsed, asked):
-        answer = await why_not(transaction, subject, at=asked, state=parsed.state or None)
+        answer = await why_not(transaction, parsed.subject, at=asked, state=parsed.state or None)
         is_answered = answer.registration is not None or answer.suggestions or answer.reason != "not_registered"
     else:
-        answer = await why(transaction, entity=subject, state=parsed.state or None, at=asked)
+        answer = await why(transaction, entity=parsed.subject, state=parsed.state or None, at=asked)
         is_answered = answer.found or answer.entity is not None or answer.suggestions
     if not is_answered:
         logged = await why(transaction, text=parsed.text, at=asked)
@@ -37,17 +48,29 @@ async def ask(transaction: ReadTransaction, words: str) -> Asked:
     return _asked(parsed, answer)
 
 
-def _asked(parsed: ParsedWords, answer: Why | WhyNot) -> Asked:
+async def _failures(transaction: ReadTransaction, parsed: ParsedWords, asked: AskedTime | None) -> WhatFailed | None:
+    """Return the failures of a handler, job or app; None if the words mean another subject, such as a service."""
+    is_name = bool(await registrations_named(transaction, parsed.subject)) if parsed.subject else True
+    if not is_name and SERVICE.fullmatch(parsed.subject.lower()):
+        return None
+    return await what_failed(transaction, parsed.subject, kind=failing_kind(parsed.text), at=asked)
+
+
+def _asked(parsed: ParsedWords, answer: Why | WhyNot | WhatFailed) -> Asked:
     if isinstance(answer, Why):
-        return Asked(kind="why", subject=parsed.subject, at=parsed.at, why=answer, why_not=None)
-    return Asked(kind="why_not", subject=parsed.subject, at=parsed.at, why=None, why_not=answer)
+        return Asked(kind="why", subject=parsed.subject, at=parsed.at, why=answer)
+    if isinstance(answer, WhyNot):
+        return Asked(kind="why_not", subject=parsed.subject, at=parsed.at, why_not=answer)
+    return Asked(kind="what_failed", subject=parsed.subject, at=parsed.at, what_failed=answer)
 
 
 async def _is_about_a_run(transaction: ReadTransaction, parsed: ParsedWords, asked: AskedTime | None) -> bool:
     """Return whether the words ask why a handler or job did not run, or whether it ran."""
     if parsed.kind == "why":
-        is_name = await registrations_named(transaction, parsed.subject)
-        return bool(is_name) and not await _is_entity(transaction, parsed.subject)
+        if await _is_entity(transaction, parsed.subject):
+            return False
+        is_name = bool(await registrations_named(transaction, parsed.subject))
+        return is_name or await _is_misspelt(transaction, parsed.subject)
     at_us = asked.at_us if asked is not None else transaction.at_us
     # If no app changes the entity to this state, the last changes of the entity are the best answer.
     if await registrations_named(transaction, parsed.subject) or await registrations_that_change(
@@ -61,3 +84,9 @@ async def _is_about_a_run(transaction: ReadTransaction, parsed: ParsedWords, ask
 
 async def _is_entity(transaction: ReadTransaction, subject: str) -> bool:
     return (await HomeNames(transaction).find(subject)).entity_id is not None
+
+
+async def _is_misspelt(transaction: ReadTransaction, subject: str) -> bool:
+    """Return whether a text is similar to the name of a handler or job, and to no entity."""
+    found = await HomeNames(transaction).find(subject)
+    return not found.fitting and not found.similar and bool(await near_registrations(transaction, subject))

@@ -17,6 +17,8 @@ SERVICE = re.compile(
 """Names of services. The history does not record whether a name such as ``light.turn_on`` belongs to an entity."""
 
 _MAX_SUGGESTIONS = 20
+_SIMILAR = 0.8
+_HARDLY_SIMILAR = 0.5
 # Words for all entities of a domain.
 _DOMAINS = {
     **dict.fromkeys(("light", "lights", "lamp", "lamps"), "light"),
@@ -66,7 +68,10 @@ class HomeNames:
         return row["name"] if row is not None else ""
 
     async def find(self, text: str) -> NamedEntity:
-        """Find the entity that a text means: an id, or words of its name."""
+        """Find the entity that a text means: an id, or words of its name.
+
+        An id means only the entity with exactly this id. For an unknown one, the answer has similar ids.
+        """
         text = text.strip()
         row = await self._transaction.one(queries.KNOWN_NAME, {"name": text})
         if row is not None and ENTITY_ID.fullmatch(row["name"]) and await self._may_be_entity(row["name"]):
@@ -78,6 +83,8 @@ class HomeNames:
         if not parts:
             return NamedEntity(None)
         candidates = await self._candidates(max(parts, key=len))
+        if ENTITY_ID.fullmatch(text.lower()) and not named:
+            return await self._by_id(text.lower(), candidates)
         exact = [key for key, words in candidates.items() if parts in (_words(key), words)]
         if len(exact) == 1 and not named:
             return NamedEntity(exact[0])
@@ -86,13 +93,26 @@ class HomeNames:
         if len(dict.fromkeys(containing)) == 1 and not named:
             return NamedEntity(containing[0])
         fitting = list(dict.fromkeys([*(row["key"] for row in named), *containing]))[:_MAX_SUGGESTIONS]
-        near = difflib.get_close_matches(text.lower().replace(" ", "_"), list(candidates), _MAX_SUGGESTIONS, 0.5)
+        near = difflib.get_close_matches(
+            text.lower().replace(" ", "_"), list(candidates), _MAX_SUGGESTIONS, _HARDLY_SIMILAR
+        )
         similar = [name for name in near if name not in fitting]
         return NamedEntity(
             None,
             tuple([await self.entity(name) for name in fitting]),
             tuple([await self.entity(name) for name in similar]),
         )
+
+    async def _by_id(self, entity_id: str, candidates: dict[str, frozenset[str]]) -> NamedEntity:
+        """Return the entity with an id that no event contained yet, or entities with similar ids."""
+        if await self._transaction.one(queries.HOME_NAME, {"kind": "entity", "key": entity_id}) is not None:
+            return NamedEntity(entity_id)
+        parts = _words(entity_id)
+        near = [key for key in candidates if parts <= _words(key)]
+        for cutoff in (_SIMILAR, _HARDLY_SIMILAR):
+            near = near or difflib.get_close_matches(entity_id, list(candidates), _MAX_SUGGESTIONS, cutoff)
+        similar = [await self.entity(name) for name in near[:_MAX_SUGGESTIONS]]
+        return NamedEntity(None, similar=tuple(similar))
 
     async def _of_domain(self, parts: frozenset[str]) -> list[str]:
         """Return the entities that a text such as ``heating kitchen`` may mean: of a domain, with the other words."""

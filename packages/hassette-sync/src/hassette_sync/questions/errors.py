@@ -1,6 +1,7 @@
 """Questions about failures."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from sqlite3 import Row
 
@@ -93,6 +94,23 @@ async def error_group_detail(
         registrations=tuple(registration_ref(registration) for registration in affected),
         runs=page.runs,
     )
+
+
+async def groups_of_runs(
+    transaction: ReadTransaction, run_ids: Sequence[int], *, limit: int
+) -> tuple[tuple[ErrorGroup, ...], bool]:
+    """Return the error groups of some failed runs, most recently seen first, and whether there are more of them.
+
+    ``recent`` is the number of these runs.
+
+    Args:
+        transaction: Read transaction of the question.
+        run_ids: Ids of failed runs.
+        limit: Maximum number of groups.
+    """
+    rows = await transaction.all(queries.GROUPS_OF_RUNS, {"ids": json.dumps(run_ids), "limit": limit + 1})
+    found = [(await transaction.one(queries.ERROR_GROUP, {"id": row["error_group_id"]}), row["count"]) for row in rows]
+    return tuple(_group(group, count) for group, count in found[:limit] if group is not None), len(rows) > limit
 
 
 async def error_group_key(transaction: ReadTransaction, group_id: int) -> tuple[str, str]:

@@ -2,20 +2,23 @@
 
 import difflib
 import json
+import shlex
 from sqlite3 import Row
 
 from hassette_store.ids import first_id_at
-from hassette_sync.answers.kinds import Kind
+from hassette_sync.answers.kinds import Kind, RegistrationRef
 from hassette_sync.queries import causes as cause_queries
 from hassette_sync.queries import why_not as queries
 from hassette_sync.questions.entities import ENTITY_ID, HomeNames
 from hassette_sync.questions.evidence import calls_on
 from hassette_sync.questions.rows import registration_ref
 from hassette_sync.questions.runs import known_app
+from hassette_sync.questions.wording import shortened
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import HOUR_US, MINUTE_US, TimeRange
 
 _SIMILAR = 0.8
+_MISSPELT = 0.77
 _USUAL_US = 7 * 24 * HOUR_US
 _SERVICES = {"on": ".turn_on", "off": ".turn_off", "locked": ".lock", "unlocked": ".unlock"}
 _OPPOSITES = {"on": "off", "off": "on", "locked": "unlocked", "unlocked": "locked"}
@@ -71,6 +74,53 @@ async def near_names(transaction: ReadTransaction, of: str, kind: Kind | None = 
     rows = await transaction.all(queries.REGISTRATION_NAMES)
     names = {f"{row['app']}.{row['name']}" for row in rows if kind in (None, row["kind"])}
     return difflib.get_close_matches(of, sorted(names), 3, 0.4)
+
+
+async def near_registrations(transaction: ReadTransaction, of: str) -> list[RegistrationRef]:
+    """Return the handlers and jobs whose names are similar to a misspelt name, the most similar first.
+
+    If a name begins with a known app, as in ``motion_light.of``, these are the handlers and jobs of the app.
+
+    Args:
+        transaction: Read transaction of the question.
+        of: ``APP``, ``APP.HANDLER`` or ``APP.INSTANCE.HANDLER``. Spaces may stand for underscores.
+    """
+    wanted = of.casefold().replace(" ", "_")
+    rows = await transaction.all(queries.REGISTRATION_NAMES)
+    similarity = {
+        row["id"]: max(
+            _similarity(wanted, name)
+            for name in (row["app"], row["name"], f"{row['app']}.{row['name']}", registration_ref(row).title)
+        )
+        for row in rows
+    }
+    app, dot, _ = wanted.partition(".")
+    found = [row for row in rows if similarity[row["id"]] >= _MISSPELT or (dot and row["app"].casefold() == app)]
+    return [registration_ref(row) for row in sorted(found, key=lambda row: -similarity[row["id"]])]
+
+
+async def registration_hint(transaction: ReadTransaction, name: str, *, only_exact: bool) -> str:
+    """Return a sentence if the name in a question about an entity belongs to a handler or job; otherwise an empty text.
+
+    Args:
+        transaction: Read transaction of the question.
+        name: The name.
+        only_exact: Whether similar names of handlers and jobs do not count.
+    """
+    if rows := await registrations_named(transaction, name):
+        what = f"the {rows[0]['kind']} {registration_ref(rows[0]).title}"
+        if len(rows) > 1:
+            what = f"the {len(rows)} handlers and jobs of that name"
+        return f"No entity is called {shortened(name)}. hassette why-not {shlex.quote(name)} shows whether {what} ran."
+    near = [] if only_exact else await near_registrations(transaction, name)
+    if not near:
+        return ""
+    names = " or ".join(f"the {ref.kind} {ref.title}" for ref in near[:3])
+    return f"No entity is called {shortened(name)}. Did you mean {names}?"
+
+
+def _similarity(wanted: str, name: str) -> float:
+    return difflib.SequenceMatcher(None, wanted, name.casefold()).ratio()
 
 
 async def near_entities(transaction: ReadTransaction, entity_id: str) -> list[str]:

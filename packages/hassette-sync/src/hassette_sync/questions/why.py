@@ -34,6 +34,7 @@ from hassette_sync.questions.evidence import (
     near_changes,
 )
 from hassette_sync.questions.logs import LogFilter, logs_page
+from hassette_sync.questions.names import registration_hint
 from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.rows import run_of
 from hassette_sync.questions.runs import check_text, failures_with_text, search_text
@@ -146,11 +147,16 @@ class _Search:
             # Apps have called services for it, but no event of it is recorded.
             entity_id = subject.lower()
         if entity_id is None:
+            hint = ""
+            if not fitting:
+                hint = await registration_hint(self._transaction, subject, only_exact=bool(similar))
             if SERVICE.fullmatch(subject.lower()):
-                return await self.about_service(subject)
+                called = await self.about_service(subject)
+                if called.found or not hint:
+                    return called
             if fitting and (found := await self._about_one_of(fitting, state)) is not None:
                 return found
-            return await self._about_no_entity(subject, fitting, similar, state)
+            return await self._about_no_entity(subject, fitting, similar, state, hint)
         entity = await self._names.entity(entity_id)
         if entity_id.startswith("binary_sensor."):
             state = _OF_BINARY_SENSORS.get(state or "", state)
@@ -219,7 +225,7 @@ class _Search:
         return found.model_copy(update={"suggestions": tuple(ordered[1 : _MAX_SUGGESTED + 1])})
 
     async def _about_no_entity(
-        self, subject: str, fitting: tuple[Entity, ...], similar: tuple[Entity, ...], state: str | None
+        self, subject: str, fitting: tuple[Entity, ...], similar: tuple[Entity, ...], state: str | None, hint: str
     ) -> Why:
         """Answer about a text, since no entity is meant. If it is not found either, name the near entities."""
         suggestions = (*fitting, *similar)
@@ -233,6 +239,8 @@ class _Search:
             to_state = f" to {shortened(state)}" if state else ""
             nothing = self._nothing(f"No change of them{to_state}")
             sentence = f"{len(fitting)} entities fit {shortened(subject)}, such as {', '.join(near)}. {nothing}"
+        elif hint:
+            sentence, suggestions = hint, ()
         elif similar:
             sentence = f"No entity is called {shortened(subject)}. Did you mean {' or '.join(near)}?"
         elif await self._is_run(subject):

@@ -18,6 +18,7 @@ from hassette_sync.queries.statistics import HOURLY
 from hassette_sync.questions.names import (
     near_entities,
     near_names,
+    near_registrations,
     newest_failure,
     registrations_named,
     registrations_that_change,
@@ -81,11 +82,13 @@ async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us
             f"{times(failure['at_us'])}: {(failure['detail'] or 'unknown').removesuffix('.')}."
         )
     else:
-        for name in await near_names(transaction, of):
+        near = await near_registrations(transaction, of)
+        names = [ref.title for ref in near[:3]] or await near_entities(transaction, of.lower())
+        for name in () if near else await near_names(transaction, of):
             found = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": name})
-            suggestions += tuple(registration_ref(row) for row in found)
-        near = await near_entities(transaction, of.lower())
-        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+            near += [registration_ref(row) for row in found]
+        suggestions = tuple(near)
+        hint = f" Did you mean {' or '.join(names)}?" if names else ""
         sentence = f"No handler, job or app is called {shortened(of)}.{hint}"
     return WhyNot(
         registration=None,

@@ -1,8 +1,9 @@
-"""Render the answers to *why*, *why not* and *compared with before* for the terminal."""
+"""Render the answers to *why*, *why not*, *what failed* and *compared with before* for the terminal."""
 
 from collections.abc import Iterator
 from typing import Final
 
+from hassette_sync.answers.asked import Asked, WhatFailed
 from hassette_sync.answers.comparison import ComparedRegistration, Comparison
 from hassette_sync.answers.explanations import CauseKind, Explained, StateChange, Why, WhyNot, WhyNotCheck
 from hassette_sync.formatting import ago, duration, label, number, plural, reason_label, status_label
@@ -29,7 +30,7 @@ _COMPARED_COLUMNS = (
     TableColumn("Difference", styles=_FINDING_STYLES),
     TableColumn("Runs", right=True),
     TableColumn("Before", right=True),
-    TableColumn("Failures", right=True),
+    TableColumn("WhatFailed", right=True),
     TableColumn("Before", right=True),
     TableColumn("p95", right=True),
     TableColumn("Before", right=True),
@@ -39,7 +40,7 @@ _GROUP_COLUMNS = (
     TableColumn("ID", right=True),
     TableColumn("Error, sample message", can_be_cut=True),
     TableColumn("Difference", styles=_FINDING_STYLES),
-    TableColumn("Failures", right=True),
+    TableColumn("WhatFailed", right=True),
     TableColumn("Before", right=True),
     TableColumn("First seen"),
     TableColumn("Last seen"),
@@ -70,7 +71,7 @@ def why(answer: Why, shown: ShownTimes, width: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def _searched(answer: Why | WhyNot, shown: ShownTimes) -> str:
+def _searched(answer: Why | WhyNot | WhatFailed, shown: ShownTimes) -> str:
     return f"Searched {shown.span(answer.since_us, answer.until_us)}. Times: {shown.home.label}"
 
 
@@ -164,6 +165,41 @@ def why_not(answer: WhyNot, shown: ShownTimes, width: int | None = None) -> str:
     if answer.runs:
         lines += ["", "It did run", runs(answer.runs, shown, width)]
     return "\n".join(lines)
+
+
+def what_failed(answer: WhatFailed, shown: ShownTimes, width: int | None = None) -> str:
+    """Render the failed runs: a sentence, the errors, and the runs with their ids."""
+    lines = [styled(plain(answer.sentence), "bold"), _searched(answer, shown)]
+    if answer.suggestions:
+        lines += ["", "Did you mean:", *(plain(f"  {ref.title}") for ref in answer.suggestions)]
+    if answer.errors:
+        lines += ["", "Errors"]
+    for one in answer.errors:
+        mark = styled("new", "red") + "  " if one.is_new else styled("back", "red") + "  " if one.is_back else ""
+        count = plural(one.group.recent, "failure")
+        text = plain(
+            f"{one.group.type}, e.g. {one.group.sample_message}" if one.group.sample_message else one.group.type
+        )
+        lines.append(f"  {mark}{text}: {count}, first seen {shown(one.group.first_seen_us)} (error {one.group.id})")
+    if answer.runs:
+        lines += ["", "Failed runs", runs(answer.runs, shown, width)]
+    if answer.failed > len(answer.runs):
+        lines.append(f"{number(answer.failed - len(answer.runs))} more.")
+    if answer.last_before is not None:
+        lines += ["", f"The last failure before: {shown(answer.last_before.ended_us)} (run {answer.last_before.id})"]
+    if answer.failed_starts:
+        lines += ["", "Apps that failed to start"]
+        lines += [plain(f"  {shown(one.at_us)}  {one.subject}: {one.detail}") for one in answer.failed_starts]
+    return "\n".join(lines)
+
+
+def asked(answer: Asked, shown: ShownTimes, width: int | None = None) -> str:
+    """Render the answer to a question in words."""
+    if answer.what_failed is not None:
+        return what_failed(answer.what_failed, shown, width)
+    if answer.why_not is not None:
+        return why_not(answer.why_not, shown, width)
+    return why(answer.why, shown, width) if answer.why is not None else ""
 
 
 def _check(check: WhyNotCheck, shown: ShownTimes) -> str:

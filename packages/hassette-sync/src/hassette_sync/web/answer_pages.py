@@ -42,9 +42,12 @@ async def ask(request: Request, data: History, home: Home, q: Text = None) -> Re
     if not (q or "").strip(" ?"):
         return await page(request, "ask_page.html", question="")
     asked = await data.ask(q or "")
+    if asked.what_failed is not None:
+        terminal = f"hassette ask {shlex.quote(q or '')}"
+        return await page(request, "what_failed.html", answer=asked.what_failed, question=q or "", terminal=terminal)
     if asked.why_not is not None:
         return await _why_not_page(request, asked.why_not, of=asked.subject, question=q or "", at=asked.at)
-    assert asked.why is not None  # an answer has one of both
+    assert asked.why is not None  # an answer has one of the three
     return await _why_page(request, asked.why, question=q or "", at=asked.at)
 
 

@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 
+from hassette_sync.answers.asked import Asked
 from hassette_sync.answers.comparison import Comparison
-from hassette_sync.answers.explanations import Asked, Why, WhyNot
+from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.answers.logs import EventsPage, LogsPage, Noise, NotRunsPage, VersionsPage
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.ids import parse_id
@@ -43,7 +44,10 @@ api_answers = APIRouter(
 At = Annotated[
     str | None,
     Query(
-        description="A time such as 03:12 (the last one), a day such as monday, last night, an age, or an ISO time.",
+        description=(
+            "A time such as 03:12, a day such as monday or 28 nov, a part of it such as last night, a span such as "
+            "03:00 to 04:30, an age, or an ISO time."
+        ),
         json_schema_extra=ASKED_TIME_SCHEMA,
     ),
 ]
@@ -94,7 +98,7 @@ async def ask(
     data: History,
     q: Annotated[str, _subject("Words such as: why did light.hall turn on at 03:12?")],
 ) -> Asked:
-    """Answer a question in words: why something happened, or why a handler or job did not run."""
+    """Answer a question in words: why something happened, why a handler or job did not run, or what failed."""
     return await data.ask(q)
 
 

@@ -1,0 +1,85 @@
+"""Answers to words in the ask box, and to the question which runs failed."""
+
+from typing import Literal
+
+from hassette_sync.answers.errors import ErrorGroup
+from hassette_sync.answers.explanations import Why, WhyNot
+from hassette_sync.answers.kinds import RegistrationRef
+from hassette_sync.answers.logs import FrameworkEvent
+from hassette_sync.answers.runs import Run
+from hassette_sync.answers.values import Answer
+
+
+class FoundError(Answer):
+    """One error of the failed runs in a time range.
+
+    Attributes:
+        group: The error. ``recent`` is the number of the failed runs with it.
+        is_new: Whether its first failure is in the time range.
+        is_back: Whether it has come back: it has failures before the time range, but none in the period of the same
+            length before it.
+    """
+
+    group: ErrorGroup
+    is_new: bool
+    is_back: bool
+
+
+class WhatFailed(Answer):
+    """Answer to the question which runs failed, and why.
+
+    Attributes:
+        subject: Name of the handler, job, app or entity in the question; empty for all runs.
+        registrations: Handlers and jobs that the name means, at most 20; empty for all runs, and for an unknown name.
+        at_us: The moment that was asked about; None for a span, or for the newest failures.
+        since_us: Start of the time that was searched.
+        until_us: End of the time that was searched.
+        failed: Number of failed runs in this time, at most 1,000.
+        total: Number of all runs in this time, at most 1,000.
+        sentence: The answer in one or more plain sentences. It states whether the error is new.
+        runs: Failed runs, at most 20: the nearest to the moment first, or the newest.
+        errors: Errors of the failed runs, most recently seen first, at most 5.
+        last_before: The newest failed run before this time, if none failed in it; None if there is none.
+        failed_starts: Apps that failed to start in this time, newest first, at most 5.
+        suggestions: Handlers and jobs with similar names, if the name is unknown.
+    """
+
+    subject: str
+    registrations: tuple[RegistrationRef, ...]
+    at_us: int | None
+    since_us: int
+    until_us: int
+    failed: int
+    total: int
+    sentence: str
+    runs: tuple[Run, ...]
+    errors: tuple[FoundError, ...]
+    last_before: Run | None
+    failed_starts: tuple[FrameworkEvent, ...]
+    suggestions: tuple[RegistrationRef, ...]
+
+
+class Asked(Answer):
+    """How the words in the ask box were understood, and the answer.
+
+    Attributes:
+        kind: ``why``, ``why_not`` or ``what_failed``.
+        subject: Entity, service, text, or name of a handler, job or app; empty for the failures of all.
+        at: Text of the moment, such as ``03:12``; empty for the newest.
+        why: The answer to *why*; None for the other kinds.
+        why_not: The answer to *why not*; None for the other kinds.
+        what_failed: The failed runs; None for the other kinds.
+    """
+
+    kind: Literal["why", "why_not", "what_failed"]
+    subject: str
+    at: str
+    why: Why | None = None
+    why_not: WhyNot | None = None
+    what_failed: WhatFailed | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The answer in plain sentences."""
+        answer = self.why or self.why_not or self.what_failed
+        return answer.sentence if answer is not None else ""

@@ -1,0 +1,70 @@
+"""Words that ask about failures: whether they do, and about which handler, job or app."""
+
+import re
+from typing import Final
+
+from hassette_sync.answers.kinds import Kind
+
+_ID: Final = re.compile(r"[a-z_][a-z0-9_]*(?:\.[a-z0-9_]+)+", re.IGNORECASE)
+_NOUN: Final = r"(?:errors?|failures?|exceptions?|crashes|tracebacks?|problems?)"
+_PLURAL: Final = r"(?:errors|failures|exceptions|crashes|tracebacks|problems)"
+_PAST: Final = (
+    r"(?:failed|failing|crashed|crashing|broke|broken|(?:went|gone|going)\s+wrong|timed\s+out|errored(?:\s+out)?)"
+)
+_BASE: Final = r"(?:fails?|crash(?:es)?|breaks?|go(?:es)?\s+wrong|times?\s+out|error\s+out)"
+_FAILS: Final = rf"(?:\b(?:{_PAST}|{_BASE})\b(?!\s+to\b)(?!\s+\w+\s+to\b))"
+_AUXILIARY: Final = r"(?:did|does|do|has|have|had|is|are|was|were|can|could|will|would)(?:n['’]?t)?"
+_OPENING: Final = r"(?:why|when|how\s+(?:often|many\s+times)|what\s+time|since\s+when)"
+_WHICH: Final = r"(?:the|all|new|latest|last|newest|recent)"
+_ASKS: Final = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # "Why did motion_light fail", "has anything crashed"
+        rf"^(?:{_OPENING}\s+)?{_AUXILIARY}\b.*{_FAILS}",
+        # "What failed", "which handlers keep failing", "what went wrong with the backup"
+        rf"^(?:what|which|who|any\w*|some\w*|every\w*)\b.*{_FAILS}",
+        # "Which errors are new", "show the errors of motion_light", "are there problems"
+        rf"^(?:what|which|any|list|show|how\s+many|(?:are|were|is|was)\s+there|{_WHICH})\b.*\b{_NOUN}\b",
+        rf"^(?:why|when|since\s+when)\b.*\b(?:{_PLURAL}|(?:this|that|the)\s+{_NOUN})\b",
+        rf"^(?:(?:did|has|have|had|does|do)\b.*\b{_NOUN}|{_PLURAL})\b",
+        # "Is that new", "is this error new"
+        rf"^(?:is|are|was|were)\s+(?:it|that|this|these|those|they|the)(?:\s+{_NOUN})?\s+new\b",
+        # "What is wrong with the backup", "is something wrong"
+        r"^(?:what|is\s+(?:any|some)\w+)\b.*\bwrong\b",
+        # "motion_light.turn_on failed", "backup errors"
+        rf"^\S+(?:\s+\S+){{0,3}}\s+(?:{_PAST}|{_PLURAL})$",
+    )
+)
+_OTHER_WORDS: Final = re.compile(
+    rf"\b(?:{_OPENING}|{_AUXILIARY}|{_PAST}|{_BASE}|{_NOUN}|what|which|who|how|many|often|times?|any[a-z]*|some[a-z]*|"
+    r"every[a-z]*|list|show|there|the|a|an|all|my|our|new|latest|last|newest|recent(?:ly)?|lately|it|that|this|these|"
+    r"those|they|be|been|get|got|happen(?:ed)?|occur(?:red)?|wrong|with|of|from|by|for|in|at|on|to|and|or|since|again|"
+    r"still|just|keeps?|kept|most|ever|yet|me|so|not|never|handlers?|jobs?|apps?|automations?|runs?|"
+    r"happening|occurring|start(?:ed)?|begin|began|thrown|raised|logged|came|come|up)\b",
+    re.IGNORECASE,
+)
+
+
+def failing_subject(text: str) -> str | None:
+    """Return the handler, job or app whose failures the words ask about.
+
+    Args:
+        text: The words without the moment.
+
+    Returns:
+        The name, or a text for an error; empty for all failures, and None if the words do not ask about failures.
+    """
+    if not any(pattern.search(text) for pattern in _ASKS):
+        return None
+    ids = _ID.findall(text)
+    if len(ids) == 1:
+        return ids[0]
+    return " ".join(re.sub(r"[,;:]", " ", _OTHER_WORDS.sub(" ", text)).split())
+
+
+def failing_kind(text: str) -> Kind | None:
+    """Return the kind of runs that words such as *which jobs failed* ask about; None for both kinds."""
+    found = {one.lower() for one in re.findall(r"\b(handler|job)s?\b", text, re.IGNORECASE)}
+    if len(found) != 1:
+        return None
+    return "handler" if "handler" in found else "job"

@@ -1,0 +1,173 @@
+"""The moment in a question in words: split it off, and write it in a form that `AskedTime.parse` reads."""
+
+import re
+from datetime import date
+from typing import Final
+
+from hassette_sync.asked_time import NAMED_PARTS
+from hassette_sync.time_range import WEEKDAYS
+from hassette_sync.written_dates import WRITTEN_DATE, written_date
+
+_NUMBERS: Final = {
+    **dict.fromkeys(("a", "an", "one"), 1),
+    **{
+        word: number
+        for number, word in enumerate(("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), 2)
+    },
+    **dict.fromkeys(("a couple of", "couple of"), 2),
+    **dict.fromkeys(("a few", "few"), 3),
+}
+_NUMBER: Final = rf"(?:\d{{1,6}}|{'|'.join(sorted(_NUMBERS, key=len, reverse=True))})"
+_UNIT: Final = r"(?:s|m|h|d|w|(?:sec(?:ond)?|min(?:ute)?|hr|hour|day|week)s?)"
+_CLOCK: Final = r"\d{1,2}:\d{2}(?::\d{2})?"
+_DATE: Final = r"\d{4}-\d{2}-\d{2}"
+_DAYS: Final = "|".join(("today", "yesterday", *WEEKDAYS))
+_HALF: Final = r"(?:[ap]m\b|[ap]\.m\.)"
+# A number with a colon, or with am, pm or o'clock after it, is a time of day also without "at" before it.
+_CLEAR_CLOCK: Final = (
+    rf"(?:(?:{_CLOCK}|\d{{1,2}}(?:\.\d{{2}})?)\s*{_HALF}|{_CLOCK}(?:\s*uhr\b)?|"
+    rf"\d{{1,2}}(?:\.\d{{2}})?\s*(?:h|o'?clock|uhr)\b|mid-?night\b|noon\b|mid-?day\b)"
+)
+_ANY_CLOCK: Final = rf"(?:{_CLEAR_CLOCK}|\d{{1,2}}\.\d{{2}}(?![\d.])|\d{{1,2}}(?!\d))"
+_AGO: Final = rf"(?:(?:{_NUMBER}|half\s+an)\s*{_UNIT}\s+ago)"
+_LAST: Final = rf"(?:(?:(?:in|within|during|over|for)\s+)?(?:the\s+)?(?:last|past)\s+(?:{_NUMBER}\s*)?(?:{_UNIT})\b)"
+_DAYS_AGO: Final = rf"(?:{_NUMBER}\s+(?:day|week)s?\s+ago|(?:the\s+)?day\s+before\s+yesterday)"
+_IN_NIGHT: Final = r"(?:(?:in|during|over|through(?:out)?)\s+the\s+night|over-?night|at\s+night)"
+_MOMENT: Final = (
+    rf"(?:{_AGO}|{_DAYS_AGO}|{NAMED_PARTS}|{_LAST}|{_IN_NIGHT}|{_DAYS}|{_DATE}(?:[T ]{_CLOCK})?|{WRITTEN_DATE}|"
+    rf"{_CLEAR_CLOCK}|sun(?:set|rise)|right\s+now|just\s+now|now)"
+)
+_AT: Final = r"(?:(?:\b(?:at|around|about|approximately|roughly|since|by|um|gegen)\s+|@\s*|~\s*)+)"
+_DAY: Final = (
+    rf"(?:\b(?:on|am)\s+)?(?:\blast\s+|\bthis\s+)?\b(?P<day>{NAMED_PARTS}|{_DAYS_AGO}|{_DAYS}|{_DATE}|{WRITTEN_DATE}|"
+    r"in\s+the\s+(?:morning|afternoon|evening|night)|at\s+night)"
+)
+_BETWEEN: Final = (
+    rf"(?:{_DAY},?\s+)?\b(?:between|from)\s+(?P<at>{_ANY_CLOCK})\s*(?:\b(?:and|to|till|until|und|bis)\b|-|–)\s*"
+    rf"(?P<to>{_ANY_CLOCK})(?:,?\s+{_DAY.replace('<day>', '<day_after>')})?"
+)
+_CLAUSES: Final = (
+    _BETWEEN,
+    rf"{_DAY},?\s+(?:{_AT})?(?P<at>{_ANY_CLOCK})",
+    rf"(?:{_AT}|\b(?={_CLEAR_CLOCK}))(?P<at>{_ANY_CLOCK}),?\s+{_DAY}",
+    rf"(?:{_AT}|\b(?:on|am)\s+)?(?:\blast\s+(?=\w+day\b))?(?:(?:early|late|later|earlier)\s+)?(?P<at>{_MOMENT})",
+    rf"(?:{_AT}|\bon\s+)(?P<at>\d{{1,2}}(?:\.\d{{2}})?)",
+)
+"""A span, a time of day after a day, a time of day before a day, all other moments, and a number after *at*."""
+
+_AT_THE_END: Final = tuple(re.compile(rf"(?:^|[\s,]+){clause}\s*$", re.IGNORECASE) for clause in _CLAUSES)
+_ELSEWHERE: Final = tuple(
+    re.compile(rf"(?:^|[\s,]+){clause}(?=[\s,])", re.IGNORECASE)
+    for clause in (*_CLAUSES[:-1], rf"{_AT}(?P<at>\d{{1,2}}(?:\.\d{{2}})?)")
+)
+_VERB: Final = (
+    r"(?:turn|turned|turning|go|goes|went|going|switch|switched|switching|stay|stayed|come|comes|came|coming)"
+    r"(?:\s+back)?|is|was|are|were"
+)
+# "On" belongs to the verb in "turn on yesterday", and to the day in "on monday".
+_VERB_BEFORE_ON: Final = re.compile(rf"\b(?:{_VERB})\s*$", re.IGNORECASE)
+_PARTS: Final = ("morning", "afternoon", "evening", "night")
+_LONG_YEAR: Final = date(2024, 12, 31)
+_UNITS: Final = {"sec": "s", "min": "m", "hr": "h", "hour": "h", "day": "d", "week": "w"}
+
+
+def split_moment(text: str) -> tuple[str, str]:
+    """Split the moment off a question.
+
+    Args:
+        text: The words, without a question mark.
+
+    Returns:
+        The other words, and the moment for `AskedTime.parse`; empty if there is none.
+    """
+    for pattern in (*_AT_THE_END, *_ELSEWHERE):
+        if (found := pattern.search(text)) is not None and _is_moment(found):
+            before, after = text[: found.start()].rstrip(" ,"), text[found.end() :].lstrip(" ,")
+            if re.match(r"[\s,]*on\s", found[0], re.IGNORECASE) and _VERB_BEFORE_ON.search(before):
+                before = f"{before} on"
+            return f"{before} {after}".strip(), _written(found)
+    return text, ""
+
+
+def is_since(text: str) -> bool:
+    """Return whether a question asks about the time since a moment."""
+    return re.search(r"\bsince\s+(?!when\b)\S", text, re.IGNORECASE) is not None
+
+
+def _is_moment(found: re.Match[str]) -> bool:
+    """Return whether numbers can be a time: "at 45" is no time of day, and 10.0.21 is no date."""
+    if found["at"].isdecimal():
+        return int(found["at"]) < 24
+    text = found["at"].lower()
+    return re.fullmatch(WRITTEN_DATE, text) is None or written_date(text, _LONG_YEAR) is not None
+
+
+def _written(found: re.Match[str]) -> str:
+    groups = found.groupdict()
+    day = groups.get("day") or groups.get("day_after")
+    start, end = found["at"], groups.get("to")
+    if end is not None and (half := re.search(_HALF, end, re.IGNORECASE)) and re.fullmatch(r"[\d:.]+", start):
+        start = f"{start} {half[0]}"
+    at = _moment(start) if day is None else _at_day(_moment(start), start, day)
+    if end is None:
+        return at
+    last = _moment(end) if day is None else _at_day(_moment(end), end, day)
+    return f"{at} to {re.split('[ T]', last)[-1]}"
+
+
+def _moment(text: str) -> str:
+    """Return a text for `AskedTime.parse`."""
+    text = re.sub(r"\s+", " ", text.strip().lower())
+    if re.fullmatch(_IN_NIGHT, text):
+        return "last night"
+    if text.endswith("day before yesterday"):
+        return "2 days ago"
+    if text in ("right now", "just now"):
+        return "now"
+    if text.startswith("half an h"):
+        return "30m"
+    if age := re.fullmatch(rf"({_NUMBER}) ?({_UNIT}) ago", text):
+        number, unit = _number(age[1]), _unit(age[2])
+        # "3 days ago" is the whole day, and "3 hours ago" a moment.
+        return f"{number * (7 if unit == 'w' else 1)} days ago" if unit in "dw" else f"{number}{unit}"
+    if last := re.fullmatch(rf"(.*?)(?:last|past) (?:({_NUMBER}) ?)?({_UNIT})", text):
+        if (text, last[2]) == ("last week", None):
+            return text
+        return f"last {_number(last[2] or 'one')}{_unit(last[3])}"
+    if clock := re.fullmatch(
+        r"(\d{1,2})((?:[:.]\d{2})*) ?(am|pm|a\.m\.|p\.m\.|h|o'?clock|uhr)?|mid-?(?:night|day)|noon", text
+    ):
+        if clock[1] is None:
+            return "00:00" if "night" in text else "12:00"
+        hour, half = int(clock[1]), (clock[3] or "")[:1]
+        hour = hour % 12 + (12 if half == "p" else 0) if half in ("a", "p") else hour
+        text = f"{hour:02d}{clock[2].replace('.', ':') or ':00'}"
+    return text
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else _NUMBERS[text]
+
+
+def _unit(text: str) -> str:
+    return _UNITS.get(text, _UNITS.get(text.removesuffix("s"), text[:1]))
+
+
+def _at_day(clock: str, written: str, day: str) -> str:
+    """Return a time of day on a day, or in a part of it: at 7 in the evening is 19:00."""
+    day = re.sub(r"\s+", " ", day.lower())
+    day = {"tonight": "this night", "at night": "in the night"}.get(day, day)
+    *days, part = day.split()
+    if part not in _PARTS:
+        return f"{day}T{clock}" if re.fullmatch(_DATE, day) else f"{_moment(day)} {clock}"
+    name = {"last": "yesterday", "this": "today"}.get(days[0], days[0])
+    hour = int(clock[:2])
+    if hour <= 12 and re.fullmatch(r"[\d:.]+", written.strip()):
+        hour = hour % 12 + (12 if part in ("afternoon", "evening") or (part == "night" and 6 <= hour < 12) else 0)
+        hour = 12 if part in ("morning", "afternoon") and clock.startswith("12") else hour
+    clock = f"{hour:02d}{clock[2:]}"
+    if name == "in":
+        return clock
+    if part == "night" and hour < 12:  # a night ends on the next day
+        name = WEEKDAYS[(WEEKDAYS.index(name) + 1) % 7] if name in WEEKDAYS else "today"
+    return f"{name} {clock}"
