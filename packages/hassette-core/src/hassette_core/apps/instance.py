@@ -274,6 +274,8 @@ class AppInstance:
                 )
         self.status.status, self.status.detail = "stopped", ""
         self._unregister()
+        for roster in (self._environment.bus.roster, self._environment.scheduler.roster):
+            await roster.settle()
         return detail
 
     def _tracked(self, method: str, call: Callable[[], Awaitable[None] | None]) -> Callable[[], Awaitable[None] | None]:

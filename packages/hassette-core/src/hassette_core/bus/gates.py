@@ -49,6 +49,11 @@ Skip = Callable[[str, Delivery], None]
 class DeliveryGate(Protocol):
     """A step that passes deliveries on at once, later, or never."""
 
+    @property
+    def holds(self) -> bool:
+        """Whether a delivery is held."""
+        ...
+
     def offer(self, delivery: Delivery) -> None:
         """Pass a delivery on, hold it, or drop it."""
         ...
@@ -82,6 +87,11 @@ class Debounce:
         self._held: Delivery | None = None
         self._open_ns = 0
         self._timer: Timer | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether an event is held."""
+        return self._held is not None
 
     def offer(self, delivery: Delivery) -> None:
         """Hold the event. If an earlier event is held, drop the earlier event."""
@@ -139,6 +149,11 @@ class Throttle:
         self._release = release
         self._skip = skip
         self._open_ns: int | None = None
+
+    @property
+    def holds(self) -> bool:
+        """False, because a throttle holds no event."""
+        return False
 
     def offer(self, delivery: Delivery) -> None:
         """Pass the event on, or drop it."""
@@ -234,6 +249,11 @@ class Hold:
         self._still_applies = still_applies
         self._release = release
         self._held: dict[str, tuple[Delivery, Timer, int]] = {}  # with the end of the duration, by the monotonic clock
+
+    @property
+    def holds(self) -> bool:
+        """Whether the change of an entity is held."""
+        return bool(self._held)
 
     def held(self, entity_id: str) -> Delivery | None:
         """Return the held change of an entity."""

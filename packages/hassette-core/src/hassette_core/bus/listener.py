@@ -1,12 +1,12 @@
 """`Listener`: check an event, pass it through the gates, and offer the run to the lane."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
 from hassette_core.bus.change_filter import ChangeFilter
+from hassette_core.bus.condition_failures import ConditionFailures
 from hassette_core.bus.event_filter import EventFilter
 from hassette_core.bus.gates import Debounce, Delivery, DeliveryGate, HeldDelivery, Hold, HomeObservation, Throttle
 from hassette_core.bus.kept_events import KeptEvents
@@ -16,38 +16,10 @@ from hassette_core.clock import TimerClock
 from hassette_core.conditions import Condition, ConditionContext, as_condition
 from hassette_core.containment import ACTOR, app_actor
 from hassette_core.entities import Entities
-from hassette_core.errors import describe_error
 from hassette_core.events import Event, State, StateChanged, current_state
 from hassette_core.handlers import InjectionPlan, optional_seconds
 from hassette_core.roster import Roster, RunLane
-from hassette_executor import EventTrigger, InvokeHandler, ListenerRegistration, RepeatedLog
-
-logger = logging.getLogger(__name__)
-
-
-class ConditionFailures:
-    """Counts failed conditions as skipped runs, and logs them at most once a minute for each listener.
-
-    Args:
-        clock: Measures the minute.
-        redact: Masks secrets in the error.
-    """
-
-    def __init__(self, clock: TimerClock, redact: Callable[[str], str]) -> None:
-        self._redact = redact
-        self._log = RepeatedLog(logger, monotonic_ns=clock.monotonic_ns)
-
-    def report(
-        self, registration: ListenerRegistration, lane: RunLane, error: BaseException, trigger: EventTrigger | None
-    ) -> None:
-        """Report that a condition of a listener raised an exception."""
-        lane.skip("predicate_failed", 1, trigger, self._redact(describe_error(error)))
-        self._log.log(
-            registration.key,
-            logging.WARNING,
-            "Condition of a listener failed; the event is skipped and the listener stays registered",
-            extra={"registration": registration.key, "error": describe_error(error)},
-        )
+from hassette_executor import EventTrigger, InvokeHandler, ListenerRegistration
 
 
 class ListenerContext(NamedTuple):
@@ -269,8 +241,17 @@ class Listener:
     def cancel(self) -> None:
         """End the listener and drop held events. Runs that have started continue."""
         if self.active:
-            self._end()
-            self._lane.close()
+            self.end()
+
+    def deactivate(self) -> bool:
+        """Receive no further event. Return False if events are held, or if runs wait or are in progress."""
+        self.active = False
+        return self._lane.idle and not (self._gates and any(gate.holds for gate in self._gates))
+
+    def end(self) -> None:
+        """Remove the listener, which is active or deactivated, and drop held events."""
+        self._end()
+        self._lane.close()
 
     def drop_waiting(self) -> None:
         """Drop held events and waiting runs. The listener stays active."""

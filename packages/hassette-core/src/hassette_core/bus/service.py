@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hassette_core.bus.change_filter import ChangeFilter
+from hassette_core.bus.condition_failures import ConditionFailures
 from hassette_core.bus.entity_index import EntityIndex, EventReceiver, order_of
 from hassette_core.bus.event_filter import EventFilter
 from hassette_core.bus.gates import HomeObservation, LocalObservation
 from hassette_core.bus.home_triggers import HomeTriggers
 from hassette_core.bus.kept_events import KeptEvents
-from hassette_core.bus.listener import ConditionFailures, Listener, ListenerContext, ListenerIndex, LoopPause
+from hassette_core.bus.listener import Listener, ListenerContext, ListenerIndex, LoopPause
 from hassette_core.bus.options import DEFAULT_MODE, ListenerOptions, settings_of
 from hassette_core.bus.topics import TopicIndex, any_group
 from hassette_core.bus.trigger_config import TriggerConfig
@@ -364,4 +365,4 @@ class BusService(AsyncWithService):
             RehearsalError: As for `cancel`.
         """
         check_may_control((app, instance), "cancel the listeners")
-        self.roster.call_each(app, instance, Listener.cancel)
+        self.roster.call(lambda: self.roster.end(self.roster.entries_of(app, instance), Listener.end))

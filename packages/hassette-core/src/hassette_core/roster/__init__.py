@@ -9,11 +9,12 @@ new task. All of this runs on the event loop (`loop_affinity`).
 
 from hassette_core.roster.origins import Origin, current_origin
 from hassette_core.roster.registration_fields import RegistrationFields, registration_fields
-from hassette_core.roster.roster import Roster
+from hassette_core.roster.roster import ENDED_AT_ONCE, Roster
 from hassette_core.roster.run_lanes import AT_ONCE, MAX_WAITING, CommandRunner, Mode, RunLane, check_mode
 
 __all__ = [
     "AT_ONCE",
+    "ENDED_AT_ONCE",
     "MAX_WAITING",
     "CommandRunner",
     "Mode",

@@ -231,6 +231,11 @@ class RunLane:
         if self._limits.waiting:  # without a limit (`single`), a skipped run is no sign of overload
             self._runner.overflow.report_dropped(self._registration, count)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no run is in progress or waits."""
+        return not self._running and not self._waiting
+
     def close(self) -> None:
         """Skip the waiting commands, and retire the registration once its last run has ended."""
         if not self._closed:

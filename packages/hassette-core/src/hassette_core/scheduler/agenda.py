@@ -23,6 +23,7 @@ class Agenda:
         self._heap: list[tuple[int, int, int, PlannedJob]] = []
         self._tickets = 0
         self._swept = 0
+        self._ended = 0
 
     def __len__(self) -> int:
         """Return the number of entries, including void entries."""
@@ -44,9 +45,15 @@ class Agenda:
 
     def first_ns(self) -> int | None:
         """Return the time of the earliest run, by the monotonic clock; None if no run is planned."""
+        if 4 * self._ended > len(self._heap):
+            self._sweep()  # in one pass, where the loop would take one entry after the other from the heap
         while self._heap and not _valid(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
+
+    def note_ended(self, count: int) -> None:
+        """Note that jobs have ended or are suspended, so that their entries are void."""
+        self._ended += count
 
     def take_due(self, now_ns: int) -> PlannedJob | None:
         """Remove and return the job with the earliest run if it is due."""
@@ -88,8 +95,9 @@ class Agenda:
         self._heap = [entry for entry in self._heap if _valid(entry)]
         heapq.heapify(self._heap)
         self._swept = len(self._heap)
+        self._ended = 0
 
 
 def _valid(entry: tuple[int, int, int, PlannedJob]) -> bool:
-    *_, ticket, job = entry
-    return ticket == job.ticket and job.active
+    job = entry[3]
+    return entry[2] == job.ticket and job.active

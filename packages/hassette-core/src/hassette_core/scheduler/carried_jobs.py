@@ -65,10 +65,9 @@ class CarriedJobs:
             The jobs that run once and that the newer version has not registered. The caller registers them again.
         """
         now_ns = self._timetable.monotonic_ns()
-        current = self._roster.entries()
         left: list[SuspendedJob] = []
         for old, plan in jobs:
-            found = [each for each in current if _same(each, old)]
+            found = [each for each in self._roster.entries_with_key(*old.registration.key) if _same(each, old)]
             if not found:
                 # A recurring job is missing in the newer version, so it ends. `SchedulerService.restore` has already
                 # registered the persistent timers again, without those that the newer version has replaced.
@@ -84,13 +83,15 @@ class CarriedJobs:
 
     def keep(self, job: PlannedJob) -> None:
         """End a job that was registered again when the app registers a job of the same name."""
-        self._jobs = {key: active for key, jobs in self._jobs.items() if (active := [j for j in jobs if j.active])}
         self._jobs.setdefault(job.registration.key, []).append(job)
+
+    def forget_ended(self) -> None:
+        """Forget the jobs that have ended meanwhile."""
+        self._jobs = {key: active for key, jobs in self._jobs.items() if (active := [j for j in jobs if j.active])}
 
 
 def _same(new: PlannedJob, old: PlannedJob) -> bool:
-    if new.registration.key != old.registration.key:
-        return False
+    """Return whether a job of the newer version, which has the same name, replaces an old job."""
     return old.schedule.recurring or not new.shared or equal_arguments(new.arguments, old.arguments)
 
 

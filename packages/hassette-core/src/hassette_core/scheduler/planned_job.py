@@ -197,6 +197,11 @@ class PlannedJob:
         """Skip the waiting runs. The job stays active."""
         self._lane.skip_waiting()
 
+    def deactivate(self) -> bool:
+        """Plan no further run. Return False if runs wait or are in progress."""
+        self.active = False
+        return self._lane.idle
+
     def end(self) -> None:
         """Plan no further run. The registration is retired when the last run has ended."""
         self.active = False

@@ -163,7 +163,7 @@ class SchedulerService(AsyncWithService):
         if self._carried:
             self._carried.end_replaced(registration, kwargs, shared=shared)
         if options.get("replace", False):
-            for other in self.jobs(app, instance, name=registration.name):
+            for other in self.roster.entries_with_key(*registration.key):
                 if not shared or kwargs is None or equal_arguments(other.arguments, kwargs):
                     self.cancel(other)
         lane = self.roster.prepare(registration, options.get("mode", DEFAULT_MODE), shared=shared)
@@ -291,6 +291,7 @@ class SchedulerService(AsyncWithService):
             else:
                 self._timetable.change_plan(job, plan)
                 continued.append(job)
+        self._carried.forget_ended()
         for job in continued:
             self._carried.keep(job)
 
@@ -331,16 +332,16 @@ class SchedulerService(AsyncWithService):
         """
         check_may_control((app, instance), "cancel the jobs")
 
-        def end(job: PlannedJob) -> None:
-            if group is not None and job.group != group:
-                return
+        def end() -> None:
+            jobs = self.jobs(app, instance, group=group)
             if not keep_timers:
-                self._forget(job)
-            self._timetable.cancel(job)
+                for job in [job for job in jobs if job.timer is not None]:
+                    self._forget(job)
+            self._timetable.cancel_all(jobs)
 
         if keep_timers:
             self._timetable.check_clock()  # the file has the times by the wall clock
-        self.roster.call_each(app, instance, end)
+        self.roster.call(end)
 
     def keep_for_next_start(self, job: PlannedJob) -> None:
         """End a job with a persistent timer, which `restore` registers again at the next start of its app instance."""

@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
 from hassette_core.clock import ClockDrift, Timer, TimerClock
 from hassette_core.moments import Place
-from hassette_core.roster import Roster
+from hassette_core.roster import ENDED_AT_ONCE, Roster
 from hassette_core.scheduler.agenda import Agenda
 from hassette_core.scheduler.kept_jobs import KeptJobs
 from hassette_core.scheduler.options import LATE_S
@@ -97,6 +97,7 @@ class Timetable:
     def suspend(self, job: PlannedJob) -> None:
         """Do not start the planned run of a job, because a newer version replaces its app."""
         job.ticket = 0  # no entry of the agenda has this number
+        self._agenda.note_ended(1)
 
     def change_plan(self, job: PlannedJob, plan: Plan) -> None:
         """Give a job another next run."""
@@ -107,9 +108,23 @@ class Timetable:
     def cancel(self, job: PlannedJob) -> None:
         """End a job. Runs in progress continue."""
         if job.active:
-            self._remove(job)
-            job.end()
+            self._end(job)
             self._arm()
+
+    def cancel_all(self, jobs: Sequence[PlannedJob]) -> None:
+        """End active jobs. Runs in progress continue."""
+        self._roster.end(jobs, self._end)
+        if len(jobs) <= ENDED_AT_ONCE or not self._open:
+            self._arm()
+        else:
+            # In the next turn of the event loop, because the agenda removes the entries of all these jobs.
+            self._agenda.note_ended(len(jobs))
+            self._disarm()
+            self._set_timer(self._clock.monotonic_ns(), 0)
+
+    def _end(self, job: PlannedJob) -> None:
+        self._remove(job)
+        job.end()
 
     def run_now(self, job: PlannedJob) -> None:
         """Start a job at once. Its schedule does not change."""
@@ -222,8 +237,11 @@ class Timetable:
         if self._timer is not None and now_ns < self._timer_ns <= due_ns:
             return  # the current timer fires in time; `_wake` then sets a timer for the rest of the wait
         self._disarm()
+        self._set_timer(due_ns, (due_ns - now_ns) / 1e9)
+
+    def _set_timer(self, due_ns: int, delay_s: float) -> None:
         self._timer_ns = due_ns
-        self._timer = self._clock.call_later((due_ns - now_ns) / 1e9, self._wake)
+        self._timer = self._clock.call_later(delay_s, self._wake)
 
     def _disarm(self) -> None:
         if self._timer is not None:
