@@ -55,7 +55,7 @@ def test_answer_is_as_described(description: Any, mode: str) -> None:
         )
         def check(case: Any) -> None:
             checked.add(case.operation.label)
-            answer = case.call()
+            answer = case.call(timeout=patience(30))
             lost = _only_a_query(case.operation) and _is_described(case.operation, answer.request.url)
             case.validate_response(answer, excluded_checks=[negative_data_rejection] if lost else [])
 
