@@ -187,5 +187,8 @@ def test_filters_and_time_ranges_check_their_values() -> None:
         TimeRange.last("tomorrow")
     with pytest.raises(BadQuestionError, match="start must be before its end"):
         TimeRange.parse("1h", "2h")
+    for number in ("0" * 5000, "01796061953672706", "9" * 21):
+        with pytest.raises(BadQuestionError, match=r"since must be an age .*, got '"):
+            TimeRange.last(number)
     with pytest.raises(BadQuestionError, match=r"since must be in the years 1970 to 2100, got '9999-01-01'"):
         TimeRange.parse("9999-01-01", None)

@@ -16,6 +16,7 @@ DEFAULT_AGE = "24h"
 
 _UNITS_US = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
 _AGE = re.compile(r"(\d{1,6})\s*([smhdw])")
+_NUMBER = re.compile("0|[1-9][0-9]{0,15}")
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _CLOCK = re.compile(
     rf"(?:(today|yesterday|{'|'.join(WEEKDAYS)})(?:\s+|$))?(?:(\d{{1,2}}:\d{{2}}(?::\d{{2}})?)|(\d{{1,2}}(?::\d{{2}})?)\s*([ap])m)?",
@@ -183,8 +184,8 @@ def _moment(text: str, at_us: int, key: str, home: HomeTime) -> int:
         return at_us
     if age := _AGE.fullmatch(text):
         return max(at_us - int(age[1]) * _UNITS_US[age[2]], 0)
-    if text.isascii() and text.isdigit():
-        moment = int(text[:20])
+    if _NUMBER.fullmatch(text):
+        moment = int(text)
         if 0 < moment < _MIN_NUMBER_US:
             raise BadQuestionError(
                 f"{key} must be 0 or a number of microseconds after March 1973, got {text[:40]!r}. "
