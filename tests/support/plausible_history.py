@@ -4,6 +4,7 @@ Run as a script, this module fills a file: ``PYTHONPATH=tests python -m support.
 """
 
 import json
+import math
 import random
 import sys
 import time
@@ -151,7 +152,9 @@ class _PlausibleHome:
 
     def _write_temperature(self, at: int, session: int) -> None:
         history, rng = self.history, self.rng
-        before, self.temperature = self.temperature, round(self.temperature + rng.uniform(-0.2, 0.2), 1)
+        step = rng.uniform(-0.1, 0.1)
+        # Each event is a change: an equal value would be a change of an attribute.
+        before, self.temperature = self.temperature, round(self.temperature + step + math.copysign(0.1, step), 1)
         bad = rng.random() < (0.25 if self.now - 5 * HOUR < at < self.now - 4 * HOUR else 0.012)
         history.run(
             self.climate, at, session_id=session, duration_us=int(rng.lognormvariate(7.4, 0.7)),
