@@ -7,23 +7,29 @@ from hassette_sync.queries.kinds import union_sql
 
 
 def _newest_runs(kind: RunKind) -> str:
+    # The index contains the ids. A join with the table of runs would also read the row of each run.
     return f"""
-        SELECT value AS registration_id, runs.id AS run_id FROM json_each(:registrations)
-        CROSS JOIN {kind.runs_table} AS runs ON runs.id IN (
-            SELECT id FROM {kind.runs_table} WHERE {kind.registration_column} = value ORDER BY id DESC LIMIT :newest)
+        SELECT asked.value AS registration_id, found.value AS run_id FROM json_each(:registrations) AS asked
+        CROSS JOIN json_each((SELECT json_group_array(id) FROM (
+            SELECT id FROM {kind.runs_table} WHERE {kind.registration_column} = asked.value
+            ORDER BY id DESC LIMIT :newest))) AS found
     """
 
 
+# Each part reads the log lines or the calls of a run once. A subquery for each sum would read them for each of them.
 SAMPLES = f"""
-SELECT registration_id, count(*) AS runs,
-       sum((SELECT count(*) FROM log_lines WHERE log_lines.run_id = newest.run_id)) AS log_lines,
-       sum((SELECT coalesce(sum(length(message) + 24), 0) FROM log_lines
-            WHERE log_lines.run_id = newest.run_id)) AS log_bytes,
-       sum((SELECT count(*) FROM service_calls WHERE service_calls.run_id = newest.run_id)) AS service_calls,
-       sum((SELECT coalesce(sum(coalesce(length(target), 0) + coalesce(length(data), 0) + 60), 0) FROM service_calls
-            WHERE service_calls.run_id = newest.run_id)) AS call_bytes
-FROM ({union_sql(_newest_runs)}) AS newest
-GROUP BY registration_id
+WITH newest AS MATERIALIZED ({union_sql(_newest_runs)})
+SELECT registration_id, sum(runs) AS runs, sum(log_lines) AS log_lines, sum(log_bytes) AS log_bytes,
+       sum(service_calls) AS service_calls, sum(call_bytes) AS call_bytes
+FROM (
+    SELECT registration_id, 1 AS runs, 0 AS log_lines, 0 AS log_bytes, 0 AS service_calls, 0 AS call_bytes FROM newest
+    UNION ALL
+    SELECT registration_id, 0, 1, length(message) + 24, 0, 0
+    FROM newest CROSS JOIN log_lines ON log_lines.run_id = newest.run_id
+    UNION ALL
+    SELECT registration_id, 0, 0, 0, 1, coalesce(length(target), 0) + coalesce(length(data), 0) + 60
+    FROM newest CROSS JOIN service_calls ON service_calls.run_id = newest.run_id
+) GROUP BY registration_id
 """
 """Log lines and service calls of the newest ``:newest`` runs of each of some handlers and jobs, with their bytes.
 
