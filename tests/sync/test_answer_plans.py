@@ -1,5 +1,6 @@
 """No statement about causes, logs, events or not-runs scans a large table, as the query plan of SQLite shows."""
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -59,6 +60,14 @@ def test_triggers_without_a_run_are_sorted_by_their_ids_only(plausible: Path) ->
 
     # The whole rows are looked up afterwards, only for the page.
     assert "SEARCH not_runs USING INTEGER PRIMARY KEY (rowid=?)" in plan, plan
+
+
+@pytest.mark.parametrize("statement", [noise.SAMPLES, comparison.NEWEST_OF_EACH, comparison.LAST_RUNS])
+def test_ids_of_the_newest_runs_are_read_without_the_rows_of_the_runs(plausible: Path, statement: str) -> None:
+    searches = [step for step in _plan(plausible, statement) if re.match("SEARCH (handler_inv|job_exec|runs)", step)]
+
+    assert len(searches) >= 2
+    assert [step for step in searches if "USING COVERING INDEX" not in step] == []
 
 
 def test_service_calls_of_home_assistant_are_read_without_the_runs_of_its_automations(plausible: Path) -> None:

@@ -138,7 +138,7 @@ async def test_end_of_hassette_makes_no_handler_quiet(
         session = history.session(now_us - 30 * HOUR_S * SECOND, now_us - 10 * HOUR_S * SECOND, "clean")
         handler = history.listener("app", "on_x", "t")
         history.run(handler, now_us - 10 * HOUR_S * SECOND - SECOND, session_id=session)
-    monkeypatch.setattr("hassette_sync.queries.comparison.GAPS", "this must not be asked")
+    monkeypatch.setattr("hassette_sync.queries.comparison.NEWEST_OF_EACH", "this must not be asked")
     async with patient_data(history.path) as data:
         assert (await data.compare(TimeRange.last("24h"), differing=False)).registrations
 

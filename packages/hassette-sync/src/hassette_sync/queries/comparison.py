@@ -16,21 +16,18 @@ LAST_RUNS = f"SELECT value AS registration_id, coalesce({NEWEST_IDS}) AS run_id 
 """Id of the newest run of each of some handlers and jobs."""
 
 
-def _gaps(kind: RunKind) -> str:
+def _newest(kind: RunKind) -> str:
     return f"""
-        SELECT value AS registration_id, (
-            SELECT json_array(max(earlier), count(*), min(id)) FROM (
-                SELECT id, id - lead(id) OVER (ORDER BY id DESC) AS earlier FROM (
-                    SELECT id FROM {kind.runs_table} WHERE {kind.registration_column} = value
-                    ORDER BY id DESC LIMIT :newest))
-        ) AS gaps
+        SELECT value AS registration_id, (SELECT json_group_array(id) FROM (
+            SELECT id FROM {kind.runs_table} WHERE {kind.registration_column} = value
+            ORDER BY id DESC LIMIT :newest)) AS ids
         FROM json_each(:registrations)
     """
 
 
-GAPS = f"SELECT registration_id, gaps FROM ({union_sql(_gaps)}) WHERE json_extract(gaps, '$[1]') > 0"
-"""For each of some handlers and jobs: the longest gap between the ids of its newest ``:newest`` runs, the number of
-these runs, and the id of the oldest one."""
+# In SQL, the gaps would need a window function, which takes five times as long as the list.
+NEWEST_OF_EACH = f"SELECT registration_id, ids FROM ({union_sql(_newest)}) WHERE ids <> '[]'"
+"""Ids of the newest ``:newest`` runs of each of some handlers and jobs, as a JSON list, newest first."""
 
 GROUPS = """
 SELECT id, type, message, first_seen_us, last_seen_us, last_run_id FROM error_groups

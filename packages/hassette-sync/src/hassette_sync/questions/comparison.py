@@ -4,10 +4,11 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from sqlite3 import Row
 from typing import Final, Literal
 
-from hassette_store.ids import COUNTER_BITS, time_of
+from hassette_store.ids import time_of
 from hassette_sync.answers.comparison import (
     ComparedGroup,
     ComparedRegistration,
@@ -28,7 +29,7 @@ from hassette_sync.questions.sketches import percentiles_by_registration
 from hassette_sync.questions.statistics import sums_by_registration
 from hassette_sync.questions.versions import versions_page
 from hassette_sync.reader import Parameters, ReadTransaction
-from hassette_sync.time_range import DAY_US, HOUR_US, TimeRange
+from hassette_sync.time_range import DAY_US, TimeRange
 
 Against = Literal["period", "version"]
 # The gravest difference comes first.
@@ -47,8 +48,11 @@ _MIN_DIFFERENCE_US = 1_000
 # The difference of two shares is real if it is more than this many standard errors.
 _STANDARD_ERRORS = 2.6
 _NEWEST = 50
-_MIN_SILENT_US = HOUR_US
 _SILENT = 1.5
+_WEEK_US = 7 * DAY_US
+# A habit is at least a day, or the mean of the gaps between the newest runs in at least a week. So a shorter silence is
+# never unusual.
+_MIN_SILENT_US = _SILENT * _WEEK_US // _NEWEST
 _MIN_HABIT_RUNS = 10
 _UNCHANGED: Final[tuple[Difference, ...]] = ("unchanged",)
 
@@ -193,31 +197,30 @@ async def _habits(
     # Only time in which Hassette was running counts. Without this, all of them would be quiet after its end.
     if (session := await newest_session(transaction)) is not None:
         until_us = min(until_us, session.until_us)
-    quiet = [
-        one
+    quiet = {
+        one.row["id"]: one.last_run_id
         for one in subjects
         if one.row["retired_us"] is None
         and one.last_run_id is not None
         and until_us - time_of(one.last_run_id) > _MIN_SILENT_US
-    ]
+    }
     if not quiet:
         return {}
-    parameters: Parameters = {"registrations": json.dumps([one.row["id"] for one in quiet]), "newest": _NEWEST}
-    gaps = {row["registration_id"]: json.loads(row["gaps"]) for row in await transaction.all(queries.GAPS, parameters)}
+    parameters: Parameters = {"registrations": json.dumps(list(quiet)), "newest": _NEWEST}
     found: dict[int, tuple[int, int]] = {}
-    for one in quiet:
-        gap, count, oldest_id = gaps.get(one.row["id"], (None, 0, 0))
-        if gap is None or count < _MIN_HABIT_RUNS or one.last_run_id is None:
+    for registration_id, text in await transaction.all(queries.NEWEST_OF_EACH, parameters):
+        ids: list[int] = json.loads(text)
+        if len(ids) < _MIN_HABIT_RUNS:
             continue
-        last_us = time_of(one.last_run_id)
-        usual_us = (gap >> COUNTER_BITS) * 1000
-        if last_us - time_of(oldest_id) < 7 * DAY_US:
+        last_us = time_of(quiet[registration_id])
+        usual_us = time_of(max(later - earlier for later, earlier in pairwise(ids)))
+        if last_us - time_of(ids[-1]) < _WEEK_US:
             # The runs cover less than a week, so a quiet night or weekend may be usual.
             usual_us = max(usual_us, DAY_US)
         if until_us - last_us > _SILENT * usual_us:
             up = await uptime_in(transaction, TimeRange(last_us, until_us))
             if up.up_us > _SILENT * usual_us:
-                found[one.row["id"]] = (usual_us, up.up_us)
+                found[registration_id] = (usual_us, up.up_us)
     return found
 
 
