@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+import pytest
+
 from hassette_store import DatabaseService
 from hassette_store.file.connections import connect_to_read
 from hassette_store.kinds import HANDLER, KINDS
@@ -82,6 +84,36 @@ async def test_comparison_reads_no_triggers_without_a_run(new_history: NewHistor
         comparison = await data.compare(differing=False)
     assert len(comparison.registrations) == 1
     assert [one for one in statements if "skips_" in one] == []
+
+
+@pytest.mark.parametrize(("hours", "is_read"), [(4, False), (6, True)])
+async def test_runs_are_read_for_a_habit_only_after_a_silence_that_can_be_unusual(
+    new_history: NewHistory, now_us: int, hours: int, is_read: bool
+) -> None:
+    with new_history() as history:
+        history.session(now_us - 30 * DAY)
+        history.run(history.listener("hall", "on_motion", "t"), now_us - hours * HOUR)
+    async with traced(history.path) as (data, statements):
+        await data.compare()
+    assert any("json_group_array(id)" in one for one in statements) == is_read
+
+
+async def test_overview_reads_its_failing_handlers_with_one_statement(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - DAY)
+        for number in range(5):
+            handler = history.listener("hall", f"on_motion_{number}", "t")
+            for failure in range(number + 2):
+                error = ("exception", "ValueError", "boom")
+                history.run(handler, now_us - HOUR + failure, status="error", error=error)
+    async with traced(history.path) as (data, statements):
+        overview = await data.overview()
+    # The handlers with the most failures come first.
+    names = [f"on_motion_{number}" for number in reversed(range(5))]
+    assert [one.name for one in overview.failing] == [one.name for one in overview.failing_now] == names
+    # One for those with failures, and one for those whose failures are not over.
+    assert sum("FROM registrations WHERE id IN (" in one for one in statements) == 2
+    assert not any("FROM registrations WHERE id = " in one for one in statements)
 
 
 def test_failed_handler_is_not_looked_up_among_the_jobs(new_history: NewHistory, now_us: int) -> None:

@@ -86,6 +86,12 @@ FROM registrations WHERE id = :registration_id
 """
 """All columns of one handler or job."""
 
+SOME_REGISTRATIONS = f"""
+SELECT id, {KIND} AS kind, app, instance, name, {LISTENS_TO}, handler, {_RETIRED}
+FROM registrations WHERE id IN (SELECT value FROM json_each(:registrations))
+"""
+"""Some handlers and jobs, in any order."""
+
 NEWEST_RUN = """
 SELECT id AS run_id, (SELECT name FROM statuses WHERE statuses.id = status_id) AS status
 FROM runs WHERE registration_id = :registration_id ORDER BY id DESC LIMIT 1

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.queries.failing import NEWEST_RESULTS
-from hassette_sync.queries.registrations import REGISTRATION
+from hassette_sync.queries.registrations import SOME_REGISTRATIONS
 from hassette_sync.questions.rows import registration_ref
 from hassette_sync.reader import ReadTransaction
 
@@ -29,5 +29,5 @@ async def failing_now(
     results = await transaction.all(NEWEST_RESULTS, {"registrations": json.dumps(registrations)})
     not_over = {row["registration_id"] for row in results if row["newest_failed"] or row["failed"] >= _MIN_FAILED}
     failing = [id_ for id_ in registrations if id_ in not_over]
-    rows = [await transaction.one(REGISTRATION, {"registration_id": id_}) for id_ in failing[:limit]]
-    return tuple(registration_ref(row) for row in rows if row is not None), len(failing)
+    rows = await transaction.all(SOME_REGISTRATIONS, {"registrations": json.dumps(failing[:limit])})
+    return tuple(map(registration_ref, sorted(rows, key=lambda row: failing.index(row["id"])))), len(failing)

@@ -143,9 +143,8 @@ async def failing_registrations(
     sums = await sums_by_registration(transaction, periods)
     failing = sorted((-one.failed, names[id_], id_) for id_, one in sums.items() if one.failed and id_ in names)
     ids = tuple(id_ for _, _, id_ in failing[: max(limit, MAX_CHECKED)])
-    listed: list[Row] = []
-    for id_ in ids[:limit]:
-        listed += await transaction.all(queries.REGISTRATION, {"registration_id": id_})
+    listed = await transaction.all(queries.SOME_REGISTRATIONS, {"registrations": json.dumps(ids[:limit])})
+    listed.sort(key=lambda row: ids.index(row["id"]))
     return await _with_figures(transaction, periods, listed, None), ids, len(failing)
 
 

@@ -65,7 +65,7 @@ def _point(row: Row, length_us: int) -> TimelinePoint:
     start, *of_kinds = row
     # The duration is in the upper bits of a value, so this is also the order of the durations.
     runs = sorted(run for of_kind in of_kinds for run in json.loads(of_kind))
-    statuses = Counter(run & _STATUS for run in runs)
+    statuses = Counter(map(_STATUS.__and__, runs))
     if statuses[INTERRUPTED]:
         runs = [run for run in runs if run & _STATUS != INTERRUPTED]
     return TimelinePoint(
