@@ -425,6 +425,34 @@ async def test_pause_of_the_framework_during_a_night_is_named(new_history: NewHi
     assert [results(answer)["framework_up"] for answer in (night, begin, whole)] == ["no", "yes", "yes"]
 
 
+@pytest.mark.parametrize(("ended", "started", "reason"), [(5, 4, "framework_down"), (30, 29, "nothing_came")])
+async def test_pause_within_the_last_day_counts_for_a_question_about_now(
+    new_history: NewHistory, now_us: int, ended: int, started: int, reason: str
+) -> None:
+    with new_history() as history:
+        history.session(now_us - 50 * HOUR_US, now_us - ended * HOUR_US, "crashed")
+        history.session(now_us - started * HOUR_US)
+        history.job("cleaner", "tidy", "daily at 02:30")
+    async with patient_data(history.path) as data:
+        answer = await data.why_not("cleaner.tidy")
+        moment = await data.why_not("cleaner.tidy", at=AskedTime(now_us - HOUR_US // 6, 0))
+
+    assert (answer.reason, moment.reason) == (reason, "nothing_came")
+    assert ("Hassette was not running from" in answer.sentence) == (reason == "framework_down")
+
+
+async def test_run_after_a_pause_is_not_explained_by_it(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - 50 * HOUR_US, now_us - 5 * HOUR_US, "crashed")
+        session = history.session(now_us - 4 * HOUR_US)
+        job = history.job("cleaner", "tidy", "daily at 02:30")
+        history.run(job, now_us - HOUR_US, session_id=session, job=True)
+    async with patient_data(history.path) as data:
+        answer = await data.why_not("cleaner.tidy")
+
+    assert answer.reason == "ran"
+
+
 async def test_events_prove_the_connection_and_runs_that_nothing_was_refused(
     home: RecordedHome, data: DataSyncService
 ) -> None:

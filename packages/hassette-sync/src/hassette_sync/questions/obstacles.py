@@ -54,6 +54,7 @@ class Surroundings:
         at_us: The moment of the question.
         end_us: End of this moment, for example of a whole minute; else the end of the searched time.
         is_span: Whether the question is about the whole searched time, such as a day, and not about a moment.
+        is_now: Whether the question is about the present moment, and the time before it is searched.
         checks: Gets the checks.
     """
 
@@ -67,6 +68,7 @@ class Surroundings:
         at_us: int,
         end_us: int,
         is_span: bool,
+        is_now: bool,
         checks: Checks,
     ) -> None:
         self._transaction = transaction
@@ -76,6 +78,7 @@ class Surroundings:
         self._range = time_range
         self._at_us = at_us
         self._is_span = is_span
+        self._is_now = is_now
         self._checks = checks
         self._end_us = end_us
         self._moment_end_id = first_id_at(end_us)
@@ -119,10 +122,10 @@ class Surroundings:
             return None
         end_us, is_open = row["end_us"], row["outcome"] == "open"
         if end_us >= (min(self._at_us, self._transaction.at_us) if is_open else self._at_us) - HEARTBEAT_OVERDUE_US:
-            if self._is_span and (pauses := await self._pauses()):
+            if (self._is_span or self._is_now) and (pauses := await self._pauses()):
                 spans = " and ".join(f"from {self._times(since)} to {self._times(until)}" for since, until in pauses)
                 detail = f"Hassette was not running {spans}."
-                self._checks.add("framework_up", question, "no", detail, at_us=pauses[0][0], reason="framework_down")
+                self._checks.add("framework_up", question, "no", detail, at_us=pauses[-1][0], reason="framework_down")
                 return row
             detail = f"It was running since {self._times(row['started_us'])}."
             self._checks.add("framework_up", question, "yes", detail, at_us=row["started_us"])

@@ -138,6 +138,7 @@ class _Answer:
             at_us=self._at_us,
             end_us=self._end_us,
             is_span=self._is_span,
+            is_now=at is None,
             checks=self._checks,
         )
         self._of_topic = TopicChanges(transaction, row["listens_to"], self._range, self._at_us)
@@ -321,8 +322,9 @@ class _Answer:
         reason, detail = self._decided or (
             self._checks.reasons[0][:2] if self._checks.reasons else ("unknown", "The history does not show why.")
         )
-        if self._is_span and reason == "framework_down" and len(self._checks.reasons) > 1:
-            # Hassette was running for a part of the day only, which need not be the reason.
+        searches_time = self._is_span or self._asks_about_now
+        if searches_time and reason == "framework_down" and len(self._checks.reasons) > 1:
+            # Hassette was running for a part of this time only, which need not be the reason.
             detail = f"{detail} {self._checks.reasons[1][1]}"
         did = f"did not run {self._when}"
         if runs:
