@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hassette_store.file.owner_note import add_heartbeat_function
+from hassette_store.kinds import KINDS
 from hassette_store.search_form import SQL_FUNCTION, search_form
 from hassette_sync.queries import causes, comparison, events, logs, noise, not_runs, versions, why_not
 
@@ -53,6 +54,27 @@ def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
     plan = _plan(plausible, STATEMENTS[name])
 
     assert [step for step in plan if step.startswith("SCAN") and step.split()[1] in LARGE] == [], plan
+
+
+# SQLite calls a walk along a range of the primary key a search.
+WALK = re.compile(rf"SEARCH ({'|'.join(kind.runs_table for kind in KINDS)}) USING INTEGER PRIMARY KEY \\(rowid[<>].*")
+BOUNDED_WALKS = ("RUNS_OF_ENTITY", "RUNS_OF_CONTEXT", "LAST_TRIGGERS")
+"""These read each run in a range, up to ``:examined`` runs."""
+
+
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if name not in BOUNDED_WALKS])
+def test_statement_does_not_walk_along_the_runs(plausible: Path, name: str) -> None:
+    plan = _plan(plausible, STATEMENTS[name])
+
+    assert [step for step in plan if WALK.match(step)] == [], plan
+
+
+@pytest.mark.parametrize("name", BOUNDED_WALKS)
+def test_statement_walks_along_a_limited_number_of_runs(plausible: Path, name: str) -> None:
+    plan = _plan(plausible, STATEMENTS[name])
+
+    assert any(WALK.match(step) for step in plan), "no walk: remove the name from BOUNDED_WALKS"
+    assert "ORDER BY id DESC LIMIT :examined" in STATEMENTS[name]
 
 
 def test_triggers_without_a_run_are_sorted_by_their_ids_only(plausible: Path) -> None:
