@@ -57,8 +57,8 @@ def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
 
 
 # SQLite calls a walk along a range of the primary key a search.
-WALK = re.compile(rf"SEARCH ({'|'.join(kind.runs_table for kind in KINDS)}) USING INTEGER PRIMARY KEY \\(rowid[<>].*")
-BOUNDED_WALKS = ("RUNS_OF_ENTITY", "RUNS_OF_CONTEXT", "LAST_TRIGGERS")
+WALK = re.compile(rf"SEARCH ({'|'.join(kind.runs_table for kind in KINDS)}) USING INTEGER PRIMARY KEY \(rowid[<>].*")
+BOUNDED_WALKS = tuple(f"{causes.__name__} {name}" for name in ("RUNS_OF_ENTITY", "RUNS_OF_CONTEXT", "LAST_TRIGGERS"))
 """These read each run in a range, up to ``:examined`` runs."""
 
 

@@ -1,7 +1,9 @@
 """Figures for Prometheus."""
 
 import asyncio
+import contextlib
 import shutil
+import socket
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,15 +12,17 @@ import pytest
 
 from hassette_sync import MemoryFeed
 from hassette_sync.live import MemoryAccounting, MemorySnapshot
+from hassette_sync.plugin import create_web_service
 from hassette_sync.settings import WebSettings
 from support.patient_data import patient_data
-from support.web_clients import app_client
+from support.waiting import patience
+from support.web_clients import app_client, http_client
 
 pytest.importorskip("fastapi")
 from prometheus_client.parser import text_string_to_metric_families
 
 TOKEN = "a-secret-of-many-letters"
-PROMTOOL = shutil.which("promtool")
+PROMTOOL, PROMETHEUS = shutil.which("promtool"), shutil.which("prometheus")
 OPEN_METRICS = {"accept": "application/openmetrics-text; version=1.0.0"}
 
 
@@ -109,3 +113,42 @@ async def test_promtool_accepts_the_metrics(plausible: Path) -> None:
     tool = await asyncio.create_subprocess_exec(PROMTOOL, "check", "metrics", stdin=pipe, stdout=pipe, stderr=pipe)
     output = b"".join(await tool.communicate(text))
     assert (tool.returncode, output) == (0, b"")
+
+
+@pytest.mark.skipif(PROMETHEUS is None, reason="Prometheus is not installed (apt install prometheus)")
+async def test_prometheus_reads_the_metrics_with_the_token(plausible: Path, tmp_path: Path) -> None:
+    assert PROMETHEUS is not None
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        own = f"127.0.0.1:{probe.getsockname()[1]}"
+    async with (
+        create_web_service(patient_data(plausible, busy_feed()), WebSettings(token=TOKEN, port=0)) as service,
+        http_client() as client,
+    ):
+        target = str(service.url).removeprefix("http://").removesuffix("/")
+        (tmp_path / "prometheus.yml").write_text(
+            "scrape_configs:\n- job_name: hassette\n  scrape_interval: 1s\n"
+            f"  authorization: {{credentials: {TOKEN}}}\n  static_configs: [{{targets: ['{target}']}}]\n"
+        )
+        options = (f"--web.listen-address={own}", f"--storage.tsdb.path={tmp_path}/data")
+        process = await asyncio.create_subprocess_exec(
+            PROMETHEUS, f"--config.file={tmp_path}/prometheus.yml", *options, stderr=asyncio.subprocess.DEVNULL
+        )
+
+        async def executed() -> str | None:
+            with contextlib.suppress(httpx.TransportError):  # Prometheus may not listen yet
+                answer = await client.get(f"http://{own}/api/v1/query?query=hassette_runs_executed_total")
+                if answer.status_code == 200 and (found := answer.json()["data"]["result"]):
+                    return found[0]["value"][1]
+            return None
+
+        try:
+            value = None
+            for _ in range(int(patience(150))):
+                if (value := await executed()) is not None:
+                    break
+                await asyncio.sleep(0.2)
+            assert value == "10"
+        finally:
+            process.terminate()
+            await process.wait()
