@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
+_ULID_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 OWN_USER = "robot"
 """User of the token of Hassette."""
 
@@ -73,6 +75,7 @@ class RecordedHome:
         self._counter = itertools.count(1)
         self._rows: dict[str, list[Any]] = {}
         self._registered: list[Any] = []
+        self._facts = {"user": OWN_USER, "time_zone": "Europe/Berlin"}
 
     def us(self, at_s: float) -> int:
         """Return a time in microseconds since the Unix epoch."""
@@ -135,6 +138,15 @@ class RecordedHome:
     def event(self, at_s: float, kind: str, subject: str, detail: str = "") -> None:
         """Add an event of the framework."""
         self.add("lifecycle", LifecycleEvent(self.id_at(at_s), self.us(at_s), kind, subject, detail))
+
+    def connect(self, at_s: float) -> None:
+        """Add the first connection to Home Assistant."""
+        self._facts["connected"] = datetime.fromtimestamp(self.us(at_s) / SECOND, UTC).isoformat()
+
+    def context(self, at_s: float) -> str:
+        """Return the id of a context that begins at a time: a ULID, as in Home Assistant."""
+        value = self.us(at_s) // 1_000 << 80 | next(self._counter)
+        return "".join(_ULID_DIGITS[value >> shift & 31] for shift in range(125, -1, -5))
 
     def lose(self, at_s: float, what: str, count: int = 1) -> None:
         """Add a loss."""
@@ -208,7 +220,7 @@ class RecordedHome:
         registered = rows.pop("registered", ())
         await self._store.write(Batch(next(self._sequence), self.start_us, registered=registered))
         self._clock.advance((int(time.time() * SECOND) - self._clock.us) / SECOND)
-        facts = (("user", OWN_USER), ("time_zone", "Europe/Berlin"))
+        facts = tuple(self._facts.items())
         batch = Batch(sequence=next(self._sequence), at_us=int(time.time() * SECOND), session_facts=facts, **rows)
         await self._store.write(batch)
 

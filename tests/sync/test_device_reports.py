@@ -30,7 +30,10 @@ async def data(home: RecordedHome, tmp_path: Path) -> AsyncIterator[DataSyncServ
 
 @pytest.mark.parametrize(
     ("entity", "begun", "ended"),
-    [("cover.hall", "opening", "open"), ("lock.door", "locking", "locked"), ("timer.tea", "active", "idle")],
+    [
+        *[("cover.hall", "opening", "open"), ("lock.door", "locking", "locked"), ("timer.tea", "active", "idle")],
+        ("script.tea", "on", "off"),
+    ],
 )
 async def test_end_of_a_change_has_the_cause_of_its_beginning(
     home: RecordedHome, data: DataSyncService, entity: str, begun: str, ended: str
@@ -245,3 +248,54 @@ async def test_entity_without_a_state_does_not_change_by_itself(
     await home.write()
 
     assert titles(await data.why(entity="light.hall")) == [("unknown", "unknown")]
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_change_with_a_context_from_before_the_connection_has_an_unknown_cause(
+    home: RecordedHome, data: DataSyncService, again: bool
+) -> None:
+    if again:
+        home.event(80, "connection_lost", "home_assistant")
+        home.event(100, "connection_restored", "home_assistant")
+    else:
+        home.connect(100)
+    for at_s in (200, 210, 220):
+        home.changed(at_s, "light.porch", "off", "on", home.context(at_s))
+    home.changed(301, "light.hall", "off", "on", home.context(99))
+    home.changed(302, "fan.hall", "off", "on", home.context(301.9))
+    await home.write()
+
+    begun, alone = await data.why(entity="light.hall"), await data.why(entity="fan.hall")
+
+    assert titles(begun) == [("unknown", "unknown")]
+    assert begun.sentence.endswith(
+        "its context is older than the connection to Home Assistant, so its cause is not recorded."
+    )
+    assert titles(alone) == [("device", "fan.hall")]
+
+
+@pytest.mark.parametrize("ahead_s", [-5, 5])
+async def test_age_of_a_context_is_measured_by_the_clock_of_home_assistant(
+    home: RecordedHome, data: DataSyncService, ahead_s: int
+) -> None:
+    home.connect(100)
+    for at_s in (101, 102, 103):
+        home.changed(at_s, "light.porch", "off", "on", home.context(at_s + ahead_s))
+    home.changed(104, "light.hall", "off", "on", home.context(98 + ahead_s))
+    home.changed(104.5, "fan.hall", "off", "on", home.context(104.4 + ahead_s))
+    await home.write()
+
+    assert titles(await data.why(entity="light.hall")) == [("unknown", "unknown")]
+    assert titles(await data.why(entity="fan.hall")) == [("device", "fan.hall")]
+
+
+@pytest.mark.parametrize("connected_s", [None, 400])
+async def test_change_is_not_unknown_because_the_time_of_the_connection_is_not_known(
+    home: RecordedHome, data: DataSyncService, connected_s: int | None
+) -> None:
+    if connected_s is not None:  # a corrected clock
+        home.connect(connected_s)
+    home.changed(104, "light.hall", "off", "on", home.context(103))
+    await home.write()
+
+    assert titles(await data.why(entity="light.hall")) == [("device", "Hall light")]

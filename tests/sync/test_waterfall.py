@@ -7,7 +7,7 @@ import pytest
 
 from hassette_sync import DataSyncService, NotFoundError
 from hassette_sync.answers.waterfall import Waterfall
-from support.history import BOOM, HOUR, MINUTE, SECOND, History, NewHistory
+from support.history import BOOM, HOUR, MINUTE, SECOND, History, NewHistory, facts
 from support.patient_data import patient_data
 
 MS = 1_000
@@ -44,10 +44,19 @@ def chained(history: History, at_us: int, length: int, *, context: str = "c", pa
     ]  # fmt: skip
 
 
+async def test_first_event_is_not_a_device_that_changed_by_itself_if_its_cause_is_not_known(
+    new_history: NewHistory, now_us: int
+) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)  # without the user of Hassette, causes are not recorded
+        (run_id,) = chained(history, now_us - MINUTE, 1)
+    assert (await waterfall(history.path, run_id)).rows[0].cause == "unknown"
+
+
 @pytest.mark.parametrize("parent", [False, True], ids=["same context", "child context"])
 async def test_each_run_of_a_chain_has_the_same_waterfall(new_history: NewHistory, now_us: int, parent: bool) -> None:
     with new_history() as history:
-        history.session(now_us - HOUR)
+        history.session(now_us - HOUR, facts=facts(user="me"))
         ids = chained(history, now_us - MINUTE, 4, parent=parent)
     answers = [await waterfall(history.path, id_) for id_ in ids]
     assert [row.run.id for row in answers[0].rows if row.run] == ids

@@ -1,6 +1,7 @@
 """Changes of the home and their causes are recorded, so that the history can explain them."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -224,9 +225,9 @@ def own_call(target: str, *, context_id: str | None = None, error: str | None = 
     return ServiceCall(0, "light", "turn_on", f'{{"entity_id":"{target}"}}', "", 1_000, context_id, error)
 
 
-def call_event(target: str, context_id: str) -> Event:
+def call_event(target: str, context_id: str, user_id: str = "U") -> Event:
     data = {"domain": "light", "service": "turn_on", "service_data": {"entity_id": [target]}}
-    return event("call_service", data, context_id, "U")
+    return event("call_service", data, context_id, user_id)
 
 
 def calling(received: "Received", clock: ManualClock | None = None, calls: int = 1) -> HomeRecorder:
@@ -405,6 +406,41 @@ def test_failed_call_gets_the_context_of_its_event(target: str) -> None:
     failed = own_call("light.hall", error="not supported")._replace(target=target)
     assert records.called(failed).context_id == "A"
     assert records.called(failed).context_id is None
+
+
+def test_failed_call_gets_no_context_while_the_user_of_hassette_is_not_known() -> None:
+    received = Received()
+    records = calling(received, calls=3)
+    records.user_id = None
+    records.receive(call_event("light.hall", "of Anna or of Hassette", "Anna"))
+    assert records.called(own_call("light.hall", error="not supported")).context_id is None
+    records.record_held()
+    assert causes_noted(received) == [], "Hassette may have made the call"
+
+
+def test_failed_call_does_not_get_the_context_of_another_user_whose_event_was_held() -> None:
+    received = Received()
+    records = calling(received, calls=3)
+    records.user_id = None
+    records.receive(call_event("light.hall", "A", "Anna"))
+    records.receive(call_event("light.hall", "U"))
+    records.user_id = "U"
+    assert causes_noted(received) == [("service_call", "A", "light.turn_on")]
+    assert records.called(own_call("light.hall", error="not supported")).context_id == "U"
+
+
+async def test_time_of_the_first_connection_is_a_fact_of_the_session(whole: WholeHome) -> None:
+    def times() -> list[str]:
+        return [value for batch in whole.sink.batches for fact, value in batch.session_facts if fact == "connected"]
+
+    (connected,) = await eventually(times)
+    assert datetime.fromisoformat(connected) <= datetime.now(UTC)
+    await whole.home.restart(down_s=0.05, startup_s=0.05)
+    await eventually(
+        lambda: [one for batch in whole.sink.batches for one in batch.lifecycle if one.kind == "connection_restored"]
+    )
+    assert await whole.hassette.executor.force_flush()
+    assert times() == [connected]
 
 
 def test_calls_of_a_script_are_held_with_the_call_that_started_it() -> None:

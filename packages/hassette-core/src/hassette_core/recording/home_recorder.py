@@ -62,9 +62,6 @@ class HomeRecorder:
         redact: Masks secrets.
         domains: Domains of entities that can be acted on, such as ``light``.
         exclude: Entity ids and globs of entities whose changes are not recorded.
-
-    Attributes:
-        user_id: The user of the access token. None until it is known.
     """
 
     def __init__(
@@ -90,7 +87,15 @@ class HomeRecorder:
         self._own_calls = OwnCalls(clock.monotonic_ns, self._record_cause)
         self._budgets = {field: Budgets(clock.monotonic_ns) for field in ("home_changes", "home_causes")}
         self._repeated = RepeatedLog(logger, monotonic_ns=clock.monotonic_ns)
-        self.user_id: str | None = None
+
+    @property
+    def user_id(self) -> str | None:
+        """The user of the access token. None until it is known."""
+        return self._own_calls.user_id
+
+    @user_id.setter
+    def user_id(self, user_id: str | None) -> None:
+        self._own_calls.know_user(user_id)
 
     def receive(self, event: Event) -> None:
         """Record an event if it is a change or a cause, and pass it on."""

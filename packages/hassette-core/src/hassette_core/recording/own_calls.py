@@ -33,11 +33,15 @@ class OwnCalls:
 
     While no call of Hassette is in progress, an event is recorded at once.
 
-    A call that fails has no context in its response. Its context is then that of its event, if exactly one event fits.
+    A call that fails has no context in its response. Its context is then that of its event, if exactly one event of
+    Hassette's user fits.
 
     Args:
         monotonic_ns: Monotonic clock.
         record: Records an event.
+
+    Attributes:
+        user_id: Hassette's user. None until it is known; `hold` then receives the events of all users.
     """
 
     def __init__(self, monotonic_ns: Callable[[], int], record: Callable[[HomeCause], None]) -> None:
@@ -47,13 +51,22 @@ class OwnCalls:
         self._own: dict[str, str] = {}
         self._in_progress = 0
         self._unclear_until_ns = 0
+        self.user_id: str | None = None
+
+    def know_user(self, user_id: str | None) -> None:
+        """Set Hassette's user, and record the held events of other users."""
+        self.user_id = user_id
+        if user_id is not None:
+            of_others = [context_id for context_id, held in self._held.items() if held.causes[0].user_id != user_id]
+            for context_id in of_others:
+                self._record_all(context_id)
 
     def begin(self) -> None:
         """Count a call that Hassette begins. `answered` ends it."""
         self._in_progress += 1
 
     def hold(self, cause: HomeCause) -> None:
-        """Receive an event of Hassette's user."""
+        """Receive an event of Hassette's user, or of any user while Hassette's user is not known."""
         caller = self._own.get(cause.context_id)
         if caller is not None:  # the response to a REST request may come before its event
             self._record_by(cause, caller)
@@ -115,9 +128,9 @@ class OwnCalls:
             and held.at_ns >= sent_ns
             and _fits(_ids(held.causes[0].target), target)
         ]
-        if len(fitting) == 1:
+        if len(fitting) == 1 and self.user_id is not None:
             return fitting[0]
-        for context_id in fitting:  # one of them is this call, so none of them is known to be of another program
+        for context_id in fitting:  # one of them may be this call, so none of them is known to be of another program
             del self._held[context_id]
         return None
 

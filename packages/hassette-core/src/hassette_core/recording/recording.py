@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 from hassette_core.clock import TimerClock
@@ -64,6 +65,7 @@ class Recording:
         self._executor = executor
         self._bus = bus
         self._clock = clock
+        self._was_connected = False
         self._names = NameRecorder(states, redact) if records and settings.names else None
         self._log = FrameworkLog(executor, redact, clock) if records and settings.log else None
         self._recorder = (
@@ -94,9 +96,17 @@ class Recording:
         self._bus.record_call(call if self._recorder is None else self._recorder.called(call))
 
     async def connected(self, connection: Connection) -> None:
-        """Find out which user Hassette is, so that its own service calls are recognised."""
+        """Record the time of the first connection, and find out which user Hassette is.
+
+        The user shows which service calls are Hassette's own.
+        """
         if self._recorder is None:
             return
+        if not self._was_connected:
+            # What began before this moment has causes that are not recorded. Later connections are events.
+            self._was_connected = True
+            now = datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
+            self._executor.set_session_facts(connected=now.isoformat(timespec="milliseconds"))
         try:
             user: Any = await connection.command("find the user of the token", "auth/current_user")
         except CallFailedError:

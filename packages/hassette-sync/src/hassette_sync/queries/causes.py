@@ -120,6 +120,11 @@ WHERE home_changes.id >= :first_id AND home_changes.id < :end_id ORDER BY home_c
 """
 """Recorded changes of all entities in a range, newest first."""
 
+CONTEXTS_BEFORE = """
+SELECT id, context_id FROM home_changes WHERE id >= :first_id AND id < :end_id ORDER BY id DESC LIMIT :limit
+"""
+"""Contexts of recorded changes in a range, newest first."""
+
 CHANGES_OF_CONTEXT = f"{_CHANGE} WHERE context_id = :context_id ORDER BY home_changes.id LIMIT 50"
 """Recorded changes with a context, oldest first."""
 

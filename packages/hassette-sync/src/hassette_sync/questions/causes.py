@@ -17,6 +17,7 @@ from hassette_sync.questions.authors import requester_of
 from hassette_sync.questions.calls import call_of, call_of_context, contradicts
 from hassette_sync.questions.changes import change_of_row, change_of_run
 from hassette_sync.questions.device_reports import (
+    began_before,
     beginning_of,
     ended_state,
     pending_call,
@@ -345,6 +346,11 @@ class Causes:
             chain.end_unknown(
                 f"{call.service} was called for it {plural(seconds, 'second')} before, and the device may have "
                 "followed late, or it changed by itself."
+            )
+            return
+        if await began_before(self._transaction, change, since_us):
+            chain.end_unknown(
+                "its context is older than the connection to Home Assistant, so its cause is not recorded."
             )
             return
         chain.causes.append(

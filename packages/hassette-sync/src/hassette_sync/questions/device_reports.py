@@ -1,5 +1,7 @@
 """Find the cause of a change that a device reports without a context: it may end or follow something earlier."""
 
+import re
+from datetime import datetime
 from sqlite3 import Row
 from typing import Final
 
@@ -19,6 +21,10 @@ _NEAR_US = 2 * MINUTE_US
 _LATER_END_US = 10 * MINUTE_US
 _SECOND_STEP_US = 2 * SECOND_US
 _MILLISECOND_US = 1_000
+_ULID_DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID: Final = re.compile(f"[0-7][{_ULID_DIGITS}]{{25}}")
+_MAX_CONTEXTS = 100
+_MIN_CONTEXTS = 3
 _EXAMINED = 1_000
 _ARMED: Final = ("armed_home", "armed_away", "armed_night", "armed_vacation", "armed_custom_bypass")
 _ENDS: Final = {
@@ -33,6 +39,8 @@ _ENDS: Final = {
     "buffering": frozenset(("playing", "paused", "idle")),
 }
 """States in which a device carries out a call, and the states that end them. Another state has its own cause."""
+_RUNS: Final = {"timer": ("active", "idle"), "script": ("on", "off")}
+"""Domains of entities that run until they end by themselves: the state in progress, and the state at the end."""
 _NO_STATE: Final = (None, "unavailable", "unknown")
 _TIMER_STARTS: Final = ("timer.start", "timer.change")
 
@@ -45,7 +53,8 @@ async def recording_of(transaction: ReadTransaction, change: StateChange) -> tup
         change: A change whose context has no user and no parent.
 
     Returns:
-        The start of the session, or the time of the last connection. The reason is empty if no cause can be missing.
+        The time of the last connection, or the start of the session if that is not known. The reason is empty if no
+        cause can be missing.
     """
     at_us = change.at_us
     session = await transaction.one(queries.SESSION_AT, {"at_us": at_us})
@@ -65,11 +74,60 @@ async def recording_of(transaction: ReadTransaction, change: StateChange) -> tup
         return since_us, "Home Assistant was not connected at that time, so its cause is not recorded."
     if link is not None:
         since_us = link["at_us"]
+    else:
+        connected_us = _time_of_fact(facts_of(session["facts"]).get("connected", ""))
+        # A clock that was corrected later can have given the fact another time than the changes.
+        since_us = max(since_us, connected_us) if connected_us <= at_us + SECOND_US else since_us
     near: Parameters = {"since_us": at_us - _NEAR_US, "until_us": at_us + _NEAR_US}
     lost = await transaction.one(queries.LOST_IN, near)
     if lost is not None and lost["count"]:
         return since_us, "records of that time were lost, so its cause may be among them."
     return since_us, _unreported(change) if domain not in MEASURING else ""
+
+
+def _time_of_fact(text: str) -> int:
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * SECOND_US)
+    except ValueError:
+        return 0
+
+
+async def began_before(transaction: ReadTransaction, change: StateChange, since_us: int) -> bool:
+    """Return whether the context of a change is older than the recording, so that its cause cannot be recorded.
+
+    An automation, a script or a call that began before the connection makes changes later, with its context. For some
+    seconds after a call, Home Assistant gives the context of the call to each change of the entity.
+    The id of a context contains its time by the clock of Home Assistant, and that of a change the time by the clock of
+    Hassette. The changes before it show the difference of the clocks, because most contexts begin with their change.
+
+    Args:
+        transaction: Read transaction of the question.
+        change: A change whose context has no user, no parent and no recorded cause.
+        since_us: Since when the home had been recorded without a gap.
+    """
+    began_us = _time_of_context(change.context_id)
+    if began_us is None:
+        return False
+    near: Parameters = {
+        "first_id": first_id_at(since_us),
+        "end_id": first_id_at(change.at_us + _MILLISECOND_US),
+        "limit": _MAX_CONTEXTS,
+    }
+    rows = await transaction.all(queries.CONTEXTS_BEFORE, near)
+    known = [(time_of(row["id"]), _time_of_context(row["context_id"])) for row in rows]
+    delays_us = [at_us - context_us for at_us, context_us in known if context_us is not None]
+    clocks_differ_us = min(delays_us) if len(delays_us) >= _MIN_CONTEXTS else 0
+    return began_us + clocks_differ_us < since_us
+
+
+def _time_of_context(context_id: str | None) -> int | None:
+    """Return the time in the id of a context; None if the id is no ULID."""
+    if context_id is None or _ULID.fullmatch(context_id) is None:
+        return None
+    milliseconds = 0
+    for character in context_id[:10]:
+        milliseconds = milliseconds << 5 | _ULID_DIGITS.index(character)
+    return milliseconds * _MILLISECOND_US
 
 
 def _unreported(change: StateChange) -> str:
@@ -88,8 +146,9 @@ async def ended_state(transaction: ReadTransaction, change: StateChange) -> str 
 
     A device may report the end in two steps: a cover stops closing, which is shown as open, and is closed then.
     """
-    if change.entity.entity_id.startswith("timer."):
-        return "active" if (change.old_state, change.new_state) == ("active", "idle") else None
+    domain = change.entity.entity_id.partition(".")[0]
+    if domain in _RUNS:
+        return change.old_state if (change.old_state, change.new_state) == _RUNS[domain] else None
     if change.new_state in _ENDS.get(change.old_state or "", ()):
         return change.old_state
     rows = await _changes_before(transaction, change, change.at_us - _SECOND_STEP_US)

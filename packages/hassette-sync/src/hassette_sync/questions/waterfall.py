@@ -38,8 +38,8 @@ async def waterfall(transaction: ReadTransaction, run_id: int) -> Waterfall:
     moment = ShownTimes(await home_time(transaction), transaction.at_us)
     names = HomeNames(transaction)
     words = _Words(moment, {entity: await names.entity(entity) for entity in _entities_of(chain)})
-    causes = await _first_causes(transaction, names, chain)
-    rows = tuple(_rows_of_chain(chain, words, causes))
+    causes, kind_of_event = await _first_causes(transaction, names, chain)
+    rows = tuple(_rows_of_chain(chain, words, causes, kind_of_event))
     return Waterfall(
         run_id=chain.asked.id,
         first_run_id=chain.path[0].id,
@@ -89,22 +89,28 @@ def _entities_of(chain: Chain) -> tuple[str, ...]:
     return tuple(found)[:_MAX_ENTITIES]
 
 
-async def _first_causes(transaction: ReadTransaction, names: HomeNames, chain: Chain) -> tuple[Cause, ...]:
-    """Return the causes of the first event, the first cause first.
+async def _first_causes(
+    transaction: ReadTransaction, names: HomeNames, chain: Chain
+) -> tuple[tuple[Cause, ...], CauseKind]:
+    """Return the causes of the first event, the first cause first, and the kind of the event if there are none.
 
     A device that changed by itself is not listed: its change is the first event. If nothing is known about the cause
     of an event without a parent, the tuple is empty, too.
     """
     first = chain.path[0]
     if chain.earlier or not isinstance(first.trigger, EventTrigger) or first.trigger.immediate:
-        return ()
+        return (), _cause(chain.event.trigger)
     found = await Causes(transaction, names).of_run(first)
     # The first of these causes is the run itself.
     causes = tuple(cause for cause in reversed(found.causes[1:]) if cause.kind not in ("device", "app"))
-    return () if len(causes) == 1 and causes[0].kind == "unknown" and not first.trigger.parent_id else causes
+    if len(causes) == 1 and causes[0].kind == "unknown" and not first.trigger.parent_id:
+        return (), "unknown"
+    return causes, _cause(chain.event.trigger)
 
 
-def _rows_of_chain(chain: Chain, words: _Words, causes: tuple[Cause, ...]) -> Iterator[WaterfallRow]:
+def _rows_of_chain(
+    chain: Chain, words: _Words, causes: tuple[Cause, ...], kind_of_event: CauseKind
+) -> Iterator[WaterfallRow]:
     at_us = chain.event.at_us
     if chain.earlier:
         yield WaterfallRow(kind="origin", depth=0, title="Earlier runs that led to this one", at_us=at_us, cause="app")
@@ -114,7 +120,7 @@ def _rows_of_chain(chain: Chain, words: _Words, causes: tuple[Cause, ...]) -> It
             at_us=min(cause.at_us or at_us, at_us), trace_path=cause.link or None,
         )  # fmt: skip
     depth = int(chain.earlier) + len(causes)
-    kind = None if causes or chain.earlier else _cause(chain.event.trigger)
+    kind = None if causes or chain.earlier else kind_of_event
     yield from _rows_of_event(chain.event, depth, words, kind)
     if chain.more_runs:
         yield _more(plural(chain.more_runs, "more run"), depth + 1, at_us)
