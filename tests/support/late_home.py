@@ -26,6 +26,7 @@ def add_late_entities(home: SimulatedHome) -> None:
     core.set("group.five", "off", {"entity_id": list(FIVE)})
     core.set("timer.planted", "idle", {"duration": "0:00:01"})
     core.set("timer.restarted", "idle", {"duration": "0:00:00"})
+    home.registries.register_entity("timer.restarted")
     core.set(COVER, "open", {"current_position": 10, "supported_features": 3})
     home.add_scene("plant_five", dict.fromkeys(FIVE, "on"))
     home.add_service("cover.open_cover", lambda call: _move(home, call, "opening", "open"))

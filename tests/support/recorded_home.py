@@ -1,8 +1,9 @@
 """Records of a small home, written by the store: events, runs, and triggers that led to no run."""
 
 import itertools
+import json
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -184,11 +185,13 @@ class RecordedHome:
         parent: str | None = None,
         user: str | None = None,
         detail: str = "",
+        where: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Add a service call that no run made."""
-        where = f'{{"entity_id":["{target}"]}}' if target else ""
+        """Add a service call that no run made, for an entity or for a target such as ``{"area_id": ["hall"]}``."""
+        where = where or ({"entity_id": [target]} if target else {})
+        text = json.dumps(where, separators=(",", ":")) if where else ""
         row = HomeCause(
-            self.id_at(at_s), "service_call", None, service, where, detail, context, parent, user, None, None
+            self.id_at(at_s), "service_call", None, service, text, detail, context, parent, user, None, None
         )
         self.add("home_causes", row)
 

@@ -1,5 +1,6 @@
 """Causes of changes that a device reports late, in steps or by itself."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -128,10 +129,12 @@ async def test_end_of_a_timer_has_the_cause_of_its_last_start(home: RecordedHome
     home.run(
         20, MOTION, change("binary_sensor.door", "off", "on", "d1"), calls=[call("timer.start", "timer.tea", "a1")]
     )
+    home.changed(20.1, "timer.tea", "active", "active", "a1", user=OWN_USER)
     home.changed(60, "timer.tea", "active", "idle", "late 1")
     home.called(110, "timer.start", "timer.tea", "p2", user="anna")
     home.changed(110.1, "timer.tea", "idle", "active", "p2", user="anna")
     home.called(120, "timer.change", "timer.tea", "p3", user="ben")
+    home.changed(120.1, "timer.tea", "active", "active", "p3", user="ben")
     home.changed(160, "timer.tea", "active", "idle", "late 2")
     await home.write()
 
@@ -140,6 +143,8 @@ async def test_end_of_a_timer_has_the_cause_of_its_last_start(home: RecordedHome
 
     assert titles(by_app)[0] == ("app", "motion_light.hall.on_motion")
     assert titles(by_ben) == [("person", "Ben")]
+    again = await data.why(entity="timer.tea", state="active")
+    assert re.fullmatch(r"timer\.tea got a new end at \S+ because Ben called timer\.change\.", again.sentence)
 
 
 async def test_change_soon_after_a_call_without_effect_has_an_unknown_cause(
@@ -173,6 +178,47 @@ async def test_change_by_itself_is_not_blamed_on_a_call_that_cannot_be_its_cause
     await home.write()
 
     assert titles(await data.why(entity="light.hall", state="on")) == [("device", "Hall light")]
+
+
+@pytest.mark.parametrize(
+    ("target", "effects", "words"),
+    [
+        ({"area_id": ["hall"]}, ["light.porch"], "light.turn_on was called for area hall 20 seconds before"),
+        ({"area_id": ["attic"]}, [], ""),
+        ({"label_id": ["evening"]}, [], "light.turn_on was called for label evening 20 seconds before"),
+        ({"label_id": ["evening"]}, ["light.porch"], ""),
+        ({"entity_id": ["group.lights"]}, [], "light.turn_on was called for group.lights 20 seconds before"),
+        ({"entity_id": ["light.porch"]}, [], ""),
+    ],
+)
+async def test_call_for_an_area_or_group_may_be_the_cause_of_a_late_change(
+    home: RecordedHome, data: DataSyncService, target: dict[str, list[str]], effects: list[str], words: str
+) -> None:
+    for area in ("hall", "attic"):
+        home.named(area, area.capitalize(), kind="area")
+    home.called(10, "light.turn_on", "", "p1", user="anna", where=target)
+    for entity in effects:
+        home.changed(10.1, entity, "off", "on", "p1", user="anna")
+    home.changed(30, "light.hall", "off", "on", "late")
+    await home.write()
+
+    why = await data.why(entity="light.hall", state="on")
+
+    assert titles(why) == [("unknown", "unknown") if words else ("device", "Hall light")]
+    assert words in why.sentence
+
+
+@pytest.mark.parametrize("target", [{"area_id": ["hall"]}, {"label_id": ["evening"]}, {"entity_id": ["all"]}])
+async def test_change_soon_after_a_call_for_an_area_is_not_blamed_on_the_call_if_it_is_for_the_opposite(
+    home: RecordedHome, data: DataSyncService, target: dict[str, list[str]]
+) -> None:
+    home.called(10, "light.turn_on", "", "p1", user="anna", where=target)
+    home.changed(10.1, "light.hall", "off", "on", "p1", user="anna")
+    home.changed(13, "light.hall", "on", "off", "p1", user="anna")
+    await home.write()
+
+    assert titles(await data.why(entity="light.hall", state="off")) == [("unknown", "unknown")]
+    assert titles(await data.why(entity="light.hall", state="on")) == [("person", "Anna")]
 
 
 @pytest.mark.parametrize("state", ["off", "unavailable"])

@@ -1,6 +1,6 @@
 """Changes of the home and their causes are recorded, so that the history can explain them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -247,11 +247,13 @@ def causes_noted(received: "Received") -> list[tuple[str, str, str]]:
     ]
 
 
-def change_event(entity_id: str, old: str, new: str, context_id: str = "C") -> Event:
+def change_event(
+    entity_id: str, old: str, new: str, context_id: str = "C", attributes: Sequence[dict[str, str]] = ({}, {})
+) -> Event:
     states = [
-        {"entity_id": entity_id, "state": state, "attributes": {}, "last_changed": TIME, "last_updated": TIME}
+        {"entity_id": entity_id, "state": state, "attributes": values, "last_changed": TIME, "last_updated": TIME}
         | {"context": {"id": context_id, "parent_id": None, "user_id": None}}
-        for state in (old, new)
+        for state, values in zip((old, new), attributes, strict=True)
     ]
     data = {"entity_id": entity_id, "old_state": states[0], "new_state": states[1]}
     return event("state_changed", data, context_id)
@@ -427,6 +429,25 @@ def test_failed_call_does_not_get_the_context_of_another_user_whose_event_was_he
     records.user_id = "U"
     assert causes_noted(received) == [("service_call", "A", "light.turn_on")]
     assert records.called(own_call("light.hall", error="not supported")).context_id == "U"
+
+
+@pytest.mark.parametrize(
+    ("entity_id", "state", "attributes", "recorded"),
+    [
+        ("timer.tea", "active", ({"finishes_at": "12:00"}, {"finishes_at": "12:05"}), True),
+        ("timer.tea", "active", ({"finishes_at": "12:00"}, {"finishes_at": "12:00"}), True),
+        ("timer.tea", "active", ({"friendly_name": "Tee"}, {"friendly_name": "Tea"}), False),
+        ("timer.tea", "paused", ({"remaining": "1"}, {"remaining": "2"}), False),
+        ("light.tea", "active", ({"finishes_at": "12:00"}, {"finishes_at": "12:05"}), False),
+    ],
+)
+def test_restart_of_a_running_timer_is_recorded_although_its_state_stays(
+    entity_id: str, state: str, attributes: tuple[dict[str, str], dict[str, str]], recorded: bool
+) -> None:
+    received = Received()
+    recorder(received).receive(change_event(entity_id, state, state, "R", attributes))
+    expected = [HomeChange(0, entity_id, state, state, "R", None, None)] if recorded else []
+    assert received.noted == expected
 
 
 async def test_time_of_the_first_connection_is_a_fact_of_the_session(whole: WholeHome) -> None:

@@ -31,6 +31,7 @@ MAX_RECENT: Final = 500
 """Number of newest events that are remembered, because an automation may name one of them as its trigger."""
 
 _ALWAYS, _IF_CAUSED, _NEVER = 1, 0, -1
+_OF_RUNNING_TIMERS: Final = ("finishes_at", "duration", "remaining", "last_transition")
 _SENT: Final = frozenset(("service_call", "event"))
 """Kinds of causes that a client of Home Assistant can send."""
 
@@ -51,9 +52,10 @@ class HomeRecorder:
     """Records changes of the home and their causes, and passes each event on.
 
     A change of a state is recorded if the entity has one of the domains, or if the change has a user, a parent context
-    or the context of a recorded cause. A change of attributes only is not recorded, nor is a missed change: its time is
-    not known. The event that triggered a recorded automation or change is recorded, too, for example the change of a
-    motion sensor. The service calls of runs are part of their records, so they are no causes here.
+    or the context of a recorded cause. A change of attributes only is not recorded, but for a running timer that gets
+    another end. A missed change is not recorded: its time is not known. The event that triggered a recorded automation
+    or change is recorded, too, for example the change of a motion sensor. The service calls of runs are part of their
+    records, so they are no causes here.
 
     Args:
         receiver: Records the circumstances.
@@ -149,7 +151,7 @@ class HomeRecorder:
 
     def _record_change(self, event: StateChanged) -> None:
         old, new, context = self._text(event.old_state), self._text(event.new_state), event.context
-        if event.missed or old == new or not context.id:
+        if event.missed or not context.id or (old == new and not _is_restart_of_timer(event)):
             return
         self._own_calls.release()
         if context.parent_id is not None:
@@ -211,3 +213,16 @@ class HomeRecorder:
 
     def _text(self, state: State | None) -> str | None:
         return None if state is None else redact_and_cut(state.state, MAX_TEXT, self._redact)
+
+
+def _is_restart_of_timer(event: StateChanged) -> bool:
+    """Return whether a running timer starts again, or gets another end.
+
+    The same state is reported again, with the context of the call. Its end has a context without a cause.
+    """
+    old, new = event.old_state, event.new_state
+    if old is None or new is None or new.state != "active" or not event.entity_id.startswith("timer."):
+        return False
+    # Home Assistant also reports a restart that changes nothing, within one second. A new name is no restart.
+    before, after = old.attributes, new.attributes
+    return before == after or any(before.get(key) != after.get(key) for key in _OF_RUNNING_TIMERS)

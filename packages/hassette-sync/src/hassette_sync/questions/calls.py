@@ -6,7 +6,7 @@ from typing import Final
 
 from hassette_store.ids import time_of
 from hassette_sync.answers.explanations import CallMade, StateChange
-from hassette_sync.questions.targets import entities_of
+from hassette_sync.questions.targets import entities_of, others_of
 
 _OPPOSITE: Final = (
     ("turn_on", "off"),
@@ -34,17 +34,30 @@ def call_of(row: Row) -> CallMade:
 def call_of_context(rows: Sequence[Row], change: StateChange | None) -> CallMade | None:
     """Return the service call among causes with one context: the call that names the entity, or else the last call.
 
-    If several calls name the entity, a call that can lead to the state is preferred.
+    If no call names it, a call for an area, a device or a group that may contain it is next. If there are several such
+    calls, a call that can lead to the state is preferred.
     """
     calls = [call_by_home(row) for row in rows if row["kind"] == "service_call"]
-    named = [call for call in calls if change is not None and change.entity.entity_id in entities_of(call.target)]
-    fitting = [call for call in named if change is not None and not leads_elsewhere(call, change)]
+    if change is None:
+        return next(iter(calls), None)
+    entity_id = change.entity.entity_id
+    named = [call for call in calls if entity_id in entities_of(call.target)]
+    named = named or [call for call in calls if may_mean(call, entity_id)]
+    fitting = [call for call in named if not leads_elsewhere(call, change)]
     return next(iter(fitting or named or calls), None)
 
 
 def call_by_home(row: Row) -> CallMade:
     """Convert a row of a service call that no app made."""
     return CallMade(at_us=time_of(row["id"]), service=row["service"] or "?", target=row["target"] or None)
+
+
+def may_mean(call: CallMade, entity_id: str) -> bool:
+    """Return whether an entity that the target of a call does not name may be in its areas, devices or groups."""
+    if call.service.partition(".")[0] not in (entity_id.partition(".")[0], "homeassistant"):
+        return False
+    entities = entities_of(call.target)
+    return bool(others_of(call.target)) or any(one == "all" or one.startswith("group.") for one in entities)
 
 
 def leads_elsewhere(call: CallMade, change: StateChange) -> bool:
@@ -63,6 +76,6 @@ def contradicts(call: CallMade, change: StateChange) -> bool:
     entity_id = change.entity.entity_id
     if entity_id.startswith("script.") or "brightness" in (call.data or ""):
         return False
-    return entity_id in entities_of(call.target) and (
+    return (entity_id in entities_of(call.target) or may_mean(call, entity_id)) and (
         change.new_state == "unavailable" or leads_elsewhere(call, change)
     )

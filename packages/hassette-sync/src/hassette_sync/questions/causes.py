@@ -22,7 +22,6 @@ from hassette_sync.questions.device_reports import (
     ended_state,
     pending_call,
     recording_of,
-    restart_of_timer,
 )
 from hassette_sync.questions.entities import HomeNames
 from hassette_sync.questions.rows import facts_of, run_of
@@ -341,11 +340,12 @@ class Causes:
         if (state := await ended_state(self._transaction, change)) is not None:
             await self._follow_beginning(chain, change, state, since_us, seen)
             return
-        if (call := await pending_call(self._transaction, change)) is not None:
+        if (pending := await pending_call(self._transaction, change)) is not None:
+            call, target = pending
             seconds = max((change.at_us - call.at_us) // SECOND_US, 1)
             chain.end_unknown(
-                f"{call.service} was called for it {plural(seconds, 'second')} before, and the device may have "
-                "followed late, or it changed by itself."
+                f"{call.service} was called for {shortened(target)} {plural(seconds, 'second')} before, and the device "
+                "may have followed late, or it changed by itself."
             )
             return
         if await began_before(self._transaction, change, since_us):
@@ -371,8 +371,4 @@ class Causes:
         if begun is None:
             chain.end_unknown(f"it was {state} before, and the beginning of that is not recorded without a gap.")
             return
-        restart = await restart_of_timer(self._transaction, change, begun)
-        if restart is not None and restart not in seen:
-            await self._follow_context(chain, restart, None, None, change, seen)
-        else:
-            await self._follow(chain, await change_of_row(self._names, begun), begun["user_id"], False, seen)
+        await self._follow(chain, await change_of_row(self._names, begun), begun["user_id"], False, seen)

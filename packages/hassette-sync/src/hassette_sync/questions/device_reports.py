@@ -8,10 +8,10 @@ from typing import Final
 from hassette_store.ids import first_id_at, time_of
 from hassette_sync.answers.explanations import CallMade, StateChange
 from hassette_sync.queries import causes as queries
-from hassette_sync.questions.calls import call_by_home, call_of, leads_elsewhere
+from hassette_sync.questions.calls import call_by_home, call_of, leads_elsewhere, may_mean
 from hassette_sync.questions.changes import MEASURING
 from hassette_sync.questions.rows import facts_of
-from hassette_sync.questions.targets import entities_of
+from hassette_sync.questions.targets import entities_of, others_of
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import MINUTE_US, SECOND_US
 
@@ -23,6 +23,7 @@ _SECOND_STEP_US = 2 * SECOND_US
 _MILLISECOND_US = 1_000
 _ULID_DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID: Final = re.compile(f"[0-7][{_ULID_DIGITS}]{{25}}")
+_MAX_CALLS = 20
 _MAX_CONTEXTS = 100
 _MIN_CONTEXTS = 3
 _EXAMINED = 1_000
@@ -42,7 +43,6 @@ _ENDS: Final = {
 _RUNS: Final = {"timer": ("active", "idle"), "script": ("on", "off")}
 """Domains of entities that run until they end by themselves: the state in progress, and the state at the end."""
 _NO_STATE: Final = (None, "unavailable", "unknown")
-_TIMER_STARTS: Final = ("timer.start", "timer.change")
 
 
 async def recording_of(transaction: ReadTransaction, change: StateChange) -> tuple[int, str]:
@@ -192,59 +192,57 @@ async def _changes_before(transaction: ReadTransaction, change: StateChange, sin
     return rows[known.index(recorded) + 1 :] if recorded in known else rows
 
 
-async def restart_of_timer(transaction: ReadTransaction, change: StateChange, begun: Row) -> str | None:
-    """Return the context of the last call that started a running timer again; None if there is none.
+async def pending_call(transaction: ReadTransaction, change: StateChange) -> tuple[CallMade, str] | None:
+    """Return a service call in the minute before for the entity, or for an area or group that may contain it.
 
-    The call changes only the end of the timer, not its state.
+    The change may be a late effect of it. It is not if the entity has changed with the context of the call, or if the
+    service leads to another state. If the call does not name the entity or its area, it is also not if any entity has
+    changed with its context.
 
-    Args:
-        transaction: Read transaction of the question.
-        change: The end of the timer.
-        begun: The change at its first start.
-    """
-    if not change.entity.entity_id.startswith("timer."):
-        return None
-    calls = await _calls_for(transaction, change, time_of(begun["id"]), queries.EXAMINED)
-    starts = [
-        (call.at_us, row["context_id"])
-        for row, call in calls
-        if call.service in _TIMER_STARTS and call.error is None and row["context_id"] != begun["context_id"]
-    ]
-    return max(starts, key=lambda one: one[0], default=(0, None))[1]
-
-
-async def pending_call(transaction: ReadTransaction, change: StateChange) -> CallMade | None:
-    """Return a service call for the entity in the minute before, if the change may be its late effect.
-
-    It is not if the entity has changed with the context of the call, or if the service leads to another state.
+    Returns:
+        The call, and whom it is for: ``it``, or for example ``area kitchen``.
     """
     entity_id, at_us = change.entity.entity_id, change.at_us
-    calls = await _calls_for(transaction, change, at_us - _LATE_US, _EXAMINED)
-    for row, call in sorted(calls, key=lambda pair: -pair[1].at_us):
-        if leads_elsewhere(call, change):
+    calls = [
+        (row, call, entity_id in entities_of(call.target))
+        for row, call in await _calls_near(transaction, change)
+        if not (call.rehearsed or leads_elsewhere(call, change))
+        and (entity_id in entities_of(call.target) or may_mean(call, entity_id))
+    ]
+    for row, call, is_named in sorted(calls, key=lambda one: -one[1].at_us)[:_MAX_CALLS]:
+        areas = set() if is_named else await _areas_of(transaction, call)
+        if areas and change.entity.area and change.entity.area not in areas:
             continue
-        changed = await transaction.all(queries.CHANGES_OF_CONTEXT, {"context_id": row["context_id"] or ""})
-        if not any(one["entity_id"] == entity_id and time_of(one["id"]) <= at_us + SECOND_US for one in changed):
-            return call
+        rows = await transaction.all(queries.CHANGES_OF_CONTEXT, {"context_id": row["context_id"] or ""})
+        changed = {one["entity_id"] for one in rows if time_of(one["id"]) <= at_us + SECOND_US}
+        if entity_id not in changed and (is_named or change.entity.area in areas or not changed):
+            return call, "it" if is_named else ", ".join((others_of(call.target) or entities_of(call.target))[:2])
     return None
 
 
-async def _calls_for(
-    transaction: ReadTransaction, change: StateChange, since_us: int, examined: int
-) -> list[tuple[Row, CallMade]]:
-    """Return the calls by apps and by Home Assistant that name the entity of a change, before the change."""
-    entity_id, at_us = change.entity.entity_id, change.at_us
+async def _areas_of(transaction: ReadTransaction, call: CallMade) -> set[str]:
+    """Return the names of the areas of a call; empty if its target contains anything else."""
+    others = others_of(call.target)
+    if entities_of(call.target) or not all(one.startswith("area ") for one in others):
+        return set()
+    keys = [one.removeprefix("area ") for one in others]
+    rows = [await transaction.one(queries.HOME_NAME, {"kind": "area", "key": key}) for key in keys]
+    return {row["name"] for row in rows if row is not None}
+
+
+async def _calls_near(transaction: ReadTransaction, change: StateChange) -> list[tuple[Row, CallMade]]:
+    """Return the calls with a target by apps and by Home Assistant in the minute before a change."""
+    since_us = change.at_us - _LATE_US
     near: Parameters = {
-        "entity": entity_id,
+        "entity": '"',  # any target
         "service": "",
         "first_id": first_id_at(since_us),
-        "end_id": first_id_at(at_us + _LATER_END_US),
+        "end_id": first_id_at(change.at_us + _LATER_END_US),
         "since_us": since_us,
-        "until_us": at_us,
-        "examined": examined,
-        "limit": 20,
+        "until_us": change.at_us,
+        "examined": _EXAMINED,
+        "limit": _EXAMINED,
     }
     calls = [(row, call_of(row)) for row in await transaction.all(queries.CALLS_ON_ENTITY, near)]
-    near["end_id"] = first_id_at(at_us)
-    calls += [(row, call_by_home(row)) for row in await transaction.all(queries.CALLS_BY_HOME, near)]
-    return [(row, call) for row, call in calls if not call.rehearsed and entity_id in entities_of(call.target)]
+    near["end_id"] = first_id_at(change.at_us)
+    return calls + [(row, call_by_home(row)) for row in await transaction.all(queries.CALLS_BY_HOME, near)]

@@ -54,6 +54,8 @@ def change_verb(entity: Entity, old: str | None, new: str | None) -> str:
         return _ANY_STATE[new]
     if domain in _MOMENTS:
         return _MOMENTS[domain]
+    if old == new and domain == "timer":
+        return "got a new end"
     if old == new:
         return f"was reported again as {shortened(new)}"
     if (domain, new) in _VERBS:
