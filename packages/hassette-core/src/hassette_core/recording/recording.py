@@ -103,7 +103,7 @@ class Recording:
         if self._recorder is None:
             return
         if not self._was_connected:
-            # What began before this moment has causes that are not recorded. Later connections are events.
+            # A cause from before this moment is not recorded. Each later connection is an event of the history.
             self._was_connected = True
             now = datetime.fromtimestamp(self._clock.wall_ns() / 1e9, UTC)
             self._executor.set_session_facts(connected=now.isoformat(timespec="milliseconds"))

@@ -200,7 +200,7 @@ async def pending_call(transaction: ReadTransaction, change: StateChange) -> tup
     changed with its context.
 
     Returns:
-        The call, and whom it is for: ``it``, or for example ``area kitchen``.
+        The call, and its target in words: ``it``, or for example ``area kitchen``.
     """
     entity_id, at_us = change.entity.entity_id, change.at_us
     calls = [
@@ -210,7 +210,7 @@ async def pending_call(transaction: ReadTransaction, change: StateChange) -> tup
         and (entity_id in entities_of(call.target) or may_mean(call, entity_id))
     ]
     for row, call, is_named in sorted(calls, key=lambda one: -one[1].at_us)[:_MAX_CALLS]:
-        areas = set() if is_named else await _areas_of(transaction, call)
+        areas = set[str]() if is_named else await _areas_of(transaction, call)
         if areas and change.entity.area and change.entity.area not in areas:
             continue
         rows = await transaction.all(queries.CHANGES_OF_CONTEXT, {"context_id": row["context_id"] or ""})
