@@ -255,7 +255,7 @@ def render(call: str, **values: object) -> str:
         loader=jinja2.PackageLoader("hassette_sync"), autoescape=True, undefined=jinja2.StrictUndefined
     )
     text = f'{{% from "controls.html" import job_actions, app_actions, silence_actions with context %}}{{{{ {call} }}}}'
-    shared = {"can_control": True, "root": "../", "page_key": "the-key", "here": "/jobs?since=7d"}
+    shared = {"can_control": True, "how_to_allow": "", "root": "../", "page_key": "the-key", "here": "/jobs?since=7d"}
     return environment.from_string(text).render({**shared, **values})
 
 

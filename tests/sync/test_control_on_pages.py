@@ -13,6 +13,7 @@ from hassette_sync import DataSyncService, MemoryFeed
 from hassette_sync.control import MemoryControl
 from hassette_sync.live import MemorySnapshot
 from hassette_sync.settings import WebSettings
+from hassette_sync.web.changes import HOW_TO_ALLOW
 from support.web_clients import app_client
 
 pytest.importorskip("fastapi")
@@ -44,6 +45,38 @@ async def test_without_control_no_page_has_a_button(plausible: Path) -> None:
     async with DataSyncService(plausible) as data, app_client(data) as client:
         for path in ("/", "/jobs", JOB, HANDLER, APP, ERROR):
             assert buttons((await client.get(path)).text) == [], path
+
+
+async def test_without_the_right_to_control_each_page_shows_the_reason_in_place_of_its_buttons(plausible: Path) -> None:
+    control = MemoryControl({"backup": ["nightly_backup"], "climate_guard": ["check_windows"]})
+    async with DataSyncService(plausible, MemoryFeed(), control) as data, app_client(data) as client:
+        for path in (JOB, APP, ERROR):
+            page = (await client.get(path)).text
+            assert buttons(page) == [], path
+            assert html.escape(HOW_TO_ALLOW) in page, path
+        assert HOW_TO_ALLOW not in (await client.get(HANDLER)).text
+    async with DataSyncService(plausible) as data, app_client(data) as client:
+        assert HOW_TO_ALLOW not in (await client.get(JOB)).text, "this process has no framework to control"
+
+
+@pytest.mark.parametrize(
+    ("came_from", "link"),
+    [
+        ("/apps/backup?since=7d&notice=old", "./apps/backup?since=7d"),
+        ("//evil.example", "./"),
+        ("https://evil.example/", "./"),
+        ("", "./"),
+    ],
+)
+async def test_refused_action_leads_back_to_its_page(plausible: Path, came_from: str, link: str) -> None:
+    control = MemoryControl({"backup": []})
+    async with DataSyncService(plausible, MemoryFeed(), control) as data, app_client(data) as client:
+        answer = await client.post("/control", data={"action": "disable_app", "target": "backup", "next": came_from})
+    assert answer.status_code == 403
+    assert "<h1>Not allowed</h1>" in answer.text
+    assert html.escape(HOW_TO_ALLOW) in answer.text
+    assert f'<a href="{link}">Back to the ' in answer.text
+    assert control.actions == []
 
 
 async def test_job_can_be_run_and_paused_on_its_page_and_a_handler_cannot(

@@ -275,7 +275,7 @@ function replace(part, fresh) {
 // Pausing keeps the page as it is. Resuming shows everything that is new.
 pauseButton.addEventListener("click", () => {
   paused = !paused;
-  pauseButton.textContent = paused ? "Resume" : "Pause";
+  pauseButton.textContent = paused ? "Resume updates" : "Pause updates";
   document.body.classList.toggle("paused", paused);
   announce(paused ? "Live updates are paused." : "Live updates go on.");
   if (!paused) refreshSoon(0);

@@ -13,7 +13,7 @@ KEY_HEADER: Final = "x-hassette-key"
 KEY_FIELD: Final = "key"
 _FORM_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain")
 _MAX_FIELDS: Final = 50
-_NOT_ALLOWED: Final = (
+HOW_TO_ALLOW: Final = (
     "Changes need a token: set token in [sync], or control_without_token = true on a machine that you trust"
 )
 
@@ -28,10 +28,17 @@ async def read_form(request: Request) -> dict[str, str]:
         )
     except ValueError:
         raise HTTPException(400, f"A form must have at most {_MAX_FIELDS} fields") from None
-    return {name: values[0] for name, values in fields.items()}
+    form = {name: values[0] for name, values in fields.items()}
+    request.state.came_from = form.get("next", "")  # a refusal leads back to this page
+    return form
 
 
 Form = Annotated[dict[str, str], Depends(read_form)]
+
+
+def is_allowed(visitor: Visitor, settings: WebSettings) -> bool:
+    """Return whether the settings let this visitor change something."""
+    return visitor.kind in ("token", "session") or (visitor.kind == "open" and settings.control_without_token)
 
 
 async def may_change(request: Request, form: Form) -> str:
@@ -43,8 +50,8 @@ async def may_change(request: Request, form: Form) -> str:
     """
     visitor: Visitor = request.scope[VISITOR]
     settings: WebSettings = request.app.state.settings
-    if visitor.kind not in ("token", "session") and not (visitor.kind == "open" and settings.control_without_token):
-        raise HTTPException(403, _NOT_ALLOWED)
+    if not is_allowed(visitor, settings):
+        raise HTTPException(403, HOW_TO_ALLOW)
     if visitor.kind != "token":
         check_origin(request, form, visitor)
     return visitor.name

@@ -46,12 +46,22 @@ class Notices:
         while len(self._notices) > _KEPT:
             self._notices.popitem(last=False)
         path, query = _local(page)
-        kept = [(key, value) for key, value in parse_qsl(query, keep_blank_values=True) if key != PARAMETER]
-        return f".{path}?{urlencode([*kept, (PARAMETER, name)])}"
+        return f".{path}?{urlencode([*_without_notice(query), (PARAMETER, name)])}"
 
     def get(self, name: str) -> Notice | None:
         """Return a notice; None if the name is empty, unknown or old."""
         return self._notices.get(name)
+
+
+def local_address(page: str) -> str:
+    """Return the address of a page of this server without its notice; ``/`` for any other address."""
+    path, query = _local(page)
+    kept = urlencode(_without_notice(query))
+    return f"{path}?{kept}" if kept else path
+
+
+def _without_notice(query: str) -> list[tuple[str, str]]:
+    return [(key, value) for key, value in parse_qsl(query, keep_blank_values=True) if key != PARAMETER]
 
 
 def _local(page: str) -> tuple[str, str]:

@@ -20,9 +20,11 @@ from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import DAY_US, DEFAULT_AGE, HOUR_US, MINUTE_US, SECOND_US, TimeRange, now_us
 from hassette_sync.verdict import framework_state
 from hassette_sync.web import charts
+from hassette_sync.web.changes import HOW_TO_ALLOW, is_allowed
 from hassette_sync.web.links import Links
 from hassette_sync.web.menu import MENU
 from hassette_sync.web.notices import PARAMETER as NOTICE
+from hassette_sync.web.notices import local_address
 from hassette_sync.web.outside import editor_address, home_address
 from hassette_sync.web.root import root_of
 from hassette_sync.web.static_files import static_version
@@ -38,6 +40,7 @@ NAMED_RANGES = (
     ("365d", None, "A year"),
 )
 """Further time ranges: start, end and name."""
+_HEADINGS = {403: "Not allowed", 404: "Not found", 409: "Not possible now"}
 _SCRIPTS = ("live.js", "keys.js", "tables.js", "charts.js")
 _FILTERS = ("duration", "number", "share", "size", "label", "status_label", "reason_label", "plural")
 
@@ -68,6 +71,7 @@ async def page(
 async def _about_the_framework(request: Request) -> dict[str, Any]:
     """Return the state of the framework and the addresses of Home Assistant and the editor, for the template."""
     data, settings = request.app.state.data, request.app.state.settings
+    allowed = is_allowed(request.scope[VISITOR], settings)
     try:
         session = await data.newest_session()
         state = framework_state(session, data.live_state())
@@ -78,14 +82,25 @@ async def _about_the_framework(request: Request) -> dict[str, Any]:
         "home_url": home_address(settings.home_url, session.facts if session is not None else {}),
         "editor": functools.partial(editor_address, settings.editor_url),
         "household_token": settings.household_token,
-        "can_control": data.can_control,
+        "can_control": data.can_control and allowed,
+        "how_to_allow": HOW_TO_ALLOW if data.can_control and not allowed else "",
     }
 
 
 async def error_page(request: Request, code: int, sentence: str) -> Response:
     """Render an error. A page with code 503 follows the history, and updates when the history can be read again."""
     follow_from = 0 if code == 503 else None
-    return await page(request, "error.html", code, follow_from=follow_from, sentence=sentence, code=code)
+    back = local_address(getattr(request.state, "came_from", ""))[1:]
+    return await page(
+        request,
+        "error.html",
+        code,
+        follow_from=follow_from,
+        sentence=sentence,
+        level="warning" if code < 500 else "bad",
+        heading=_HEADINGS.get(code, "Invalid request" if code < 500 else "No data available"),
+        back=back,
+    )
 
 
 def axis_ticks(time_range: TimeRange, home: HomeTime) -> tuple[charts.Tick, ...]:

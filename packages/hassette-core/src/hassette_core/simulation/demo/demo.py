@@ -196,9 +196,11 @@ class Demo:
 
     def _config(self, home: SimulatedHome) -> HassetteConfig:
         config = self._file
-        plugins = {**config.plugins}
+        # In a simulated home, a visitor of the page can try all buttons.
+        sync = {"control_without_token": True, **config.plugins.get("sync", {})}
         if self.options.port is not None:
-            plugins["sync"] = {**plugins.get("sync", {}), "port": self.options.port}
+            sync["port"] = self.options.port
+        plugins = {**config.plugins, "sync": sync}
         return config.model_copy(
             update={
                 "hassette": config.hassette.model_copy(update={"data_dir": self.options.data_dir.absolute()}),
