@@ -1,5 +1,8 @@
 """Words in the ask box, and their meaning."""
 
+import html
+import re
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -138,6 +141,34 @@ async def write_home(home: RecordedHome) -> None:
         ("last night, why did the hall light turn on", "why", "hall light", "last night", "on"),
         ("Can you tell me why the hall light is on?", "why", "hall light", "", "on"),
         ("why's the hall light on", "why", "hall light", "", "on"),
+        ("why did the hall light turn on on the 11th of June at 3:12", "why", "hall light", "11th of june 03:12", "on"),
+        ("was the hall light on last night", "why", "hall light", "last night", "on"),
+        ("hall light on", "why", "hall light", "", "on"),
+        ("what caused the hall light to turn on at 3:12", "why", "hall light", "03:12", "on"),
+        ("for what reason did the hall light turn on", "why", "hall light", "", "on"),
+        ("did anyone turn on the hall light", "why", "hall light", "", "on"),
+        ("who left the back door open", "why", "back door", "", "open"),
+        ("how often did the hall light turn on today", "why", "hall light", "today", "on"),
+        ("who else reacted to the front door", "why", "front door", "", ""),
+        ("hall light at half past 3", "why", "hall light", "03:30", ""),
+        ("hall light at quarter to seven", "why", "hall light", "06:45", ""),
+        ("hall light at three in the afternoon", "why", "hall light", "15:00", ""),
+        ("hall light an hour and a half ago", "why", "hall light", "90m", ""),
+        ("hall light after 22:00", "why", "hall light", "since 22:00", ""),
+        ("hall light yesterday before 7", "why", "hall light", "yesterday 00:00 to 07:00", ""),
+        (
+            "hall light between yesterday 22:00 and today 7:00",
+            "why",
+            "hall light",
+            "yesterday 22:00 to today 07:00",
+            "",
+        ),
+        ("hall light from monday to wednesday", "why", "hall light", "monday to wednesday", ""),
+        ("hall light in the morning", "why", "hall light", "this morning", ""),
+        ("hall light last weekend", "why", "hall light", "last weekend", ""),
+        ("hall light on 31.2.", "why", "hall light", "31.2.", ""),
+        ("why did the hall light turn on at sunset", "why", "hall light", "sunset", "on"),
+        ("hall light yesterday at sunset", "why", "hall light", "yesterday sunset", ""),
         ("sensor 10.0.21", "why", "sensor 10.0.21", "", ""),
         ("the lamp on 45", "why", "lamp on 45", "", ""),
         ("could not read config.yaml", "why_not", "could read config.yaml", "", ""),
@@ -333,3 +364,94 @@ async def test_unknown_id_does_not_stand_for_an_entity_with_a_longer_id(tmp_path
     assert asked.why.sentence == "No entity is called light.hall. Did you mean light.hall_2?"
     assert why_not.sentence == "No handler, job or app is called light.hall. Did you mean light.hall_2?"
     assert [one.entity.entity_id for one in exact if one.entity] == [*["light.hall_2"] * 3, "light.attic"]
+
+
+@pytest.mark.parametrize("words", ["teh hall light", "wy did the hall light turn on", "hal light"])
+async def test_misspelt_word_of_a_name_gets_a_suggestion(data: DataSyncService, words: str) -> None:
+    asked = await data.ask(words)
+
+    assert asked.why is not None
+    assert asked.why.found == ()
+    assert [one.entity_id for one in asked.why.suggestions] == ["light.hall"]
+
+
+@pytest.mark.parametrize(
+    "words", ["did motion light hall run", "hall motion_light on_motion", "Motion light on motion"]
+)
+async def test_words_of_the_name_of_a_handler_are_enough(data: DataSyncService, words: str) -> None:
+    asked = await data.ask(words)
+
+    assert asked.why_not is not None
+    assert asked.why_not.registration is not None
+    assert asked.why_not.registration.title == "motion_light.hall.on_motion"
+
+
+@pytest.mark.parametrize(
+    ("words", "topic", "page", "command"),
+    [
+        ("Was the framework up last night?", "uptime", "sessions", "hassette uptime --at 'last night'"),
+        ("why did hassette crash", "uptime", "sessions", "hassette uptime"),
+        ("what did not run last night", "not_run", "not-run", "hassette not-run --at 'last night'"),
+        ("why did nothing happen at 7", "not_run", "not-run", "hassette not-run --at 07:00"),
+        ("was home assistant down today", "connection", "events", "hassette events --at today"),
+        ("which handler got slower this week", "slower", "", "hassette compare --since 7d"),
+        ("Which app makes the most noise?", "noise", "apps", "hassette apps"),
+        ("show me the logs around 3:12", "logs", "logs", "hassette logs --at 03:12"),
+        ("logs around this failure", "logs", "logs", "hassette logs"),
+        ("what will run next?", "next", "", "hassette upcoming"),
+        ("When does night_round run next", "next", "", "hassette upcoming"),
+        ("what changed since I edited the app", "versions", "", "hassette compare --since 7d --against version"),
+        ("what happened between 3 and 4", "runs", "runs", "hassette runs --at '03:00 to 04:00'"),
+        ("what did this run change", "runs", "runs", "hassette runs"),
+    ],
+)
+async def test_question_that_another_page_answers_leads_there(
+    data: DataSyncService, words: str, topic: str, page: str, command: str
+) -> None:
+    asked = await data.ask(words)
+
+    assert asked.kind == "elsewhere"
+    assert asked.elsewhere is not None
+    assert (asked.elsewhere.topic, asked.elsewhere.page, asked.elsewhere.command) == (topic, page, command)
+    assert asked.sentence == asked.elsewhere.sentence
+    async with app_client(data) as client:
+        shown = (await client.get("/ask", params={"q": words})).text
+        link = re.search(r'href="([^"]+)">Show this page', shown)
+        assert link is not None
+        assert (await client.get(f"/{html.unescape(link[1]).removeprefix('./')}")).status_code == 200
+
+
+async def test_question_about_the_uptime_is_answered(data: DataSyncService) -> None:
+    running, future = await data.ask("is hassette running"), await data.ask("was hassette up on 28 Nov 1999")
+
+    assert running.sentence.startswith("Hassette was running 100 % of the time from ")
+    assert running.sentence.endswith(" The page Sessions lists each start and stop.")
+    assert future.sentence.startswith("It is not known whether Hassette was running from ")
+
+
+async def test_sunset_is_the_last_change_of_the_sun(tmp_path: Path) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.named("light.hall", "Hall light")
+        home.changed(60, "sun.sun", "above_horizon", "below_horizon", "c1")
+        home.changed(70, "light.hall", "off", "on", "c2")
+        home.changed(1500, "light.hall", "on", "off", "c3")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            asked = await data.ask("hall light at sunset")
+            with pytest.raises(
+                BadQuestionError, match=r"got 'sunrise'. No change of sun.sun to above_horizon is recorded"
+            ):
+                await data.ask("hall light at sunrise")
+
+    assert asked.why is not None
+    assert asked.why.at_us == home.us(60)
+    assert asked.why.sentence.startswith("Hall light turned on at ")
+    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", asked.at)
+
+
+async def test_tonight_is_the_night_before_if_it_has_not_begun(data: DataSyncService) -> None:
+    asked = await data.ask("hall light tonight")
+
+    assert asked.why is not None
+    assert asked.why.since_us < asked.why.until_us
+    assert asked.why.since_us < time.time_ns() // 1000

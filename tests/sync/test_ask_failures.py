@@ -105,6 +105,17 @@ async def test_failures_of_one_kind_are_named(data: DataSyncService) -> None:
     assert handlers.sentence.startswith("2 runs of handlers failed in the last 24 hours.")
 
 
+async def test_runs_with_one_result_are_named(home: RecordedHome, data: DataSyncService) -> None:
+    none = await failures(data, "which runs timed out")
+    home.run(600, BACKUP, Due(home.us(600)), status="timed_out", failure=Failure(type="TimeoutError", message="10 s"))
+    await home.write()
+
+    assert none.sentence.startswith("No run timed out in the last 24 hours (5 runs).")
+    assert (await failures(data, "which runs timed out")).sentence.startswith(
+        "backup.nightly timed out once in the last"
+    )
+
+
 async def test_failure_nearest_to_the_moment_comes_first(home: RecordedHome, data: DataSyncService) -> None:
     shown = (await data.home_time()).local(home.us(180))
 
@@ -133,7 +144,7 @@ async def test_time_without_runs_is_not_a_time_without_failures(data: DataSyncSe
 
     assert (answer.failed, answer.total, answer.last_before) == (0, 0, None)
     assert answer.sentence.startswith("No run of backup.nightly is recorded from ")
-    assert answer.sentence.endswith(" No earlier failure is recorded.")
+    assert answer.sentence.endswith(" No earlier one is recorded.")
 
 
 async def test_error_that_failed_before_the_time_is_not_new(home: RecordedHome, data: DataSyncService) -> None:
@@ -167,7 +178,11 @@ async def test_app_that_failed_to_start_is_named(home: RecordedHome, data: DataS
 
 
 async def test_text_of_an_error_is_still_found(data: DataSyncService) -> None:
-    for words in ("no space left failed", "why did OSError happen", "why “no space left”"):
+    for words in ("no space left failed", "when did OSError first happen", "is the no space left error new"):
+        answer = await failures(data, words)
+        assert answer.sentence.startswith("motion_light.hall.on_motion failed once in the last 7 days, at "), words
+        assert answer.registrations == (), words
+    for words in ("why did OSError happen", "why “no space left”"):
         asked = await data.ask(words)
         assert asked.why is not None, words
         assert "OSError: no space left" in asked.why.sentence, words

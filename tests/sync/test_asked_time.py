@@ -20,7 +20,17 @@ def us(text: str) -> int:
 
 
 ASKED_TIME_EXAMPLES = (
-    *("last night", "tonight", "this morning", "sunday night", "this week", "last week", "noon", "midnight"),
+    *(
+        "last night",
+        "tonight",
+        "this morning",
+        "sunday night",
+        "this week",
+        "last weekend",
+        "last month",
+        "noon",
+        "midnight",
+    ),
     *("last 1s", "last 9999w", "1 days ago", "99 days ago", "1 jan", "28 feb", "00:00 to 00:00", "23:59 to 00:00"),
 )
 NOW_US = us("2026-03-30T15:45:20")  # a Monday, the day after the clocks were set forward
@@ -53,6 +63,12 @@ def asked(text: str, now: str = "") -> AskedTime:
         ("tonight", "2026-03-30T22:00", "2026-03-31T06:00"),
         ("this week", "2026-03-30T00:00", "2026-04-06T00:00"),
         ("last week", "2026-03-23T00:00", "2026-03-30T00:00"),
+        ("this weekend", "2026-04-04T00:00", "2026-04-06T00:00"),
+        ("last weekend", "2026-03-28T00:00", "2026-03-30T00:00"),
+        ("this month", "2026-03-01T00:00", "2026-04-01T00:00"),
+        ("last month", "2026-02-01T00:00", "2026-03-01T00:00"),
+        ("friday to sunday", "2026-03-27T00:00", "2026-03-30T00:00"),
+        ("yesterday 22:00 to today 07:00", "2026-03-29T22:00", "2026-03-30T07:00"),
         ("3 days ago", "2026-03-27T00:00", "2026-03-28T00:00"),
         ("1 week ago", "2026-03-23T00:00", "2026-03-24T00:00"),
         ("28 mar", "2026-03-28T00:00", "2026-03-29T00:00"),
@@ -133,7 +149,18 @@ def test_span_can_end_now(text: str, since: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["31.2.", "0 nov", "30 feb 2026", "10.0.21", "28 nov 25:00", "03:00 to 25:00", "last 0h"]
+    "text",
+    [
+        "31.2.",
+        "0 nov",
+        "30 feb 2026",
+        "10.0.21",
+        "28 nov 25:00",
+        "03:00 to 25:00",
+        "last 0h",
+        "sunday to friday",
+        "1 to 2 to 3",
+    ],
 )
 def test_dates_and_times_that_do_not_exist_are_refused(text: str) -> None:
     with pytest.raises(BadQuestionError, match=f"got {re.escape(repr(text))}"):

@@ -108,6 +108,9 @@ async def ask_twelve_questions(ask: Tool, home: RecordedHome) -> None:
     assert {"name", "question", "result", "detail"} <= set(why_not["checks"][0])
     # What failed today, since when, and is it new?
     assert (await ask("errors", since="today"))["errors"] == []
+    in_words = await ask("ask", words="what failed today, and is it new?")
+    assert in_words["sentence"].startswith("No run failed from 00:00 to ")
+    assert in_words["kind"] == "what_failed"
     # Which handler got slower this week? What changed since the app was edited?
     assert (await ask("compare", since="7d"))["against"] == "period"
     assert (await ask("compare", against="version"))["newest_versions"][0]["version"] == "abc123"

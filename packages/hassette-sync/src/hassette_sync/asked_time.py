@@ -1,6 +1,7 @@
 """The time that a question asks about: a moment, a day, a part of a day, or another span."""
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final, Self
@@ -20,9 +21,10 @@ from hassette_sync.time_range import (
 from hassette_sync.written_dates import DATE_PATTERN, WRITTEN_DATE, written_date
 
 NAMED_PARTS: Final = (
-    f"last night|tonight|(?:this|yesterday|{'|'.join(WEEKDAYS)}) (?:morning|afternoon|evening|night)|(?:this|last) week"
+    f"last night|tonight|(?:this|yesterday|{'|'.join(WEEKDAYS)}) (?:morning|afternoon|evening|night)|"
+    "(?:this|last) (?:week|weekend|month)"
 )
-"""Regular expression of the names of parts of a day and of weeks."""
+"""Regular expression of the names of parts of a day, and of weeks and months."""
 
 _CLOCK_PATTERN: Final = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 ASKED_PATTERN: Final = (
@@ -40,7 +42,7 @@ _NAMED_CLOCKS: Final = (
     (re.compile(r"\btonight\b"), "this night"),
 )
 _CLOCK: Final = r"\d{1,2}(?:(?::\d{2}){1,2}|(?::\d{2})?\s?[ap]m)"
-_SPAN: Final = re.compile(rf"(?:(?P<day>.+) )?(?P<start>{_CLOCK}) (?:to|until|-) (?P<end>{_CLOCK})")
+_SPAN: Final = re.compile(r"(?P<start>(?:(?! to ).)+) to (?P<end>(?:(?! to ).)+)")
 _OF_A_DAY: Final = re.compile(
     rf"(?:(?P<number>\d{{1,3}}) (?P<unit>day|week)s? ago|(?P<date>{WRITTEN_DATE}))(?:,? (?P<clock>{_CLOCK}))?"
 )
@@ -72,8 +74,8 @@ class AskedTime:
         - ``yesterday``, ``monday``, ``3 days ago``, ``28 Nov``, ``28.11.`` or ``2026-01-31`` means the whole day.
         - ``last night``, ``tonight``, ``this morning`` or ``monday evening`` means this part of the day. A night lasts
           from 22:00 to 06:00. A weekday never means a part of the day that has not begun.
-        - ``this week`` and ``last week`` begin on a Monday.
-        - ``03:00 to 04:30``, also after a day, ``last 2h``, and ``since 22:00``.
+        - ``this week`` and ``last week`` begin on a Monday. There are also ``last weekend`` and ``last month``.
+        - ``03:00 to 04:30``, also after a day, ``monday to wednesday``, ``last 2h``, and ``since 22:00``.
         - ``noon``, ``midnight``, and ``28 Nov 03:12`` or ``3 days ago 7am`` are moments, as are all other texts; see
           `parse_moment`.
 
@@ -95,7 +97,7 @@ class AskedTime:
         try:
             at_us = parse_moment(text if words == written else words, at_us=now_us, key=key, home=home)
         except BadQuestionError as error:
-            hint = "Parts of a day have names such as 'last night'."
+            hint = "Parts of a day have names such as 'last night', and dates are written as 28 Nov."
             if _SUN.search(words):
                 hint = "The times of sunrise and sunset are not recorded, so write the time of day."
             raise BadQuestionError(f"{error} {hint}") from None
@@ -108,9 +110,14 @@ class AskedTime:
         today = home.local(now_us).date()
         if (named := named_day(words, today)) is not None:
             return cls._between(named, 0, 24, home)
-        if words in ("this week", "last week"):
-            monday = today - timedelta(days=today.weekday() + (7 if words == "last week" else 0))
-            return cls._between(monday, 0, 7 * 24, home)
+        if re.fullmatch(r"(?:this|last) week(?:end)?", words):
+            monday = today - timedelta(days=today.weekday() + (7 if words.startswith("last") else 0))
+            return cls._between(monday, 5 * 24 if words.endswith("end") else 0, 7 * 24, home)
+        if words in ("this month", "last month"):
+            first_day = today.replace(day=1)
+            if words == "last month":
+                first_day = (first_day - timedelta(days=1)).replace(day=1)
+            return cls._between(first_day, 0, 24 * monthrange(first_day.year, first_day.month)[1], home)
         if re.fullmatch(NAMED_PARTS, words):
             day, part = words.split()
             first, last = _PARTS[part]
@@ -140,14 +147,14 @@ class AskedTime:
             return cls(start_us, max(now_us - start_us, SECOND_US))
         if (span := _SPAN.fullmatch(words)) is None:
             return None
-        start_clock, end_clock = _time_of(span["start"]), _time_of(span["end"])
-        if start_clock is None or end_clock is None:
-            return None
-        day = f"{span['day']} " if span["day"] else ""
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2} ", day):
-            day = f"{day.strip()}T"
-        start_us = cls.parse(f"{day}{start_clock:%H:%M:%S}", now_us=now_us, home=home).at_us
-        return cls(start_us, next_clock(end_clock, after_us=start_us, home=home) - start_us)
+        start_us = cls.parse(_with_t(span["start"]), now_us=now_us, home=home).at_us
+        if re.fullmatch(_CLOCK, span["end"]):
+            clock = _time_of(span["end"])
+            end_us = next_clock(clock, after_us=start_us, home=home) if clock is not None else 0
+            return cls(start_us, end_us - start_us) if end_us else None
+        end = cls.parse(_with_t(span["end"]), now_us=now_us, home=home)
+        end_us = end.at_us + (end.length_us if end.is_span else 0)
+        return cls(start_us, end_us - start_us) if end_us > start_us else None
 
     @classmethod
     def _between(cls, day: date, first_hour: int, last_hour: int, home: HomeTime) -> Self:
@@ -172,6 +179,11 @@ class AskedTime:
         if self.is_span:
             return TimeRange(self.at_us, self.at_us + self.length_us)
         return TimeRange(max(self.at_us - margin_us, 0), self.at_us + self.length_us + margin_us)
+
+
+def _with_t(words: str) -> str:
+    """Return a date and a time of day in the ISO form, and other words as they are."""
+    return re.sub(r"^(\d{4}-\d{2}-\d{2}) (?=\d)", r"\1T", words)
 
 
 def _day_of(found: re.Match[str], today: date) -> date | None:

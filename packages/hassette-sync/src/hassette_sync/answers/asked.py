@@ -29,13 +29,13 @@ class WhatFailed(Answer):
     """Answer to the question which runs failed, and why.
 
     Attributes:
-        subject: Name of the handler, job, app or entity in the question; empty for all runs.
+        subject: Name of the handler, job, app or entity in the question, or a text of failed runs; empty for all runs.
         registrations: Handlers and jobs that the name means, at most 20; empty for all runs, and for an unknown name.
         at_us: The moment that was asked about; None for a span, or for the newest failures.
         since_us: Start of the time that was searched.
         until_us: End of the time that was searched.
         failed: Number of failed runs in this time, at most 1,000.
-        total: Number of all runs in this time, at most 1,000.
+        total: Number of all runs in this time, at most 1,000; for a text, of the failed runs.
         sentence: The answer in one or more plain sentences. It states whether the error is new.
         runs: Failed runs, at most 20: the nearest to the moment first, or the newest.
         errors: Errors of the failed runs, most recently seen first, at most 5.
@@ -59,27 +59,50 @@ class WhatFailed(Answer):
     suggestions: tuple[RegistrationRef, ...]
 
 
+class AnsweredElsewhere(Answer):
+    """The page and the command that answer a question which the ask box only recognizes.
+
+    Attributes:
+        topic: ``uptime``, ``not_run``, ``connection``, ``slower``, ``noise``, ``logs``, ``next``, ``versions`` or
+            ``runs``.
+        sentence: Sentence that names the page. For the uptime, it also has the answer.
+        page: Path of the page; empty for the overview.
+        command: Command of the terminal with the answer.
+        since_us: Start of the time of the question; None if it has none, or if the page takes none.
+        until_us: End of the time of the question.
+    """
+
+    topic: str
+    sentence: str
+    page: str
+    command: str
+    since_us: int | None
+    until_us: int | None
+
+
 class Asked(Answer):
     """How the words in the ask box were understood, and the answer.
 
     Attributes:
-        kind: ``why``, ``why_not`` or ``what_failed``.
+        kind: ``why``, ``why_not``, ``what_failed`` or ``elsewhere``.
         subject: Entity, service, text, or name of a handler, job or app; empty for the failures of all.
         at: Text of the moment, such as ``03:12``; empty for the newest.
         why: The answer to *why*; None for the other kinds.
         why_not: The answer to *why not*; None for the other kinds.
         what_failed: The failed runs; None for the other kinds.
+        elsewhere: The page that answers the question; None for the other kinds.
     """
 
-    kind: Literal["why", "why_not", "what_failed"]
+    kind: Literal["why", "why_not", "what_failed", "elsewhere"]
     subject: str
     at: str
     why: Why | None = None
     why_not: WhyNot | None = None
     what_failed: WhatFailed | None = None
+    elsewhere: AnsweredElsewhere | None = None
 
     @property
     def sentence(self) -> str:
         """The answer in plain sentences."""
-        answer = self.why or self.why_not or self.what_failed
+        answer = self.why or self.why_not or self.what_failed or self.elsewhere
         return answer.sentence if answer is not None else ""

@@ -5,15 +5,23 @@ from dataclasses import replace
 from hassette_sync.answers.asked import Asked, WhatFailed
 from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.asked_time import AskedTime
+from hassette_sync.questions.elsewhere import elsewhere
 from hassette_sync.questions.entities import SERVICE, HomeNames
-from hassette_sync.questions.failure_words import failing_kind
-from hassette_sync.questions.names import near_registrations, registrations_named, registrations_that_change
+from hassette_sync.questions.failure_words import failing_kind, failing_status
+from hassette_sync.questions.names import (
+    near_registrations,
+    registrations_named,
+    registrations_that_change,
+    registrations_with_words,
+)
 from hassette_sync.questions.parsing import ParsedWords, parse_words
 from hassette_sync.questions.sessions import home_time
+from hassette_sync.questions.sun import SUN, time_of_sun
 from hassette_sync.questions.what_failed import what_failed
 from hassette_sync.questions.why import why
 from hassette_sync.questions.why_not import why_not
 from hassette_sync.reader import ReadTransaction
+from hassette_sync.time_range import MINUTE_US
 
 
 async def ask(transaction: ReadTransaction, words: str) -> Asked:
@@ -27,8 +35,10 @@ async def ask(transaction: ReadTransaction, words: str) -> Asked:
     parsed = parse_words(words)
     asked = None
     if parsed.at:
-        home = await home_time(transaction)
-        asked = AskedTime.parse(parsed.at, now_us=transaction.at_us, key="moment", home=home)
+        parsed, asked = await _with_time(transaction, parsed)
+    if parsed.topic is not None:
+        found = await elsewhere(transaction, parsed.topic, at=asked, at_text=parsed.at)
+        return Asked(kind="elsewhere", subject=parsed.subject, at=parsed.at, elsewhere=found)
     if parsed.kind == "what_failed":
         failed = await _failures(transaction, parsed, asked)
         if failed is not None:
@@ -53,7 +63,26 @@ async def _failures(transaction: ReadTransaction, parsed: ParsedWords, asked: As
     is_name = bool(await registrations_named(transaction, parsed.subject)) if parsed.subject else True
     if not is_name and SERVICE.fullmatch(parsed.subject.lower()):
         return None
-    return await what_failed(transaction, parsed.subject, kind=failing_kind(parsed.text), at=asked)
+    return await what_failed(
+        transaction, parsed.subject, kind=failing_kind(parsed.text), status=failing_status(parsed.text), at=asked
+    )
+
+
+async def _with_time(transaction: ReadTransaction, parsed: ParsedWords) -> tuple[ParsedWords, AskedTime]:
+    """Return the words with a time that `AskedTime.parse` reads, and this time."""
+    home, now_us = await home_time(transaction), transaction.at_us
+    if (sun := SUN.search(parsed.at)) is not None:
+        day = parsed.at.removesuffix(sun[0]).strip()
+        within = AskedTime.parse(day, now_us=now_us, key="moment", home=home).around(0) if day else None
+        at_us = await time_of_sun(transaction, sun[0], within)
+        return replace(parsed, at=f"{home.local(at_us):%Y-%m-%dT%H:%M}"), AskedTime(at_us, MINUTE_US)
+    asked = AskedTime.parse(parsed.at, now_us=now_us, key="moment", home=home)
+    day, _, part = parsed.at.partition(" ")
+    if day in ("tonight", "this") and asked.at_us > now_us:
+        # A question is about the past, so before 22:00, tonight means the night before.
+        parsed = replace(parsed, at=f"yesterday {part}" if part not in ("", "night") else "last night")
+        asked = AskedTime.parse(parsed.at, now_us=now_us, key="moment", home=home)
+    return parsed, asked
 
 
 def _asked(parsed: ParsedWords, answer: Why | WhyNot | WhatFailed) -> Asked:
@@ -70,7 +99,7 @@ async def _is_about_a_run(transaction: ReadTransaction, parsed: ParsedWords, ask
         if await _is_entity(transaction, parsed.subject):
             return False
         is_name = bool(await registrations_named(transaction, parsed.subject))
-        return is_name or await _is_misspelt(transaction, parsed.subject)
+        return is_name or await _is_spelt_freely(transaction, parsed.subject)
     at_us = asked.at_us if asked is not None else transaction.at_us
     # If no app changes the entity to this state, the last changes of the entity are the best answer.
     if await registrations_named(transaction, parsed.subject) or await registrations_that_change(
@@ -86,7 +115,11 @@ async def _is_entity(transaction: ReadTransaction, subject: str) -> bool:
     return (await HomeNames(transaction).find(subject)).entity_id is not None
 
 
-async def _is_misspelt(transaction: ReadTransaction, subject: str) -> bool:
-    """Return whether a text is similar to the name of a handler or job, and to no entity."""
+async def _is_spelt_freely(transaction: ReadTransaction, subject: str) -> bool:
+    """Return whether a text has the words of a handler or job, or is similar to its name and to no entity."""
     found = await HomeNames(transaction).find(subject)
-    return not found.fitting and not found.similar and bool(await near_registrations(transaction, subject))
+    if found.fitting:
+        return False
+    if await registrations_with_words(transaction, subject):
+        return True
+    return not found.similar and bool(await near_registrations(transaction, subject))

@@ -96,7 +96,7 @@ class HomeNames:
         near = difflib.get_close_matches(
             text.lower().replace(" ", "_"), list(candidates), _MAX_SUGGESTIONS, _HARDLY_SIMILAR
         )
-        similar = [name for name in near if name not in fitting]
+        similar = [name for name in near if name not in fitting] or ([] if fitting else _sharing(parts, candidates))
         return NamedEntity(
             None,
             tuple([await self.entity(name) for name in fitting]),
@@ -138,6 +138,12 @@ class HomeNames:
                 if ENTITY_ID.fullmatch(row["name"]) and not SERVICE.fullmatch(row["name"]):
                     found.setdefault(row["name"], frozenset())
         return found
+
+
+def _sharing(parts: frozenset[str], candidates: dict[str, frozenset[str]]) -> list[str]:
+    """Return the entities with all words of a name except one, which may be misspelt: ``teh hall light``."""
+    shared = [key for key, words in candidates.items() if len(parts & (words | _words(key))) >= max(len(parts) - 1, 1)]
+    return shared[:_MAX_SUGGESTIONS]
 
 
 def _words(text: str) -> frozenset[str]:

@@ -9,7 +9,8 @@ _ID: Final = re.compile(r"[a-z_][a-z0-9_]*(?:\.[a-z0-9_]+)+", re.IGNORECASE)
 _NOUN: Final = r"(?:errors?|failures?|exceptions?|crashes|tracebacks?|problems?)"
 _PLURAL: Final = r"(?:errors|failures|exceptions|crashes|tracebacks|problems)"
 _PAST: Final = (
-    r"(?:failed|failing|crashed|crashing|broke|broken|(?:went|gone|going)\s+wrong|timed\s+out|errored(?:\s+out)?)"
+    r"(?:failed|failing|crashed|crashing|broke|broken|(?:went|gone|going)\s+wrong|timed\s+out|interrupted|"
+    r"errored(?:\s+out)?)"
 )
 _BASE: Final = r"(?:fails?|crash(?:es)?|breaks?|go(?:es)?\s+wrong|times?\s+out|error\s+out)"
 _FAILS: Final = rf"(?:\b(?:{_PAST}|{_BASE})\b(?!\s+to\b)(?!\s+\w+\s+to\b))"
@@ -29,6 +30,10 @@ _ASKS: Final = tuple(
         rf"^(?:(?:did|has|have|had|does|do)\b.*\b{_NOUN}|{_PLURAL})\b",
         # "Is that new", "is this error new"
         rf"^(?:is|are|was|were)\s+(?:it|that|this|these|those|they|the)(?:\s+{_NOUN})?\s+new\b",
+        # "Is the humidity error new", "when did the humidity error begin"
+        rf"^(?:is|are|was|were|when|since\s+when)\b.*\b{_NOUN}\b.*\b(?:new|first|begin|began|start(?:ed)?)\b",
+        # "When did ValueError first happen", "what does CallFailedError mean"
+        r"^(?:what|when|is|was|how|since)\b.*\w(?:Error|Exception)\b",
         # "What is wrong with the backup", "is something wrong"
         r"^(?:what|is\s+(?:any|some)\w+)\b.*\bwrong\b",
         # "motion_light.turn_on failed", "backup errors"
@@ -40,7 +45,7 @@ _OTHER_WORDS: Final = re.compile(
     r"every[a-z]*|list|show|there|the|a|an|all|my|our|new|latest|last|newest|recent(?:ly)?|lately|it|that|this|these|"
     r"those|they|be|been|get|got|happen(?:ed)?|occur(?:red)?|wrong|with|of|from|by|for|in|at|on|to|and|or|since|again|"
     r"still|just|keeps?|kept|most|ever|yet|me|so|not|never|handlers?|jobs?|apps?|automations?|runs?|"
-    r"happening|occurring|start(?:ed)?|begin|began|thrown|raised|logged|came|come|up)\b",
+    r"happening|occurring|first|start(?:ed)?|begin|began|thrown|raised|means?|occurs?|logged|came|come|up)\b",
     re.IGNORECASE,
 )
 
@@ -60,6 +65,13 @@ def failing_subject(text: str) -> str | None:
     if len(ids) == 1:
         return ids[0]
     return " ".join(re.sub(r"[,;:]", " ", _OTHER_WORDS.sub(" ", text)).split())
+
+
+def failing_status(text: str) -> str | None:
+    """Return the status of runs that words such as *which runs timed out* ask about; None for all failures."""
+    if re.search(r"\btim(?:ed|es?)\s+out\b", text, re.IGNORECASE):
+        return "timed_out"
+    return "interrupted" if re.search(r"\binterrupted\b", text, re.IGNORECASE) else None
 
 
 def failing_kind(text: str) -> Kind | None:

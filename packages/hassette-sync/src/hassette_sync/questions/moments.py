@@ -8,12 +8,12 @@ from hassette_sync.asked_time import NAMED_PARTS
 from hassette_sync.time_range import WEEKDAYS
 from hassette_sync.written_dates import WRITTEN_DATE, written_date
 
+_WORDS_OF_NUMBERS: Final = (
+    *("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+)
 _NUMBERS: Final = {
-    **dict.fromkeys(("a", "an", "one"), 1),
-    **{
-        word: number
-        for number, word in enumerate(("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"), 2)
-    },
+    **{word: number for number, word in enumerate(_WORDS_OF_NUMBERS, 1)},
+    **dict.fromkeys(("a", "an"), 1),
     **dict.fromkeys(("a couple of", "couple of"), 2),
     **dict.fromkeys(("a few", "few"), 3),
 }
@@ -28,44 +28,61 @@ _CLEAR_CLOCK: Final = (
     rf"(?:(?:{_CLOCK}|\d{{1,2}}(?:\.\d{{2}})?)\s*{_HALF}|{_CLOCK}(?:\s*uhr\b)?|"
     rf"\d{{1,2}}(?:\.\d{{2}})?\s*(?:h|o'?clock|uhr)\b|mid-?night\b|noon\b|mid-?day\b)"
 )
-_ANY_CLOCK: Final = rf"(?:{_CLEAR_CLOCK}|\d{{1,2}}\.\d{{2}}(?![\d.])|\d{{1,2}}(?!\d))"
+_ANY_CLOCK: Final = rf"(?:{_CLEAR_CLOCK}|sun(?:set|rise)\b|\d{{1,2}}\.\d{{2}}(?![\d.])|\d{{1,2}}(?!\d))"
 _AGO: Final = rf"(?:(?:{_NUMBER}|half\s+an)\s*{_UNIT}\s+ago)"
 _LAST: Final = rf"(?:(?:(?:in|within|during|over|for)\s+)?(?:the\s+)?(?:last|past)\s+(?:{_NUMBER}\s*)?(?:{_UNIT})\b)"
 _DAYS_AGO: Final = rf"(?:{_NUMBER}\s+(?:day|week)s?\s+ago|(?:the\s+)?day\s+before\s+yesterday)"
+_IN_PART: Final = r"in\s+the\s+(?:morning|afternoon|evening)"
+_SLASHED: Final = r"\d{1,2}/\d{1,2}/(?:\d{4}|\d\d)"
 _IN_NIGHT: Final = r"(?:(?:in|during|over|through(?:out)?)\s+the\s+night|over-?night|at\s+night)"
 _MOMENT: Final = (
-    rf"(?:{_AGO}|{_DAYS_AGO}|{NAMED_PARTS}|{_LAST}|{_IN_NIGHT}|{_DAYS}|{_DATE}(?:[T ]{_CLOCK})?|{WRITTEN_DATE}|"
+    rf"(?:{_AGO}|{_DAYS_AGO}|{NAMED_PARTS}|{_LAST}|{_IN_NIGHT}|{_IN_PART}|{_DAYS}|{_SLASHED}|"
+    rf"{_DATE}(?:[T ]{_CLOCK})?|{WRITTEN_DATE}|"
     rf"{_CLEAR_CLOCK}|sun(?:set|rise)|right\s+now|just\s+now|now)"
 )
-_AT: Final = r"(?:(?:\b(?:at|around|about|approximately|roughly|since|by|um|gegen)\s+|@\s*|~\s*)+)"
+_AT: Final = r"(?:(?:\b(?:at|around|about|approximately|roughly|since|after|before|until|by|um|gegen)\s+|@\s*|~\s*)+)"
+_ON_THE: Final = r"(?:\b(?:on|am)\s+(?:the\s+)?)"
+_NAMED_DAY: Final = rf"{NAMED_PARTS}|{_DAYS_AGO}|{_DAYS}|{_DATE}|{WRITTEN_DATE}"
 _DAY: Final = (
-    rf"(?:\b(?:on|am)\s+)?(?:\blast\s+|\bthis\s+)?\b(?P<day>{NAMED_PARTS}|{_DAYS_AGO}|{_DAYS}|{_DATE}|{WRITTEN_DATE}|"
+    rf"{_ON_THE}?(?:\blast\s+|\bthis\s+)?\b(?P<day>{_NAMED_DAY}|"
     r"in\s+the\s+(?:morning|afternoon|evening|night)|at\s+night)"
 )
 _BETWEEN: Final = (
     rf"(?:{_DAY},?\s+)?\b(?:between|from)\s+(?P<at>{_ANY_CLOCK})\s*(?:\b(?:and|to|till|until|und|bis)\b|-|–)\s*"
     rf"(?P<to>{_ANY_CLOCK})(?:,?\s+{_DAY.replace('<day>', '<day_after>')})?"
 )
+_DAY_AND_CLOCK: Final = rf"(?:{_NAMED_DAY})(?:,?\s+(?:at\s+)?{_ANY_CLOCK})?"
 _CLAUSES: Final = (
+    rf"\b(?:between|from)\s+(?P<at>{_DAY_AND_CLOCK})\s+(?:and|to|till|until)\s+(?P<to>{_DAY_AND_CLOCK})",
     _BETWEEN,
     rf"{_DAY},?\s+(?:{_AT})?(?P<at>{_ANY_CLOCK})",
     rf"(?:{_AT}|\b(?={_CLEAR_CLOCK}))(?P<at>{_ANY_CLOCK}),?\s+{_DAY}",
-    rf"(?:{_AT}|\b(?:on|am)\s+)?(?:\blast\s+(?=\w+day\b))?(?:(?:early|late|later|earlier)\s+)?(?P<at>{_MOMENT})",
+    rf"(?:{_AT}|{_ON_THE})?(?:\blast\s+(?=\w+day\b))?(?:(?:early|late|later|earlier)\s+)?(?P<at>{_MOMENT})",
     rf"(?:{_AT}|\bon\s+)(?P<at>\d{{1,2}}(?:\.\d{{2}})?)",
 )
-"""A span, a time of day after a day, a time of day before a day, all other moments, and a number after *at*."""
+"""Spans, a time of day after a day, a time of day before a day, all other moments, and a number after *at*."""
 
 _AT_THE_END: Final = tuple(re.compile(rf"(?:^|[\s,]+){clause}\s*$", re.IGNORECASE) for clause in _CLAUSES)
 _ELSEWHERE: Final = tuple(
     re.compile(rf"(?:^|[\s,]+){clause}(?=[\s,])", re.IGNORECASE)
     for clause in (*_CLAUSES[:-1], rf"{_AT}(?P<at>\d{{1,2}}(?:\.\d{{2}})?)")
 )
+_HOURS: Final = {word: number for number, word in enumerate(_WORDS_OF_NUMBERS, 1)}
+_HOURS_IN_WORDS: Final = "|".join(_HOURS)
+_PAST_OR_TO: Final = re.compile(
+    rf"\b(?:a\s+)?(?P<part>half|quarter)\s+(?P<side>past|to)\s+(?P<hour>\d{{1,2}}|{_HOURS_IN_WORDS})\b", re.IGNORECASE
+)
+_AT_HOUR: Final = re.compile(rf"(?<=\bat )(?:{_HOURS_IN_WORDS})\b", re.IGNORECASE)
 _VERB: Final = (
     r"(?:turn|turned|turning|go|goes|went|going|switch|switched|switching|stay|stayed|come|comes|came|coming)"
     r"(?:\s+back)?|is|was|are|were"
 )
 # "On" belongs to the verb in "turn on yesterday", and to the day in "on monday".
 _VERB_BEFORE_ON: Final = re.compile(rf"\b(?:{_VERB})\s*$", re.IGNORECASE)
+_ON: Final = re.compile(r"[\s,]*on\s", re.IGNORECASE)
+_ON_DAY: Final = re.compile(
+    rf"[\s,]*on\s+(?:the\s+)?(?:last\s+)?(?:\d|{'|'.join(WEEKDAYS)}|{WRITTEN_DATE})", re.IGNORECASE
+)
 _PARTS: Final = ("morning", "afternoon", "evening", "night")
 _LONG_YEAR: Final = date(2024, 12, 31)
 _UNITS: Final = {"sec": "s", "min": "m", "hr": "h", "hour": "h", "day": "d", "week": "w"}
@@ -80,13 +97,29 @@ def split_moment(text: str) -> tuple[str, str]:
     Returns:
         The other words, and the moment for `AskedTime.parse`; empty if there is none.
     """
+    text = _in_digits(text)
     for pattern in (*_AT_THE_END, *_ELSEWHERE):
         if (found := pattern.search(text)) is not None and _is_moment(found):
             before, after = text[: found.start()].rstrip(" ,"), text[found.end() :].lstrip(" ,")
-            if re.match(r"[\s,]*on\s", found[0], re.IGNORECASE) and _VERB_BEFORE_ON.search(before):
+            if _ON.match(found[0]) and (_VERB_BEFORE_ON.search(before) or not _ON_DAY.match(found[0])):
                 before = f"{before} on"
             return f"{before} {after}".strip(), _written(found)
     return text, ""
+
+
+def _in_digits(text: str) -> str:
+    """Return the text with digits in place of words for a time, such as ``half past three`` and ``at seven``."""
+    text = re.sub(r"\b(?:an|one)\s+hour\s+and\s+a\s+half\s+ago\b", "90m ago", text, flags=re.IGNORECASE)
+    text = _PAST_OR_TO.sub(_from_words, text)
+    return _AT_HOUR.sub(lambda found: str(_HOURS[found[0].lower()]), text)
+
+
+def _from_words(found: re.Match[str]) -> str:
+    hour = int(found["hour"]) if found["hour"].isdecimal() else _HOURS[found["hour"].lower()]
+    if found["side"].lower() == "to":
+        hour -= 1
+    minute = 30 if found["part"].lower() == "half" else 15 if found["side"].lower() == "past" else 45
+    return f"{hour % 24}:{minute}"
 
 
 def is_since(text: str) -> bool:
@@ -99,20 +132,36 @@ def _is_moment(found: re.Match[str]) -> bool:
     if found["at"].isdecimal():
         return int(found["at"]) < 24
     text = found["at"].lower()
-    return re.fullmatch(WRITTEN_DATE, text) is None or written_date(text, _LONG_YEAR) is not None
+    return re.fullmatch(r"\d+\.\d+\.\d+", text) is None or written_date(text, _LONG_YEAR) is not None
 
 
 def _written(found: re.Match[str]) -> str:
     groups = found.groupdict()
+    if re.fullmatch(_DAY_AND_CLOCK, found["at"], re.IGNORECASE) and groups.get("to"):
+        return f"{_part_of_span(found['at'])} to {_part_of_span(groups['to'])}"
     day = groups.get("day") or groups.get("day_after")
     start, end = found["at"], groups.get("to")
     if end is not None and (half := re.search(_HALF, end, re.IGNORECASE)) and re.fullmatch(r"[\d:.]+", start):
         start = f"{start} {half[0]}"
     at = _moment(start) if day is None else _at_day(_moment(start), start, day)
     if end is None:
-        return at
+        return _open_span(found[0], at)
     last = _moment(end) if day is None else _at_day(_moment(end), end, day)
     return f"{at} to {re.split('[ T]', last)[-1]}"
+
+
+def _part_of_span(text: str) -> str:
+    return split_moment(text)[1]
+
+
+def _open_span(words: str, at: str) -> str:
+    """Return the span that *after* and *before* mean; otherwise the moment."""
+    if re.match(r"[\s,]*(?:on\s+)?.*\bafter\b", words, re.IGNORECASE):
+        return f"since {at}"
+    if re.match(r"[\s,]*.*\b(?:before|until)\s+(?!yesterday)", words, re.IGNORECASE) and at[-3:-2] == ":":
+        day = re.split("[ T]", at)[:-1]
+        return " ".join((*day, "00:00 to", at[-5:]))
+    return at
 
 
 def _moment(text: str) -> str:
@@ -122,6 +171,8 @@ def _moment(text: str) -> str:
         return "last night"
     if text.endswith("day before yesterday"):
         return "2 days ago"
+    if re.fullmatch(_IN_PART, text):
+        return f"this {text.split()[-1]}"
     if text in ("right now", "just now"):
         return "now"
     if text.startswith("half an h"):

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 import shlex
 from sqlite3 import Row
 
@@ -19,6 +20,8 @@ from hassette_sync.time_range import HOUR_US, MINUTE_US, TimeRange
 
 _SIMILAR = 0.8
 _MISSPELT = 0.77
+_FEWEST_WORDS = 2
+_MOST_WITH_WORDS = 50
 _USUAL_US = 7 * 24 * HOUR_US
 _SERVICES = {"on": ".turn_on", "off": ".turn_off", "locked": ".lock", "unlocked": ".unlock"}
 _OPPOSITES = {"on": "off", "off": "on", "locked": "unlocked", "unlocked": "locked"}
@@ -40,6 +43,21 @@ async def registrations_named(transaction: ReadTransaction, of: str) -> list[Row
     current = [row for row in rows if row["retired_us"] is None]
     named = [row for row in current or rows if registration_ref(row).title.casefold() == of.casefold()]
     return named or current or rows
+
+
+async def registrations_with_words(transaction: ReadTransaction, of: str) -> list[Row]:
+    """Return the current handlers and jobs whose names contain all words of a text, such as ``hall motion light``."""
+    parts = frozenset(re.findall(r"[^\W_]+", of.casefold()))
+    if len(parts) < _FEWEST_WORDS or "." in of:  # one word is in the names of too many, and a dot is part of an id
+        return []
+    names = await transaction.all(queries.REGISTRATION_NAMES)
+    found = [row["id"] for row in names if parts <= set(re.findall(r"[^\W_]+", registration_ref(row).title.casefold()))]
+    rows = [
+        row
+        for one in found[:_MOST_WITH_WORDS]
+        for row in await transaction.all(queries.REGISTRATION_BY_ID, {"registration_id": one})
+    ]
+    return sorted([row for row in rows if row["retired_us"] is None] or rows, key=lambda row: row["id"])
 
 
 async def registrations_that_change(

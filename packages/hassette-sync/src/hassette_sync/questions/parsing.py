@@ -8,12 +8,14 @@ from hassette_sync.errors import UnclearWordsError
 from hassette_sync.questions.failure_words import failing_subject
 from hassette_sync.questions.moments import is_since, split_moment
 from hassette_sync.questions.runs import check_text
+from hassette_sync.questions.topics import Topic, topic_of
 
 _NEGATIONS: Final = r"not|never|cannot|(?:did|does|do|was|were|is|are|has|have|had|ca|could|wo|would|should)n['’]?t"
 _NOT: Final = re.compile(rf"\b(?:{_NEGATIONS})\b|^why-not\b", re.IGNORECASE)
 _FILLERS: Final = re.compile(
     rf"\b(?:why|did|does|do|was|were|is|are|has|have|been|the|a|an|all|my|our|it|that|in|so|please|still|again|keeps?|"
-    rf"by (?:it|them)sel(?:f|ves)|suddenly|just|who|what|when|which|{_NEGATIONS})\b",
+    rf"by (?:it|them)sel(?:f|ves)|suddenly|just|often|"
+    rf"many\s+times|else|currently|(?:any|some)(?:one|body)|how|who|what|when|which|{_NEGATIONS})\b",
     re.IGNORECASE,
 )
 _ON: Final = r"(?:turn|turned|turning|go|goes|went|going|switch|switched|switching|stay|stayed)(?:\s+back)?"
@@ -32,7 +34,8 @@ _VERBS: Final = (
     (re.compile(r"\bclose(?:d|s)?\b", re.IGNORECASE), "closed"),
     (
         re.compile(
-            r"\b(?:change|run|fire|react|start|fail|execute|call|log|happen|trigger)(?:e?d|s)?\b(?:\s+to\b)?",
+            r"\b(?:change|run|fire|react|start|fail|execute|call|log|happen|trigger|dim|flicker|blink|move)"
+            r"(?:e?d|s)?\b(?:\s+to\b)?",
             re.IGNORECASE,
         ),
         "",
@@ -48,14 +51,22 @@ _STATES: Final = (
     ),
     # "Who turned the light on?"
     re.compile(r"\b(?:turn|switch)(?:ed)?\s(?P<about>.+)\s(?P<state>on|off)$", re.IGNORECASE),
+    # "Hall light on"
+    re.compile(r"^(?P<about>.+)\s(?P<state>on|off)$", re.IGNORECASE),
 )
 _NAMED: Final = {"away": "not_home"}
 _QUESTION: Final = re.compile(r"(?:why|who|what|when|which|did|does|is|was|are|were|has|have)\b", re.IGNORECASE)
 _POLITE: Final = re.compile(
     r"^(?:(?:hey|hi|hello|please|ok(?:ay)?|and|but|well)\b[,\s]*|(?:can|could|would) you (?:please )?"
     r"(?:tell|show|explain to) me\s+|(?:please )?(?:tell|show) me\s+|explain\s+|do you know\s+|"
-    r"i (?:want|would like|need) to know\s+|i wonder\s+|what (?:is|was) the reason (?:why|that)\s+|how come\s+|"
+    r"i (?:want|would like|need) to know\s+|i wonder\s+|what (?:is|was) the reason (?:why|that)\s+|"
+    r"for what reason\s+|how come\s+|"
     r"what (?:made|caused)\s+)+",
+    re.IGNORECASE,
+)
+_WITHOUT_MEANING: Final = re.compile(
+    # "What caused the light to turn on", "who left the door open"
+    r"\bto\s+(?=(?:turn|go|switch|come|open|close|lock|unlock|change)\b)|^who\s+(?:has\s+)?left\b(?=\s.+\s\w+$)",
     re.IGNORECASE,
 )
 _SHORT_IS: Final = re.compile(r"\b(why|who|what|when|where|how)['’]s\b", re.IGNORECASE)
@@ -68,19 +79,21 @@ class ParsedWords:
     """The meaning of the words in the ask box.
 
     Attributes:
-        kind: ``why``, ``why_not`` or ``what_failed``.
+        kind: ``why``, ``why_not``, ``what_failed`` or ``elsewhere``.
         subject: Entity, service, handler, job, app or text of the question; empty for all failures.
         at: Text of the asked time for `AskedTime.parse`; empty for the newest.
         state: State in the question, such as ``on`` for *turned on*; empty without one.
         is_quoted: Whether the subject was in quotes, which means a text.
+        topic: Topic of a question that another page answers.
         text: All words without the moment, which may be the text of a log line or of an error.
     """
 
-    kind: Literal["why", "why_not", "what_failed"]
+    kind: Literal["why", "why_not", "what_failed", "elsewhere"]
     subject: str
     at: str = ""
     state: str = ""
     is_quoted: bool = False
+    topic: Topic | None = None
     text: str = ""
 
 
@@ -101,10 +114,13 @@ def parse_words(words: str) -> ParsedWords:
         return ParsedWords("why", quoted[1].strip(), at, is_quoted=True)
     rest, at = split_moment(_WHY_AT_THE_END.sub("", _POLITE.sub("", rest)))
     text = rest
+    if (topic := topic_of(rest)) is not None:
+        return ParsedWords("elsewhere", topic.name, at, topic=topic, text=text)
     if (failing := failing_subject(rest)) is not None:
         return ParsedWords("what_failed", failing, f"since {at}" if at and is_since(words) else at, text=text)
     kind: Literal["why", "why_not"] = "why_not" if _NOT.search(rest) else "why"
     rest = re.sub(r"^why-not\b", "", rest, flags=re.IGNORECASE)
+    rest = _WITHOUT_MEANING.sub("", rest)
     state = ""
     if " " in rest:
         for verb, found in _VERBS:

@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from sqlite3 import Row
-from typing import Final
+from typing import Final, NamedTuple
 
 from hassette_store.ids import time_of
 from hassette_store.kinds import KINDS
@@ -23,11 +23,13 @@ from hassette_sync.questions.names import (
     newest_failure,
     registrations_named,
     registrations_that_change,
+    registrations_with_words,
 )
 from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.rows import registration_ref, runs_of
 from hassette_sync.questions.run_filters import RunSearch
 from hassette_sync.questions.run_search import newest_ids
+from hassette_sync.questions.runs import search_text
 from hassette_sync.questions.sessions import home_time
 from hassette_sync.questions.trends import error_trends
 from hassette_sync.questions.wording import shortened
@@ -41,19 +43,40 @@ _MOST_STARTS: Final = 5
 _MOST_NAMED: Final = 20
 _FAILED: Final = tuple(STATUS_NUMBERS[name] for name in FAILED_STATUSES)
 _LONGEST_ERROR: Final = 200
+
+
+class _Verb(NamedTuple):
+    """Forms of the verb for a failure: of one run or handler, of several, and the denial."""
+
+    one: str
+    several: str
+    denial: str
+
+
+_VERBS: Final = {
+    None: _Verb("failed", "failed", "did not fail"),
+    "timed_out": _Verb("timed out", "timed out", "did not time out"),
+    "interrupted": _Verb("was interrupted", "were interrupted", "had no interruption"),
+}
 _APP_FAILED: Final = "app_failed"
 
 
 async def what_failed(
-    transaction: ReadTransaction, of: str = "", *, kind: Kind | None = None, at: AskedTime | None = None
+    transaction: ReadTransaction,
+    of: str = "",
+    *,
+    kind: Kind | None = None,
+    status: str | None = None,
+    at: AskedTime | None = None,
 ) -> WhatFailed | None:
     """Return the newest failed runs of a handler, job or app, or of all; None if the name fits nothing.
 
     Args:
         transaction: Read transaction of the question.
-        of: Name as for *why not*: of a handler, a job or an app, or an entity for the handlers and jobs that change it.
-            An empty text means all runs.
+        of: Name of a handler, a job or an app, or of an entity for the handlers and jobs that change it. Another text
+            means failed runs with it in their error, names or log lines. An empty text means all runs.
         kind: Kind of all runs; None for both kinds.
+        status: ``timed_out`` or ``interrupted``; None for all failures.
         at: The moment, or a time such as a day; None for the last 7 days, or for all runs the last 24 hours.
     """
     now_us = await end_of_now(transaction)
@@ -61,10 +84,14 @@ async def what_failed(
     rows: list[Row] = []
     if of:
         at_us = at.at_us if at is not None else now_us
-        rows = await registrations_named(transaction, of) or await registrations_that_change(transaction, of, at_us)
-    search = _Search(transaction, times, at, now_us, of, [registration_ref(row) for row in rows], kind)
+        rows = (
+            await registrations_named(transaction, of)
+            or await registrations_that_change(transaction, of, at_us)
+            or await registrations_with_words(transaction, of)
+        )
+    search = _Search(transaction, times, at, now_us, of, [registration_ref(row) for row in rows], kind, status)
     if of and not rows:
-        return await search.about_unknown_name()
+        return await search.about_text() or await search.about_unknown_name()
     return await search.answer()
 
 
@@ -80,10 +107,13 @@ class _Search:
         of: str,
         refs: list[RegistrationRef],
         kind: Kind | None,
+        status: str | None,
     ) -> None:
         self._transaction = transaction
         self._times = times
         self._of = of
+        self._statuses = _FAILED if status is None else (STATUS_NUMBERS[status],)
+        self._verb = _VERBS[status]
         self._refs = refs
         self._moment = at if at is not None and not at.is_span else None
         if at is None:
@@ -106,7 +136,7 @@ class _Search:
             self._search = replace(self._search, registrations=by_kind, kinds=kinds)
 
     async def answer(self) -> WhatFailed:
-        failed = newest_ids(self._transaction, replace(self._search, statuses=_FAILED))
+        failed = newest_ids(self._transaction, replace(self._search, statuses=self._statuses))
         total = len(newest_ids(self._transaction, self._search))
         runs = self._nearest(failed)
         errors = await self._errors(failed)
@@ -125,6 +155,19 @@ class _Search:
             errors=errors,
             last_before=before,
             failed_starts=starts,
+        )
+
+    async def about_text(self) -> WhatFailed | None:
+        """Answer about the failed runs with a text in their error, names or log lines; None if there are none."""
+        text = search_text(self._of)
+        search = replace(self._search, text=text, registrations=None, kinds=KINDS, statuses=self._statuses)
+        failed = newest_ids(self._transaction, search) if text is not None else []
+        if not failed:
+            return None
+        runs, errors = self._nearest(failed), await self._errors(failed)
+        sentences = [self._counted(len(failed), len(failed), runs, None), *self._newness(runs, errors)]
+        return self._answered(
+            failed=len(failed), total=len(failed), sentence=" ".join(sentences), runs=runs, errors=errors
         )
 
     async def about_unknown_name(self) -> WhatFailed | None:
@@ -191,7 +234,7 @@ class _Search:
         )
 
     def _last_before(self) -> Run | None:
-        before = replace(self._search, first_id=0, below=self._range.first_id, limit=1, statuses=_FAILED)
+        before = replace(self._search, first_id=0, below=self._range.first_id, limit=1, statuses=self._statuses)
         found = self._runs(newest_ids(self._transaction, before))
         return found[0] if found else None
 
@@ -209,21 +252,25 @@ class _Search:
         if not total:
             return f"No run{f' of {who}' if who else ''} is recorded {self._when}.{self._before(before)}"
         if not runs:
-            did = f"{who[:1].upper()}{who[1:]} did not fail" if who.startswith("the ") else f"{who} did not fail"
+            did = f"{who[:1].upper()}{who[1:]}" if who.startswith("the ") else who
             number = f"{_at_least(total)} {'run' if total == 1 else 'runs'}"
-            did = did if self._of else f"No run{f' of {who}' if who else ''} failed"
+            did = f"{did} {self._verb.denial}" if self._of else f"No run{f' of {who}' if who else ''} {self._verb.one}"
             return f"{did} {self._when} ({number}).{self._before(before)}"
         best = runs[0]
         when, error = self._times(best.started_us), _error_of(best)
         if failed == 1:
-            return f"{best.registration.title} failed once {self._when}, at {when}: {error}."
+            return f"{best.registration.title} {self._verb.one} once {self._when}, at {when}: {error}."
         nearest = "nearest" if self._moment is not None else "newest"
         if is_one:
-            return f"{who} failed {_at_least(failed)} times {self._when}. The {nearest} failure was at {when}: {error}."
+            number = f"{self._verb.one} {_at_least(failed)} times"
+            return f"{who} {number} {self._when}. The {nearest} failure was at {when}: {error}."
         return (
-            f"{_at_least(failed)} runs{f' of {who}' if who else ''} failed {self._when}. The {nearest} one was "
+            f"{_at_least(failed)} runs{self._runs_of(who)} {self._verb.several} {self._when}. The {nearest} one was "
             f"{best.registration.title} at {when}: {error}."
         )
+
+    def _runs_of(self, who: str) -> str:
+        return f" {'of' if self._refs or not self._of else 'with'} {who}" if who else ""
 
     def _who(self) -> str:
         """Return the subject in words; an empty text for all runs."""
@@ -231,11 +278,13 @@ class _Search:
             return LABELS[self._kind].plural if self._kind is not None else ""
         if len(self._refs) == 1:
             return self._refs[0].title
+        if not self._refs:
+            return f"“{shortened(self._of)}”"
         return f"the {len(self._refs)} handlers and jobs of {shortened(self._of)}"
 
     def _before(self, before: Run | None) -> str:
         if before is None:
-            return " No earlier failure is recorded."
+            return " No earlier one is recorded."
         of_which = "" if len(self._refs) == 1 else f"of {before.registration.title} "
         return f" The last failure before was {of_which}at {self._times(before.started_us)}: {_error_of(before)}."
 

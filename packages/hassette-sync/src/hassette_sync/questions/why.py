@@ -229,7 +229,7 @@ class _Search:
     ) -> Why:
         """Answer about a text, since no entity is meant. If it is not found either, name the near entities."""
         suggestions = (*fitting, *similar)
-        if not suggestions and not ENTITY_ID.fullmatch(subject.lower()):
+        if not fitting and not ENTITY_ID.fullmatch(subject.lower()):
             logged = await self.about_text(subject)
             if logged.found:
                 return logged

@@ -22,6 +22,7 @@ from hassette_sync.questions.names import (
     newest_failure,
     registrations_named,
     registrations_that_change,
+    registrations_with_words,
 )
 from hassette_sync.questions.not_runs import sample_of
 from hassette_sync.questions.obstacles import Checks, Surroundings
@@ -64,6 +65,7 @@ async def why_not(
     now_us = await end_of_now(transaction)
     if not rows:
         rows = await registrations_that_change(transaction, of, at.at_us if at is not None else now_us, state)
+    rows = rows or await registrations_with_words(transaction, of)
     times = ShownTimes(await home_time(transaction), transaction.at_us)
     if len(rows) != 1:
         return await _unclear(transaction, of, rows, at.at_us if at is not None else now_us, times)

@@ -195,6 +195,8 @@ def what_failed(answer: WhatFailed, shown: ShownTimes, width: int | None = None)
 
 def asked(answer: Asked, shown: ShownTimes, width: int | None = None) -> str:
     """Render the answer to a question in words."""
+    if answer.elsewhere is not None:
+        return f"{styled(plain(answer.elsewhere.sentence), 'bold')}\n\nThe command: {plain(answer.elsewhere.command)}"
     if answer.what_failed is not None:
         return what_failed(answer.what_failed, shown, width)
     if answer.why_not is not None:

@@ -42,6 +42,8 @@ async def ask(request: Request, data: History, home: Home, q: Text = None) -> Re
     if not (q or "").strip(" ?"):
         return await page(request, "ask_page.html", question="")
     asked = await data.ask(q or "")
+    if asked.elsewhere is not None:
+        return await page(request, "ask_page.html", question=q or "", answer=asked.elsewhere)
     if asked.what_failed is not None:
         terminal = f"hassette ask {shlex.quote(q or '')}"
         return await page(request, "what_failed.html", answer=asked.what_failed, question=q or "", terminal=terminal)

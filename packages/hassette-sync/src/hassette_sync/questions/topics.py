@@ -1,0 +1,145 @@
+"""Topics of questions that another page answers, such as *was the framework up* and *what will run next*."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A kind of question that another page answers.
+
+    Attributes:
+        name: Short name.
+        words: Expression that finds it in the words without the moment.
+        sentence: The sentence that names the page.
+        page: Path of the page; empty for the overview.
+        command: The command with the same answer.
+        has_time: Whether the page and the command take the time of the question.
+    """
+
+    name: str
+    words: re.Pattern[str]
+    sentence: str
+    page: str
+    command: str
+    has_time: bool = True
+
+
+def _words(*patterns: str) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.IGNORECASE)
+
+
+UPTIME: Final = Topic(
+    name="uptime",
+    words=_words(
+        r"\b(?:hassette|framework)\b(?![._]).*\b(?:up|down|running|runs?|(?:re)?start(?:ed|s)?|stop(?:ped|s)?|"
+        r"crash(?:ed|es)?|die[ds]?|(?:off|on)line|alive)\b",
+        r"\buptime\b",
+    ),
+    sentence="The page Sessions lists each start and stop.",
+    page="sessions",
+    command="hassette uptime",
+)
+NOT_RUN: Final = Topic(
+    name="not_run",
+    words=_words(
+        r"^(?:what|which(?:\s+(?:jobs?|handlers?|apps?|runs?))?)\s+(?:(?:did|has)(?:\s+not|n['’]t)|never)\s+(?:run|happen)$",
+        r"^(?:why\s+)?(?:did\s+)?nothing\s+(?:run|ran|happen(?:ed)?)$",
+        r"^(?:why\s+)?did\s+anything\s+not\s+run$",
+    ),
+    sentence="The page Not run lists the triggers that led to no run. Why not and a name asks about one of them.",
+    page="not-run",
+    command="hassette not-run",
+)
+_TOPICS: Final = (
+    UPTIME,
+    NOT_RUN,
+    Topic(
+        name="connection",
+        words=_words(
+            r"\bhome\s*assistant\b(?![._]).*\b(?:up|down|(?:re)?start(?:ed|s)?|(?:off|on)line|(?:dis)?connect(?:ed)?|"
+            r"(?:un)?available|(?:un)?reachable|lost|gone|away)\b",
+            r"\bconnection\b.*\b(?:lost|down|up|drop(?:ped)?|restored|broken?)\b",
+            r"\b(?:lose|lost)\b.*\bconnection\b",
+        ),
+        sentence="The page Events lists each lost and restored connection to Home Assistant.",
+        page="events",
+        command="hassette events",
+    ),
+    Topic(
+        name="slower",
+        words=_words(r"\b(?:slower|slowest|faster)\b", r"\b(?:is|are|was|were|got|became|so|too)\s+slow$"),
+        sentence="The overview lists slower handlers and jobs under Different from before, for a range such as 7 days.",
+        page="",
+        command="hassette compare --since 7d",
+        has_time=False,
+    ),
+    Topic(
+        name="noise",
+        words=_words(
+            r"\b(?:nois(?:iest|ier)|busiest)\b",
+            r"\bmost\b.*\b(?:noise|logs?|log\s+lines|data|runs|calls)\b",
+            r"\b(?:writes?|logs?|runs?|calls?|uses?)\b.*\bmost\b",
+        ),
+        sentence="The page Apps lists the apps by their noise: runs, log lines, calls and bytes.",
+        page="apps",
+        command="hassette apps",
+    ),
+    Topic(
+        name="logs",
+        words=_words(
+            r"^(?:(?:show|list|the|all|any|me|give|what|are|were)\s+)*logs?(?:\s+(?:lines?|entries|messages))?"
+            r"(?:\s+(?:around|near|at|of|for|from)\b.*)?$",
+            r"^what\s+(?:was|is|got)\s+logged$",
+        ),
+        sentence="The page Logs lists the log lines of a time, with filters by text, level and app.",
+        page="logs",
+        command="hassette logs",
+    ),
+    Topic(
+        name="next",
+        words=_words(
+            r"^(?:what|which|when|who)\b.*\bnext\b",
+            r"^(?:the\s+)?next\s+(?:runs?|jobs?)\b",
+            r"\bupcoming\b",
+            r"^what\s+(?:will|is\s+going\s+to)\s+(?:run|happen)\b",
+        ),
+        sentence="The overview of the running Hassette lists the next runs of jobs under Next runs.",
+        page="",
+        command="hassette upcoming",
+        has_time=False,
+    ),
+    Topic(
+        name="versions",
+        words=_words(
+            r"\bsince\b.*\b(?:edit(?:ed)?|deploy(?:ed)?|version|update[ds]?)\b",
+            r"\bsince\b.*\b(?:changed|modified)\s+(?:the|my|an)\s+(?:app|code)\b",
+            r"^what\s+(?:has\s+|is\s+|was\s+)?(?:changed|different)(?:\s+(?:since|from|to|than|compared)\b.*)?$",
+        ),
+        sentence="The overview lists what differs from before, and the page of an app lists its versions.",
+        page="",
+        command="hassette compare --since 7d --against version",
+        has_time=False,
+    ),
+    Topic(
+        name="runs",
+        words=_words(
+            r"^what\s+(?:all\s+)?(?:has\s+|have\s+)?(?:happened|ran|is\s+happening|(?:is|was)\s+going\s+on)$",
+            r"^(?:what|which)\s+(?:apps?|handlers?|jobs?|automations?)\s+(?:ran|did\s+run|have\s+run|were\s+running)$",
+            r"^what\s+did\s+(?:(?:the|this|that|my|all)\s+)*(?:runs?|apps?|automations?|hassette)(?:\s+(?:do|change))?$",
+        ),
+        sentence="The page Runs lists the runs of a time. The page of a run shows its causes and what it changed.",
+        page="runs",
+        command="hassette runs",
+    ),
+)
+
+
+def topic_of(text: str) -> Topic | None:
+    """Return the topic that another page answers; None if the words ask another question.
+
+    Args:
+        text: The words without the moment.
+    """
+    return next((topic for topic in _TOPICS if topic.words.search(text)), None)
