@@ -1,6 +1,7 @@
 """The end of very many listeners or jobs: it takes effect at once, and does not hold the event loop."""
 
 import asyncio
+import sys
 from typing import Any
 
 import pytest
@@ -120,3 +121,41 @@ def test_end_of_very_many_listeners_without_an_event_loop_is_complete() -> None:
     asyncio.run(home.bus_service.roster.settle())
     listen(home, nothing)
     assert len(home.bus_service.roster.entries()) == MANY
+
+
+def calls_for_reload(count: int, *, recurring: bool) -> int:
+    """Return how many functions a reload calls for the jobs of an app that replace each other by name."""
+    home = Home()
+
+    async def job() -> None: ...
+
+    def register() -> None:
+        for number in range(count):
+            if recurring:
+                home.scheduler.run_every(job, 600, name=f"j{number}", replace=True)
+            else:
+                home.scheduler.run_in(job, 600, name=f"j{number}", replace=True)
+
+    register()
+    calls = 0
+
+    def count_call(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count_call)
+    try:
+        plans = home.scheduler_service.take_plans("app", "one")
+        home.scheduler.cancel_all()
+        if recurring:
+            register()
+        home.scheduler_service.carry_over(plans, lambda handler: handler)
+    finally:
+        sys.setprofile(None)
+    assert len(home.scheduler.jobs()) == count
+    return calls
+
+
+@pytest.mark.parametrize("recurring", [True, False], ids=["recurring", "once"])
+def test_work_of_a_reload_grows_with_the_number_of_jobs_and_not_with_its_square(recurring: bool) -> None:
+    assert calls_for_reload(1_000, recurring=recurring) < 3 * calls_for_reload(500, recurring=recurring)
