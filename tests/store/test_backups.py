@@ -316,10 +316,10 @@ def test_restore_below_a_file_reports_the_path(path: Path, tmp_path: Path) -> No
 async def test_copy_through_a_symbolic_link_never_lacks_the_write_ahead_log() -> None:
     """A user who may not write to the directory cannot read the log, and gets no older copy in its place."""
     code = (
-        "import os, sys, pathlib, hassette_store\n"
+        "import os, sys, pathlib\nfrom hassette_store import StoreError, backup\n"
         "os.chdir('/'); os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "try: hassette_store.backup(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
-        "except hassette_store.StoreError as error: print(error)\n"
+        "try: backup(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))\n"
+        "except StoreError as error: print(error)\n"
         "else: print('copied')\n"
     )
     with tempfile.TemporaryDirectory() as name:
