@@ -4,11 +4,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import pytest
 
-from hassette_core.cli.main import execute
+from hassette_core.cli.main import CORE_COMMANDS, execute
 from support.waiting import patience
 
 
@@ -46,6 +47,26 @@ def test_plugins_command_gets_all_its_arguments_and_returns_its_exit_code(
 ) -> None:
     assert run(["hello", "--help", "-x", "--", "--db", "file"], hello=print_hello) == 7
     assert capsys.readouterr().out.startswith("hello --help -x")
+
+
+def test_help_shows_the_commands_of_core_with_their_first_sentences(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for name, line in CORE_COMMANDS.items():
+        command = getattr(import_module(f"hassette_core.cli.{name}"), name)
+        assert command.get_short_help_str(200) == line
+        assert f" {name} {line} " in shown
+
+
+def test_help_does_not_import_the_framework() -> None:
+    program = (
+        "import sys\n"
+        "from hassette_core.cli.main import execute\n"
+        "execute(['--help'], plugin_commands=dict)\n"
+        "print([name for name in ('hassette_core.framework', 'aiohttp', 'pydantic') if name in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert shown.endswith("[]\n")
 
 
 def test_plugins_command_is_in_the_help_with_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
