@@ -455,3 +455,20 @@ async def test_failed_preparation_does_not_end_the_pages(
         await asyncio.wait_for(preparing.begun.wait(), patience(10))
         assert (await client.get(f"{service.url}runs")).status_code == 200
     assert ("Preparation of the pages failed" in caplog.text) == logs
+
+
+def test_answers_are_built_before_the_first_request_and_not_by_an_import() -> None:
+    program = (
+        "import hassette_sync.cli.main\n"
+        "from hassette_sync import DataSyncService\n"
+        "from hassette_sync.answers.overview import Overview\n"
+        "from hassette_sync.answers.values import Answer, Counts\n"
+        "def all_answers(one):\n"
+        "    return {one}.union(*map(all_answers, one.__subclasses__()))\n"
+        "print(Overview.__pydantic_complete__)\n"
+        "from hassette_sync.settings import WebSettings\n"
+        "from hassette_sync.web.application import create_app\n"
+        "create_app(DataSyncService('missing.db'), WebSettings())\n"
+        "print([one.__name__ for one in all_answers(Answer) if not one.__pydantic_complete__])\n"
+    )
+    assert run_python(program).split() == ["False", "[]"]

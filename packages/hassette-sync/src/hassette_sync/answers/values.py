@@ -19,9 +19,23 @@ class Answer(BaseModel):
     """Base class of all answers: immutable.
 
     Fields that end in ``_us`` are microseconds: times since the Unix epoch, and durations.
+
+    The validator of an answer is built on first use, because a command needs only a few of them, and all of them take a
+    quarter of the time of its start. A process that answers for long calls `build_answers`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null", json_schema_extra=describe)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="null", json_schema_extra=describe, defer_build=True
+    )
+
+
+def build_answers() -> None:
+    """Build the validators of all imported answers, so that the first requests do not wait for them."""
+    classes: list[type[Answer]] = [Answer]
+    while classes:
+        answer = classes.pop()
+        classes += answer.__subclasses__()
+        answer.model_rebuild()
 
 
 class Counts(Answer):

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hassette_sync.__about__ import __version__
+from hassette_sync.answers.values import build_answers
 from hassette_sync.errors import (
     BadQuestionError,
     HistoryUnavailableError,
@@ -75,6 +76,7 @@ def create_app(
         wrong_tokens: Delay of checks after wrong tokens.
         page_tags: Tags of pages.
     """
+    build_answers()
     app = FastAPI(
         title="Hassette",
         summary="The history of Hassette: runs, failures, sessions.",
