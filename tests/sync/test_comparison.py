@@ -104,6 +104,31 @@ async def test_handler_that_fails_more_is_found_and_chance_is_not(home: Recorded
     }
 
 
+async def test_error_is_resolved_only_if_its_handler_or_job_has_succeeded_since(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    for name, again in (("idle", {}), ("cured", {"count": 1}), ("worse", {"count": 2, "failed": 2})):
+        one_handler = listener(name)
+        runs(home, name, 6, 5, failed=5, listener=one_handler)
+        failure = Failure(type="OtherError")
+        for number in range(again.get("count", 0)):
+            outcome = {"status": "error", "failure": failure} if number < again.get("failed", 0) else {}
+            home.run(-2 * HOUR_S + number, one_handler, EVENT, **outcome)
+
+    found = await compared(home, data, differing=False)
+
+    groups = {group.type: group for group in found.groups}
+    assert {type_: group.finding for type_, group in groups.items()} == {
+        "idleError": "unchanged",
+        "curedError": "resolved",
+        "worseError": "unchanged",
+        "OtherError": "new",
+    }
+    assert groups["idleError"].sentence == (
+        "It has not failed since, but no run of its handlers and jobs succeeded. Before: 5 failures."
+    )
+
+
 async def test_new_and_returned_error_groups_are_found(home: RecordedHome, data: DataSyncService) -> None:
     fresh, old = listener("fresh"), listener("old")
     runs(home, "old", 20, 3, failed=3, listener=old)

@@ -728,6 +728,7 @@ CREATE INDEX handler_invocations_by_parent ON handler_invocations (parent_id) WH
 CREATE INDEX job_executions_by_job ON job_executions (job_id);
 CREATE INDEX job_executions_unsuccessful ON job_executions (id, status) WHERE status <> 0;
 CREATE INDEX job_executions_unsuccessful_by_job ON job_executions (job_id) WHERE status <> 0;
+CREATE INDEX error_groups_silenced ON error_groups (silenced_until_us) WHERE silenced_until_us IS NOT NULL;
 CREATE INDEX failures_by_group ON failures (error_group_id);
 CREATE INDEX service_calls_by_context ON service_calls (context_id) WHERE context_id IS NOT NULL;
 CREATE INDEX lifecycle_events_by_session ON lifecycle_events (session_id) WHERE session_id IS NOT NULL;

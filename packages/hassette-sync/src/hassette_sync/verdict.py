@@ -116,7 +116,9 @@ def verdict_of(overview: Overview) -> Verdict:
         failing = (_failing(overview),) if overview.failing_now_count else ()
         return Verdict(level=state.level, title=title, reasons=(*others, *failing, *failures, *warnings, *notes))
     if overview.failing_now_count:
-        level: VerdictLevel = "bad" if overview.counts.failure_share > _BAD_SHARE else "warning"
+        counts = overview.counts
+        known = min(overview.silenced_failures, counts.failed)
+        level: VerdictLevel = "bad" if counts.failed - known > _BAD_SHARE * counts.total else "warning"
         return Verdict(level=level, title=_failing(overview), reasons=(*failures, *warnings, *notes))
     if warnings:
         title = f"Healthy, {plural(len(warnings), 'warning')}"
@@ -146,4 +148,7 @@ def _failing(overview: Overview) -> str:
 def _failures(overview: Overview) -> str:
     counts = overview.counts
     failed = f"{counts.failed:,} of {plural(counts.total, 'run')} failed"
+    if known := overview.silenced_failures:
+        # The newest runs may have failed again with these errors.
+        return f"{failed}, {'all' if known >= counts.failed else f'{known:,}'} of them with a silenced error"
     return failed if overview.failing_now_count else f"{failed}, but the newest runs succeed again"

@@ -65,7 +65,8 @@ class ComparedGroup(Answer):
         type: Class of the exception.
         message: Message of its first failure.
         finding: ``new`` (first seen in the period), ``back`` (seen again after a pause), ``failing_more``,
-            ``failing_less``, ``resolved`` (not seen in the period, while its handler ran) or ``unchanged``.
+            ``failing_less``, ``resolved`` (not seen in the period, in which one of its handlers and jobs succeeded) or
+            ``unchanged``.
         sentence: The difference in one plain sentence.
         now: Number of failures in the period.
         before: Number of failures in the period before.

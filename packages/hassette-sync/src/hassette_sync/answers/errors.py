@@ -3,6 +3,7 @@
 from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.answers.runs import FailingLine, Run
 from hassette_sync.answers.values import Answer, Id
+from hassette_sync.home_time import ShownTimes
 
 
 class ErrorGroup(Answer):
@@ -29,6 +30,27 @@ class ErrorGroup(Answer):
     count: int
     recent: int
     silenced_until_us: int | None
+
+
+class Silenced(Answer):
+    """Error groups that are silenced now. Their failures are recorded and counted, but need no attention.
+
+    Attributes:
+        errors: Number of silenced error groups.
+        first_end_us: The soonest end of a silence; None without silenced error groups.
+    """
+
+    errors: int
+    first_end_us: int | None
+
+    def sentence(self, shown: ShownTimes) -> str:
+        """Return the answer in words; an empty text without silenced error groups."""
+        if self.first_end_us is None:
+            return ""
+        until = shown(self.first_end_us, seconds=False)
+        if self.errors == 1:
+            return f"1 error is silenced until {until}"
+        return f"{self.errors:,} errors are silenced, the first until {until}"
 
 
 class ErrorGroupsPage(Answer):

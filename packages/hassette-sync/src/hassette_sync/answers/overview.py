@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hassette_sync.answers.errors import ErrorGroup
+from hassette_sync.answers.errors import ErrorGroup, Silenced
 from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.answers.registrations import AppSummary, Registration, SkipReason
 from hassette_sync.answers.runs import Run, RunningNow
@@ -72,6 +72,7 @@ class SystemStatus(Answer):
         incidents: Replacements, recoveries, merges and upgrades of the file in the last 30 days, newest first.
         session: Newest session; None for an empty history.
         last_run: Newest run; None for an empty history.
+        silenced: Error groups that are silenced now.
         live: Present state of the framework; None outside of its process.
         time_zone: Time zone in which pages and terminal show times.
         at_us: Time of the question.
@@ -85,6 +86,7 @@ class SystemStatus(Answer):
     incidents: tuple[LifecycleEvent, ...]
     session: Session | None
     last_run: Run | None
+    silenced: Silenced
     live: Live | None
     time_zone: ShownTimeZone
     at_us: int
@@ -176,12 +178,13 @@ class Overview(Answer):
         counts: Numbers of runs in the time range.
         percentiles: Percentiles of the durations of all runs.
         before: Figures of the period before; None if the history does not reach back to its start.
-        failing: Handlers and jobs with failures, most failures first; at most 8.
-        failing_count: Number of all handlers and jobs with failures.
+        failing: Handlers and jobs with failures that are not all silenced, most failures first; at most 8.
+        failing_count: Number of all of them.
         failing_now: Handlers and jobs with failures that have not recovered: the newest run failed, or at least two of
-            the newest ten; most failures first, at most 8.
+            the newest ten; most failures first, at most 8. Runs with a silenced error do not count.
         failing_now_count: Number of all handlers and jobs that have not recovered.
-        errors: Error groups, most recently seen first; at most 6.
+        errors: Error groups that are not silenced, most recently seen first; at most 6.
+        silenced_failures: Number of failures in the time range whose error groups are silenced now.
         upcoming: Next runs of the jobs; known only in the framework's process.
         skips: Numbers of triggers that did not lead to a run, most frequent first; at most 6.
         lifecycle: Lifecycle events without routine starts and stops, newest first; at most 6.
@@ -200,6 +203,7 @@ class Overview(Answer):
     failing_now: tuple[RegistrationRef, ...]
     failing_now_count: int
     errors: tuple[ErrorGroup, ...]
+    silenced_failures: int
     running: RunningNow
     upcoming: tuple[Upcoming, ...]
     recent: tuple[Run, ...]

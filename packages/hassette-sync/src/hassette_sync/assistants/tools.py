@@ -104,6 +104,7 @@ async def _overview(call: ToolCall, arguments: RangeArguments) -> Mapping[str, o
         "uptime": {"share": uptime.share, "starts": uptime.starts, "crashes": uptime.crashes},
         "failing_now": [ref.title for ref in answer.failing_now],
         "errors": answer.errors,
+        "silenced": {**_fields(answer.status.silenced), "failures": answer.silenced_failures},
         "running": answer.running.running,
         "upcoming": call.data.upcoming()[:_MAX_UPCOMING] if call.data.is_live else _UPCOMING_UNKNOWN,
         "apps_by_noise": noise.apps,

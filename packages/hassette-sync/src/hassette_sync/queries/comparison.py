@@ -3,6 +3,7 @@
 # ruff: noqa: S608  the statements contain only text from this package and from the store's table of kinds
 
 from hassette_store.kinds import RunKind
+from hassette_sync.queries.errors import NEWEST_FAILURES
 from hassette_sync.queries.kinds import KIND, union_sql
 from hassette_sync.queries.registrations import NEWEST_IDS, RETIRED_US
 
@@ -34,3 +35,16 @@ SELECT id, type, message, first_seen_us, last_seen_us, last_run_id FROM error_gr
 WHERE last_seen_us >= :since_us AND first_seen_us < :until_us
 """
 """Error groups that may have a failure in a time range."""
+
+_REGISTRATIONS = union_sql(
+    lambda kind: (
+        f"""
+    SELECT newest.error_group_id, failed.{kind.registration_column} AS registration_id
+    FROM ({NEWEST_FAILURES}) AS newest
+    JOIN {kind.runs_table} AS failed ON failed.id = newest.run_id
+    """
+    )
+)
+
+REGISTRATIONS_OF_GROUPS = f"SELECT DISTINCT error_group_id, registration_id FROM ({_REGISTRATIONS})"
+"""Handlers and jobs of the newest 20 failures of each of some error groups."""

@@ -23,13 +23,14 @@ ERROR_GROUPS = f"""
 SELECT * FROM (
     SELECT {_GROUP}, {_PLACE} AS place FROM error_groups
     WHERE last_seen_us >= :since_us AND first_seen_us < :until_us AND first_run_id <= :as_of
+      AND id NOT IN (SELECT value FROM json_each(:left_out))
       AND (last_seen_us < :until_us OR first_seen_us >= :since_us OR EXISTS (
         SELECT 1 FROM failures WHERE error_group_id = error_groups.id AND run_id >= :first_id AND run_id < :end_id)))
 WHERE place < :below
 ORDER BY place DESC LIMIT :limit
 """
-"""Error groups with a failure in a time range, most recently seen first. Failures after the run ``:as_of`` do not
-change the order."""
+"""Error groups with a failure in a time range, without ``:left_out``, most recently seen first. Failures after the run
+``:as_of`` do not change the order."""
 
 ERROR_GROUP = f"SELECT {_GROUP} FROM error_groups WHERE id = :id"
 """One error group."""
@@ -44,6 +45,13 @@ SELECT value AS error_group_id, (
 FROM json_each(:groups)
 """
 """Number of failures of each of some error groups in a range of run ids."""
+
+NEWEST_FAILURES = """
+SELECT value AS error_group_id, failures.run_id FROM json_each(:groups)
+JOIN failures ON failures.run_id IN (
+    SELECT run_id FROM failures WHERE error_group_id = value ORDER BY run_id DESC LIMIT 20)
+"""
+"""The newest 20 failures of each of some error groups."""
 
 RECENT_COUNT = """
 SELECT count(*) AS count FROM failures WHERE error_group_id = :id AND run_id >= :first_id AND run_id < :end_id

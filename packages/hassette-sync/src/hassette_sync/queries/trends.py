@@ -2,6 +2,7 @@
 
 # ruff: noqa: S608  the statements contain only text from this package and from the store's tables
 
+from hassette_sync.queries.errors import NEWEST_FAILURES
 from hassette_sync.queries.kinds import union_sql
 
 # One look-up for each group and part. To group the failures by part, SQLite would sort all of them, which takes four
@@ -26,9 +27,7 @@ _APPS = union_sql(
     lambda kind: (
         f"""
     SELECT newest.error_group_id, registrations.app
-    FROM (SELECT value AS error_group_id, failures.run_id FROM json_each(:groups)
-          JOIN failures ON failures.run_id IN (
-              SELECT run_id FROM failures WHERE error_group_id = value ORDER BY run_id DESC LIMIT 20)) AS newest
+    FROM ({NEWEST_FAILURES}) AS newest
     JOIN {kind.runs_table} AS failed ON failed.id = newest.run_id
     JOIN {kind.registrations_table} AS registrations ON registrations.id = failed.{kind.registration_column}
     """

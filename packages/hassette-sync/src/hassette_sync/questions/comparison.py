@@ -330,8 +330,10 @@ async def _groups(transaction: ReadTransaction, now: TimeRange, before: TimeRang
     ids = json.dumps([row["id"] for row in rows])
     counts = await _failures(transaction, now, ids)
     earlier = await _failures(transaction, before, ids)
+    gone = [row["id"] for row in rows if earlier[row["id"]] and not counts[row["id"]]]
+    succeeded = await _succeeded(transaction, now, gone)
     groups = [
-        _group(row, counts[row["id"]], earlier[row["id"]], now, before)
+        _group(row, counts[row["id"]], earlier[row["id"]], now, before, has_succeeded=row["id"] in succeeded)
         for row in rows
         if counts[row["id"]] or earlier[row["id"]]
     ]
@@ -343,15 +345,32 @@ async def _failures(transaction: ReadTransaction, time_range: TimeRange, groups:
     return {row["error_group_id"]: row["count"] for row in await transaction.all(RECENT_COUNTS, within)}
 
 
-def _group(row: Row, now: int, before: int, time_range: TimeRange, earlier: TimeRange) -> ComparedGroup:
+async def _succeeded(transaction: ReadTransaction, now: TimeRange, groups: list[int]) -> set[int]:
+    """Return those of some error groups of whose handlers and jobs one has succeeded in the period."""
+    if not groups:
+        return set()
+    sums = await sums_by_registration(transaction, await periods_of(transaction, now))
+    rows = await transaction.all(queries.REGISTRATIONS_OF_GROUPS, {"groups": json.dumps(groups)})
+    return {
+        row["error_group_id"]
+        for row in rows
+        if row["registration_id"] in sums and sums[row["registration_id"]].counts().success
+    }
+
+
+def _group(
+    row: Row, now: int, before: int, time_range: TimeRange, earlier: TimeRange, *, has_succeeded: bool
+) -> ComparedGroup:
     finding: Difference = "unchanged"
     text = f"{plural(now, 'failure')}, before {before:,}."
     if now and row["first_seen_us"] >= time_range.since_us:
         finding, text = "new", f"It is new: {plural(now, 'failure')}."
     elif now and not before:
         finding, text = "back", f"It is back after a pause: {plural(now, 'failure')}."
+    elif before and not now and has_succeeded:
+        finding, text = "resolved", f"It has not failed since. {_before(before)}"
     elif before and not now:
-        finding, text = "resolved", f"It has not failed since. Before: {plural(before, 'failure')}."
+        text = f"It has not failed since, but no run of its handlers and jobs succeeded. {_before(before)}"
     elif _is_more(now, before, time_range, earlier):
         finding = "failing_more"
     elif _is_more(before, now, earlier, time_range):
@@ -359,6 +378,10 @@ def _group(row: Row, now: int, before: int, time_range: TimeRange, earlier: Time
     return ComparedGroup.model_validate(
         {**dict(row), "finding": finding, "sentence": text, "now": now, "before": before}
     )
+
+
+def _before(failures: int) -> str:
+    return f"Before: {plural(failures, 'failure')}."
 
 
 def _is_more(count: int, other: int, time_range: TimeRange, other_range: TimeRange) -> bool:

@@ -14,6 +14,7 @@ from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit
 from hassette_sync.questions.periods import resolve
 from hassette_sync.questions.rows import failing_line_of, registration_ref
 from hassette_sync.questions.runs import RunFilter, newest_id, runs_page
+from hassette_sync.questions.silences import silenced_groups
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import TimeRange
 
@@ -24,11 +25,19 @@ async def error_groups_page(
     *,
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
+    silenced: bool = True,
 ) -> ErrorGroupsPage:
     """Return one page of error groups, most recently seen first.
 
     All pages use the order and the start of the time range of the first page. So a group that fails again between two
     pages keeps its place.
+
+    Args:
+        transaction: Read transaction of the question.
+        time_range: Time range of the failures.
+        cursor: ``next_cursor`` of the page before.
+        limit: Maximum number of error groups.
+        silenced: If false, error groups that are silenced now are left out.
     """
     check_limit(limit)
     time_range = await resolve(transaction, time_range)
@@ -47,6 +56,7 @@ async def error_groups_page(
             "as_of": as_of,
             "below": below,
             "limit": limit + 1,
+            "left_out": json.dumps([] if silenced else list(await silenced_groups(transaction))),
         },
     )
     listed: Parameters = {**within, "groups": json.dumps([row["id"] for row in rows[:limit]])}

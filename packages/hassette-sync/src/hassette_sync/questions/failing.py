@@ -7,7 +7,8 @@ from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.queries.failing import NEWEST_RESULTS
 from hassette_sync.queries.registrations import SOME_REGISTRATIONS
 from hassette_sync.questions.rows import registration_ref
-from hassette_sync.reader import ReadTransaction
+from hassette_sync.questions.silences import silenced_groups
+from hassette_sync.reader import Parameters, ReadTransaction
 
 MAX_CHECKED = 500
 _MIN_FAILED = 2
@@ -19,14 +20,16 @@ async def failing_now(
     """Return the first handlers and jobs whose failures are not over, and the number of all of them.
 
     The failures of a handler or job are over if its newest run succeeded and at most one of its newest ten runs failed.
-    Retired handlers and jobs do not count.
+    Retired handlers and jobs do not count, and neither do runs with a silenced error.
 
     Args:
         transaction: Read transaction of the question.
         registrations: Ids of handlers and jobs with failures, the most important first.
         limit: Maximum number of handlers and jobs in the answer.
     """
-    results = await transaction.all(NEWEST_RESULTS, {"registrations": json.dumps(registrations)})
+    silenced = json.dumps(list(await silenced_groups(transaction)))
+    asked: Parameters = {"registrations": json.dumps(registrations), "silenced": silenced}
+    results = await transaction.all(NEWEST_RESULTS, asked)
     not_over = {row["registration_id"] for row in results if row["newest_failed"] or row["failed"] >= _MIN_FAILED}
     failing = [id_ for id_ in registrations if id_ in not_over]
     rows = await transaction.all(SOME_REGISTRATIONS, {"registrations": json.dumps(failing[:limit])})

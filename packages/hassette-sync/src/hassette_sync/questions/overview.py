@@ -39,6 +39,7 @@ from hassette_sync.questions.sessions import (
     newest_session,
     uptime_in,
 )
+from hassette_sync.questions.silences import silenced, silenced_failures
 from hassette_sync.questions.sketches import durations_by_period, durations_of_one, percentiles
 from hassette_sync.questions.statistics import counts_in, sums_by_period
 from hassette_sync.questions.timeline import marks_in, points_by_minute
@@ -86,6 +87,7 @@ async def status(transaction: ReadTransaction, live: Live | None) -> SystemStatu
         incidents=recent_incidents,
         session=newest,
         last_run=last.runs[0] if last.runs else None,
+        silenced=await silenced(transaction),
         live=live,
         time_zone=ShownTimeZone(
             name=home.name,
@@ -317,7 +319,8 @@ async def overview(
         failing_count=failing_count,
         failing_now=not_over,
         failing_now_count=not_over_count,
-        errors=(await error_groups_page(transaction, time_range, limit=_MAX_LISTED)).groups,
+        errors=(await error_groups_page(transaction, time_range, limit=_MAX_LISTED, silenced=False)).groups,
+        silenced_failures=await silenced_failures(transaction, time_range),
         running=running,
         upcoming=upcoming[:_MAX_LISTED],
         recent=(await runs_page(transaction, RunFilter(), time_range, limit=_RECENT_RUNS)).runs,

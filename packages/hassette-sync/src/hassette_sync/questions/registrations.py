@@ -39,6 +39,7 @@ from hassette_sync.questions.rows import (
     trigger_of,
 )
 from hassette_sync.questions.runs import check_kind, known_app
+from hassette_sync.questions.silences import without_silenced
 from hassette_sync.questions.sketches import (
     Durations,
     durations_of_one,
@@ -133,7 +134,7 @@ def _parse_cursor(cursor: str) -> tuple[str, str, str, int]:
 async def failing_registrations(
     transaction: ReadTransaction, time_range: TimeRange, *, limit: int
 ) -> tuple[tuple[Registration, ...], tuple[int, ...], int]:
-    """Return the handlers and jobs with the most failures.
+    """Return the handlers and jobs with the most failures. Those with only silenced failures are left out.
 
     Returns:
         The first ``limit`` of them with their figures, the ids of the first 500, and the number of all.
@@ -142,10 +143,11 @@ async def failing_registrations(
     names = {row["id"]: row["name"] for row in await transaction.once(queries.APPS_AND_KINDS)}
     sums = await sums_by_registration(transaction, periods)
     failing = sorted((-one.failed, names[id_], id_) for id_, one in sums.items() if one.failed and id_ in names)
-    ids = tuple(id_ for _, _, id_ in failing[: max(limit, MAX_CHECKED)])
+    checked = tuple(id_ for _, _, id_ in failing[: max(limit, MAX_CHECKED)])
+    ids = await without_silenced(transaction, checked, periods.time_range)
     listed = await transaction.all(queries.SOME_REGISTRATIONS, {"registrations": json.dumps(ids[:limit])})
     listed.sort(key=lambda row: ids.index(row["id"]))
-    return await _with_figures(transaction, periods, listed, None), ids, len(failing)
+    return await _with_figures(transaction, periods, listed, None), ids, len(failing) - len(checked) + len(ids)
 
 
 async def _with_figures(

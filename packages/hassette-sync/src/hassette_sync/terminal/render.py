@@ -185,6 +185,7 @@ def overview(answer: Overview, shown: ShownTimes) -> str:
             *_session_lines(answer),
             *_figure_lines(answer, shown),
             *_running_lines(answer),
+            *([f"Silenced   {sentence}"] if (sentence := status.silenced.sentence(shown)) else []),
             f"Times      {shown.home.label}",
             f"Database   {status.path}, {size(status.size_bytes)}, schema {status.schema_revision}",
             *(f"Note       {notice}" for notice in status.notices),

@@ -189,6 +189,8 @@ CREATE TABLE error_groups (
     count         INTEGER NOT NULL,      -- number of runs with this failure, including deleted runs
     silenced_until_us INTEGER            -- end of the silence; NULL if the group is not silenced
 ) STRICT;
+-- Without the index, a search for the silenced groups would read the tracebacks of all groups.
+CREATE INDEX error_groups_silenced ON error_groups (silenced_until_us) WHERE silenced_until_us IS NOT NULL;
 
 -- Failures of runs. Each failure has its message and its failing line: the innermost line of app code in its traceback.
 -- A value that equals the value of the group is NULL.
