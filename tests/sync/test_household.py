@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from hassette_sync import DataSyncService
+from hassette_sync.questions.household import MAX_ACTIONS
 from hassette_sync.settings import WebSettings
 from support.history import HOUR, SECOND, History, NewHistory
 from support.web_clients import app_client
@@ -70,6 +71,25 @@ async def test_actions_are_listed_by_room_in_plain_words(home_path: Path) -> Non
         ("Blinds", "moved once today by a schedule, once without success"),
         ("Kitchen lamp light", "switched once today by a schedule, all well"),
     ]
+
+
+async def test_page_shows_that_a_busy_day_is_not_counted_completely(home_path: Path, now_us: int) -> None:
+    async with DataSyncService(home_path) as data, app_client(data) as client:
+        assert (await data.household()).complete
+        assert "Only the newest actions" not in (await client.get("/home")).text
+    with History(home_path) as history:
+        job = history.job("night_mode", "blink", "every 1 s")
+        call = {"service": "light.toggle", "target": '{"entity_id":"light.hall"}', "context_id": None, "error": None}
+        history.begin()
+        for number in range(MAX_ACTIONS):
+            history.run(job, now_us - 10 * SECOND + number, job=True, calls=[call])
+        history.commit()
+    async with DataSyncService(home_path) as data, app_client(data) as client:
+        answer = await data.household()
+        text = (await client.get("/home")).text
+    assert not answer.complete
+    assert [item.count for item in answer.rooms[0].items] == [MAX_ACTIONS]
+    assert "Only the newest actions of the day are counted." in text
 
 
 async def test_kind_is_added_to_a_device_with_the_name_of_its_room(home_path: Path) -> None:

@@ -41,6 +41,7 @@ class Household(Answer):
         sentence: The state of the automations in one sentence.
         problems: Automations that do not work at the moment, one sentence each; at most 8.
         rooms: Areas with actions today, in alphabetical order.
+        complete: Whether all actions of the day are counted. Otherwise only the newest 2,000 are.
         since_us: Start of the day in the home's time zone.
         at_us: Time of the answer.
     """
@@ -49,5 +50,6 @@ class Household(Answer):
     sentence: str
     problems: tuple[str, ...]
     rooms: tuple[HouseholdRoom, ...]
+    complete: bool
     since_us: int
     at_us: int

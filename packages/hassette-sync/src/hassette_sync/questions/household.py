@@ -18,7 +18,8 @@ from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import SECOND_US, TimeRange
 from hassette_sync.verdict import framework_state
 
-_MAX_ACTIONS = 5_000
+MAX_ACTIONS = 2_000
+"""Maximum number of actions of a day that are counted, the newest ones."""
 _MAX_ITEMS = 40
 _MAX_PROBLEMS = 8
 _MAX_NAME = 60
@@ -52,7 +53,7 @@ class _Actions:
 async def household(transaction: ReadTransaction, live: Live | None) -> Household:
     """Return what the automations did today, without names from code.
 
-    The answer counts the newest 5,000 actions of the day.
+    The answer counts the newest 2,000 actions of the day.
 
     Args:
         transaction: Read transaction of the question.
@@ -62,7 +63,7 @@ async def household(transaction: ReadTransaction, live: Live | None) -> Househol
     at_us = transaction.at_us
     midnight = datetime.combine(home.local(at_us).date(), time())
     today = TimeRange(min(home.moment_us(midnight), at_us), at_us + SECOND_US, ends_now=True)
-    rows = await transaction.all(ACTIONS, {"first_id": today.first_id, "end_id": today.end_id, "limit": _MAX_ACTIONS})
+    rows = await transaction.all(ACTIONS, {"first_id": today.first_id, "end_id": today.end_id, "limit": MAX_ACTIONS})
     by_entity: defaultdict[str, _Actions] = defaultdict(_Actions)
     # A home has few different targets, and many rows with each.
     entities = {target: entities_of(target) for target in {row["target"] for row in rows}}
@@ -83,6 +84,7 @@ async def household(transaction: ReadTransaction, live: Live | None) -> Househol
         sentence=_sentence(state.label, failing_count, ShownTimes(home, at_us), await newest_session(transaction)),
         problems=problems,
         rooms=_rooms(by_entity, names),
+        complete=sum(row["count"] for row in rows) < MAX_ACTIONS,
         since_us=today.since_us,
         at_us=at_us,
     )
