@@ -24,6 +24,7 @@ PATHS = (
     "/errors/1",
     "/logs",
     "/events?routine=yes",
+    "/compare?since=7d",
     "/not-run",
     "/why?entity=light.kitchen",
     "/home",

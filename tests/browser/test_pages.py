@@ -20,6 +20,7 @@ PAGES = {
     "app": "/apps/motion_light",
     "logs": "/logs",
     "events": "/events?routine=yes",
+    "compare": "/compare?since=7d",
     "not-run": "/not-run",
     "why": "/why?entity=light.kitchen",
     "household": "/home",

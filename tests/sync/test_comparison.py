@@ -1,5 +1,6 @@
 """Differences from before: slower, failing more, silent, new, back, resolved; noise and versions of apps."""
 
+import re
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -331,3 +332,37 @@ async def test_api_answers(data: DataSyncService, path: str) -> None:
 async def test_invalid_parameter_of_the_api_is_refused(data: DataSyncService, path: str) -> None:
     async with app_client(data) as client:
         assert (await client.get(f"/api/v1/{path}")).status_code == 400
+
+
+async def test_page_lists_each_difference_in_the_chosen_order(home: RecordedHome, data: DataSyncService) -> None:
+    for hour, ms, failed in ((6, 10, 0), (2, 30, 12)):
+        runs(home, "slow", hour, 30, ms=ms, listener=listener("slow"))
+        runs(home, "failing", hour, 30, failed=failed, listener=listener("failing"))
+    await home.write()
+    between = f"since={home.us(-4 * HOUR_S)}&until={home.us(0)}"
+    async with app_client(data) as client:
+        gravest = (await client.get(f"/compare?{between}")).text
+        slowest = (await client.get(f"/compare?{between}&sort=-p95")).text
+        only = (await client.get(f"/compare?{between}&finding=slower")).text
+        refused = await client.get("/compare?finding=odd")
+        unknown = await client.get("/compare?against=yesterday")
+
+    def names(text: str) -> list[str]:
+        return re.findall(r'<td class="name" data-value="hall\.(\w+)">', text)
+
+    assert names(gravest) == ["failing", "slow"]
+    assert names(slowest) == ["slow", "failing"]
+    assert names(only) == ["slow"]
+    assert "40 % of its runs failed, before 0 %." in gravest
+    assert "failingError" in gravest
+    assert "failingError" not in only
+    assert (refused.status_code, unknown.status_code) == (400, 400)
+    assert "finding must be one of failing_more, silent" in refused.text
+
+
+async def test_page_compares_with_the_version_before(data: DataSyncService, home: RecordedHome) -> None:
+    await home.write()
+    async with app_client(data) as client:
+        text = (await client.get("/compare?against=version")).text
+    assert "compared with the version before" in text
+    assert "No handler or job differs" in text

@@ -185,6 +185,7 @@ PAGES = (
     "/handlers",
     "/logs",
     "/events",
+    "/compare",
     "/not-runs",
     "/ask",
     "/why",

@@ -24,7 +24,10 @@ pytest.importorskip("fastapi")
 from hassette_sync.web.application import create_app
 from hassette_sync.web.page_tags import PageTags
 
-PAGES = ("/", "/apps", "/handlers", "/jobs", "/runs", "/errors", "/sessions", "/logs", "/events", "/not-run", "/home")
+PAGES = (
+    *("/", "/apps", "/handlers", "/jobs", "/runs", "/errors", "/sessions", "/logs", "/events", "/compare", "/not-run"),
+    "/home",
+)
 STATEMENTS_OF_A_TAG = 11
 
 

@@ -44,7 +44,7 @@ async def weight(client: httpx.AsyncClient, address: str) -> int:
     "address",
     [
         *("/", "/apps", "/apps/energy", "/handlers", "/jobs", "/runs", "/errors", "/sessions", "/logs", "/events"),
-        *("/not-run", "/runs?since=365d", "/?since=365d", "/login"),
+        *("/compare", "/not-run", "/runs?since=365d", "/?since=365d", "/login"),
     ],
 )
 async def test_page_with_all_that_it_loads_is_small(client: httpx.AsyncClient, address: str) -> None:

@@ -37,7 +37,7 @@ GRAVITY: Final[tuple[Difference, ...]] = (
     *("failing_more", "silent", "slower", "back", "new", "failing_less", "resolved", "faster", "unchanged"),
 )
 SORTS: Final = ("gravity", "slower", "failing", "silent", "runs", "name")
-_MAX_LISTED = 500
+MAX_COMPARED = 500
 _DEFAULT_LIMIT = 50
 # p95 of fewer runs changes by chance.
 _MIN_RUNS = 20
@@ -82,8 +82,8 @@ async def compare(
         raise BadQuestionError(f"against must be period or version, got {against[:40]!r}.")
     if sort not in SORTS:
         raise BadQuestionError(f"sort must be one of {', '.join(SORTS)}, got {sort[:40]!r}.")
-    if not 1 <= limit <= _MAX_LISTED:
-        raise BadQuestionError(f"limit must be from 1 to {_MAX_LISTED}, got {limit!r}.")
+    if not 1 <= limit <= MAX_COMPARED:
+        raise BadQuestionError(f"limit must be from 1 to {MAX_COMPARED}, got {limit!r}.")
     now = (await periods_of(transaction, time_range)).time_range
     before = TimeRange(max(2 * now.since_us - now.until_us, 0), max(now.since_us, 1))
     pairs = [(None, now, before)] if against == "period" else await _versions(transaction, now)
@@ -108,7 +108,7 @@ async def compare(
 async def _versions(transaction: ReadTransaction, now: TimeRange) -> list[tuple[str | None, TimeRange, TimeRange]]:
     """Return the apps with a version before the current one, and the times of both within 30 days."""
     found: dict[str, tuple[str | None, TimeRange, TimeRange]] = {}
-    page = await versions_page(transaction, limit=_MAX_LISTED)
+    page = await versions_page(transaction, limit=MAX_COMPARED)
     for index, version in enumerate(page.versions):
         if version.app in found or version.since_us >= now.until_us:
             continue

@@ -2,7 +2,9 @@
 
 import logging
 import shlex
+from collections import Counter
 from collections.abc import Sequence
+from typing import cast
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, Response
@@ -10,13 +12,17 @@ from starlette.responses import HTMLResponse, Response
 from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.answers.registrations import SkipReason
 from hassette_sync.asked_time import AskedTime
+from hassette_sync.errors import BadQuestionError
 from hassette_sync.ids import parse_id
+from hassette_sync.questions.comparison import GRAVITY, MAX_COMPARED, Against
 from hassette_sync.questions.events import FrameworkEventFilter
 from hassette_sync.questions.logs import LogFilter
 from hassette_sync.questions.not_runs import NotRunFilter
 from hassette_sync.time_range import now_us
 from hassette_sync.web.api_answers import At, Text
 from hassette_sync.web.chips import chips_of
+from hassette_sync.web.columns import COMPARED_COLUMNS
+from hassette_sync.web.lists import sorted_list
 from hassette_sync.web.page_tags import check_tag
 from hassette_sync.web.parameters import Cursor, History, Home, Range
 from hassette_sync.web.rendering import page
@@ -216,6 +222,35 @@ def _counted(skips: Sequence[SkipReason], wanted: NotRunFilter) -> list[SkipReas
         and wanted.registration_id in (None, one.registration.id)
         and wanted.reason in (None, one.reason)
     ]
+
+
+@answer_pages.get("/compare")
+async def compare(
+    request: Request,
+    data: History,
+    time_range: Range,
+    against: Text = None,
+    finding: Text = None,
+    sort: Text = None,
+) -> Response:
+    """Handlers, jobs and errors that differ from the period before, or from the version before."""
+    if finding and finding not in GRAVITY:
+        raise BadQuestionError(f"finding must be one of {', '.join(GRAVITY)}, got {finding[:40]!r}.")
+    follow_from = await data.newest_id() if not request.query_params.get("until") else None
+    answer = await data.compare(time_range, against=cast("Against", against or "period"), limit=MAX_COMPARED)
+    counts = Counter(one for registration in answer.registrations for one in registration.findings)
+    rows = [one for one in answer.registrations if not finding or finding in one.findings]
+    return await page(
+        request,
+        "compare.html",
+        time_range=time_range,
+        follow_from=follow_from,
+        answer=answer,
+        list=sorted_list(COMPARED_COLUMNS, rows, sort, is_part=len(answer.registrations) == MAX_COMPARED),
+        groups=[one for one in answer.groups if finding in (None, "", one.finding)],
+        findings=sorted(counts.items(), key=lambda pair: GRAVITY.index(pair[0])),
+        active=chips_of(request.query_params),
+    )
 
 
 @answer_pages.get("/home")

@@ -14,8 +14,8 @@ class Chip(NamedTuple):
     removed: Mapping[str, None]
 
 
-# Parameters that are no filters. The time range has its own control.
-_NO_FILTERS = frozenset({"since", "until", "cursor", "sort", "find", "fold", "at", "q"})
+# Parameters that are no filters. The time range and the choice of what to compare with have their own controls.
+_NO_FILTERS = frozenset({"since", "until", "cursor", "sort", "find", "fold", "at", "q", "against"})
 
 
 def _duration(text: str) -> str:
@@ -26,6 +26,7 @@ _NAMES = {
     "min_duration_us": "at least",
     "max_duration_us": "at most",
     "error_group": "error",
+    "finding": "difference",
     "registration": "handler or job",
     "status": "result",
 }
@@ -33,6 +34,7 @@ _VALUES: Mapping[str, Callable[[str], str]] = {
     "min_duration_us": _duration,
     "max_duration_us": _duration,
     "status": status_label,
+    "finding": label,
 }
 
 

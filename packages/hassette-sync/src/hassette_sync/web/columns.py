@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+from hassette_sync.answers.comparison import ComparedRegistration
 from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.kinds import KindLabels
 from hassette_sync.answers.logs import AppNoise
 from hassette_sync.answers.registrations import AppSummary, Registration
 from hassette_sync.answers.trends import ErrorTrend
+from hassette_sync.questions.comparison import GRAVITY
 from hassette_sync.web.lists import ListColumn
 
 
@@ -52,6 +54,40 @@ def registration_columns(
         ListColumn(key="last", title="Last result", value=lambda one: one.last_status),
     )
 
+
+COMPARED_COLUMNS: Sequence[ListColumn[ComparedRegistration]] = (
+    ListColumn(key="name", title="Name", value=lambda one: one.registration.title),
+    ListColumn(
+        key="difference",
+        title="Difference",
+        value=lambda one: GRAVITY.index(one.findings[0]),
+        hint="The gravest difference comes first",
+    ),
+    ListColumn(key="runs", title="Runs", value=lambda one: one.now.counts.total, is_number=True),
+    ListColumn(
+        key="failures",
+        title="Failures",
+        value=lambda one: one.fails_more_by,
+        is_number=True,
+        hint="The order is by the increase of the share of failed runs",
+    ),
+    ListColumn(
+        key="p95",
+        title="p95",
+        value=lambda one: one.slower_by,
+        is_number=True,
+        hint="95 % of the runs took at most this long; the order is by the ratio to the time before",
+    ),
+    ListColumn(
+        key="silent",
+        title="Silent for",
+        value=lambda one: one.silent_for_us,
+        is_number=True,
+        hint="Time without a run, if it is longer than usual",
+    ),
+    ListColumn(key="last", title="Last run", value=lambda one: one.last_run_us),
+)
+"""Columns of the list of differences from before."""
 
 ErrorRow = tuple[ErrorGroup, ErrorTrend]
 
