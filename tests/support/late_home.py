@@ -10,6 +10,7 @@ from hassette_core.simulation.home.services.scripts import trigger_automation
 from support.planted_home import plant
 
 COVER = "cover.hall_window"
+BEGUN_BEFORE = "switch.begun_before"
 FIVE = tuple(f"input_boolean.five_{each}" for each in range(1, 6))
 LIGHTS = (
     *("light.bed_light", "light.kitchen_lights", "light.office_rgbw_lights", "light.living_room_rgbww_lights"),
@@ -27,6 +28,7 @@ def add_late_entities(home: SimulatedHome) -> None:
     core.set("timer.planted", "idle", {"duration": "0:00:01"})
     core.set("timer.restarted", "idle", {"duration": "0:00:00"})
     home.registries.register_entity("timer.restarted")
+    core.set(BEGUN_BEFORE, "off")
     core.set(COVER, "open", {"current_position": 10, "supported_features": 3})
     home.add_scene("plant_five", dict.fromkeys(FIVE, "on"))
     home.add_service("cover.open_cover", lambda call: _move(home, call, "opening", "open"))
@@ -85,7 +87,12 @@ def _add_automations(home: SimulatedHome) -> None:
 
     def begin(context: HomeContext) -> None:
         plant(home, "begun", context)
-        core.listen("plant_continue", lambda _event: plant(home, "begun before", context))
+        core.listen("plant_continue", lambda _event: go_on(context, called))
+        called = core.context()
+
+    def go_on(context: HomeContext, called: HomeContext) -> None:
+        plant(home, "begun before", context)
+        core.change(BEGUN_BEFORE, "on", context=called)
 
     def on_switched(changed: str, old: Any, new: Any, _context: HomeContext) -> None:
         if changed == "automation.plant_before" and (old["state"], new["state"]) == ("off", "on"):
