@@ -185,6 +185,34 @@ async def test_connection_that_was_restored_within_the_asked_minute_is_the_reaso
     ).reason != "not_connected"
 
 
+async def test_lost_connection_is_not_the_reason_of_a_job(home: RecordedHome, data: DataSyncService) -> None:
+    home.event(300, "connection_lost", "ws://home")
+    await home.write()
+
+    answer = await ask(data, home, "cleaner.tidy")
+
+    assert (answer.reason, results(answer)["connected"]) == ("nothing_came", "no")
+
+
+async def test_connection_that_was_lost_during_a_part_of_the_searched_time_is_named(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    for lost_s, restored_s in ((300, 400), (500, 505)):
+        home.event(lost_s, "connection_lost", "ws://home")
+        home.event(restored_s, "connection_restored", "ws://home")
+    await home.write()
+
+    for at in (None, AskedTime(home.us(0), 20 * 60_000_000)):
+        answer = await data.why_not("motion_light.hall.on_motion", at=at)
+        assert answer.reason == "not_connected"
+        assert re.search(
+            r"\. Home Assistant was not connected from \S+ to \S+\. No event of state_changed\.\S+ is", answer.sentence
+        )
+    home.run(600, MOTION, EVENT)
+    await home.write()
+    assert (await data.why_not("motion_light.hall.on_motion")).reason == "ran"
+
+
 @pytest.mark.parametrize(("kind", "reason"), [("app_stopped", "disabled"), ("connection_lost", "not_connected")])
 async def test_obstacle_at_the_asked_minute_is_the_reason_although_runs_are_near(
     home: RecordedHome, data: DataSyncService, kind: str, reason: str

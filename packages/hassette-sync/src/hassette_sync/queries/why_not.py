@@ -60,6 +60,12 @@ ORDER BY id DESC LIMIT 1
 """
 """The last event of some kinds about some subjects in a range, among the newest ``:examined`` events."""
 
+CONNECTIONS_IN = """
+SELECT kind, at_us, session_id FROM lifecycle_events
+WHERE id >= :first_id AND id < :end_id AND kind IN ('connection_lost', 'connection_restored') ORDER BY id LIMIT 1000
+"""
+"""The losses and restorations of the connection to Home Assistant in a range, oldest first."""
+
 STARTS_OF_APP = """
 SELECT kind, at_us, subject, detail FROM (
     SELECT id, kind, at_us, subject, detail FROM lifecycle_events WHERE id < :end_id ORDER BY id DESC LIMIT :examined)

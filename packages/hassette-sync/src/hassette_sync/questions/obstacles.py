@@ -123,8 +123,7 @@ class Surroundings:
         end_us, is_open = row["end_us"], row["outcome"] == "open"
         if end_us >= (min(self._at_us, self._transaction.at_us) if is_open else self._at_us) - HEARTBEAT_OVERDUE_US:
             if (self._is_span or self._is_now) and (pauses := await self._pauses()):
-                spans = " and ".join(f"from {self._times(since)} to {self._times(until)}" for since, until in pauses)
-                detail = f"Hassette was not running {spans}."
+                detail = f"Hassette was not running {self._spans(pauses)}."
                 self._checks.add("framework_up", question, "no", detail, at_us=pauses[-1][0], reason="framework_down")
                 return row
             detail = f"It was running since {self._times(row['started_us'])}."
@@ -147,7 +146,10 @@ class Surroundings:
             first = await self._transaction.one(queries.SESSION_BEFORE, {"at_us": self._range.since_us})
             if first is not None:
                 pauses.insert(0, (self._range.since_us, sessions[0].started_us))
-        return sorted(sorted(pauses, key=lambda pause: pause[0] - pause[1])[:_MAX_PAUSES])
+        return _longest(pauses)
+
+    def _spans(self, spans: list[tuple[int, int]]) -> str:
+        return " and ".join(f"from {self._times(since)} to {self._times(until)}" for since, until in spans)
 
     async def _last_event(self, session: Row, subjects: tuple[str, ...], kinds: tuple[str, ...]) -> Row | None:
         return await self._transaction.one(
@@ -207,16 +209,40 @@ class Surroundings:
                 "end_id": self._moment_end_id,
             },
         )
+        # A job also runs without the connection.
+        reason = "not_connected" if self._ref.kind == "handler" else ""
         if row is None and events_came:
             self._checks.add("connected", question, "yes", "Events of Home Assistant came.")
         elif row is None:
             self._checks.add("connected", question, "unknown", "No loss of the connection is recorded in this session.")
         elif row["kind"] == "connection_lost":
             detail = f"The connection was lost at {self._times(row['at_us'])}."
-            self._checks.add("connected", question, "no", detail, at_us=row["at_us"], reason="not_connected")
+            self._checks.add("connected", question, "no", detail, at_us=row["at_us"], reason=reason)
         elif row["at_us"] > self._at_us:
             detail = f"It was not connected until {self._times(row['at_us'])}."
-            self._checks.add("connected", question, "no", detail, at_us=row["at_us"], reason="not_connected")
+            self._checks.add("connected", question, "no", detail, at_us=row["at_us"], reason=reason)
+        elif (self._is_span or self._is_now) and (outages := await self._outages()):
+            self._checks.add(
+                "connected", question, "no", f"Home Assistant was not connected {self._spans(outages)}.", reason=reason
+            )
         else:
             detail = f"It was connected since {self._times(row['at_us'])}."
             self._checks.add("connected", question, "yes", detail, at_us=row["at_us"])
+
+    async def _outages(self) -> list[tuple[int, int]]:
+        """Return the longest times without a connection in the searched time, in ascending order."""
+        within = {"first_id": self._range.first_id, "end_id": self._range.end_id}
+        rows = await self._transaction.all(queries.CONNECTIONS_IN, dict(within))
+        outages = [
+            (before["at_us"], after["at_us"])
+            for before, after in pairwise(rows)
+            if (before["kind"], after["kind"]) == ("connection_lost", "connection_restored")
+            and before["session_id"] == after["session_id"]
+        ]
+        if rows and rows[0]["kind"] == "connection_restored":
+            outages.insert(0, (self._range.since_us, rows[0]["at_us"]))
+        return _longest([one for one in outages if one[1] - one[0] > HEARTBEAT_OVERDUE_US])
+
+
+def _longest(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    return sorted(sorted(spans, key=lambda span: span[0] - span[1])[:_MAX_PAUSES])

@@ -300,7 +300,9 @@ class _Answer:
         ended_us = max((newest_us, *before)) + SECOND_US
         for reason, detail, at_us in self._checks.reasons:
             after_us = ended_us if reason == "not_registered" else newest_us
-            if reason in _OBSTACLES and (at_us or 0) > after_us:
+            # A reason without a time held during the whole moment. For the present, it is over.
+            began_us = at_us if at_us is not None else -1 if self._asks_about_now else 0
+            if reason in _OBSTACLES and began_us > after_us:
                 return reason, detail
         return None
 
@@ -325,8 +327,9 @@ class _Answer:
             self._checks.reasons[0][:2] if self._checks.reasons else ("unknown", "The history does not show why.")
         )
         searches_time = self._is_span or self._asks_about_now
-        if searches_time and reason == "framework_down" and len(self._checks.reasons) > 1:
-            # Hassette was running for a part of this time only, which need not be the reason.
+        is_partial = reason == "framework_down" or (reason == "not_connected" and self._decided is None)
+        if searches_time and is_partial and len(self._checks.reasons) > 1:
+            # Hassette was running or connected for a part of this time only, which need not be the reason.
             detail = f"{detail} {self._checks.reasons[1][1]}"
         did = f"did not run {self._when}"
         if runs:
