@@ -86,6 +86,16 @@ async def test_comparison_reads_no_triggers_without_a_run(new_history: NewHistor
     assert [one for one in statements if "skips_" in one] == []
 
 
+async def test_search_for_a_text_reads_names_once_and_no_rows_that_the_index_covers(tmp_path: Path) -> None:
+    await write_minutes(tmp_path / "hassette.db", 100)
+    async with traced(tmp_path / "hassette.db") as (data, statements):
+        page = await data.runs(RunFilter(text="hall"), TimeRange(T0_US - DAY, T0_US + DAY))
+    assert page.runs
+    for table in ("registrations WHERE CASE", "names WHERE CASE", "error_groups\n"):
+        assert sum(f"FROM {table}" in one for one in statements) == 1, table
+    assert [one for one in statements if "FROM log_lines\n" in one] == []
+
+
 @pytest.mark.parametrize(("hours", "is_read"), [(4, False), (6, True)])
 async def test_runs_are_read_for_a_habit_only_after_a_silence_that_can_be_unusual(
     new_history: NewHistory, now_us: int, hours: int, is_read: bool

@@ -78,12 +78,16 @@ class ReadTransaction:
         """Return all rows of a statement."""
         return self.rows(statement, parameters)
 
-    async def once(self, statement: str, parameters: Parameters | None = None) -> Sequence[sqlite3.Row]:
-        """Return all rows of a statement that several parts of one answer need; only the first call reads them."""
+    def rows_once(self, statement: str, parameters: Parameters | None = None) -> Sequence[sqlite3.Row]:
+        """Return all rows of a statement, like `once`, for functions that are not coroutines."""
         key = (statement, tuple(sorted((parameters or {}).items())))
         if key not in self._once:
             self._once[key] = tuple(self.rows(statement, parameters))
         return self._once[key]
+
+    async def once(self, statement: str, parameters: Parameters | None = None) -> Sequence[sqlite3.Row]:
+        """Return all rows of a statement that several parts of one answer need; only the first call reads them."""
+        return self.rows_once(statement, parameters)
 
     async def one(self, statement: str, parameters: Parameters | None = None) -> sqlite3.Row | None:
         """Return the first row of a statement, or None if there is none."""

@@ -51,7 +51,7 @@ def places_of_text(transaction: ReadTransaction, search: RunSearch, text: str) -
     """Yield the places in which a text can be, except the names of handlers and jobs."""
     conditions, wanted = search.with_registrations()
     kinds, group_id = search.kinds, search.error_group_id
-    for group in transaction.rows(queries.GROUPS_WITH_TEXT, {"text": text}):
+    for group in transaction.rows_once(queries.GROUPS_WITH_TEXT, {"text": text}):
         if group_id in (None, group["id"]):
             of_group: Parameters = {"error_group_id": group["id"], "own_message": group["own_message"]}
             statement = partial(queries.failures_sql, kinds, conditions, queries.WITH_MESSAGE_OF_GROUP)
@@ -61,7 +61,7 @@ def places_of_text(transaction: ReadTransaction, search: RunSearch, text: str) -
     yield TextPlace(statement, wanted, terms_of_text(FAILURE_TEXT, text))
     if group_id is not None or search.only_in_errors:
         return
-    names = [row["id"] for row in transaction.rows(queries.NAMES_WITH_TEXT, {"text": text})]
+    names = [row["id"] for row in transaction.rows_once(queries.NAMES_WITH_TEXT, {"text": text})]
     named = {**wanted, "names": json.dumps(names)}
     if names and HANDLER in kinds:
         entity = ENTITY if search.statuses is None else FAILED_ENTITY

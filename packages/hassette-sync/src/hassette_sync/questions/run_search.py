@@ -188,8 +188,10 @@ def _in_slices(transaction: ReadTransaction, search: RunSearch, text: str) -> li
     A place where a text is rare would otherwise be read up to the start of the range, although the page is full.
     """
     found: list[int] = []
-    (newest,) = transaction.rows(NEWEST_ID)
+    (newest,) = transaction.rows_once(NEWEST_ID)
     below = min(search.below, newest["id"] + 1)
+    if below <= search.first_id:
+        return found
     starts = [first_id_at(time_of(below) - hours * HOUR_US) for hours in _SLICES_HOURS]
     for first_id in [*(start for start in starts if start > search.first_id), search.first_id]:
         part = replace(search, first_id=first_id, below=below, limit=search.limit - len(found))
@@ -213,7 +215,7 @@ def _of_named_registrations(
     """Return the newest runs of the handlers and jobs whose name, topic or schedule contains the text."""
     if search.only_in_errors:
         return []
-    named = {row["id"] for row in transaction.rows(queries.REGISTRATIONS_WITH_TEXT, {"text": text})}
+    named = {row["id"] for row in transaction.rows_once(queries.REGISTRATIONS_WITH_TEXT, {"text": text})}
     if not named:
         return []
     allowed = search.registrations or _registrations(transaction, search)
@@ -224,7 +226,7 @@ def _of_named_registrations(
 
 
 def _registrations(transaction: ReadTransaction, search: RunSearch) -> dict[str, tuple[int, ...]]:
-    rows = transaction.rows(queries.REGISTRATIONS, {"app": None, "id": None})
+    rows = transaction.rows_once(queries.REGISTRATIONS, {"app": None, "id": None})
     return {kind.name: tuple(row["id"] for row in rows if row["kind"] == kind.name) for kind in search.kinds}
 
 
