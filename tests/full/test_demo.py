@@ -83,6 +83,14 @@ def test_page_responds_at_the_printed_address(start: Start, data: Path) -> None:
         assert b"<html" in response.read()
 
 
+def test_terminal_asks_the_running_demo_for_the_next_run_of_a_job(start: Start, data: Path) -> None:
+    process = start("demo", "--data-dir", data, "--port", 0, "--speed", 1)
+    port = process.wait_for("Page: http").rstrip("/").rpartition(":")[2]
+    job = start("job", "night_round.check", HASSETTE__DATA_DIR=str(data), HASSETTE__SYNC__PORT=port)
+    assert job.end() == 0, job.output
+    assert re.search(r"^Next run   \d", job.output, re.MULTILINE), job.output
+
+
 def test_summary_names_the_handler_that_sometimes_fails(start: Start, data: Path, history: HistoryFile) -> None:
     process = start("demo", "--no-past", "--data-dir", data, "--port", 0, "--speed", 200)
     wait_until(lambda: history.rows("SELECT * FROM run_failures"), within_s=90)

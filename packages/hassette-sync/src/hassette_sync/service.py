@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from hassette_sync.answers.comparison import Comparison
 from hassette_sync.answers.household import Household
-from hassette_sync.answers.overview import Live, Overview, SystemStatus, TriggerState, Upcoming
+from hassette_sync.answers.overview import Live, Overview, Restriction, SystemStatus, TriggerState, Upcoming
 from hassette_sync.answers.registrations import Registration
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.stream import LiveRun
@@ -35,6 +35,7 @@ from hassette_sync.questions.not_runs import not_runs_page
 from hassette_sync.questions.paging import DEFAULT_LIMIT
 from hassette_sync.questions.periods import covered_range
 from hassette_sync.questions.registrations import app_summaries, registration_detail, registration_list, skip_reasons
+from hassette_sync.questions.restrictions import present_restrictions, restrictions
 from hassette_sync.questions.runs import newest_id, run_detail, runs_page
 from hassette_sync.questions.sessions import (
     home_time,
@@ -184,11 +185,11 @@ class DataSyncService:
     # These questions also need the live feed.
     async def status(self) -> SystemStatus:
         """Return facts about the file, its incidents, the newest session and run, and the present state."""
-        return await self._reader.ask("status", overview.status, self.live_state())
+        return await self._reader.ask("status", overview.status, self.live_state(), self._present())
 
     async def overview(self, time_range: TimeRange | None = None) -> Overview:
         """Return the status, the figures, the failures and the recent runs."""
-        return await self._reader.ask("overview", self._overview, time_range, self._snapshot())
+        return await self._reader.ask("overview", self._overview, time_range, self._snapshot(), self._present())
 
     async def compared_overview(
         self, time_range: TimeRange | None = None, *, limit: int = DEFAULT_LIMIT
@@ -201,22 +202,26 @@ class DataSyncService:
             time_range: Time range of all parts.
             limit: Maximum number of handlers and jobs that differ from before, and of error groups.
         """
-        snapshot = self._snapshot()
+        snapshot, present = self._snapshot(), self._present()
 
         async def answer(transaction: ReadTransaction) -> tuple[Overview, tuple[ErrorTrend, ...], Comparison]:
-            shown = await self._overview(transaction, time_range, snapshot)
+            shown = await self._overview(transaction, time_range, snapshot, present)
             trends = await error_trends(transaction, shown.errors, time_range)
             return shown, trends, await compare(transaction, time_range, limit=limit)
 
         return await self._reader.ask("overview", answer)
 
     async def _overview(
-        self, transaction: ReadTransaction, time_range: TimeRange | None, snapshot: LiveSnapshot | None
+        self,
+        transaction: ReadTransaction,
+        time_range: TimeRange | None,
+        snapshot: LiveSnapshot | None,
+        present: tuple[Restriction, ...] | None,
     ) -> Overview:
         return await overview.overview(
             transaction,
             time_range=time_range,
-            status=await overview.status(transaction, now.live_state(snapshot) if snapshot else None),
+            status=await overview.status(transaction, now.live_state(snapshot) if snapshot else None, present),
             running=await now.running(transaction, snapshot),
             upcoming=now.live_upcoming(snapshot) if snapshot else (),
         )
@@ -228,6 +233,13 @@ class DataSyncService:
     async def running(self) -> RunningNow:
         """Return the runs in progress, from the live feed or from the last heartbeat in the file."""
         return await self._reader.ask("running", now.running, self._snapshot())
+
+    async def restrictions(self) -> tuple[Restriction, ...]:
+        """Return the disabled and rehearsing apps and the paused jobs, from the framework or from recorded actions."""
+        return await self._reader.ask("restrictions", restrictions, self._present())
+
+    def _present(self) -> tuple[Restriction, ...] | None:
+        return present_restrictions(self.control) if self.can_control else None
 
     def _snapshot(self) -> LiveSnapshot | None:
         # A question runs in another thread, but the feed belongs to the event loop.

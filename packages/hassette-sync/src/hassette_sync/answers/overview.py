@@ -60,6 +60,18 @@ class ShownTimeZone(Answer):
     utc_offset_us: int
 
 
+class Restriction(Answer):
+    """An app that is disabled or rehearses, or a paused job."""
+
+    kind: Literal["disabled", "rehearsing", "paused"] = Field(
+        description="``disabled`` and ``rehearsing`` are about an app, ``paused`` is about a job."
+    )
+    subject: str = Field(description="The app's key, or the name of the job: ``APP.JOB`` or ``APP.INSTANCE.JOB``.")
+    since_us: int | None = Field(
+        description="Time of the action, in microseconds since the Unix epoch; null if it is not known."
+    )
+
+
 class SystemStatus(Answer):
     """Status of the database file and of the framework.
 
@@ -74,6 +86,8 @@ class SystemStatus(Answer):
         last_run: Newest run; None for an empty history.
         silenced: Error groups that are silenced now.
         live: Present state of the framework; None outside of its process.
+        restrictions: Disabled and rehearsing apps and paused jobs. Outside of the framework's process, only those of
+            recorded actions are known.
         time_zone: Time zone in which pages and terminal show times.
         at_us: Time of the question.
     """
@@ -88,6 +102,7 @@ class SystemStatus(Answer):
     last_run: Run | None
     silenced: Silenced
     live: Live | None
+    restrictions: tuple[Restriction, ...]
     time_zone: ShownTimeZone
     at_us: int
 

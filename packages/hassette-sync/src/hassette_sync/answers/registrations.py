@@ -133,6 +133,8 @@ class RegistrationDetail(Answer):
         skips: Numbers of triggers that did not lead to a run, by reason.
         not_runs: The newest triggers that did not lead to a run, newest first; at most 20. They may be older than the
             time range.
+        next_run_us: Next run of a job; None for a handler, for a job without a planned run, and outside of the
+            framework's process.
     """
 
     registration: Registration
@@ -145,6 +147,7 @@ class RegistrationDetail(Answer):
     heat_map: HeatMap
     skips: tuple[SkipReason, ...]
     not_runs: tuple[NotRun, ...]
+    next_run_us: int | None = None
     since_us: int
     until_us: int
 

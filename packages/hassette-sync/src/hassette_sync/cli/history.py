@@ -4,6 +4,8 @@ import click
 
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import LABELS, KindLabels
+from hassette_sync.answers.overview import Restriction
+from hassette_sync.answers.registrations import Registrations
 from hassette_sync.answers.waterfall import RunWithWaterfall
 from hassette_sync.cli.asking import list_page, show_answer
 from hassette_sync.cli.shared import (
@@ -13,6 +15,7 @@ from hassette_sync.cli.shared import (
     history_options,
     parse_min_duration,
 )
+from hassette_sync.home_time import HomeTime
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.registrations import MAX_LISTED
 from hassette_sync.questions.runs import RunFilter
@@ -113,13 +116,21 @@ def _registrations(kind: KindLabels) -> click.Command:
     @history_options(limit=MAX_LISTED)
     @click.option("--app", help=f"Only {kind.plural} of this app.")
     def command(options: HistoryOptions, app: str | None) -> None:
+        restrictions: list[Restriction] = []
+
+        async def ask(data: DataSyncService, home: HomeTime) -> Registrations:
+            restrictions.extend(await data.restrictions())
+            return await data.registrations(
+                options.time_range(home), kind=kind.name, app=app, cursor=options.cursor, limit=options.limit
+            )
+
         show_answer(
             options,
-            lambda data, home: data.registrations(
-                options.time_range(home), kind=kind.name, app=app, cursor=options.cursor, limit=options.limit
-            ),
+            ask,
             lambda page, _: list_page(
-                render.registrations(page.registrations, kind, app, options.table_width), None, page.next_cursor
+                render.registrations(page.registrations, kind, app, options.table_width, restrictions=restrictions),
+                None,
+                page.next_cursor,
             ),
         )
 

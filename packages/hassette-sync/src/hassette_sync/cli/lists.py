@@ -3,7 +3,7 @@
 import click
 
 from hassette_sync.answers.logs import LogsPage, Noise, NotRunsPage
-from hassette_sync.answers.overview import Timeline
+from hassette_sync.answers.overview import Restriction, Timeline
 from hassette_sync.answers.registrations import AppSummary
 from hassette_sync.cli.asking import list_page, show_answer
 from hassette_sync.cli.shared import DEFAULT_LIMIT, HistoryOptions, epilog, history_options
@@ -32,13 +32,19 @@ def apps(options: HistoryOptions) -> None:
     Log lines, calls and size are estimates from the newest runs.
     """
     noise: list[Noise] = []
+    restrictions: list[Restriction] = []
 
     async def ask(data: DataSyncService, home: HomeTime) -> tuple[AppSummary, ...]:
         time_range = options.time_range(home)
         noise.append(await data.noise(time_range))
+        restrictions.extend(await data.restrictions())
         return await data.apps(time_range)
 
-    show_answer(options, ask, lambda found, _: lists.apps(found, noise[0], options.table_width))
+    show_answer(
+        options,
+        ask,
+        lambda found, _: lists.apps(found, noise[0], options.table_width, restrictions=restrictions),
+    )
 
 
 @click.command(epilog=epilog("logs --level warning --since 7d", "logs --text unavailable", "logs --at 03:12"))

@@ -28,6 +28,13 @@ CONDITIONS = {
 }
 """Conditions of the filters on events."""
 
+ACTIONS = """
+SELECT session_id, at_us, kind, subject, detail FROM (
+    SELECT * FROM lifecycle_events ORDER BY id DESC LIMIT :examined)
+WHERE kind IN (SELECT value FROM json_each(:kinds)) ORDER BY id
+"""
+"""Actions of some kinds among the newest ``:examined`` events, oldest first."""
+
 APP_OF_STARTS = f"""
 SELECT substr(subject, 1, instr(subject || '.', '.') - 1) AS app FROM (
     SELECT kind, subject FROM lifecycle_events ORDER BY id DESC LIMIT :examined)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hassette_store.file.side_files import log_path, second_files
@@ -10,6 +10,7 @@ from hassette_sync.answers.overview import (
     Before,
     Live,
     Overview,
+    Restriction,
     ShownTimeZone,
     SystemStatus,
     Timeline,
@@ -28,6 +29,7 @@ from hassette_sync.questions.errors import error_groups_page
 from hassette_sync.questions.failing import failing_now
 from hassette_sync.questions.periods import newest_run_us, periods_of
 from hassette_sync.questions.registrations import app_summaries, failing_registrations, skip_reasons
+from hassette_sync.questions.restrictions import restrictions
 from hassette_sync.questions.rows import counts_of, sum_of
 from hassette_sync.questions.runs import RunFilter, runs_page
 from hassette_sync.questions.sessions import (
@@ -61,8 +63,16 @@ _CLOCK_TOLERANCE_US = MINUTE_US
 _EARLY_FOR_US = 7 * DAY_US
 
 
-async def status(transaction: ReadTransaction, live: Live | None) -> SystemStatus:
-    """Return facts about the file, its incidents, the newest session and run, and the present state."""
+async def status(
+    transaction: ReadTransaction, live: Live | None, present: Sequence[Restriction] | None = None
+) -> SystemStatus:
+    """Return facts about the file, its incidents, the newest session and run, and the present state.
+
+    Args:
+        transaction: Read transaction of the question.
+        live: Present state of the framework; None outside of its process.
+        present: Restrictions in the running framework; None outside of its process.
+    """
     at_us, path = transaction.at_us, transaction.path
     revision = await transaction.one(SCHEMA_REVISION)
     newest = await newest_session(transaction)
@@ -89,6 +99,7 @@ async def status(transaction: ReadTransaction, live: Live | None) -> SystemStatu
         last_run=last.runs[0] if last.runs else None,
         silenced=await silenced(transaction),
         live=live,
+        restrictions=await restrictions(transaction, present),
         time_zone=ShownTimeZone(
             name=home.name,
             source="machine" if home.zone is None else "home",

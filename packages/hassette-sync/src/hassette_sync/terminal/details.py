@@ -1,10 +1,11 @@
 """Render one app, one handler or job, and one error for the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hassette_sync.answers.apps import AppDetail
 from hassette_sync.answers.errors import ErrorGroupDetail
-from hassette_sync.answers.registrations import RegistrationDetail
+from hassette_sync.answers.overview import Restriction
+from hassette_sync.answers.registrations import Registration, RegistrationDetail
 from hassette_sync.formatting import ago, duration, label, number, plural, reason_label, share, status_label
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.terminal.colours import STATUS_STYLES, styled
@@ -65,8 +66,21 @@ def app(answer: AppDetail, shown: ShownTimes, width: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def registration(answer: RegistrationDetail, shown: ShownTimes) -> str:
-    """Render one handler or job: its figures, settings and source, and the triggers that led to no run."""
+def registration(
+    answer: RegistrationDetail,
+    shown: ShownTimes,
+    restrictions: Sequence[Restriction] = (),
+    *,
+    is_live: bool = False,
+) -> str:
+    """Render one handler or job: its figures, settings and source, and the triggers that led to no run.
+
+    Args:
+        answer: The handler or job.
+        shown: Formats times.
+        restrictions: Disabled and rehearsing apps and paused jobs.
+        is_live: Whether the answer of the running framework contains the next run of a job.
+    """
     one = answer.registration
     counts, ranks = one.counts, one.percentiles
     since, until = (shown(us, seconds=False) for us in (answer.since_us, answer.until_us))
@@ -85,6 +99,10 @@ def registration(answer: RegistrationDetail, shown: ShownTimes) -> str:
     ]
     if one.last_run_id and one.last_status:
         lines.append(f"Last run   {one.last_run_id}: {styled_status(one.last_status)}")
+    lines += _restricted(answer.registration, shown, restrictions)
+    if one.kind == "job" and not one.retired_us:
+        planned = "none is planned" if is_live else "only the running Hassette knows it, and it did not answer"
+        lines.append(f"Next run   {planned if answer.next_run_us is None else shown(answer.next_run_us)}")
     lines += _settings(answer)
     if answer.skips:
         lines += ["", "Not run"]
@@ -95,6 +113,15 @@ def registration(answer: RegistrationDetail, shown: ShownTimes) -> str:
         trigger = f"  {trigger_text(each.trigger, shown)}" if each.trigger else ""
         lines.append(plain(f"  {shown(each.at_us)}  {each.detail or reason_label(each.reason)}{trigger}"))
     return "\n".join(lines)
+
+
+def _restricted(one: Registration, shown: ShownTimes, restrictions: Sequence[Restriction]) -> Iterator[str]:
+    for each in restrictions:
+        since = "" if each.since_us is None else f" since {shown(each.since_us)}"
+        if each.kind == "paused" and one.kind == "job" and each.subject == one.ref.title:
+            yield f"State      paused{since}; its due runs are skipped"
+        elif each.kind != "paused" and each.subject == one.app:
+            yield f"App        {each.kind}{since}"
 
 
 def _settings(answer: RegistrationDetail) -> Iterator[str]:

@@ -1,8 +1,10 @@
 """Render lists for the terminal: apps, log lines, events, triggers without a run, running and upcoming runs."""
 
+from collections.abc import Sequence
+
 from hassette_sync.answers.explanations import NotRunEntry
 from hassette_sync.answers.logs import FrameworkEvent, LogEntry, Noise
-from hassette_sync.answers.overview import Timeline, Upcoming
+from hassette_sync.answers.overview import Restriction, Timeline, Upcoming
 from hassette_sync.answers.registrations import AppSummary
 from hassette_sync.answers.runs import Running, RunningNow
 from hassette_sync.answers.sessions import Uptime
@@ -20,7 +22,7 @@ from hassette_sync.formatting import (
 )
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.terminal.colours import STATUS_STYLES, styled
-from hassette_sync.terminal.render import sessions, styled_status, trigger_text
+from hassette_sync.terminal.render import sessions, styled_status, trigger_text, with_restrictions
 from hassette_sync.terminal.tables import TableColumn, plain, table
 from hassette_sync.time_range import DAY_US
 
@@ -77,7 +79,13 @@ _TIMELINE_COLUMNS = (
 _BAR = 30
 
 
-def apps(found: tuple[AppSummary, ...], noise: Noise, width: int | None = None) -> str:
+def apps(
+    found: tuple[AppSummary, ...],
+    noise: Noise,
+    width: int | None = None,
+    *,
+    restrictions: Sequence[Restriction] = (),
+) -> str:
     """Render apps as a table: those that write most to the history first."""
     if not found:
         return "No apps yet. An app appears when it registers a handler or a job."
@@ -85,7 +93,7 @@ def apps(found: tuple[AppSummary, ...], noise: Noise, width: int | None = None) 
     ordered = sorted(found, key=lambda one: (loud[one.app].rank if one.app in loud else len(loud) + 1, one.app))
     rows = [
         (
-            one.app,
+            with_restrictions(one.app, restrictions, one.app, kind="app"),
             ", ".join(one.instances),
             number(one.handlers),
             number(one.jobs),

@@ -1,10 +1,10 @@
 """Render answers as text for the terminal. Tables are cut to ``width``, or not cut if it is None."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.kinds import KindLabels, RegistrationRef, Trigger
-from hassette_sync.answers.overview import Overview
+from hassette_sync.answers.overview import Overview, Restriction
 from hassette_sync.answers.registrations import Registration
 from hassette_sync.answers.runs import LogLine, Run, RunDetail, ServiceCall
 from hassette_sync.answers.sessions import Session
@@ -97,7 +97,12 @@ def runs(found: tuple[Run, ...], shown: ShownTimes, width: int | None = None) ->
 
 
 def registrations(
-    found: tuple[Registration, ...], kind: KindLabels, app: str | None = None, width: int | None = None
+    found: tuple[Registration, ...],
+    kind: KindLabels,
+    app: str | None = None,
+    width: int | None = None,
+    *,
+    restrictions: Sequence[Restriction] = (),
 ) -> str:
     """Render handlers or jobs as a table. ``app`` is the filter. If no rows pass it, the message names the app."""
     if not found and app:
@@ -118,7 +123,8 @@ def registrations(
     rows = [
         (
             str(one.id),
-            name(one) + (" (retired)" if one.retired_us else ""),
+            with_restrictions(name(one), restrictions, name(one), kind=one.kind)
+            + (" (retired)" if one.retired_us else ""),
             one.listens_to,
             number(one.counts.total),
             number(one.counts.failed),
@@ -186,6 +192,7 @@ def overview(answer: Overview, shown: ShownTimes) -> str:
             *_figure_lines(answer, shown),
             *_running_lines(answer),
             *([f"Silenced   {sentence}"] if (sentence := status.silenced.sentence(shown)) else []),
+            *_restriction_lines(answer),
             f"Times      {shown.home.label}",
             f"Database   {status.path}, {size(status.size_bytes)}, schema {status.schema_revision}",
             *(f"Note       {notice}" for notice in status.notices),
@@ -219,6 +226,25 @@ def _running_lines(answer: Overview) -> Iterator[str]:
     for one in answer.running.running[:_MOST_RUNNING]:
         since = rough_duration(max(answer.status.at_us - one.started_us, 0))
         yield f"Running    {plain(one.app)}.{plain(one.name)} for {since}"
+
+
+def _restriction_lines(answer: Overview) -> Iterator[str]:
+    for kind in ("disabled", "rehearsing", "paused"):
+        if found := [plain(one.subject) for one in answer.status.restrictions if one.kind == kind]:
+            yield f"{kind.capitalize():<10} {', '.join(found)}"
+
+
+def with_restrictions(shown_name: str, restrictions: Sequence[Restriction], subject: str, *, kind: str) -> str:
+    """Add the restrictions of an app or job to its name in a table: ``motion_light (disabled)``.
+
+    Args:
+        shown_name: The name in the table.
+        restrictions: The restrictions of all apps and jobs.
+        subject: The app's key, or the name of the job.
+        kind: ``app``, ``job`` or ``handler``. A handler cannot be restricted.
+    """
+    of_kind = [one.kind for one in restrictions if one.subject == subject and (one.kind == "paused") == (kind == "job")]
+    return f"{shown_name} ({', '.join(of_kind)})" if of_kind and kind != "handler" else shown_name
 
 
 def run_detail(detail: RunDetail, shown: ShownTimes, timeline: Waterfall | None = None) -> str:

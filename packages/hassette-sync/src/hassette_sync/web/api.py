@@ -84,7 +84,9 @@ async def registrations(
 @api.get("/registrations/{id}")
 async def registration(data: History, time_range: Range, id_: PathId) -> RegistrationDetail:
     """One handler or job: settings, source, statistics, heat map, and why triggers led to no run."""
-    return await data.registration(id_, time_range)
+    answer = await data.registration(id_, time_range)
+    next_run_us = next(iter(data.next_runs((answer.registration,)).values()), None)
+    return answer.model_copy(update={"next_run_us": next_run_us})
 
 
 @api.get("/runs")

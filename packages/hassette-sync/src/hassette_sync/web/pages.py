@@ -9,6 +9,7 @@ from hassette_sync.answers.kinds import LABELS
 from hassette_sync.answers.overview import TriggerState
 from hassette_sync.answers.registrations import Registration
 from hassette_sync.errors import NotFoundError
+from hassette_sync.questions.restrictions import by_subject
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.questions.timeline import LONGEST_MINUTES_US
 from hassette_sync.time_range import TimeRange
@@ -62,7 +63,14 @@ async def apps(request: Request, data: History, time_range: Range, sort: Sort = 
     rows = [(one, noise.get(one.app)) for one in await data.apps(time_range)]
     rows.sort(key=lambda row: row[1].rank if row[1] else len(noise) + 1)
     listed = sorted_list(APP_COLUMNS, rows, sort)
-    return await page(request, "apps.html", time_range=time_range, follow_from=follow_from, list=listed)
+    return await page(
+        request,
+        "apps.html",
+        time_range=time_range,
+        follow_from=follow_from,
+        list=listed,
+        restricted=by_subject(await data.restrictions()),
+    )
 
 
 @pages.get("/apps/{app:path}")
@@ -86,6 +94,7 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
         members=members.registrations,
         state=next((one for one in data.control.apps() if one.app == app), None),
         upcoming=data.next_runs(members.registrations),
+        restricted=by_subject(await data.restrictions()),
         noise=next((one for one in noise.apps if one.app == app), None),
         versions=await data.versions(app, limit=_MAX_VERSIONS),
         recent=folded(recent.runs, across=True)[:_MAX_RECENT],
@@ -121,6 +130,7 @@ async def registrations(
         cursor=cursor,
         next_cursor=answer.next_cursor,
         upcoming=upcoming,
+        restricted=by_subject(await data.restrictions()),
     )
 
 
@@ -158,7 +168,7 @@ async def registration(request: Request, data: History, time_range: Range, id_: 
         trigger=trigger_of(answer.registration, data.triggers()),
         is_live=data.is_live,
         next_run_us=data.next_runs((answer.registration,)).get(_key(answer.registration)),
-        paused=_key(answer.registration) in data.control.paused_jobs(),
+        paused="paused" in by_subject(await data.restrictions()).get(answer.registration.ref.title, ()),
         over_time=await data.timeline(time_range, id_),
         time_choices=await data.time_choices(answer.registration.app),
         recent=recent.runs,

@@ -1,0 +1,87 @@
+"""Questions about disabled and rehearsing apps and paused jobs."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from hassette_sync.answers.overview import Restriction
+from hassette_sync.control import Control
+from hassette_sync.formatting import replace_surrogates
+from hassette_sync.queries.events import ACTIONS
+from hassette_sync.questions.sessions import newest_session
+from hassette_sync.reader import ReadTransaction
+
+_EXAMINED: Final = 5_000
+_Kind = Literal["disabled", "rehearsing", "paused"]
+_BEGINS: Final[dict[str, _Kind]] = {
+    "control_disable_app": "disabled",
+    "control_rehearse_app": "rehearsing",
+    "control_pause_job": "paused",
+}
+_ENDS: Final[dict[str, _Kind]] = {
+    "control_enable_app": "disabled",
+    "control_end_rehearsal": "rehearsing",
+    "control_resume_job": "paused",
+}
+_ORDER: Final = tuple(_BEGINS.values())
+# The action may name the job without its instance. The detail names it in full.
+_JOB: Final = re.compile(r"The job (.+?) (?:is|was) ")
+
+
+def present_restrictions(control: Control) -> tuple[Restriction, ...]:
+    """Return the restrictions in the running framework."""
+    apps = control.apps()
+    disabled = [_present("disabled", one.app) for one in apps if not one.enabled]
+    rehearsing = [_present("rehearsing", one.app) for one in apps if one.rehearses]
+    paused = [_present("paused", _title(".".join(job))) for job in control.paused_jobs()]
+    return (*disabled, *rehearsing, *paused)
+
+
+def _present(kind: _Kind, subject: str) -> Restriction:
+    return Restriction(kind=kind, subject=replace_surrogates(subject), since_us=None)
+
+
+async def restrictions(
+    transaction: ReadTransaction, present: Sequence[Restriction] | None = None
+) -> tuple[Restriction, ...]:
+    """Return the disabled and rehearsing apps and the paused jobs.
+
+    Without ``present``, the answer is from the recorded actions. A start of the framework ends all except pauses.
+
+    Args:
+        transaction: Read transaction of the question.
+        present: The restrictions in the running framework; None outside of its process.
+    """
+    if present is not None:
+        return tuple(present)
+    session = await newest_session(transaction)
+    if session is None:
+        return ()
+    found: dict[tuple[_Kind, str], Restriction] = {}
+    rows = await transaction.all(ACTIONS, {"examined": _EXAMINED, "kinds": json.dumps([*_BEGINS, *_ENDS])})
+    for row in rows:
+        kind = _BEGINS.get(row["kind"]) or _ENDS[row["kind"]]
+        if kind != "paused" and (row["session_id"] != session.id or session.state != "running"):
+            continue
+        named = _JOB.match(row["detail"]) if kind == "paused" else None
+        subject = _title(named[1]) if named else row["subject"]
+        found.pop((kind, subject), None)
+        if row["kind"] in _BEGINS:
+            found[kind, subject] = Restriction(kind=kind, subject=subject, since_us=row["at_us"])
+    return tuple(sorted(found.values(), key=lambda one: (_ORDER.index(one.kind), one.subject)))
+
+
+def by_subject(found: Sequence[Restriction]) -> dict[str, tuple[str, ...]]:
+    """Return the kinds of the restrictions of each app and job, by the app's key or the name of the job."""
+    kinds: dict[str, tuple[str, ...]] = {}
+    for one in found:
+        kinds[one.subject] = (*kinds.get(one.subject, ()), one.kind)
+    return kinds
+
+
+def _title(full: str) -> str:
+    """Return the name of a job as lists show it: without an instance that has no name or the name of the app."""
+    app, _, rest = full.partition(".")
+    instance, _, name = rest.partition(".")
+    return f"{app}.{name}" if name and instance in ("", "default", app) else full

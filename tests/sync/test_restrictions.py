@@ -1,0 +1,122 @@
+"""Lists mark disabled and rehearsing apps and paused jobs, in the process of the framework and outside of it."""
+
+import asyncio
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hassette_sync import DataSyncService, MemoryFeed
+from hassette_sync.cli import main
+from hassette_sync.control import ControlAction, MemoryControl, Verb
+from hassette_sync.live import MemorySnapshot
+from hassette_sync.settings import WebSettings
+from support.history import HOUR, SECOND, History, NewHistory
+from support.web_clients import app_client
+
+pytest.importorskip("fastapi")
+
+JOB = "climate_guard.check_windows"
+SWITCHED: tuple[tuple[Verb, str], ...] = (
+    ("disable_app", "backup"),
+    ("rehearse_app", "energy"),
+    ("pause_job", JOB),
+)
+
+
+def badges_of(page: str, name: str) -> list[str]:
+    """Return the badges in the first cell of the row with this text."""
+    row = next(one for one in re.findall(r"<th scope=.row.*?</th>", page, re.DOTALL) if name in one)
+    return re.findall(r'<span class="badge[^"]*">(.*?)</span>', row)
+
+
+async def check_pages(client: httpx.AsyncClient) -> None:
+    apps, jobs, overview = [(await client.get(path)).text for path in ("/apps", "/jobs", "/")]
+    assert badges_of(apps, "backup") == ["disabled"]
+    assert badges_of(apps, "energy") == ["rehearsing"]
+    assert badges_of(apps, "climate_guard") == []
+    assert badges_of(jobs, "check_windows") == ["paused"]
+    assert badges_of(jobs, "hourly_report") == []
+    assert badges_of((await client.get("/apps/climate_guard")).text, "check_windows") == ["paused"]
+    card = re.sub(r"<[^>]+>|\s+", " ", overview[overview.index('id="restrictions-title"') :].partition("</section>")[0])
+    for text in ("disabled backup", "rehearsing energy", f"paused {JOB}"):
+        assert text in re.sub(r" +", " ", card), text
+
+
+async def test_restrictions_are_those_of_the_running_framework(plausible: Path) -> None:
+    control = MemoryControl({"backup": ["nightly_backup"], "energy": [], "climate_guard": ["check_windows"]})
+    for verb, target in SWITCHED:
+        await control.act(ControlAction(verb=verb, target=target, by="the test"))
+    feed = MemoryFeed()
+    feed.state = MemorySnapshot(ready=True, connection="connected")
+    async with (
+        DataSyncService(plausible, feed, control) as data,
+        app_client(data, WebSettings(control_without_token=True)) as client,
+    ):
+        await check_pages(client)
+        status = (await client.get("/api/v1/status")).json()["restrictions"]
+        assert [(one["kind"], one["subject"]) for one in status] == [
+            ("disabled", "backup"),
+            ("rehearsing", "energy"),
+            ("paused", JOB),
+        ]
+        for verb, target in (("enable_app", "backup"), ("end_rehearsal", "energy"), ("resume_job", JOB)):
+            await control.act(ControlAction(verb=verb, target=target, by="the test"))
+        assert (await client.get("/api/v1/status")).json()["restrictions"] == []
+        assert 'id="restrictions"' not in (await client.get("/")).text
+
+
+@pytest.fixture
+def recorded(plausible: Path) -> Path:
+    """The plausible history with an action of each kind in its running session, and the ends of two other actions."""
+    with History(plausible) as history:
+        ((session, now_us),) = history.db.execute("SELECT id, heartbeat_us FROM sessions WHERE ended_us IS NULL")
+        actions = [
+            ("disable_app", "energy", ""),
+            ("enable_app", "energy", ""),
+            ("pause_job", "energy.hourly_report", "The job energy.default.hourly_report is paused. Requested by x."),
+            ("resume_job", "energy.default.hourly_report", "The job energy.default.hourly_report is resumed."),
+            *((verb, target, f"The job {target} is paused, also after a restart.") for verb, target in SWITCHED),
+        ]
+        for seconds, (verb, target, detail) in enumerate(actions):
+            history.lifecycle(session, now_us - (60 - seconds) * SECOND, f"control_{verb}", target, detail)
+    return plausible
+
+
+async def test_restrictions_outside_of_the_framework_are_those_of_the_recorded_actions(recorded: Path) -> None:
+    async with DataSyncService(recorded) as data, app_client(data) as client:
+        await check_pages(client)
+        found = await data.restrictions()
+        assert [(one.kind, one.subject, one.since_us is not None) for one in found] == [
+            ("disabled", "backup", True),
+            ("rehearsing", "energy", True),
+            ("paused", JOB, True),
+        ]
+
+
+async def test_terminal_shows_the_restrictions(recorded: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async def ask(*arguments: str) -> str:
+        assert await asyncio.to_thread(main, [*arguments, "--db", str(recorded)]) == 0
+        return capsys.readouterr().out
+
+    status = await ask("status")
+    for line in ("Disabled   backup", "Rehearsing energy", f"Paused     {JOB}"):
+        assert line in status.splitlines()
+    assert "backup (disabled)" in await ask("apps")
+    assert "energy (rehearsing)" in await ask("apps")
+    assert f"{JOB} (paused)" in await ask("jobs")
+    job = await ask("job", JOB)
+    assert re.search(r"^State      paused since .*; its due runs are skipped$", job, re.MULTILINE)
+    assert "Next run   only the running Hassette knows it" in job
+    assert re.search(r"^App        disabled since", await ask("job", "backup.nightly_backup"), re.MULTILINE)
+
+
+async def test_start_of_the_framework_ends_all_restrictions_except_pauses(new_history: NewHistory) -> None:
+    with new_history() as history:
+        first = history.session(0, HOUR, "clean")
+        for seconds, (verb, target) in enumerate(SWITCHED):
+            history.lifecycle(first, (10 + seconds) * SECOND, f"control_{verb}", target)
+        history.session(HOUR + SECOND, 2 * HOUR, "clean")
+    async with DataSyncService(history.path) as data:
+        assert [(one.kind, one.subject) for one in await data.restrictions()] == [("paused", JOB)]
