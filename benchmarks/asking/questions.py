@@ -219,6 +219,12 @@ QUESTIONS: Final[dict[str, Question]] = {
         ask=lambda data, facts: data.why_not(str(facts.rare), at=_hour_before_the_end(facts))
     ),
     "words in the ask box": Question(ask=lambda data, facts: data.ask("why did light.hall turn on at 03:12?")),
+    "what failed today": Question(ask=lambda data, facts: data.ask("what failed today")),
+    "what failed of an app this week": Question(
+        ask=lambda data, facts: data.ask("what failed of irrigation this week")
+    ),
+    "what failed with a text": Question(ask=lambda data, facts: data.ask("when did the NoneType error begin")),
+    "words that mean nothing": Question(ask=lambda data, facts: data.ask("why did the asdfgh jklm turn on")),
     **{f"{name} 30d": _in(MONTH, name) for name in ("noise",)},
     "logs 30d": Question(ask=lambda data, facts: data.logs(time_range=TimeRange.last(MONTH))),
     **{

@@ -1,5 +1,6 @@
 """Words in the ask box, and their meaning."""
 
+import contextlib
 import html
 import re
 import time
@@ -7,9 +8,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hassette_sync import AskedTime, BadQuestionError, DataSyncService
 from hassette_sync.questions.parsing import parse_words
+from hassette_sync.questions.sun import SUN
 from support.patient_data import patient_data
 from support.recorded_home import RecordedHome, call, change, recorded_home
 from support.rows import Failure, Listener, LogLine
@@ -168,6 +172,8 @@ async def write_home(home: RecordedHome) -> None:
         ("hall light last weekend", "why", "hall light", "last weekend", ""),
         ("hall light on 31.2.", "why", "hall light", "31.2.", ""),
         ("why did the hall light turn on at sunset", "why", "hall light", "sunset", "on"),
+        ("hall light tonight at sunset", "why", "hall light", "sunset", ""),
+        ("hall light last night at sunset", "why", "hall light", "yesterday sunset", ""),
         ("hall light yesterday at sunset", "why", "hall light", "yesterday sunset", ""),
         ("sensor 10.0.21", "why", "sensor 10.0.21", "", ""),
         ("the lamp on 45", "why", "lamp on 45", "", ""),
@@ -178,6 +184,43 @@ def test_words_are_parsed(words: str, kind: str, subject: str, at: str, state: s
     parsed = parse_words(words)
 
     assert (parsed.kind, parsed.subject, parsed.at, parsed.state) == (kind, subject, at, state)
+
+
+DAYS = (
+    *("", "today", "on monday", "last night", "tonight", "this morning", "yesterday evening", "in the evening"),
+    *("at night", "3 days ago", "two weeks ago", "28 nov", "on the 3rd of May", "28.11.", "on 2026-05-01"),
+)
+CLOCKS = (
+    *("", "at 3", "3:12", "at 3.12", "3pm", "at noon", "midnight", "um 7 Uhr", "after 22:00", "before 7"),
+    *("between 3 and 4", "from 22:00 to 6:00", "between 3 and 4 pm", "at half past 3", "since 7"),
+)
+
+
+@pytest.mark.parametrize("day", DAYS)
+def test_each_day_with_each_time_of_day_is_a_moment_in_both_orders(day: str) -> None:
+    for clock in CLOCKS:
+        for moment in {f"{day} {clock}".strip(), f"{clock} {day}".strip()} - {""}:
+            parsed = parse_words(f"why did the hall light turn on {moment}?")
+
+            assert (parsed.subject, parsed.state) == ("hall light", "on"), moment
+            assert AskedTime.parse(parsed.at, now_us=1_780_000_000_000_000).length_us > 0, moment
+
+
+FRAGMENTS = (
+    *("why", "did", "not", "the", "hall light", "turn on", "fail", "errors", "at", "on", "last", "in the"),
+    *("between", "and", "from", "to", "since", "after", "before", "ago", "next", "hassette", "up", "3", "12"),
+    *("3:12", "pm", "28 nov", "28.11.", "1.1.1", "2026-01-31", "11/06/2026", "tonight", "last night", "sunset"),
+    *("noon", "half past", "week", ".", ",", "?", '"', "“", "½", "ü", "\0"),
+)
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), min_size=1, max_size=12))
+def test_any_words_are_parsed_or_refused(fragments: list[str]) -> None:
+    with contextlib.suppress(BadQuestionError):
+        parsed = parse_words(" ".join(fragments))
+        assert parsed.subject or parsed.kind == "what_failed"
+        if parsed.at and not SUN.search(parsed.at):
+            AskedTime.parse(parsed.at, now_us=1_780_000_000_000_000)
 
 
 @pytest.mark.parametrize("words", ["", "?", "why", "why not?", "at 03:12", "why did the", "x" * 201])

@@ -218,6 +218,8 @@ async def test_failures_are_in_the_terminal(
 
     assert await asyncio.to_thread(main, ["ask", "why", "did", "motion_light", "fail", "--db", str(tmp_path)]) == 0
     output = capsys.readouterr().out
+    assert await asyncio.to_thread(main, ["why", "did", "motion_light", "fail", "--db", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == output
     assert answer.sentence in output
     for run in answer.runs:
         assert str(run.id) in output

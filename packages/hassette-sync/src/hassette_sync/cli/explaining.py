@@ -1,5 +1,7 @@
 """Commands that explain: why, why-not, ask, compare."""
 
+import re
+
 import click
 
 from hassette_sync.cli.asking import asked_time, list_page, show_answer
@@ -8,6 +10,7 @@ from hassette_sync.errors import BadQuestionError
 from hassette_sync.questions.comparison import SORTS
 from hassette_sync.terminal import explanations
 
+_SENTENCE = re.compile(r"(?:did|does|do|is|are|was|were|has|have|had|can|could|will)(?:n['’]?t)?\s", re.IGNORECASE)
 _AT = click.option(
     "--at",
     metavar="TIME",
@@ -35,7 +38,8 @@ def why(
     """Explain why an entity changed.
 
     The answer is the chain back to the first cause: a person, an app, an automation, a script or a device. ENTITY is
-    an id such as light.hall, or words of its name. It may also be a service such as light.turn_on.
+    an id such as light.hall, or words of its name. It may also be a service such as light.turn_on. A sentence such as
+    "did light.hall turn on last night" gets the answer of hassette ask.
     """
     words = " ".join(subject).strip()
     if bool(words) == bool(service):
@@ -43,6 +47,9 @@ def why(
             "ENTITY must be an entity such as light.hall, or words of a log line with --text; or give --service, "
             f"got {words or 'nothing'!r}{' and a service' if service else ''}."
         )
+    if _SENTENCE.match(words) and not (text or state or options.at):
+        _answer_words(options, f"why {words}")
+        return
     show_answer(
         options,
         lambda data, home: data.why(
@@ -83,9 +90,13 @@ def ask(options: HistoryOptions, words: tuple[str, ...]) -> None:
     The words ask why an entity changed, why a handler or job did not run, or what failed. They may contain a time such
     as "last night", "at 3:12" or "on 28 Nov". Put them in quotes if they contain an apostrophe or a question mark.
     """
+    _answer_words(options, " ".join(words))
+
+
+def _answer_words(options: HistoryOptions, words: str) -> None:
     show_answer(
         options,
-        lambda data, _: data.ask(" ".join(words)),
+        lambda data, _: data.ask(words),
         lambda answer, shown: explanations.asked(answer, shown, options.table_width),
     )
 

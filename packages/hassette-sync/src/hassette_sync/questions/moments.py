@@ -212,6 +212,8 @@ def _at_day(clock: str, written: str, day: str) -> str:
     if part not in _PARTS:
         return f"{day}T{clock}" if re.fullmatch(_DATE, day) else f"{_moment(day)} {clock}"
     name = {"last": "yesterday", "this": "today"}.get(days[0], days[0])
+    if clock.startswith("sun"):
+        return clock if name in ("in", "today") else f"{name} {clock}"
     hour = int(clock[:2])
     if hour <= 12 and re.fullmatch(r"[\d:.]+", written.strip()):
         hour = hour % 12 + (12 if part in ("afternoon", "evening") or (part == "night" and 6 <= hour < 12) else 0)

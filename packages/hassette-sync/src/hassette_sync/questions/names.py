@@ -1,6 +1,7 @@
 """Find handlers and jobs by a name, or by the entity that they change; and similar names if there is none."""
 
 import difflib
+import functools
 import json
 import re
 import shlex
@@ -105,16 +106,25 @@ async def near_registrations(transaction: ReadTransaction, of: str) -> list[Regi
     """
     wanted = of.casefold().replace(" ", "_")
     rows = await transaction.all(queries.REGISTRATION_NAMES)
-    similarity = {
-        row["id"]: max(
-            _similarity(wanted, name)
-            for name in (row["app"], row["name"], f"{row['app']}.{row['name']}", registration_ref(row).title)
-        )
-        for row in rows
-    }
     app, dot, _ = wanted.partition(".")
-    found = [row for row in rows if similarity[row["id"]] >= _MISSPELT or (dot and row["app"].casefold() == app)]
-    return [registration_ref(row) for row in sorted(found, key=lambda row: -similarity[row["id"]])]
+    of_app = {row["id"] for row in rows if dot and row["app"].casefold() == app}
+    matcher = difflib.SequenceMatcher(b=wanted)  # it prepares its second text once for all names
+
+    @functools.cache
+    def similarity(name: str, *, in_any_case: bool) -> float:
+        matcher.set_seq1(name.casefold())
+        # The first two are upper limits that take little time. Most names are not similar.
+        is_near = matcher.real_quick_ratio() >= _MISSPELT and matcher.quick_ratio() >= _MISSPELT
+        return matcher.ratio() if is_near or in_any_case else 0.0
+
+    found: list[tuple[float, RegistrationRef]] = []
+    for row in rows:
+        ref = registration_ref(row)
+        names = (ref.app, ref.name, f"{ref.app}.{ref.name}", ref.title)
+        nearest = max(similarity(name, in_any_case=ref.id in of_app) for name in names)
+        if nearest >= _MISSPELT or ref.id in of_app:
+            found.append((nearest, ref))
+    return [ref for _, ref in sorted(found, key=lambda one: -one[0])]
 
 
 async def registration_hint(transaction: ReadTransaction, name: str, *, only_exact: bool) -> str:
@@ -135,10 +145,6 @@ async def registration_hint(transaction: ReadTransaction, name: str, *, only_exa
         return ""
     names = " or ".join(f"the {ref.kind} {ref.title}" for ref in near[:3])
     return f"No entity is called {shortened(name)}. Did you mean {names}?"
-
-
-def _similarity(wanted: str, name: str) -> float:
-    return difflib.SequenceMatcher(None, wanted, name.casefold()).ratio()
 
 
 async def near_entities(transaction: ReadTransaction, entity_id: str) -> list[str]:

@@ -109,7 +109,7 @@ def parse_words(words: str) -> ParsedWords:
     """
     check_text(words)
     rest = _SHORT_IS.sub(r"\1 is", _without_end(words))
-    if quoted := re.search(r"[\"“”«»„](.+?)[\"“”«»]", rest):
+    if (quoted := re.search(r"[\"“”«»„](.+?)[\"“”«»]", rest)) and quoted[1].strip():
         _, at = split_moment(rest[quoted.end() :])
         return ParsedWords("why", quoted[1].strip(), at, is_quoted=True)
     rest, at = split_moment(_WHY_AT_THE_END.sub("", _POLITE.sub("", rest)))
