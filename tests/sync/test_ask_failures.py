@@ -60,6 +60,9 @@ async def failures(data: DataSyncService, words: str) -> WhatFailed:
         "errors of motion_light.on_motion",
         "show me the failures of motion_light",
         "motion_light.on_motion failed",
+        "list failed runs of motion_light",
+        "error of motion_light",
+        "is motion_light ok",
         "how often did motion_light fail",
         "why did the hall light fail",
     ],
@@ -87,6 +90,11 @@ async def test_failures_of_a_handler_are_named_with_their_error_and_runs(data: D
         "what's wrong",
         "errors",
         "any problems?",
+        "failed runs",
+        "failing",
+        "list all failed runs",
+        "is everything ok?",
+        "are there any issues",
     ],
 )
 async def test_failures_of_all_are_named(data: DataSyncService, words: str) -> None:
@@ -110,6 +118,7 @@ async def test_runs_with_one_result_are_named(home: RecordedHome, data: DataSync
     home.run(600, BACKUP, Due(home.us(600)), status="timed_out", failure=Failure(type="TimeoutError", message="10 s"))
     await home.write()
 
+    assert (await failures(data, "why is backup timing out")).sentence.startswith("backup.nightly timed out once")
     assert none.sentence.startswith("No run timed out in the last 24 hours (5 runs).")
     assert (await failures(data, "which runs timed out")).sentence.startswith(
         "backup.nightly timed out once in the last"

@@ -6,10 +6,10 @@ from typing import Final
 from hassette_sync.answers.kinds import Kind
 
 _ID: Final = re.compile(r"[a-z_][a-z0-9_]*(?:\.[a-z0-9_]+)+", re.IGNORECASE)
-_NOUN: Final = r"(?:errors?|failures?|exceptions?|crashes|tracebacks?|problems?)"
-_PLURAL: Final = r"(?:errors|failures|exceptions|crashes|tracebacks|problems)"
+_NOUN: Final = r"(?:errors?|failures?|exceptions?|crashes|tracebacks?|problems?|issues?)"
+_PLURAL: Final = r"(?:errors|failures|exceptions|crashes|tracebacks|problems|issues)"
 _PAST: Final = (
-    r"(?:failed|failing|crashed|crashing|broke|broken|(?:went|gone|going)\s+wrong|timed\s+out|interrupted|"
+    r"(?:failed|failing|crashed|crashing|broke|broken|(?:went|gone|going)\s+wrong|tim(?:ed|ing)\s+out|interrupted|"
     r"errored(?:\s+out)?)"
 )
 _BASE: Final = r"(?:fails?|crash(?:es)?|breaks?|go(?:es)?\s+wrong|times?\s+out|error\s+out)"
@@ -28,6 +28,11 @@ _ASKS: Final = tuple(
         rf"^(?:what|which|any|list|show|how\s+many|(?:are|were|is|was)\s+there|{_WHICH})\b.*\b{_NOUN}\b",
         rf"^(?:why|when|since\s+when)\b.*\b(?:{_PLURAL}|(?:this|that|the)\s+{_NOUN})\b",
         rf"^(?:(?:did|has|have|had|does|do)\b.*\b{_NOUN}|{_PLURAL})\b",
+        # "Failed runs", "list failed jobs of the backup", "failing", "error of the backup"
+        rf"^(?:(?:list|show|the|all|my)\s+)*(?:{_PAST}|fails?)(?:\s+(?:runs?|jobs?|handlers?|apps?)\b.*)?$",
+        rf"^{_NOUN}\s+(?:of|in|from|with)\b",
+        # "Is the backup ok", "is everything fine"
+        r"^(?:is|are)\b.*\b(?:ok|okay|fine|healthy|working|all\s+right|alright)$",
         # "Is that new", "is this error new"
         rf"^(?:is|are|was|were)\s+(?:it|that|this|these|those|they|the)(?:\s+{_NOUN})?\s+new\b",
         # "Is the humidity error new", "when did the humidity error begin"
@@ -45,7 +50,7 @@ _OTHER_WORDS: Final = re.compile(
     r"every[a-z]*|list|show|there|the|a|an|all|my|our|new|latest|last|newest|recent(?:ly)?|lately|it|that|this|these|"
     r"those|they|be|been|get|got|happen(?:ed)?|occur(?:red)?|wrong|with|of|from|by|for|in|at|on|to|and|or|since|again|"
     r"still|just|keeps?|kept|most|ever|yet|me|so|not|never|handlers?|jobs?|apps?|automations?|runs?|"
-    r"happening|occurring|first|start(?:ed)?|begin|began|thrown|raised|means?|occurs?|logged|came|come|up)\b",
+    r"happening|occurring|first|ok|okay|fine|healthy|working|all\s+right|alright|start(?:ed)?|begin|began|thrown|raised|means?|occurs?|logged|came|come|up)\b",
     re.IGNORECASE,
 )
 
@@ -69,7 +74,7 @@ def failing_subject(text: str) -> str | None:
 
 def failing_status(text: str) -> str | None:
     """Return the status of runs that words such as *which runs timed out* ask about; None for all failures."""
-    if re.search(r"\btim(?:ed|es?)\s+out\b", text, re.IGNORECASE):
+    if re.search(r"\btim(?:ed|es?|ing)\s+out\b", text, re.IGNORECASE):
         return "timed_out"
     return "interrupted" if re.search(r"\binterrupted\b", text, re.IGNORECASE) else None
 

@@ -23,6 +23,7 @@ _SIMILAR = 0.8
 _MISSPELT = 0.77
 _FEWEST_WORDS = 2
 _MOST_WITH_WORDS = 50
+_SMALL_WORDS = frozenset(("for", "of", "in", "the", "app", "handler", "job"))
 _USUAL_US = 7 * 24 * HOUR_US
 _SERVICES = {"on": ".turn_on", "off": ".turn_off", "locked": ".lock", "unlocked": ".unlock"}
 _OPPOSITES = {"on": "off", "off": "on", "locked": "unlocked", "unlocked": "locked"}
@@ -48,7 +49,7 @@ async def registrations_named(transaction: ReadTransaction, of: str) -> list[Row
 
 async def registrations_with_words(transaction: ReadTransaction, of: str) -> list[Row]:
     """Return the current handlers and jobs whose names contain all words of a text, such as ``hall motion light``."""
-    parts = frozenset(re.findall(r"[^\W_]+", of.casefold()))
+    parts = frozenset(re.findall(r"[^\W_]+", of.casefold())) - _SMALL_WORDS
     if len(parts) < _FEWEST_WORDS or "." in of:  # one word is in the names of too many, and a dot is part of an id
         return []
     names = await transaction.all(queries.REGISTRATION_NAMES)

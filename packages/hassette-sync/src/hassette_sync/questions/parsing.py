@@ -10,7 +10,8 @@ from hassette_sync.questions.moments import is_since, split_moment
 from hassette_sync.questions.runs import check_text
 from hassette_sync.questions.topics import Topic, topic_of
 
-_NEGATIONS: Final = r"not|never|cannot|(?:did|does|do|was|were|is|are|has|have|had|ca|could|wo|would|should)n['’]?t"
+_NOT_AFTER_AUXILIARY: Final = r"(?:did|does|do|was|were|is|are|has|have|had|ca|could|wo|would|should)n['’]?t"
+_NEGATIONS: Final = rf"not|never|cannot|skipped|rate[- ]limited|{_NOT_AFTER_AUXILIARY}"
 _NOT: Final = re.compile(rf"\b(?:{_NEGATIONS})\b|^why-not\b", re.IGNORECASE)
 _FILLERS: Final = re.compile(
     rf"\b(?:why|did|does|do|was|were|is|are|has|have|been|the|a|an|all|my|our|it|that|in|so|please|still|again|keeps?|"
@@ -40,7 +41,14 @@ _VERBS: Final = (
         ),
         "",
     ),
-    (re.compile(r"\b(?:ran|logged|rise|rose|drop|dropped|fell)\b", re.IGNORECASE), ""),
+    (
+        re.compile(
+            r"\b(?:ran|succeed(?:ed)?|finish(?:ed)?|completed?|logged|rise|rose|drop|dropped|fell)\b",
+            re.IGNORECASE,
+        ),
+        "",
+    ),
+    (re.compile(r"\bwork(?:s|ed|ing)?$", re.IGNORECASE), ""),
     (re.compile(r"\b(?:go|goes|went)\s+(?:up|down)\b", re.IGNORECASE), ""),
 )
 _STATES: Final = (
@@ -69,6 +77,7 @@ _WITHOUT_MEANING: Final = re.compile(
     r"\bto\s+(?=(?:turn|go|switch|come|open|close|lock|unlock|change)\b)|^who\s+(?:has\s+)?left\b(?=\s.+\s\w+$)",
     re.IGNORECASE,
 )
+_HELP: Final = re.compile(r"help|examples?|can i ask", re.IGNORECASE)
 _SHORT_IS: Final = re.compile(r"\b(why|who|what|when|where|how)['’]s\b", re.IGNORECASE)
 _WHY_AT_THE_END: Final = re.compile(r"[\s,.;:!?]+(?:but\s+)?(?:why|how come)$", re.IGNORECASE)
 _ID: Final = re.compile(r"[a-z_][a-z0-9_]*(?:\.[a-z0-9_]+)+", re.IGNORECASE)
@@ -137,10 +146,10 @@ def parse_words(words: str) -> ParsedWords:
         subject = ids[0]  # an id is clear, so other words are not part of the name
     if _FILLERS.fullmatch(subject):
         subject = ""
-    if not subject:
+    if not subject or _HELP.fullmatch(subject):
         raise UnclearWordsError(
             f"q must name an entity, a service, a handler or a text in quotes, got {words.strip()[:60]!r}. "
-            "For example: why did light.hall turn on at 03:12?"
+            "For example: why did light.hall turn on at 03:12? Or: what failed last night?"
         )
     return ParsedWords(kind, subject, at, state, text=text)
 
