@@ -108,6 +108,23 @@ async def test_runs_are_read_for_a_habit_only_after_a_silence_that_can_be_unusua
     assert any("json_group_array(id)" in one for one in statements) == is_read
 
 
+async def test_question_about_an_app_reads_no_statistics_of_other_apps(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - DAY)
+        for app in ("hall", "attic"):
+            history.run(history.listener(app, "on_motion", "t"), now_us - HOUR)
+        history.count_runs()
+    async with traced(history.path) as (data, statements):
+        detail = await data.app("hall")
+        assert not any("sum(registration_id)" in one for one in statements)
+        (summary,) = await data.apps(app="hall")
+        assert not any("sum(registration_id)" in one for one in statements)
+        everything = await data.apps()
+    assert detail.app == summary
+    assert summary in everything
+    assert len(everything) == 2
+
+
 async def test_overview_reads_its_failing_handlers_with_one_statement(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         history.session(now_us - DAY)

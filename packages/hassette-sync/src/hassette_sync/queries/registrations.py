@@ -23,9 +23,9 @@ _RETIRED = f"{RETIRED_US} AS retired_us"
 
 MEMBERS = f"""
 SELECT app, instance, {KIND} AS kind, sum({RETIRED_US} IS NULL) AS current FROM registrations
-GROUP BY app, instance, kind ORDER BY app, instance
+WHERE :app IS NULL OR app = :app GROUP BY app, instance, kind ORDER BY app, instance
 """
-"""Numbers of current handlers and jobs of each instance of an app."""
+"""Numbers of current handlers and jobs of each instance of all apps, or of ``:app``."""
 
 REGISTRATIONS_OF_APP = "SELECT id FROM registrations WHERE app = :app"
 """Ids of the handlers and jobs of an app."""

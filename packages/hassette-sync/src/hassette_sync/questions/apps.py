@@ -33,7 +33,7 @@ async def app_detail(transaction: ReadTransaction, app: str, time_range: TimeRan
     check_text(app)
     app = await known_app(transaction, app)
     listed = await registration_list(transaction, time_range, app=app, idle=False, limit=MAX_LISTED)
-    summary = next((one for one in await app_summaries(transaction, time_range) if one.app == app), None)
+    summary = next(iter(await app_summaries(transaction, time_range, app=app)), None)
     if summary is None:
         if not listed.registrations and not listed.hidden:
             raise NotFoundError("app", app)

@@ -287,21 +287,30 @@ async def skip_reasons(
     )
 
 
-async def app_summaries(transaction: ReadTransaction, time_range: TimeRange | None = None) -> tuple[AppSummary, ...]:
-    """Return the apps with their figures. An app without current registrations is listed only if it has runs."""
+async def app_summaries(
+    transaction: ReadTransaction, time_range: TimeRange | None = None, *, app: str | None = None
+) -> tuple[AppSummary, ...]:
+    """Return the apps with their figures. An app without current registrations is listed only if it has runs.
+
+    Args:
+        transaction: Read transaction of the question.
+        time_range: Time range of the figures.
+        app: Key of the only wanted app; None for all.
+    """
     periods = await periods_of(transaction, time_range)
     apps = {row["id"]: row["app"] for row in await transaction.once(queries.APPS_AND_KINDS)}
     sums: defaultdict[str, Sums] = defaultdict(Sums)
-    for registration_id, one in (await sums_by_registration(transaction, periods)).items():
+    among = await _ids_of(transaction, None, app)
+    for registration_id, one in (await sums_by_registration(transaction, periods, among)).items():
         if registration_id in apps:
             sums[apps[registration_id]].add(one)
     by_app: dict[str, list[Row]] = defaultdict(list)
-    for row in await transaction.all(queries.MEMBERS):
+    for row in await transaction.all(queries.MEMBERS, {"app": app}):
         by_app[row["app"]].append(row)
     return tuple(
-        _app_summary(app, members, sums.get(app))
-        for app, members in by_app.items()
-        if app in sums or any(row["current"] for row in members)
+        _app_summary(name, members, sums.get(name))
+        for name, members in by_app.items()
+        if name in sums or any(row["current"] for row in members)
     )
 
 

@@ -79,7 +79,7 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
     members = await data.registrations(time_range, app=app, idle=False, limit=_MAX_REGISTRATIONS)
-    summary = next((one for one in await data.apps(time_range) if one.app == app), None)
+    summary = next(iter(await data.apps(time_range, app=app)), None)
     if summary is None and not members.registrations:
         raise NotFoundError("app", app)
     recent = await data.runs(RunFilter(app=app), time_range, limit=50)
