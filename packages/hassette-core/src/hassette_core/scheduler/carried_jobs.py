@@ -73,7 +73,7 @@ class CarriedJobs:
                 # registered the persistent timers again, without those that the newer version has replaced.
                 if not old.schedule.recurring and old.timer is None:
                     left.append(SuspendedJob(old, plan))
-            elif old.schedule.recurring and found[0].schedule.describe() == old.schedule.describe():
+            elif old.schedule.recurring and _equal_times(found[0].schedule, old.schedule):
                 (new, *_) = found
                 # A time of day is planned again from the code, unless it has passed during the reload.
                 earlier = new.plan is None or plan.due_ns < new.plan.due_ns
@@ -93,6 +93,14 @@ class CarriedJobs:
 def _same(new: PlannedJob, old: PlannedJob) -> bool:
     """Return whether a job of the newer version, which has the same name, replaces an old job."""
     return old.schedule.recurring or not new.shared or equal_arguments(new.arguments, old.arguments)
+
+
+def _equal_times(new: Schedule, old: Schedule) -> bool:
+    """Return whether two schedules have the same text, such as ``every 10 min``. The time of the first run may differ.
+
+    Nearly all schedules of a reloaded app are equal, and a comparison takes a tenth of the time of two texts.
+    """
+    return new == old or new.describe() == old.describe()
 
 
 def equal_arguments(one: Mapping[str, object] | None, other: Mapping[str, object] | None) -> bool:
