@@ -148,7 +148,7 @@ def test_menu_is_complete_on_a_narrow_phone(open_page: Callable[..., Any], path:
         " return box.left < 0 || box.right > 360 || box.width === 0; }).map((link) => link.textContent)"
     )
     assert cut == []
-    assert page.locator(".top nav a").count() == 9
+    assert page.locator(".top nav a").count() == 11
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 

@@ -101,6 +101,12 @@ async def test_kind_is_added_to_a_device_with_the_name_of_its_room(home_path: Pa
     assert [item.title for item in rooms[0].items] == ["Hall light", "Hall cover"]
 
 
+async def test_page_is_in_the_menu_and_leads_back_to_the_overview(home_path: Path) -> None:
+    async with DataSyncService(home_path) as data, app_client(data) as client:
+        assert re.search(r'<a href="./home" data-key="u">Household</a>', (await client.get("/")).text)
+        assert '<a class="underlined" href="./">Overview</a>' in (await client.get("/home")).text
+
+
 async def test_page_has_no_names_from_code(home_path: Path) -> None:
     async with DataSyncService(home_path) as data, app_client(data) as client:
         text = (await client.get("/home")).text
@@ -152,7 +158,9 @@ async def guarded(home_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_the_second_secret_opens_only_this_page_and_static_files(guarded: httpx.AsyncClient) -> None:
-    assert "Hall light" in (await guarded.get(f"/home?token={SHARED}")).text
+    shared = (await guarded.get(f"/home?token={SHARED}")).text
+    assert "Hall light" in shared
+    assert "Overview</a>" not in shared
     assert (await guarded.get("/static/hassette.css")).status_code == 200
     for path in ("/", "/runs", "/api/v1/status", "/home/x", "/events", "/why?entity=light.hall", "/logs"):
         separator = "&" if "?" in path else "?"

@@ -39,7 +39,8 @@ NEEDED = {
     "/api/v1/ask": {"q": "why did the kitchen light turn on?"},
 }
 """Parameters of questions that need some."""
-MENU_PAGES = tuple(entry.path for entry in MENU)
+# The page for the people of the home has no navigation.
+MENU_PAGES = tuple(entry.path for entry in MENU if entry.path != "/home")
 PAGES = (*MENU_PAGES, "/registrations/4", "/registrations/6", "/errors/1")
 
 
@@ -76,7 +77,11 @@ class Elements(html.parser.HTMLParser):
 
 @pytest.mark.parametrize(
     ("path", "current"),
-    [*((entry.path, entry.title) for entry in MENU), ("/errors/1", "Errors"), ("/registrations/4", None)],
+    [
+        *((entry.path, entry.title) for entry in MENU if entry.path in MENU_PAGES),
+        ("/errors/1", "Errors"),
+        ("/registrations/4", None),
+    ],
 )
 async def test_navigation_marks_the_current_page(client: httpx.AsyncClient, path: str, current: str | None) -> None:
     text = (await client.get(path)).text
@@ -420,7 +425,7 @@ async def test_runs_page_shows_its_time_range(client: httpx.AsyncClient, now_us:
     shown = ShownTimes(HomeTime(), now_us)
     text = (await client.get("/runs", params={"since": since_us, "until": since_us + hour_us})).text
     assert shown.span(since_us, since_us + hour_us) in text
-    assert "/runs?error_group=1&amp;since=" in (await client.get("/errors/1")).text
+    assert re.search(r'/runs\?since=\d+&amp;error_group=1"', (await client.get("/errors/1")).text)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from hassette_sync.web.lists import sorted_list
 from hassette_sync.web.page_tags import check_tag
 from hassette_sync.web.parameters import Cursor, History, Home, Range
 from hassette_sync.web.rendering import page
+from hassette_sync.web.visitors import VISITOR, Visitor
 
 answer_pages = APIRouter(
     include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(check_tag)]
@@ -256,4 +257,5 @@ async def compare(
 @answer_pages.get("/home")
 async def household(request: Request, data: History, home: Home) -> Response:
     """The actions of the automations today, for the people of the home."""
-    return await page(request, "household.html", answer=await data.household())
+    visitor: Visitor = request.scope[VISITOR]
+    return await page(request, "household.html", answer=await data.household(), may_see_more=visitor.is_admitted)

@@ -39,17 +39,20 @@ class Links:
         # Under the prefix of a proxy, a page may be shown without its last slash. Only a query keeps its address then.
         return query or f"./{self.path.rpartition('/')[2]}"
 
-    def to(self, page: str = "", /, **parameters: object) -> str:
+    def to(self, page: str = "", /, *, default_since: object = None, **parameters: object) -> str:
         """Return the address of another page with the time range of this page.
 
         Args:
             page: Path of the other page without the first slash: ``runs``, ``runs/7``.
-            **parameters: Its parameters. ``since`` and ``until`` replace the time range. None removes a parameter.
+            default_since: Start of the time range if the visitor has chosen none.
+            **parameters: Its parameters. A value of ``since`` or ``until`` replaces the time range. None removes any
+                other parameter.
         """
-        if not parameters:
+        if not parameters and default_since is None:
             return f"{self.root}{page}{self._time_query}"
-        if not any(key in parameters for key in TIME_PARAMETERS):
-            parameters = {**self._time, **parameters}
+        if all(parameters.get(key) is None for key in TIME_PARAMETERS):
+            time = self._time or {"since": default_since}
+            parameters = {**time, **parameters, **time}
         return f"{self.root}{page}{_query(parameters)}"
 
 

@@ -22,7 +22,9 @@ MENU = (
     MenuEntry("/jobs", "Jobs", "j"),
     MenuEntry("/runs", "Runs", "r"),
     MenuEntry("/errors", "Errors", "e"),
+    MenuEntry("/not-run", "Not run", "n"),
     MenuEntry("/logs", "Logs", "l"),
     MenuEntry("/events", "Events", "v"),
     MenuEntry("/sessions", "Sessions", "s"),
+    MenuEntry("/home", "Household", "u"),
 )

@@ -20,7 +20,7 @@ from hassette_sync.web.columns import APP_COLUMNS, ERROR_COLUMNS, registration_c
 from hassette_sync.web.differences import differences_of
 from hassette_sync.web.lists import sorted_list
 from hassette_sync.web.page_tags import check_tag
-from hassette_sync.web.parameters import Cursor, Filter, History, Home, PathId, Range, RangeOrAll, Sort
+from hassette_sync.web.parameters import MONTH, Cursor, Filter, History, Home, PathId, Range, RangeOfMonth, Sort
 from hassette_sync.web.rendering import axis_ticks, page
 
 _MAX_REGISTRATIONS = 1_000
@@ -261,7 +261,7 @@ async def sessions(
     request: Request,
     data: History,
     home: Home,
-    time_range: RangeOrAll,
+    time_range: RangeOfMonth,
     cursor: Cursor = None,
     events: Annotated[str | None, Query()] = None,
     lost: Annotated[str | None, Query()] = None,
@@ -269,18 +269,19 @@ async def sessions(
 ) -> Response:
     """Sessions, lifecycle events (``events`` is their cursor), and lost records (``lost`` is their cursor)."""
     follow_from = None if cursor or events or lost else await data.newest_id()
-    month = TimeRange.last("30d")
     return await page(
         request,
         "sessions.html",
         follow_from=follow_from,
         answer=await data.sessions(time_range, cursor=cursor, limit=30),
-        uptime=await data.uptime(month),
-        ticks=axis_ticks(month, home),
-        lifecycle=await data.lifecycle(month, cursor=events or None, limit=30, routine=routine),
+        time_range=time_range,
+        default_since=MONTH,
+        uptime=await data.uptime(time_range),
+        ticks=axis_ticks(time_range, home),
+        lifecycle=await data.lifecycle(time_range, cursor=events or None, limit=30, routine=routine),
         events=events,
         routine=routine,
-        losses=await data.losses(month, cursor=lost or None, limit=30),
+        losses=await data.losses(time_range, cursor=lost or None, limit=30),
         lost=lost,
         status=await data.status(),
         cursor=cursor,

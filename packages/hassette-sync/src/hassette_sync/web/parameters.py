@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.dependencies.models import Dependant
@@ -91,6 +91,14 @@ async def _all_time(
     ] = None,
 ) -> TimeRange:
     return TimeRange.parse(since or "0", until or None, home=home, in_any_order=True)
+
+
+MONTH: Final = "30d"
+"""Start of the time range of the sessions, if the visitor has chosen none."""
+
+
+async def _month(home: Home, since: str | None = None, until: str | None = None) -> TimeRange:
+    return TimeRange.parse(since or MONTH, until or None, home=home, in_any_order=True)
 
 
 AppKey = Annotated[str | None, Query(description="The app's key.")]
@@ -185,6 +193,7 @@ def _what_is_wrong(name: str, known: set[str]) -> str:
 
 History = Annotated[DataSyncService, Depends(_data)]
 Range = Annotated[TimeRange, Depends(_time_range)]
+RangeOfMonth = Annotated[TimeRange, Depends(_month)]
 RangeOrAll = Annotated[TimeRange, Depends(_all_time)]
 Filter = Annotated[RunFilter, Depends(_filter)]
 PathId = Annotated[int, Depends(_id)]
