@@ -28,7 +28,7 @@ PAGES = (
     *("/", "/apps", "/handlers", "/jobs", "/runs", "/errors", "/sessions", "/logs", "/events", "/compare", "/not-run"),
     "/home",
 )
-STATEMENTS_OF_A_TAG = 11
+STATEMENTS_OF_A_TAG = 7
 
 
 class Visit:

@@ -234,6 +234,10 @@ class DataSyncService:
         """Return the runs in progress, from the live feed or from the last heartbeat in the file."""
         return await self._reader.ask("running", now.running, self._snapshot())
 
+    async def present_facts(self) -> now.PresentFacts:
+        """Return the newest run and session, and the runs in progress, as one question."""
+        return await self._reader.ask("present facts", now.present_facts, self._snapshot())
+
     async def restrictions(self) -> tuple[Restriction, ...]:
         """Return the disabled and rehearsing apps and the paused jobs, from the framework or from recorded actions."""
         return await self._reader.ask("restrictions", restrictions, self._present())

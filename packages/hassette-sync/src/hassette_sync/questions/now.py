@@ -4,6 +4,7 @@ Texts of an app may contain lone surrogates, for example from a file name that i
 The store replaces them when it writes a value. Live values do not pass through the store, so this module replaces them.
 """
 
+from dataclasses import dataclass
 from typing import cast
 
 from hassette_store.kinds import kind_of
@@ -11,11 +12,13 @@ from hassette_store.rows import RegistrationRow, RunningRow
 from hassette_sync.answers.kinds import TRIGGERS, Kind, Trigger
 from hassette_sync.answers.overview import Accounting, Live, ServiceState, TriggerState, Upcoming
 from hassette_sync.answers.runs import FailureBrief, Running, RunningNow
+from hassette_sync.answers.sessions import Session
 from hassette_sync.answers.stream import LiveRun
 from hassette_sync.formatting import replace_surrogates
 from hassette_sync.live import LiveRow, LiveSnapshot
 from hassette_sync.queries.runs import RUNNING
 from hassette_sync.questions.rows import trigger_of
+from hassette_sync.questions.runs import newest_id
 from hassette_sync.questions.sessions import newest_session
 from hassette_sync.reader import ReadTransaction
 
@@ -54,6 +57,30 @@ def _trigger(row: LiveRow | RunningRow) -> Trigger:
 
 def _replace_in_text(value: object) -> object:
     return replace_surrogates(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True)
+class PresentFacts:
+    """Facts about the present that decide whether a page must be made again.
+
+    Attributes:
+        newest_id: Id of the newest run; 0 for an empty history.
+        session: Newest session; None if Hassette has never run.
+        running: Runs in progress.
+    """
+
+    newest_id: int
+    session: Session | None
+    running: tuple[Running, ...]
+
+
+async def present_facts(transaction: ReadTransaction, snapshot: LiveSnapshot | None) -> PresentFacts:
+    """Return the newest run and session, and the runs in progress."""
+    return PresentFacts(
+        newest_id=await newest_id(transaction),
+        session=await newest_session(transaction),
+        running=(await running(transaction, snapshot)).running,
+    )
 
 
 async def running(transaction: ReadTransaction, snapshot: LiveSnapshot | None) -> RunningNow:

@@ -9,6 +9,7 @@ from fastapi import Request
 from starlette.responses import Response
 
 from hassette_store.ids import time_of
+from hassette_sync.answers.sessions import Session
 from hassette_sync.errors import SyncError
 from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import MINUTE_US, SECOND_US, now_us
@@ -49,8 +50,8 @@ class PageTags:
         # After a restart, another version may make other pages of the same history.
         self._process = secrets.token_hex(8)
 
-    async def tag(self, *of_page: str) -> str:
-        """Return the tag of a page. It costs about as much as a few short questions.
+    async def tag(self, *of_page: str) -> tuple[str, Session | None]:
+        """Return the tag of a page, and the newest session. They cost about as much as two short questions.
 
         Args:
             of_page: Facts about the request on which the page depends, such as its address.
@@ -59,22 +60,21 @@ class PageTags:
             SyncError: The history cannot be read.
         """
         version = await self._data.file_version()
-        newest_us = time_of(await self._data.newest_id())
-        session = await self._data.newest_session()
-        running = (await self._data.running()).running
+        present = await self._data.present_facts()
+        session, running = present.session, present.running
         snapshot = self._data.live.snapshot() if self._data.is_live else None
         due_us = [one.due_us for one in snapshot.upcoming] if snapshot is not None else []
         control = (self._data.control.apps(), self._data.control.paused_jobs())
         live = (snapshot, control, running, session.state if session is not None else None)
         at_us = self._clock()
-        moments_us = [newest_us, *due_us]
+        moments_us = [time_of(present.newest_id), *due_us]
         if session is not None:
             # The heartbeat of a running session is always near, but no page shows its age.
             moments_us += [session.started_us] if session.state == "running" else [session.until_us]
         shows_seconds = bool(running) or any(abs(at_us - us) < _SECONDS_ARE_SHOWN_US for us in moments_us)
         moment = at_us // (SECOND_US if shows_seconds else MINUTE_US)
         facts = repr((self._process, version, live, shows_seconds, moment, of_page))
-        return f'W/"{hashlib.sha256(facts.encode(errors="backslashreplace")).hexdigest()[:32]}"'
+        return f'W/"{hashlib.sha256(facts.encode(errors="backslashreplace")).hexdigest()[:32]}"', session
 
 
 async def check_tag(request: Request) -> None:
@@ -87,12 +87,13 @@ async def check_tag(request: Request) -> None:
     visitor: Visitor = request.scope[VISITOR]
     root = root_of(request.scope["path"], request.headers)
     try:
-        tag = await tags.tag(request.scope["path"], request.url.query, root, visitor.kind, visitor.session)
+        tag, session = await tags.tag(request.scope["path"], request.url.query, root, visitor.kind, visitor.session)
     except SyncError:
         return  # the page itself shows why the history cannot be read
     if tag == request.headers.get("if-none-match"):
         raise PageUnchangedError(tag)
     request.state.tag = tag
+    request.state.session = session  # each page shows it
 
 
 async def answer_unchanged(_request: Request, error: Exception) -> Response:

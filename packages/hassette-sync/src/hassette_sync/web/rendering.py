@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from hassette_sync import formatting
 from hassette_sync.__about__ import __version__
 from hassette_sync.answers.kinds import LABELS
+from hassette_sync.answers.sessions import Session
 from hassette_sync.errors import SyncError
 from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.questions.steps import steps_of, target_text
@@ -73,7 +74,8 @@ async def _about_the_framework(request: Request) -> dict[str, Any]:
     data, settings = request.app.state.data, request.app.state.settings
     allowed = is_allowed(request.scope[VISITOR], settings)
     try:
-        session = await data.newest_session()
+        known = hasattr(request.state, "session")
+        session: Session | None = request.state.session if known else await data.newest_session()
         state = framework_state(session, data.live_state())
     except SyncError:  # the page itself shows why the history cannot be read
         session = state = None
