@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from itertools import islice
 from sqlite3 import Row
 from typing import Final
 
@@ -203,13 +204,15 @@ async def pending_call(transaction: ReadTransaction, change: StateChange) -> tup
         The call, and its target in words: ``it``, or for example ``area kitchen``.
     """
     entity_id, at_us = change.entity.entity_id, change.at_us
-    calls = [
-        (row, call, entity_id in entities_of(call.target))
-        for row, call in await _calls_near(transaction, change)
+    calls = sorted(await _calls_near(transaction, change), key=lambda pair: -pair[1].at_us)
+    # The targets are parsed only as far as they are needed, because a busy minute has many calls.
+    possible = (
+        (row, call, is_named)
+        for row, call in calls
         if not (call.rehearsed or leads_elsewhere(call, change))
-        and (entity_id in entities_of(call.target) or may_mean(call, entity_id))
-    ]
-    for row, call, is_named in sorted(calls, key=lambda one: -one[1].at_us)[:_MAX_CALLS]:
+        and ((is_named := entity_id in entities_of(call.target)) or may_mean(call, entity_id))
+    )
+    for row, call, is_named in islice(possible, _MAX_CALLS):
         areas = set[str]() if is_named else await _areas_of(transaction, call)
         if areas and change.entity.area and change.entity.area not in areas:
             continue
