@@ -27,6 +27,8 @@ PATHS = (
     "/compare?since=7d",
     "/not-run",
     "/why?entity=light.kitchen",
+    "/ask?q=what+failed",
+    "/ask?q=was+the+framework+up",
     "/home",
     "/sessions",
     "/no-such-page",

@@ -53,6 +53,28 @@ async def test_question_with_a_time_is_about_that_time(client: httpx.AsyncClient
     assert "hassette why light.kitchen --at 00:01" in shown
 
 
+@pytest.mark.parametrize(
+    ("question", "code", "problem"),
+    [
+        (
+            "help",
+            404,
+            "The question must name an entity, a service, a handler or a text in quotes, got",
+        ),
+        ("hall light at 25:00", 400, "The time in the question must be an age such as 24h or 7d, or a time such as"),
+        ("light on 31.2.", 400, "The time in the question must be "),
+    ],
+)
+async def test_question_that_cannot_be_answered_stays_in_the_box(
+    client: httpx.AsyncClient, question: str, code: int, problem: str
+) -> None:
+    answer = await client.get("/ask", params={"q": question})
+
+    assert answer.status_code == code
+    assert problem in answer.text
+    assert f'name="q" value="{question}"' in answer.text
+
+
 async def test_empty_question_shows_the_box(client: httpx.AsyncClient) -> None:
     for path in ("/ask", "/ask?q=", "/why", "/ask?q=%3F"):
         answer = await client.get(path)

@@ -66,7 +66,7 @@ class AnsweredElsewhere(Answer):
         topic: ``uptime``, ``not_run``, ``connection``, ``slower``, ``noise``, ``logs``, ``next``, ``versions`` or
             ``runs``.
         sentence: Sentence that names the page. For the uptime, it also has the answer.
-        page: Path of the page; empty for the overview.
+        page: Path of the page, with parameters other than its time; empty for the overview.
         command: Command of the terminal with the answer.
         since_us: Start of the time of the question; None if it has none, or if the page takes none.
         until_us: End of the time of the question.

@@ -13,7 +13,7 @@ class Topic:
         name: Short name.
         words: Expression that finds it in the words without the moment.
         sentence: The sentence that names the page.
-        page: Path of the page; empty for the overview.
+        page: Path of the page with parameters; empty for the overview.
         command: The command with the same answer.
         has_time: Whether the page and the command take the time of the question.
     """
@@ -70,8 +70,8 @@ _TOPICS: Final = (
     Topic(
         name="slower",
         words=_words(r"\b(?:slower|slowest|faster)\b", r"\b(?:is|are|was|were|got|became|so|too)\s+slow$"),
-        sentence="The overview lists slower handlers and jobs under Different from before, for a range such as 7 days.",
-        page="",
+        sentence="The page Different from before lists slower handlers and jobs of the last 7 days.",
+        page="compare?since=7d",
         command="hassette compare --since 7d",
         has_time=False,
     ),
@@ -117,8 +117,8 @@ _TOPICS: Final = (
             r"\bsince\b.*\b(?:changed|modified)\s+(?:the|my|an)\s+(?:app|code)\b",
             r"^what\s+(?:has\s+|is\s+|was\s+)?(?:changed|different)(?:\s+(?:since|from|to|than|compared)\b.*)?$",
         ),
-        sentence="The overview lists what differs from before, and the page of an app lists its versions.",
-        page="",
+        sentence="The page Different from before compares each app with its version before.",
+        page="compare?since=7d&against=version",
         command="hassette compare --since 7d --against version",
         has_time=False,
     ),

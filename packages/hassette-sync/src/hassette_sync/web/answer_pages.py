@@ -1,9 +1,11 @@
 """Pages of the questions: why, why not, logs, events, and triggers that led to no run."""
 
 import logging
+import re
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import cast
 
 from fastapi import APIRouter, Depends, Request
@@ -12,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.answers.registrations import SkipReason
 from hassette_sync.asked_time import AskedTime
-from hassette_sync.errors import BadQuestionError
+from hassette_sync.errors import BadQuestionError, UnclearWordsError
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.comparison import GRAVITY, MAX_COMPARED, Against
 from hassette_sync.questions.events import FrameworkEventFilter
@@ -41,6 +43,7 @@ _GROUPS = (
     ("control", "actions from the page"),
 )
 _PAGE = 100
+_SUBJECTS = {"q must": "The question must", "moment must": "The time in the question must"}
 
 
 @answer_pages.get("/ask")
@@ -48,7 +51,12 @@ async def ask(request: Request, data: History, home: Home, q: Text = None) -> Re
     """Answer a question in words, such as: why did light.hall turn on at 03:12?"""
     if not (q or "").strip(" ?"):
         return await page(request, "ask_page.html", question="")
-    asked = await data.ask(q or "")
+    try:
+        asked = await data.ask(q or "")
+    except BadQuestionError as error:
+        code = HTTPStatus.NOT_FOUND if isinstance(error, UnclearWordsError) else HTTPStatus.BAD_REQUEST
+        problem = re.sub(r"^(?:q|moment) must", lambda found: _SUBJECTS[found[0]], str(error))
+        return await page(request, "ask_page.html", code, question=q or "", problem=problem)
     if asked.elsewhere is not None:
         return await page(request, "ask_page.html", question=q or "", answer=asked.elsewhere)
     if asked.what_failed is not None:
