@@ -204,6 +204,42 @@ async def test_version_is_compared_with_the_version_before(home: RecordedHome, d
     assert one(found, "slow").findings == ("slower",)
 
 
+async def test_errors_of_an_app_are_compared_with_its_version_before(home: RecordedHome, data: DataSyncService) -> None:
+    bad, other = listener("bad"), listener("other", "porch")
+    home.deploy(-30 * HOUR_S, "hall", "v1")
+    runs(home, "bad", 20, 30, listener=bad)
+    home.deploy(-10 * HOUR_S, "hall", "v2")
+    runs(home, "bad", 6, 30, failed=9, listener=bad)
+    runs(home, "other", 6, 30, failed=9, listener=other)
+    runs(home, "bad", 2, 30, failed=9, listener=bad)
+    await home.write()
+
+    found = await data.compare(TimeRange(home.us(-4 * HOUR_S), home.us(0)), against="version")
+
+    # The app of the other error has no version before.
+    assert [(group.type, group.finding, group.now, group.before) for group in found.groups] == [
+        ("badError", "new", 18, 0)
+    ]
+
+
+@pytest.mark.parametrize(("sort", "first"), [("new", "fresh"), ("back", "again"), ("gravity", "failing")])
+async def test_new_and_returned_handlers_can_come_first(
+    home: RecordedHome, data: DataSyncService, sort: str, first: str
+) -> None:
+    failing = listener("failing")
+    runs(home, "again", 40, 30, listener=listener("again"))
+    runs(home, "failing", 6, 30, listener=failing)
+    runs(home, "failing", 2, 30, failed=20, listener=failing)
+    runs(home, "again", 2, 30, listener=Listener("again", "hall", "default"))
+    await home.write()
+    fresh = Listener("fresh", "hall", "default")
+    runs(home, "fresh", 1, 5, listener=fresh)
+
+    found = await compared(home, data, sort=sort)
+
+    assert found.registrations[0].registration.name == first
+
+
 @pytest.mark.parametrize("changed_h", [1.5, 10.5, 100.5, 360.5])
 async def test_version_is_compared_from_the_exact_time_of_its_change(
     home: RecordedHome, data: DataSyncService, changed_h: float

@@ -48,3 +48,9 @@ _REGISTRATIONS = union_sql(
 
 REGISTRATIONS_OF_GROUPS = f"SELECT DISTINCT error_group_id, registration_id FROM ({_REGISTRATIONS})"
 """Handlers and jobs of the newest 20 failures of each of some error groups."""
+
+GROUPS_OF_APP = f"""
+SELECT DISTINCT error_group_id FROM ({_REGISTRATIONS}) AS found
+JOIN registrations ON registrations.id = found.registration_id WHERE registrations.app = :app
+"""
+"""Those of some error groups that occurred in a handler or job of an app, among their newest 20 failures."""

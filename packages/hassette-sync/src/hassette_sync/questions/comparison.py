@@ -18,9 +18,9 @@ from hassette_sync.answers.comparison import (
 )
 from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.errors import BadQuestionError
-from hassette_sync.formatting import duration, plural, rough_duration, share
+from hassette_sync.formatting import duration, rough_duration, share
 from hassette_sync.queries import comparison as queries
-from hassette_sync.queries.errors import RECENT_COUNTS
+from hassette_sync.questions.error_changes import GRAVITY, STANDARD_ERRORS, compared_groups, gravity
 from hassette_sync.questions.figures import ExactFigures, exact_figures
 from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.rows import registration_ref
@@ -32,11 +32,7 @@ from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import DAY_US, TimeRange
 
 Against = Literal["period", "version"]
-# The gravest difference comes first.
-GRAVITY: Final[tuple[Difference, ...]] = (
-    *("failing_more", "silent", "slower", "back", "new", "failing_less", "resolved", "faster", "unchanged"),
-)
-SORTS: Final = ("gravity", "slower", "failing", "silent", "runs", "name")
+SORTS: Final = ("gravity", "slower", "failing", "silent", "new", "back", "runs", "name")
 MAX_COMPARED = 500
 _DEFAULT_LIMIT = 50
 # p95 of fewer runs changes by chance.
@@ -45,8 +41,6 @@ _MANY_RUNS = 200
 _SLOWER = 1.5
 _SLOWER_MEDIAN = 1.2
 _MIN_DIFFERENCE_US = 1_000
-# The difference of two shares is real if it is more than this many standard errors.
-_STANDARD_ERRORS = 2.6
 _NEWEST = 50
 _SILENT = 1.5
 _WEEK_US = 7 * DAY_US
@@ -72,9 +66,9 @@ async def compare(
         transaction: Read transaction of the question.
         time_range: The period.
         against: ``period``: the period of the same length before. ``version``: for each app with a new version that
-            began in the period or before it, the time since exactly then with the version before. Error groups are
-            always compared with the period before.
-        sort: ``gravity``, ``slower``, ``failing``, ``silent``, ``runs`` or ``name``.
+            began in the period or before it, the time since exactly then with the version before. An error of several
+            apps counts for each of them, with all of its failures.
+        sort: ``gravity``, ``slower``, ``failing``, ``silent``, ``new``, ``back``, ``runs`` or ``name``.
         differing: If true, only handlers, jobs and error groups that differ are listed.
         limit: Maximum number of handlers and jobs, and of error groups, up to 500.
     """
@@ -88,9 +82,13 @@ async def compare(
     before = TimeRange(max(2 * now.since_us - now.until_us, 0), max(now.since_us, 1))
     pairs = [(None, now, before)] if against == "period" else await _versions(transaction, now)
     registrations: list[ComparedRegistration] = []
+    by_group: dict[int, ComparedGroup] = {}
     for app, current, earlier in pairs:
         registrations += await _registrations(transaction, app, current, earlier, differing=differing)
-    groups = await _groups(transaction, now, before)
+        for one in await compared_groups(transaction, app, current, earlier):
+            other = by_group.setdefault(one.id, one)
+            by_group[one.id] = min(other, one, key=gravity)
+    groups = sorted(by_group.values(), key=gravity)
     found = sum(one.findings != _UNCHANGED for one in registrations)
     different_groups = [one for one in groups if one.finding != "unchanged"]
     return Comparison(
@@ -304,7 +302,7 @@ def _share_difference(now: Counts, before: Counts) -> int:
     together = (now.failed + before.failed) / (now.total + before.total)
     error = math.sqrt(together * (1 - together) * (1 / now.total + 1 / before.total))
     difference = now.failure_share - before.failure_share
-    if not error or abs(difference) <= _STANDARD_ERRORS * error:
+    if not error or abs(difference) <= STANDARD_ERRORS * error:
         return 0
     return 1 if difference > 0 else -1
 
@@ -316,76 +314,11 @@ def _sorted(registrations: list[ComparedRegistration], sort: str) -> list[Compar
             "slower": -(one.slower_by or 0),
             "failing": -(one.fails_more_by if one.fails_more_by is not None else -2),
             "silent": -(one.silent_for_us or 0),
+            "new": "new" not in one.findings,
+            "back": "back" not in one.findings,
             "runs": -one.now.counts.total,
             "name": 0,
         }
         return order[sort], GRAVITY.index(one.findings[0]) if sort != "name" else 0
 
     return sorted(sorted(registrations, key=lambda one: one.registration.title), key=key)
-
-
-async def _groups(transaction: ReadTransaction, now: TimeRange, before: TimeRange) -> list[ComparedGroup]:
-    within: Parameters = {"since_us": before.since_us, "until_us": now.until_us}
-    rows = await transaction.all(queries.GROUPS, within)
-    ids = json.dumps([row["id"] for row in rows])
-    counts = await _failures(transaction, now, ids)
-    earlier = await _failures(transaction, before, ids)
-    gone = [row["id"] for row in rows if earlier[row["id"]] and not counts[row["id"]]]
-    succeeded = await _succeeded(transaction, now, gone)
-    groups = [
-        _group(row, counts[row["id"]], earlier[row["id"]], now, before, has_succeeded=row["id"] in succeeded)
-        for row in rows
-        if counts[row["id"]] or earlier[row["id"]]
-    ]
-    return sorted(groups, key=lambda one: (GRAVITY.index(one.finding), -one.now, one.id))
-
-
-async def _failures(transaction: ReadTransaction, time_range: TimeRange, groups: str) -> dict[int, int]:
-    within: Parameters = {"first_id": time_range.first_id, "end_id": time_range.end_id, "groups": groups}
-    return {row["error_group_id"]: row["count"] for row in await transaction.all(RECENT_COUNTS, within)}
-
-
-async def _succeeded(transaction: ReadTransaction, now: TimeRange, groups: list[int]) -> set[int]:
-    """Return those of some error groups of whose handlers and jobs one has succeeded in the period."""
-    if not groups:
-        return set()
-    sums = await sums_by_registration(transaction, await periods_of(transaction, now))
-    rows = await transaction.all(queries.REGISTRATIONS_OF_GROUPS, {"groups": json.dumps(groups)})
-    return {
-        row["error_group_id"]
-        for row in rows
-        if row["registration_id"] in sums and sums[row["registration_id"]].counts().success
-    }
-
-
-def _group(
-    row: Row, now: int, before: int, time_range: TimeRange, earlier: TimeRange, *, has_succeeded: bool
-) -> ComparedGroup:
-    finding: Difference = "unchanged"
-    text = f"{plural(now, 'failure')}, before {before:,}."
-    if now and row["first_seen_us"] >= time_range.since_us:
-        finding, text = "new", f"It is new: {plural(now, 'failure')}."
-    elif now and not before:
-        finding, text = "back", f"It is back after a pause: {plural(now, 'failure')}."
-    elif before and not now and has_succeeded:
-        finding, text = "resolved", f"It has not failed since. {_before(before)}"
-    elif before and not now:
-        text = f"It has not failed since, but no run of its handlers and jobs succeeded. {_before(before)}"
-    elif _is_more(now, before, time_range, earlier):
-        finding = "failing_more"
-    elif _is_more(before, now, earlier, time_range):
-        finding = "failing_less"
-    return ComparedGroup.model_validate(
-        {**dict(row), "finding": finding, "sentence": text, "now": now, "before": before}
-    )
-
-
-def _before(failures: int) -> str:
-    return f"Before: {plural(failures, 'failure')}."
-
-
-def _is_more(count: int, other: int, time_range: TimeRange, other_range: TimeRange) -> bool:
-    """Return whether a count is really higher than another, per time: the square roots differ enough."""
-    length = time_range.until_us - time_range.since_us
-    scaled = other * length / max(other_range.until_us - other_range.since_us, 1)
-    return count >= 3 and 2 * (math.sqrt(count) - math.sqrt(scaled)) > _STANDARD_ERRORS

@@ -1,0 +1,107 @@
+"""Comparison of error groups with before: new, back, failing more, resolved."""
+
+import json
+import math
+from sqlite3 import Row
+from typing import Final
+
+from hassette_sync.answers.comparison import ComparedGroup, Difference
+from hassette_sync.formatting import plural
+from hassette_sync.queries import comparison as queries
+from hassette_sync.queries.errors import RECENT_COUNTS
+from hassette_sync.questions.periods import periods_of
+from hassette_sync.questions.statistics import sums_by_registration
+from hassette_sync.reader import Parameters, ReadTransaction
+from hassette_sync.time_range import TimeRange
+
+# The gravest difference comes first.
+GRAVITY: Final[tuple[Difference, ...]] = (
+    *("failing_more", "silent", "slower", "back", "new", "failing_less", "resolved", "faster", "unchanged"),
+)
+# The difference of two shares is real if it is more than this many standard errors.
+STANDARD_ERRORS = 2.6
+
+
+async def compared_groups(
+    transaction: ReadTransaction, app: str | None, now: TimeRange, before: TimeRange
+) -> list[ComparedGroup]:
+    """Compare the error groups with failures in two periods.
+
+    Args:
+        transaction: Read transaction of the question.
+        app: App in whose handlers and jobs the errors occurred; None for all.
+        now: The period.
+        before: The time before.
+    """
+    within: Parameters = {"since_us": before.since_us, "until_us": now.until_us}
+    rows = await transaction.all(queries.GROUPS, within)
+    if app is not None:
+        known: Parameters = {"groups": json.dumps([row["id"] for row in rows]), "app": app}
+        of_app = {row["error_group_id"] for row in await transaction.all(queries.GROUPS_OF_APP, known)}
+        rows = [row for row in rows if row["id"] in of_app]
+    ids = json.dumps([row["id"] for row in rows])
+    counts = await _failures(transaction, now, ids)
+    earlier = await _failures(transaction, before, ids)
+    gone = [row["id"] for row in rows if earlier[row["id"]] and not counts[row["id"]]]
+    succeeded = await _succeeded(transaction, now, gone)
+    return [
+        _group(row, counts[row["id"]], earlier[row["id"]], now, before, has_succeeded=row["id"] in succeeded)
+        for row in rows
+        if counts[row["id"]] or earlier[row["id"]]
+    ]
+
+
+def gravity(one: ComparedGroup) -> tuple[int, int, int]:
+    """Return the place of an error group in the list: the gravest difference first, then the most failures."""
+    return GRAVITY.index(one.finding), -one.now, one.id
+
+
+async def _failures(transaction: ReadTransaction, time_range: TimeRange, groups: str) -> dict[int, int]:
+    within: Parameters = {"first_id": time_range.first_id, "end_id": time_range.end_id, "groups": groups}
+    return {row["error_group_id"]: row["count"] for row in await transaction.all(RECENT_COUNTS, within)}
+
+
+async def _succeeded(transaction: ReadTransaction, now: TimeRange, groups: list[int]) -> set[int]:
+    """Return those of some error groups of whose handlers and jobs one has succeeded in the period."""
+    if not groups:
+        return set()
+    sums = await sums_by_registration(transaction, await periods_of(transaction, now))
+    rows = await transaction.all(queries.REGISTRATIONS_OF_GROUPS, {"groups": json.dumps(groups)})
+    return {
+        row["error_group_id"]
+        for row in rows
+        if row["registration_id"] in sums and sums[row["registration_id"]].counts().success
+    }
+
+
+def _group(
+    row: Row, now: int, before: int, time_range: TimeRange, earlier: TimeRange, *, has_succeeded: bool
+) -> ComparedGroup:
+    finding: Difference = "unchanged"
+    text = f"{plural(now, 'failure')}, before {before:,}."
+    if now and row["first_seen_us"] >= time_range.since_us:
+        finding, text = "new", f"It is new: {plural(now, 'failure')}."
+    elif now and not before:
+        finding, text = "back", f"It is back after a pause: {plural(now, 'failure')}."
+    elif before and not now and has_succeeded:
+        finding, text = "resolved", f"It has not failed since. {_before(before)}"
+    elif before and not now:
+        text = f"It has not failed since, but no run of its handlers and jobs succeeded. {_before(before)}"
+    elif _is_more(now, before, time_range, earlier):
+        finding = "failing_more"
+    elif _is_more(before, now, earlier, time_range):
+        finding = "failing_less"
+    return ComparedGroup.model_validate(
+        {**dict(row), "finding": finding, "sentence": text, "now": now, "before": before}
+    )
+
+
+def _before(failures: int) -> str:
+    return f"Before: {plural(failures, 'failure')}."
+
+
+def _is_more(count: int, other: int, time_range: TimeRange, other_range: TimeRange) -> bool:
+    """Return whether a count is really higher than another, per time: the square roots differ enough."""
+    length = time_range.until_us - time_range.since_us
+    scaled = other * length / max(other_range.until_us - other_range.since_us, 1)
+    return count >= 3 and 2 * (math.sqrt(count) - math.sqrt(scaled)) > STANDARD_ERRORS
