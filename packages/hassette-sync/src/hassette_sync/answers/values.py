@@ -1,8 +1,9 @@
 """Values that several answers share."""
 
-from typing import Annotated, Final
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, cast
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, WithJsonSchema
 
 from hassette_sync.answers.descriptions import describe
 
@@ -13,6 +14,9 @@ Id = Annotated[
     WithJsonSchema(ID_SCHEMA, mode="serialization"),
 ]
 """An id: an `int` in Python, but a string in JSON, because JavaScript rounds numbers above 2**53."""
+
+
+_ANY: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 
 
 class Answer(BaseModel):
@@ -27,6 +31,26 @@ class Answer(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", ser_json_inf_nan="null", json_schema_extra=describe, defer_build=True
     )
+
+
+def json_values(answer: object) -> Any:
+    """Convert answers, also in sequences and mappings, to JSON values."""
+    _build_classes_of(answer)
+    return _ANY.dump_python(answer, mode="json")
+
+
+def _build_classes_of(value: object) -> None:
+    """Build the classes of answers. An answer that was read as a part of another may have a class that is not built.
+
+    With pydantic 2.12, such an answer cannot be converted.
+    """
+    if isinstance(value, Answer):
+        type(value).model_rebuild()
+    elif isinstance(value, Mapping):
+        _build_classes_of(tuple(cast("Mapping[object, object]", value).values()))
+    elif isinstance(value, list | tuple):
+        for one in cast("Sequence[object]", value):
+            _build_classes_of(one)
 
 
 def build_answers() -> None:

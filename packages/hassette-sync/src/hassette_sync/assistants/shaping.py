@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from pydantic import TypeAdapter
-
+from hassette_sync.answers.values import json_values
 from hassette_sync.formatting import replace_surrogates
 from hassette_sync.home_time import HomeTime, ShownTimes
 
@@ -26,7 +25,6 @@ _DURATIONS: Final = frozenset(
         *("confirmed_us", "silent_for_us", "usual_gap_us", "period_length_us", "utc_offset_us", "bands_us"),
     }
 )
-_ANY: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 
 
 def shaped(answer: Mapping[str, object], home: HomeTime) -> dict[str, Any]:
@@ -41,7 +39,7 @@ def shaped(answer: Mapping[str, object], home: HomeTime) -> dict[str, Any]:
         home: The home's time zone.
     """
     moment = ShownTimes(home, 0)
-    fields = (_field(key, one, moment) for key, one in _ANY.dump_python(answer, mode="json").items())
+    fields = (_field(key, one, moment) for key, one in json_values(answer).items())
     return {key: one for key, one in fields if one not in (None, "")}
 
 

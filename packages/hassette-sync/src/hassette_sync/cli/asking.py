@@ -4,10 +4,11 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
+from hassette_sync.answers.values import json_values
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.cli.shared import HistoryOptions, show_output
 from hassette_sync.home_time import HomeTime, ShownTimes
@@ -21,8 +22,6 @@ AnswerT = TypeVar("AnswerT", bound=BaseModel | tuple[BaseModel, ...])
 
 DEADLINE_S = 60.0
 """Deadline of one question in the terminal, in seconds. Only one person waits, and Ctrl+C ends the command."""
-
-_ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 def history(options: HistoryOptions) -> DataSyncService:
@@ -58,7 +57,7 @@ def show_answer(
 def show_json(answer: object, *, indent: int | None = 2) -> bool:
     """Print an answer, or several answers in a list, as JSON. Return whether there is still a reader."""
     # Only ASCII, so that the output does not depend on the encoding of the pipe.
-    return show_output(json.dumps(_ANY.dump_python(answer, mode="json"), indent=indent))
+    return show_output(json.dumps(json_values(answer), indent=indent))
 
 
 def show_text(rendered: str) -> bool:
