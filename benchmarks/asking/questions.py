@@ -93,11 +93,6 @@ def _hour_before_the_end(facts: Facts) -> AskedTime:
     return AskedTime.moment(time_of(facts.newest) - 3_600_000_000)
 
 
-async def _errors_with_trends(data: DataSyncService) -> None:
-    time_range = TimeRange.last(MONTH)
-    await data.error_trends((await data.error_groups(time_range)).groups, time_range)
-
-
 _BY_APP = """
 SELECT app, status_id, count(*) FROM runs JOIN registrations ON registrations.id = registration_id
 WHERE runs.id >= :since GROUP BY 1, 2
@@ -242,7 +237,6 @@ QUESTIONS: Final[dict[str, Question]] = {
     "not-runs 30d": Question(ask=lambda data, facts: data.not_runs(time_range=TimeRange.last(MONTH))),
     "versions": Question(ask=lambda data, facts: data.versions()),
     "household": Question(ask=lambda data, facts: data.household()),
-    "errors with their course 30d": Question(ask=lambda data, facts: _errors_with_trends(data)),
     **{
         # A comparison asks for the percentiles of all registrations twice.
         f"compare {age}": Question(

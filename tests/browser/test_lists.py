@@ -61,6 +61,29 @@ def test_list_is_filtered_by_typing_and_stays_filtered(open_page: Callable[..., 
     assert page.evaluate(NAMES) == ["on_motion"], "the address holds the filter"
 
 
+def test_words_are_sought_in_all_rows_of_a_long_list(open_page: Callable[..., Any], history_path: Path) -> None:
+    with History(history_path) as history:
+        now_us = int(time.time() * 1_000_000)
+        for n in range(60):
+            error = ("exception", f"Error{n:02}", "boom")
+            history.run(5, now_us - (90 - n) * 1_000_000, session_id=3, status="error", error=error)
+    page = open_page("/errors")
+    page.locator("#connection[data-state=on]").wait_for(timeout=LIMIT_MS)
+    types = page.locator("#errors tbody .type")
+    assert types.count() == 50
+    page.keyboard.press("/")
+    page.keyboard.type("error01 BOOM")
+    page.wait_for_function("() => document.querySelectorAll('#errors tbody tr').length === 1", timeout=LIMIT_MS)
+    assert types.inner_text().endswith("Error01")
+    assert "find=error01+BOOM" in page.url
+    page.keyboard.type(" nowhere")
+    page.get_by_text("No error matches").wait_for(timeout=LIMIT_MS)
+    page.keyboard.press("Control+A")
+    page.keyboard.press("Delete")
+    page.wait_for_function("() => document.querySelectorAll('#errors tbody tr').length === 50", timeout=LIMIT_MS)
+    assert "find" not in page.url
+
+
 def test_equal_runs_unfold_and_fold_again(open_page: Callable[..., Any], address: str, history_path: Path) -> None:
     with History(history_path) as history:
         now_us = int(time.time() * 1_000_000)

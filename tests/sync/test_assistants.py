@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hassette_store.ids import first_id_at
 from hassette_sync import DataSyncService, MemoryControl
 from hassette_sync.assistants.settings import AssistantSettings, assistant_settings
 from hassette_sync.assistants.shaping import MAX_BYTES, bounded_json, shaped
@@ -16,7 +17,7 @@ from hassette_sync.cli.questions import mcp as mcp_command
 from hassette_sync.home_time import HomeTime
 from hassette_sync.plugin import configure_assistants
 from hassette_sync.settings import WebSettings
-from support.history import NewHistory
+from support.history import BOOM, HOUR, MINUTE, NewHistory
 from support.patient_data import patient_data
 from support.recorded_home import RecordedHome, call, change, recorded_home
 from support.rows import Due, Job, Listener, LogLine
@@ -385,3 +386,23 @@ async def test_missing_extra_is_named(
         answer = await client.post("/mcp", json=initialize())
     assert answer.status_code == 501
     assert "hassette-sync[mcp]" in answer.json()["detail"]
+
+
+async def test_errors_state_whether_they_are_new_where_and_since_which_version(
+    new_history: NewHistory, now_us: int
+) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        row = (first_id_at(now_us - HOUR), 1, "hall", "v7", "c", "s", None, 1)
+        history.db.execute("INSERT INTO deploys VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        handler = history.listener("hall", "on_motion", "t")
+        history.run(handler, now_us - MINUTE, status="error", error=BOOM)
+    async with (
+        DataSyncService(history.path) as data,
+        Client(create_server(data, may_control=False, by=lambda: "x")) as client,
+    ):
+        (listed,) = (await asking(client)("errors"))["errors"]
+        one = await asking(client)("errors", id="1")
+    course = {"apps": ["hall"], "first_versions": [{"app": "hall", "version": "v7"}], "is_new": True, "is_back": False}
+    assert listed.items() >= course.items()
+    assert one["trend"].items() >= course.items()

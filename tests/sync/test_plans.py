@@ -80,6 +80,7 @@ PARAMETERS = {
     "groups": "[1]",
     "parts": "[[1, 2]]",
     "silenced": "[1]",
+    "apps": "[]",
     "left_out": "[]",
     "newest": 20,
     "at_us": 1,

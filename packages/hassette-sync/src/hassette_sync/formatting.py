@@ -21,6 +21,13 @@ _REASON_LABELS = {
     "loop": "triggered itself too often",
     "slow_reader": "Home Assistant discarded them, because they were read too slowly",
 }
+_FAILURE_LABELS = {
+    "exception": "exception in a run",
+    "hassette": "error of Hassette's API",
+    "dependency": "argument of a handler was missing",
+    "timeout": "run exceeded its deadline",
+    "exit": "run tried to end the process",
+}
 INCIDENT_LABELS = {
     "database_replaced": "Another program removed, replaced or changed the database file while Hassette was running",
     "database_recovered": "The database was damaged or missing and was replaced",
@@ -118,6 +125,11 @@ def status_label(value: str) -> str:
 def reason_label(value: str) -> str:
     """Return the label of the reason why a trigger led to no run, or why records were lost."""
     return _REASON_LABELS.get(value, label(value))
+
+
+def failure_label(value: str) -> str:
+    """Return the label of the kind of a failure: ``exception in a run``, ``run exceeded its deadline``."""
+    return _FAILURE_LABELS.get(value, label(value))
 
 
 def label(value: str) -> str:

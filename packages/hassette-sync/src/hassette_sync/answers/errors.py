@@ -2,6 +2,7 @@
 
 from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.answers.runs import FailingLine, Run
+from hassette_sync.answers.trends import ErrorTrend
 from hassette_sync.answers.values import Answer, Id
 from hassette_sync.home_time import ShownTimes
 
@@ -54,9 +55,15 @@ class Silenced(Answer):
 
 
 class ErrorGroupsPage(Answer):
-    """Error groups with failures in the time range, most recently seen first."""
+    """Error groups with failures in the time range, most recently seen first.
+
+    Attributes:
+        groups: The error groups.
+        trends: Their course in the time range, in the same order.
+    """
 
     groups: tuple[ErrorGroup, ...]
+    trends: tuple[ErrorTrend, ...]
     next_cursor: str | None
     since_us: int
     until_us: int
@@ -69,6 +76,7 @@ class ErrorGroupDetail(Answer):
 
     Attributes:
         group: The error group.
+        trend: Its course in the time range.
         sample_line: Failing line of the first failure; None if it had no traceback.
         sample_traceback: Traceback of the first failure, as Python prints it; empty if it had none.
         registrations: Handlers and jobs in which the newest 500 failures occurred.
@@ -76,6 +84,7 @@ class ErrorGroupDetail(Answer):
     """
 
     group: ErrorGroup
+    trend: ErrorTrend
     sample_line: FailingLine | None
     sample_traceback: str
     registrations: tuple[RegistrationRef, ...]

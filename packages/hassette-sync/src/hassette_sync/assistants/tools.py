@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hassette_sync.answers.trends import ErrorTrend
 from hassette_sync.answers.values import Answer, Counts
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.assistants.arguments import (
@@ -170,12 +171,18 @@ async def _errors(call: ToolCall, arguments: ErrorsArguments) -> Mapping[str, ob
     if arguments.id:
         return _fields(await call.data.error_group(parse_id(arguments.id, "error group id"), time_range))
     page = await call.data.error_groups(time_range, limit=arguments.limit)
-    trends = await call.data.error_trends(page.groups, time_range)
     return {
-        "errors": [{**_fields(group), "apps": trend.apps} for group, trend in zip(page.groups, trends, strict=True)],
+        "errors": [
+            {**_fields(group), **_course_of(trend)} for group, trend in zip(page.groups, page.trends, strict=True)
+        ],
         "since_us": page.since_us,
         "until_us": page.until_us,
     }
+
+
+def _course_of(trend: ErrorTrend) -> dict[str, object]:
+    # The numbers of the picture would take much of the answer.
+    return trend.model_dump(mode="json", exclude={"id", "points"})
 
 
 async def _compare(call: ToolCall, arguments: CompareArguments) -> Mapping[str, object]:

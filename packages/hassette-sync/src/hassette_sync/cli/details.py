@@ -14,7 +14,7 @@ from hassette_sync.errors import ActionError, NotRunningError
 from hassette_sync.home_time import HomeTime
 from hassette_sync.ids import parse_id
 from hassette_sync.service import DataSyncService
-from hassette_sync.terminal import details
+from hassette_sync.terminal import details, errors
 from hassette_sync.terminal.running import CONFIGURATION, running_framework
 
 
@@ -88,5 +88,5 @@ def show_error(options: HistoryOptions, id_: str) -> None:
     show_answer(
         options,
         lambda data, home: data.error_group(group_id, options.time_range(home)),
-        lambda answer, shown: details.error_group(answer, shown, options.table_width),
+        lambda answer, shown: errors.error_group(answer, shown, options.table_width),
     )

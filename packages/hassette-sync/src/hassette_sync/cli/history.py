@@ -20,6 +20,7 @@ from hassette_sync.ids import parse_id
 from hassette_sync.questions.registrations import MAX_LISTED
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.service import DataSyncService
+from hassette_sync.terminal import errors as error_list
 from hassette_sync.terminal import render
 
 
@@ -40,7 +41,7 @@ def errors(options: HistoryOptions) -> None:
             options.time_range(home, default="30d"), cursor=options.cursor, limit=options.limit
         ),
         lambda page, shown: list_page(
-            render.error_groups(page.groups, shown, options.table_width), shown, page.next_cursor
+            error_list.error_groups(page, shown, options.table_width), shown, page.next_cursor
         ),
     )
 

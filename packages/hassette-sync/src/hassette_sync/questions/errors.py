@@ -15,6 +15,7 @@ from hassette_sync.questions.periods import resolve
 from hassette_sync.questions.rows import failing_line_of, registration_ref
 from hassette_sync.questions.runs import RunFilter, newest_id, runs_page
 from hassette_sync.questions.silences import silenced_groups
+from hassette_sync.questions.trends import error_trends
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import TimeRange
 
@@ -26,6 +27,7 @@ async def error_groups_page(
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
     silenced: bool = True,
+    with_trends: bool = True,
 ) -> ErrorGroupsPage:
     """Return one page of error groups, most recently seen first.
 
@@ -38,6 +40,7 @@ async def error_groups_page(
         cursor: ``next_cursor`` of the page before.
         limit: Maximum number of error groups.
         silenced: If false, error groups that are silenced now are left out.
+        with_trends: If false, the answer has no trends.
     """
     check_limit(limit)
     time_range = await resolve(transaction, time_range)
@@ -65,6 +68,7 @@ async def error_groups_page(
     more = len(rows) > limit
     return ErrorGroupsPage(
         groups=groups,
+        trends=await error_trends(transaction, groups, time_range) if with_trends else (),
         next_cursor=f"{as_of}-{rows[limit - 1]['place']}-{time_range.since_us}" if more else None,
         since_us=time_range.since_us,
         until_us=time_range.until_us,
@@ -97,8 +101,11 @@ async def error_group_detail(
         queries.RECENT_COUNT, {"id": group_id, "first_id": time_range.first_id, "end_id": time_range.end_id}
     )
     affected = await transaction.all(queries.AFFECTED_REGISTRATIONS, {"id": group_id})
+    group = _group(row, recent["count"] if recent is not None else 0)
+    (trend,) = await error_trends(transaction, (group,), time_range)
     return ErrorGroupDetail(
-        group=_group(row, recent["count"] if recent is not None else 0),
+        group=group,
+        trend=trend,
         sample_line=failing_line_of(row),
         sample_traceback=row["sample_traceback"],
         registrations=tuple(registration_ref(registration) for registration in affected),

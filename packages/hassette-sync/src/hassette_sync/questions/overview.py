@@ -319,6 +319,7 @@ async def overview(
     apps = await app_summaries(transaction, time_range)
     failing, failing_ids, failing_count = await failing_registrations(transaction, time_range, limit=_MAX_FAILING)
     not_over, not_over_count = await failing_now(transaction, failing_ids, limit=_MAX_FAILING)
+    errors = await error_groups_page(transaction, time_range, limit=_MAX_LISTED, silenced=False, with_trends=False)
     return Overview(
         status=status,
         counts=await counts_in(transaction, periods),
@@ -330,7 +331,7 @@ async def overview(
         failing_count=failing_count,
         failing_now=not_over,
         failing_now_count=not_over_count,
-        errors=(await error_groups_page(transaction, time_range, limit=_MAX_LISTED, silenced=False)).groups,
+        errors=errors.groups,
         silenced_failures=await silenced_failures(transaction, time_range),
         running=running,
         upcoming=upcoming[:_MAX_LISTED],

@@ -2,12 +2,12 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from hassette_store.ids import first_id_at, time_of
 from hassette_sync.answers.errors import ErrorGroup
-from hassette_sync.answers.trends import ErrorTrend
+from hassette_sync.answers.trends import AppVersion, ErrorTrend
 from hassette_sync.queries import trends as queries
 from hassette_sync.questions.periods import resolve
 from hassette_sync.reader import Parameters, ReadTransaction
@@ -39,9 +39,25 @@ async def error_trends(
     apps: defaultdict[int, list[str]] = defaultdict(list)
     for row in await transaction.all(queries.APPS_OF_GROUPS, some):
         apps[row["error_group_id"]].append(row["app"])
+    versions = await _first_versions(transaction, groups, apps)
     return tuple(
-        _trend(group, points[group.id], before.get(group.id), tuple(apps[group.id]), time_range) for group in groups
+        _trend(group, points[group.id], before.get(group.id), tuple(apps[group.id]), versions[group.id], time_range)
+        for group in groups
     )
+
+
+async def _first_versions(
+    transaction: ReadTransaction, groups: Sequence[ErrorGroup], apps: Mapping[int, Sequence[str]]
+) -> Mapping[int, Sequence[AppVersion]]:
+    """Return the versions of the apps of each error group at the time of its first failure."""
+    pairs: list[tuple[ErrorGroup, str]] = [(group, app) for group in groups for app in apps[group.id]]
+    asked = json.dumps([(app, first_id_at(group.first_seen_us + 1)) for group, app in pairs])
+    versions: defaultdict[int, list[AppVersion]] = defaultdict(list)
+    for row in await transaction.all(queries.FIRST_VERSIONS, {"apps": asked}):
+        group, app = pairs[int(row["place"])]
+        if row["version"] is not None:
+            versions[group.id].append(AppVersion(app=app, version=row["version"]))
+    return versions
 
 
 def _parts_of(time_range: TimeRange) -> list[tuple[int, int]]:
@@ -52,7 +68,12 @@ def _parts_of(time_range: TimeRange) -> list[tuple[int, int]]:
 
 
 def _trend(
-    group: ErrorGroup, points: list[int], run_before: int | None, apps: tuple[str, ...], time_range: TimeRange
+    group: ErrorGroup,
+    points: list[int],
+    run_before: int | None,
+    apps: tuple[str, ...],
+    first_versions: Sequence[AppVersion],
+    time_range: TimeRange,
 ) -> ErrorTrend:
     is_new = group.first_seen_us >= time_range.since_us
     length_us = time_range.until_us - time_range.since_us
@@ -62,6 +83,7 @@ def _trend(
         id=group.id,
         points=tuple(points),
         apps=apps,
+        first_versions=tuple(first_versions),
         is_new=is_new,
         is_back=not is_new and quiet_since_us < time_range.since_us - length_us,
         is_over=any(points) and not any(points[PARTS // 2 :]),

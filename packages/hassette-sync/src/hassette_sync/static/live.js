@@ -272,6 +272,13 @@ function replace(part, fresh) {
   return true;
 }
 
+// The address has changed, so the page shows something else.
+document.addEventListener("hassette:refresh", () => {
+  clearTimeout(timer);
+  if (busy) refreshAgain = true;
+  else refresh();
+});
+
 // Pausing keeps the page as it is. Resuming shows everything that is new.
 pauseButton.addEventListener("click", () => {
   paused = !paused;

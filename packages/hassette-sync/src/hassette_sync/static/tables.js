@@ -1,5 +1,9 @@
 // Sort lists in the page and filter them by typing. Without JavaScript, the head of a column is a link, and the server
-// sorts. The address holds the choice, so that a live update and a reload show the same view.
+// sorts. The address holds the choice, so that a live update and a reload show the same view. If the page holds only a
+// part of a list, the server sorts and filters.
+
+const TYPING_MS = 300;
+let asking = null;
 
 function valueOf(row, column) {
   const cell = row.cells[column];
@@ -38,9 +42,24 @@ function remember(key, value) {
   history.replaceState(history.state, "", address);
 }
 
+function isPart(list) {
+  return list?.querySelector("table")?.dataset.part === "yes";
+}
+
+// Let the server filter when the visitor has stopped typing.
+function ask() {
+  clearTimeout(asking);
+  asking = setTimeout(() => document.dispatchEvent(new CustomEvent("hassette:refresh")), TYPING_MS);
+}
+
 function filter(field) {
   const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
   const list = document.getElementById(field.dataset.filter);
+  const count = document.getElementById(`${field.id}-count`);
+  if (isPart(list)) {
+    if (count) count.textContent = "";
+    return;
+  }
   let shown = 0;
   for (const row of list?.querySelectorAll("[data-row], tbody tr") ?? []) {
     const text = row.textContent.toLowerCase();
@@ -48,12 +67,17 @@ function filter(field) {
     row.classList.toggle("filtered", !matches);
     if (matches) shown += 1;
   }
-  const count = document.getElementById(`${field.id}-count`);
   if (count) count.textContent = words.length > 0 ? `${shown} shown` : "";
 }
 
+// A live update may have replaced the fields.
 function filterAll() {
-  for (const field of document.querySelectorAll("input[data-filter]")) if (field.value) filter(field);
+  const words = new URL(location.href).searchParams.get("find") ?? "";
+  for (const field of document.querySelectorAll("input[data-filter]")) {
+    field.closest("[hidden]")?.removeAttribute("hidden");
+    if (field !== document.activeElement || !field.value) field.value = words;
+    if (field.value) filter(field);
+  }
 }
 
 document.addEventListener("click", (event) => {
@@ -63,13 +87,16 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   sort(link);
 });
-for (const field of document.querySelectorAll("input[data-filter]")) {
-  field.closest("[hidden]")?.removeAttribute("hidden");
-  field.value = new URL(location.href).searchParams.get("find") ?? field.value;
-  field.addEventListener("input", () => {
-    filter(field);
-    remember("find", field.value);
-  });
-}
+document.addEventListener("input", (event) => {
+  const field = event.target instanceof Element ? event.target.closest("input[data-filter]") : null;
+  if (!field) return;
+  const list = document.getElementById(field.dataset.filter);
+  remember("find", field.value);
+  // The server has left out rows, or there are none that match.
+  if (isPart(list) || !list?.querySelector("table")) {
+    remember("cursor", "");
+    ask();
+  } else filter(field);
+});
 filterAll();
 document.addEventListener("hassette:replaced", filterAll);

@@ -1,12 +1,11 @@
-"""Render one app, one handler or job, and one error for the terminal."""
+"""Render one app, and one handler or job for the terminal."""
 
 from collections.abc import Iterator, Sequence
 
 from hassette_sync.answers.apps import AppDetail
-from hassette_sync.answers.errors import ErrorGroupDetail
 from hassette_sync.answers.overview import Restriction
 from hassette_sync.answers.registrations import Registration, RegistrationDetail
-from hassette_sync.formatting import ago, duration, label, number, plural, reason_label, share, status_label
+from hassette_sync.formatting import duration, label, number, reason_label, share, status_label
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.terminal.colours import STATUS_STYLES, styled
 from hassette_sync.terminal.render import name, runs, styled_status, trigger_text
@@ -134,31 +133,3 @@ def _settings(answer: RegistrationDetail) -> Iterator[str]:
         yield ""
         yield plain(f"Source     {source.file}, line {source.line}")
         yield plain_lines(source.snippet)
-
-
-def error_group(answer: ErrorGroupDetail, shown: ShownTimes, width: int | None = None) -> str:
-    """Render one error: its figures, the sample traceback, the affected handlers and jobs, and the newest runs."""
-    group = answer.group
-    first, last = group.first_seen_us, group.last_seen_us
-    lines = [
-        f"Error {group.id}: {styled(plain(group.type), 'bold')}",
-        plain(f"  e.g. {group.sample_message}") if group.sample_message else "",
-        f"Failures   {number(group.count)}, {number(group.recent)} in the time range",
-        f"First seen {shown(first)}, {ago(first, now_us=shown.now_us)}",
-        f"Last seen  {shown(last)}, {ago(last, now_us=shown.now_us)}",
-        f"Times      {shown.home.label}",
-    ]
-    if group.silenced_until_us is not None and group.silenced_until_us > shown.now_us:
-        lines.append(f"Silenced   until {shown(group.silenced_until_us)}")
-    if answer.sample_traceback:
-        lines += ["", f"Sample traceback: the first failure of this error, in run {group.sample_run_id}"]
-        lines.append(plain_lines(answer.sample_traceback))
-    if answer.registrations:
-        lines += ["", f"Affected: {plural(len(answer.registrations), 'handler or job', 'handlers and jobs')}"]
-        lines += [plain(f"  {ref.title}") for ref in answer.registrations]
-    lines += ["", "Latest runs"]
-    if answer.runs:
-        lines.append(runs(answer.runs, shown, width))
-    else:
-        lines.append("No runs in the history: they have been deleted because of their age.")
-    return "\n".join(lines)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.kinds import KindLabels, RegistrationRef, Trigger
 from hassette_sync.answers.overview import Overview, Restriction
 from hassette_sync.answers.registrations import Registration
@@ -36,15 +35,6 @@ _RUN_COLUMNS = (
     TableColumn("Duration", right=True),
     TableColumn("Result", styles=STATUS_STYLES),
     TableColumn("Error", can_be_cut=True),
-)
-_ERROR_COLUMNS = (
-    TableColumn("ID", right=True),
-    TableColumn("Error, sample message", can_be_cut=True),
-    TableColumn("Failures", right=True),
-    TableColumn("Total", right=True),
-    TableColumn("First seen"),
-    TableColumn("Last seen"),
-    TableColumn("Last run"),
 )
 _SESSION_COLUMNS = (
     TableColumn("ID", right=True),
@@ -136,25 +126,6 @@ def registrations(
         for one in found
     ]
     return table(columns, rows, width)
-
-
-def error_groups(found: tuple[ErrorGroup, ...], shown: ShownTimes, width: int | None = None) -> str:
-    """Render error groups as a table."""
-    if not found:
-        return "No errors in this time range."
-    rows = [
-        (
-            str(group.id),
-            f"{group.type}, e.g. {group.sample_message}" if group.sample_message else group.type,
-            number(group.recent),
-            number(group.count),
-            shown(group.first_seen_us),
-            shown(group.last_seen_us),
-            str(group.last_run_id),
-        )
-        for group in found
-    ]
-    return table(_ERROR_COLUMNS, rows, width)
 
 
 def sessions(found: tuple[Session, ...], shown: ShownTimes, width: int | None = None, *, filtered: bool = False) -> str:

@@ -16,19 +16,18 @@ from hassette_sync.time_range import TimeRange
 from hassette_sync.verdict import verdict_of
 from hassette_sync.web.bursts import folded
 from hassette_sync.web.chips import chips_of
-from hassette_sync.web.columns import APP_COLUMNS, ERROR_COLUMNS, registration_columns
+from hassette_sync.web.columns import APP_COLUMNS
 from hassette_sync.web.differences import differences_of
 from hassette_sync.web.lists import sorted_list
 from hassette_sync.web.page_tags import check_tag
-from hassette_sync.web.parameters import MONTH, Cursor, Filter, History, Home, PathId, Range, RangeOfMonth, Sort
+from hassette_sync.web.parameters import MONTH, Cursor, Filter, Find, History, Home, PathId, Range, RangeOfMonth, Sort
 from hassette_sync.web.rendering import axis_ticks, page
+from hassette_sync.web.whole_lists import REGISTRATIONS_ON_A_PAGE, ListRequest, listed_errors, listed_registrations
 
-_MAX_REGISTRATIONS = 1_000
 _MAX_RECENT = 15
 MAX_COMPARED = 8
 """Maximum number of handlers, jobs and errors on the overview that differ from before."""
 _MAX_VERSIONS = 5
-_MAX_AFFECTED = 3
 
 pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(check_tag)])
 
@@ -78,7 +77,7 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
     """One app: its figures, its handlers and jobs, and its newest runs."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
-    members = await data.registrations(time_range, app=app, idle=False, limit=_MAX_REGISTRATIONS)
+    members = await data.registrations(time_range, app=app, idle=False, limit=REGISTRATIONS_ON_A_PAGE)
     summary = next(iter(await data.apps(time_range, app=app)), None)
     if summary is None and not members.registrations:
         raise NotFoundError("app", app)
@@ -92,6 +91,7 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
         name=app,
         summary=summary,
         members=members.registrations,
+        more_members=members.next_cursor is not None,
         state=next((one for one in data.control.apps() if one.app == app), None),
         upcoming=data.next_runs(members.registrations),
         restricted=by_subject(await data.restrictions()),
@@ -107,28 +107,24 @@ async def registrations(
     time_range: Range,
     app: str | None = None,
     sort: Sort = None,
+    find: Find = None,
     cursor: Cursor = None,
 ) -> Response:
     """Handlers or jobs by app; jobs with their next runs."""
     kind = LABELS[request.scope["route"].name]
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
-    answer = await data.registrations(
-        time_range, kind=kind.name, app=app or None, idle=False, cursor=cursor, limit=_MAX_REGISTRATIONS
-    )
-    upcoming = data.next_runs(answer.registrations)
-    is_part = cursor is not None or answer.next_cursor is not None
+    asked = ListRequest(sort=sort, find=find, cursor=cursor)
+    shown, upcoming, hidden = await listed_registrations(data, time_range, kind, app or None, asked)
     return await page(
         request,
         "registrations.html",
         time_range=time_range,
         follow_from=follow_from,
         kind=kind,
-        list=sorted_list(registration_columns(kind, upcoming), answer.registrations, sort, is_part=is_part),
+        shown=shown,
         active=chips_of(request.query_params),
-        hidden=answer.hidden,
-        cursor=cursor,
-        next_cursor=answer.next_cursor,
+        hidden=hidden,
         upcoming=upcoming,
         restricted=by_subject(await data.restrictions()),
     )
@@ -221,23 +217,18 @@ async def run(request: Request, data: History, home: Home, id_: PathId) -> Respo
 
 @pages.get("/errors")
 async def errors(
-    request: Request, data: History, time_range: Range, sort: Sort = None, cursor: Cursor = None
+    request: Request,
+    data: History,
+    time_range: Range,
+    sort: Sort = None,
+    find: Find = None,
+    cursor: Cursor = None,
 ) -> Response:
     """Error groups with their course over time, most recently seen first."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id() if cursor is None else None
-    answer = await data.error_groups(time_range, cursor=cursor)
-    rows = list(zip(answer.groups, await data.error_trends(answer.groups, time_range), strict=True))
-    is_part = cursor is not None or answer.next_cursor is not None
-    return await page(
-        request,
-        "errors.html",
-        time_range=time_range,
-        follow_from=follow_from,
-        list=sorted_list(ERROR_COLUMNS, rows, sort, is_part=is_part),
-        cursor=cursor,
-        next_cursor=answer.next_cursor,
-    )
+    shown = await listed_errors(data, time_range, ListRequest(sort=sort, find=find, cursor=cursor))
+    return await page(request, "errors.html", time_range=time_range, follow_from=follow_from, shown=shown)
 
 
 @pages.get("/errors/{id}")
@@ -245,14 +236,8 @@ async def error_group(request: Request, data: History, time_range: Range, id_: P
     """One error group: its traceback, the affected handlers and jobs, and its newest runs."""
     time_range = await data.covered(time_range)
     answer = await data.error_group(id_, time_range)
-    apps = sorted({one.app for one in answer.registrations})[:_MAX_AFFECTED]
-    versions = [one for app in apps for one in (await data.versions(app)).versions]
-    first_us = answer.group.first_seen_us
     return await page(
-        request,
-        "error_group.html",
-        answer=answer,
-        first_versions=[one for one in versions if one.since_us <= first_us < (one.until_us or first_us + 1)],
+        request, "error_group.html", time_range=time_range, answer=answer, bursts=folded(answer.runs, across=True)
     )
 
 

@@ -212,4 +212,5 @@ ErrorCursor = Annotated[str | None, _cursor(f"{_ID_PATTERN}-{_ID_PATTERN}-{_ID_P
 LogCursor = NotRunCursor = Annotated[str | None, _cursor(rf"{_ID_PATTERN}\.{_ID_PATTERN}")]
 RegistrationCursor = Annotated[str | None, _cursor(f"{_ID_PATTERN}(:{_NAME_PATTERN}){{3}}")]
 Sort = Annotated[str | None, Query(description="Column of the list, with - for the highest value first.")]
+Find = Annotated[str | None, Query(description="Words that each row of the list must contain.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Maximum number of entries.")]

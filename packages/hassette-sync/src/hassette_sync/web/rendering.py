@@ -43,7 +43,10 @@ NAMED_RANGES = (
 """Further time ranges: start, end and name."""
 _HEADINGS = {403: "Not allowed", 404: "Not found", 409: "Not possible now"}
 _SCRIPTS = ("live.js", "keys.js", "tables.js", "charts.js")
-_FILTERS = ("duration", "rough_duration", "number", "share", "size", "label", "status_label", "reason_label", "plural")
+_FILTERS = (
+    *("duration", "rough_duration", "number", "share", "size", "label"),
+    *("status_label", "reason_label", "failure_label", "plural"),
+)
 
 
 async def page(
