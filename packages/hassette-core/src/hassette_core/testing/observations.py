@@ -74,8 +74,8 @@ class SeenNotRun:
         app: The key of the app.
         instance: The name of the instance.
         handler: The name of the listener or job.
-        reason: ``condition``, ``rate_limited``, ``overlap``, ``back_pressure``, ``misfire``, ``predicate_failed``,
-            ``not_connected`` or ``disabled``.
+        reason: ``condition``, ``rate_limited``, ``overlap``, ``back_pressure``, ``misfire``, ``predicate_failed``
+            or ``disabled``.
         count: The number of triggers.
         hour: The start of the hour, in the home's time zone.
         samples: The triggers, oldest first. If there are many at once, only the newest 20 of the handler are kept.
