@@ -40,12 +40,31 @@ async def test_start_and_changing_reloads_are_recorded_with_the_changed_hash(tmp
         assert third.settings_hash == first.settings_hash
         entries = whole.hassette.apps.entries
         await whole.hassette.apps.reload_changed(
-            {**entries, "app2": entries["app2"].model_copy(update={"rehearse": True})}
+            {**entries, "app2": entries["app2"].model_copy(update={"log_level": "debug"})}
         )
         (fifth,) = (await deploys(whole))[4:]
         assert (fifth.app, fifth.code_hash) == ("app2", fourth.code_hash)
         assert fifth.settings_hash != fourth.settings_hash
         assert fifth.id > fourth.id > third.id > second.id > first.id
+
+
+async def test_rehearsal_is_no_new_version(tmp_path: Path) -> None:
+    (tmp_path / "helper.py").write_text("x = 1\n")
+    async with whole_home(tmp_path, APPS) as whole:
+        for on in (True, False):
+            await whole.hassette.apps.set_rehearsal("app1", on=on)
+            assert whole.hassette.apps.entries["app1"].rehearse is on
+        assert len(await deploys(whole)) == 2
+
+
+def test_rehearsal_of_one_instance_is_no_new_version(tmp_path: Path) -> None:
+    (tmp_path / "apps.py").write_text("x = 1\n")
+    instances = [
+        [{"name": "up", **more}, {"name": "down"}] for more in ({}, {"rehearse": True}, {"rehearse": False}, {"x": 1})
+    ]
+    tables = [table().model_copy(update={"instances": one}) for one in instances]
+    assert len(set(versions(tmp_path, *tables[:3]))) == 1
+    assert len(set(versions(tmp_path, *tables))) == 2
 
 
 async def test_version_that_cannot_be_loaded_is_not_recorded(tmp_path: Path) -> None:

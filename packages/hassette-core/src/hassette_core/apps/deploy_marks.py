@@ -20,7 +20,7 @@ class DeployMarks:
 
     The version is a hash of the app's module, of the modules in ``app_dir`` that it imports, and of its table in
     ``hassette.toml``. Installed packages do not count. Secrets are masked before the table is hashed, so a hash reveals
-    no secret, and a new password is no new version.
+    no secret, and a new password is no new version. Neither is a rehearsal.
 
     Args:
         note: Records a deploy.
@@ -52,7 +52,7 @@ class DeployMarks:
 
     def _record(self, app_key: str, entry: AppEntry, commit: str | None, *, at_start: bool) -> None:
         code_hash = self._hash_of_code(entry.module)
-        settings_hash = _hash(self._redact(_text(mask_secret_values(entry.model_dump(exclude={"enabled"})))).encode())
+        settings_hash = _hash(self._redact(_text(mask_secret_values(_settings(entry)))).encode())
         version = _hash(f"{code_hash} {settings_hash}".encode())[:_VERSION_CHARACTERS]
         if self._versions.get(app_key) != version:
             self._versions[app_key] = version
@@ -64,6 +64,12 @@ class DeployMarks:
 
     def _files(self, module: str) -> Collection[tuple[str, bytes]]:
         return files_behind(module, self._app_dir)
+
+
+def _settings(entry: AppEntry) -> dict[str, Any]:
+    """Return the settings that belong to a version. A rehearsal runs the same version, and only sends nothing."""
+    instances = [{key: value for key, value in one.items() if key != "rehearse"} for one in entry.instances]
+    return entry.model_copy(update={"rehearse": False, "instances": instances}).model_dump(exclude={"enabled"})
 
 
 def _hash(data: bytes) -> str:
