@@ -13,6 +13,7 @@ import pytest
 
 from support.history import History
 from support.plausible_history import plausible
+from support.processes import Start
 from support.waiting import patience
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -116,6 +117,17 @@ def open_page(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert problems == []
+
+
+@pytest.fixture
+def start_demo(start: Start, tmp_path: Path) -> Callable[..., str]:
+    """Return a function that starts ``hassette demo`` with an environment and returns the address of its pages."""
+
+    def start_demo(**environment: str) -> str:
+        demo = start("demo", "--data-dir", tmp_path / "demo", "--port", 0, "--speed", 1, **environment)
+        return demo.wait_for("Page: http").removeprefix("Page: ").rstrip("/")
+
+    return start_demo
 
 
 @pytest.fixture

@@ -40,6 +40,54 @@ async () => (await axe.run(document, { resultTypes: ["violations"] })).violation
 """
 
 
+# Pages of the running demo, each with the link that leads to the next page. Its history has versions of apps, triggers
+# that led to no run, and all buttons.
+DEMO = (
+    ("/?since=30d", ""),
+    ("/apps?since=30d", "#apps a[data-open]"),
+    ("/apps/night_round", ""),
+    ("/jobs", "#registrations a[data-open]"),
+    ("/handlers", "#registrations a[data-open]"),
+    ("/runs?status=failed&since=30d", "#recent a[data-open]"),
+    ("/errors?since=30d", "#errors a[data-open]"),
+    ("/not-run?since=30d", "#not-runs a:has-text('why not')"),
+    ("/events?since=30d&routine=yes", ""),
+    ("/compare?since=7d", ""),
+    ("/logs?since=30d", ""),
+    ("/sessions", ""),
+    ("/ask", ""),
+    ("/ask?q=what+failed+this+week", ""),
+    ("/ask?q=why+did+light.hall+turn+on", ""),
+    ("/why-not?of=motion_light.hall.turn_on", ""),
+    ("/home", ""),
+    ("/login", ""),
+)
+
+
+@pytest.mark.timeout(600)
+def test_pages_of_the_running_demo_have_no_serious_barrier(chromium: Any, start_demo: Callable[..., str]) -> None:
+    address = start_demo()
+    found: dict[str, list[str]] = {}
+    for scheme, width in (("light", 1440), ("dark", 360)):
+        context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page = context.new_page()
+
+        def check(path: str, page: Any = page) -> None:
+            page.evaluate(AXE)
+            if serious := page.evaluate(SERIOUS):
+                found[path] = serious
+
+        for path, link in DEMO:
+            page.goto(address + path)
+            check(path)
+            if link:
+                with page.expect_navigation():
+                    page.locator(link).first.click()
+                check(page.url.removeprefix(address))
+        context.close()
+    assert found == {}
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("wide", [True, False], ids=["wide", "narrow"])
 def test_pages_have_no_serious_barrier(

@@ -2,12 +2,9 @@
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-from support.processes import Start
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -19,16 +16,13 @@ Visit = Callable[..., Any]
 
 
 @pytest.fixture
-def visit(chromium: Any, start: Start, tmp_path: Path) -> Iterator[Visit]:
+def visit(chromium: Any, start_demo: Callable[..., str]) -> Iterator[Visit]:
     """Start the demo with an environment, and return a page with its overview. A script error fails the test."""
     contexts: list[Any] = []
     problems: list[str] = []
 
     def visit(**environment: str) -> Any:
-        demo = start("demo", "--data-dir", tmp_path / "data", "--port", 0, "--speed", 1, **environment)
-        context = chromium.new_context(
-            base_url=demo.wait_for("Page: http").removeprefix("Page: "), viewport={"width": 1440, "height": 900}
-        )
+        context = chromium.new_context(base_url=start_demo(**environment), viewport={"width": 1440, "height": 900})
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(f"error: {error}"))
