@@ -237,15 +237,9 @@ QUESTIONS: Final[dict[str, Question]] = {
     "not-runs 30d": Question(ask=lambda data, facts: data.not_runs(time_range=TimeRange.last(MONTH))),
     "versions": Question(ask=lambda data, facts: data.versions()),
     "household": Question(ask=lambda data, facts: data.household()),
-    **{
-        # A comparison asks for the percentiles of all registrations twice.
-        f"compare {age}": Question(
-            ask=lambda data, facts, age=age: data.compare(TimeRange.last(age)),
-            median_ms=2.5 * ALL_PERCENTILES_MS,
-            p95_ms=5 * ALL_PERCENTILES_MS,
-        )
-        for age in ("24h", "7d")
-    },
+    **{f"compare {age}": _in(age, "compare") for age in ("24h", "7d", MONTH)},
+    "compare with the version before": _in(MONTH, "compare", against="version"),
+    "restrictions": Question(ask=lambda data, facts: data.restrictions()),
 }
 """All questions. To measure a new one, add one entry."""
 
@@ -257,7 +251,9 @@ PAGES: Final[dict[str, Callable[[Facts], str]]] = {
         *("/runs?since=30d", "/runs?status=failed&since=30d", "/runs?app=irrigation&since=30d", "/runs?session=1"),
         *("/runs?text=cellar&since=30d", "/runs?text=zzzznothing&since=30d", "/runs?entity={rare_entity}&since=30d"),
         *("/runs/{failed}", "/errors", "/errors?since=30d", "/errors/{group}?since=30d", "/sessions"),
-        *("/apps", "/apps?since=30d", "/apps/irrigation?since=30d"),
+        *("/apps", "/apps?since=30d", "/apps/irrigation?since=30d", "/home", "/compare", "/compare?since=30d"),
+        *("/logs", "/logs?text=lamp&since=30d", "/events", "/events?since=30d", "/not-run", "/not-run?since=30d"),
+        *("/why?entity={entity}", "/why?entity={rare_entity}", "/why-not?of={busiest}", "/ask?q=what+failed+today"),
     )
 }
 """All pages. To measure a new one, add its path."""
