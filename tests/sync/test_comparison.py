@@ -396,6 +396,18 @@ async def test_page_lists_each_difference_in_the_chosen_order(home: RecordedHome
     assert "finding must be one of failing_more, silent" in refused.text
 
 
+async def test_page_lists_the_first_hundred_in_the_chosen_order(home: RecordedHome, data: DataSyncService) -> None:
+    for number in range(104):
+        runs(home, f"h{number}", 2, 1 + number, listener=listener(f"h{number}"))
+    await home.write()
+    async with app_client(data) as client:
+        text = (await client.get(f"/compare?since={home.us(-4 * HOUR_S)}&until={home.us(0)}&sort=-runs")).text
+
+    names = re.findall(r'<td class="name" data-value="hall\.h(\d+)">', text)
+    assert names == [str(number) for number in range(103, 3, -1)]
+    assert "and 4 more." in text
+
+
 async def test_page_compares_with_the_version_before(data: DataSyncService, home: RecordedHome) -> None:
     await home.write()
     async with app_client(data) as client:

@@ -5,6 +5,7 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import cast
 
@@ -249,13 +250,15 @@ async def compare(
     answer = await data.compare(time_range, against=cast("Against", against or "period"), limit=MAX_COMPARED)
     counts = Counter(one for registration in answer.registrations for one in registration.findings)
     rows = [one for one in answer.registrations if not finding or finding in one.findings]
+    listed = sorted_list(COMPARED_COLUMNS, rows, sort, is_part=len(rows) > _PAGE)
     return await page(
         request,
         "compare.html",
         time_range=time_range,
         follow_from=follow_from,
         answer=answer,
-        list=sorted_list(COMPARED_COLUMNS, rows, sort, is_part=len(answer.registrations) == MAX_COMPARED),
+        list=replace(listed, rows=listed.rows[:_PAGE]),
+        more=len(rows[_PAGE:]),
         groups=[one for one in answer.groups if finding in (None, "", one.finding)],
         findings=sorted(counts.items(), key=lambda pair: GRAVITY.index(pair[0])),
         active=chips_of(request.query_params),
