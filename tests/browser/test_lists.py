@@ -84,6 +84,23 @@ def test_words_are_sought_in_all_rows_of_a_long_list(open_page: Callable[..., An
     assert "find" not in page.url
 
 
+def test_unfolded_runs_stay_unfolded_over_live_updates(open_page: Callable[..., Any], history_path: Path) -> None:
+    with History(history_path) as history:
+        now_us = int(time.time() * 1_000_000)
+        for n in range(7):
+            history.run(5, now_us - n * 1_000_000, session_id=3, entity_id="binary_sensor.gate")
+    page = open_page("/runs?text=binary_sensor.gate")
+    page.locator("#connection[data-state=on]").wait_for(timeout=LIMIT_MS)
+    page.locator("a[data-unfold]").click()
+    visible = "() => [...document.querySelectorAll('#recent tbody tr')].filter((row) => row.offsetParent).length"
+    assert page.evaluate(visible) == 7
+    with History(history_path) as history:
+        history.run(5, int(time.time() * 1_000_000), session_id=3, entity_id="binary_sensor.gate")
+    page.wait_for_function(f"() => ({visible})() === 8", timeout=LIMIT_MS)
+    page.locator("a[data-unfold][aria-expanded=true]").click()
+    assert page.evaluate(visible) == 1
+
+
 def test_equal_runs_unfold_and_fold_again(open_page: Callable[..., Any], address: str, history_path: Path) -> None:
     with History(history_path) as history:
         now_us = int(time.time() * 1_000_000)

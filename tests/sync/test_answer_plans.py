@@ -84,7 +84,7 @@ def test_triggers_without_a_run_are_sorted_by_their_ids_only(plausible: Path) ->
     assert "SEARCH not_runs USING INTEGER PRIMARY KEY (rowid=?)" in plan, plan
 
 
-@pytest.mark.parametrize("statement", [noise.SAMPLES, comparison.NEWEST_OF_EACH, comparison.LAST_RUNS])
+@pytest.mark.parametrize("statement", [noise.SAMPLES, noise.ALL, comparison.NEWEST_OF_EACH, comparison.LAST_RUNS])
 def test_ids_of_the_newest_runs_are_read_without_the_rows_of_the_runs(plausible: Path, statement: str) -> None:
     searches = [step for step in _plan(plausible, statement) if re.match("SEARCH (handler_inv|job_exec|runs)", step)]
 

@@ -176,6 +176,15 @@ def test_one_busy_cell_does_not_make_the_others_pale() -> None:
     assert chart.steps == tuple((step, count, count) for step, count in enumerate(counts, 1))
 
 
+def test_heat_map_has_the_marks_of_its_time() -> None:
+    cells = (HeatCell(period_us=2 * HOUR, band=1, count=3), HeatCell(period_us=4 * HOUR, band=1, count=3))
+    heat = HeatMap(period_length_us=HOUR, bands_us=(1, 2, 3), cells=cells)
+    marks = [Mark(at_us=at_us, kind="start", title=str(at_us)) for at_us in (HOUR, 3 * HOUR + HOUR // 2, 5 * HOUR)]
+    chart = charts.heat_chart(heat, 2 * HOUR, 5 * HOUR, marks)
+    assert [(line.mark, line.x) for line in chart.marks] == [(marks[1], 50)]
+    assert [column.marks for column in chart.columns] == [(), (marks[1],), ()]
+
+
 def test_equal_cells_have_the_same_shade() -> None:
     cells = tuple(HeatCell(period_us=hour * HOUR, band=hour % 2, count=3) for hour in range(10))
     chart = charts.heat_chart(HeatMap(period_length_us=HOUR, bands_us=(1, 2, 3), cells=cells), 0, 10 * HOUR)

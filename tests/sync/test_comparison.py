@@ -11,6 +11,7 @@ import pytest
 
 from hassette_sync import DataSyncService, TimeRange
 from hassette_sync.answers.comparison import ComparedRegistration, Comparison
+from hassette_sync.terminal.lists import apps as list_of_apps
 from support.history import NewHistory
 from support.patient_data import patient_data
 from support.recorded_home import SECOND, RecordedHome, call, change, recorded_home
@@ -334,7 +335,7 @@ async def test_page_of_an_app_shows_its_versions_and_its_share_of_the_file(
     assert "first version" in versions
     assert f"since={home.us(-2 * HOUR_S)}" in versions, "the runs of a version are one click away"
     assert "100 % of all apps" in page
-    assert "version v2 of" in error, "the version in which the error was first seen"
+    assert re.search("version <a [^>]*>v2</a>", error), "the version in which the error was first seen"
     assert 'data-label="database"' in apps
 
 
@@ -354,6 +355,34 @@ async def test_noisiest_app_comes_first_with_its_log_lines_and_calls(home: Recor
     assert found.apps[0].bytes > 25 * 3 * 300
     assert sum(app.share for app in found.apps) == pytest.approx(1)
     assert found.apps[1].total_us == 30 * 10_000
+
+
+async def test_log_lines_and_calls_of_few_runs_are_counted_and_of_many_runs_estimated(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    rare, busy = listener("rare", "rare"), listener("busy", "busy")
+    runs(home, "rare", 2, 2, listener=rare, logs=[LogLine()], calls=[call("light.turn_on", "light.hall", None)])
+    for hour in (1, 2):
+        runs(home, "rare", hour, 40, listener=rare)
+        runs(home, "busy", hour, 600, listener=busy, logs=[LogLine()])
+    # A run after the asked time does not count.
+    runs(home, "rare", 0, 1, listener=rare, logs=[LogLine()] * 7)
+    await home.write()
+
+    found = {app.app: app for app in (await data.noise(TimeRange(home.us(-4 * HOUR_S), home.us(0)))).apps}
+    async with app_client(data) as client:
+        asked = {"since": home.us(-4 * HOUR_S), "until": home.us(0)}
+        text = (await client.get("/apps", params=asked)).text
+        page = (await client.get("/apps/busy", params=asked)).text
+
+    shown = [(app.app, app.log_lines, app.service_calls, app.is_estimate) for app in found.values()]
+    assert shown == [("busy", 1200, 0, True), ("rare", 2, 2, False)]
+    cells = re.findall('data-label="log lines" data-value="[0-9]+">(.*?)</td>', text)
+    assert [re.sub("<[^>]*>", "", cell) for cell in cells] == ["≈ 1,200", "2"]
+    assert "≈ 1,200 log lines" in page
+    apps = await data.apps(TimeRange(home.us(-4 * HOUR_S), home.us(0)))
+    noise = await data.noise(TimeRange(home.us(-4 * HOUR_S), home.us(0)))
+    assert "≈1,200" in list_of_apps(apps, noise)
 
 
 @pytest.mark.parametrize("path", ["compare", "compare?against=version&differing=false", "noise", "versions"])

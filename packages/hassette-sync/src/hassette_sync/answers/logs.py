@@ -107,8 +107,9 @@ class AppNoise(Answer):
         app: Key of the app.
         counts: Numbers of runs by status.
         total_us: Sum of the durations of all runs.
-        log_lines: Number of log lines of its newest runs, projected onto all its runs in the range.
-        service_calls: Number of service calls, projected likewise.
+        log_lines: Number of log lines of its runs in the range.
+        service_calls: Number of their service calls.
+        is_estimate: Whether these two numbers are estimates: those of the newest runs, projected onto all runs.
         bytes: Estimated bytes in the database file: runs, log lines and service calls in the range.
         share: Its share of the estimated bytes of all apps, from 0 to 1.
         rank: Place in the ranking by noise, from 1.
@@ -119,6 +120,7 @@ class AppNoise(Answer):
     total_us: int
     log_lines: int
     service_calls: int
+    is_estimate: bool
     bytes: int
     share: float
     rank: int

@@ -6,19 +6,20 @@ from hassette_store.kinds import RunKind
 from hassette_sync.queries.kinds import union_sql
 
 
-def _newest_runs(kind: RunKind) -> str:
+def _runs_sql(kind: RunKind, condition: str) -> str:
     # The index contains the ids. A join with the table of runs would also read the row of each run.
     return f"""
         SELECT asked.value AS registration_id, found.value AS run_id FROM json_each(:registrations) AS asked
         CROSS JOIN json_each((SELECT json_group_array(id) FROM (
-            SELECT id FROM {kind.runs_table} WHERE {kind.registration_column} = asked.value
-            ORDER BY id DESC LIMIT :newest))) AS found
+            SELECT id FROM {kind.runs_table} WHERE {kind.registration_column} = asked.value {condition}))) AS found
     """
 
 
-# Each part reads the log lines or the calls of a run once. A subquery for each sum would read them for each of them.
-SAMPLES = f"""
-WITH newest AS MATERIALIZED ({union_sql(_newest_runs)})
+def _sums_sql(condition: str) -> str:
+    # Each part reads the log lines or the calls of a run once. A subquery for each sum would read them for each of
+    # them.
+    return f"""
+WITH newest AS MATERIALIZED ({union_sql(lambda kind: _runs_sql(kind, condition))})
 SELECT registration_id, sum(runs) AS runs, sum(log_lines) AS log_lines, sum(log_bytes) AS log_bytes,
        sum(service_calls) AS service_calls, sum(call_bytes) AS call_bytes
 FROM (
@@ -31,10 +32,16 @@ FROM (
     FROM newest CROSS JOIN service_calls ON service_calls.run_id = newest.run_id
 ) GROUP BY registration_id
 """
+
+
+SAMPLES = _sums_sql("ORDER BY id DESC LIMIT :newest")
 """Log lines and service calls of the newest ``:newest`` runs of each of some handlers and jobs, with their bytes.
 
 A log line has about 24 bytes in addition to its text: keys, time, level and logger. A service call has about 60.
 """
+
+ALL = _sums_sql("AND id >= :first_id AND id < :end_id")
+"""The same of all runs in a range of ids."""
 
 APPS_OF_REGISTRATIONS = "SELECT id, app FROM registrations WHERE id IN (SELECT value FROM json_each(:registrations))"
 """Apps of some handlers and jobs."""

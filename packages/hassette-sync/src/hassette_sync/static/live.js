@@ -253,6 +253,28 @@ function markup(part) {
   return part.innerHTML.replace(/name="key" value="[^"]*"/g, "");
 }
 
+// The runs of a folded row, with the run that the row shows.
+function runsOf(link) {
+  const rows = link.closest("table").querySelectorAll(`tr[data-fold="${CSS.escape(link.dataset.unfold)}"]`);
+  return [link.closest("tr"), ...rows];
+}
+
+function unfoldedRuns(part) {
+  const links = [...part.querySelectorAll('a[data-unfold][aria-expanded="true"]')];
+  return new Set(links.flatMap(runsOf).map((row) => row.dataset.id));
+}
+
+// A new run gets the row of its burst, so the row is known by any of its runs.
+function unfoldAgain(part, unfolded) {
+  if (unfolded.size === 0) return;
+  for (const link of part.querySelectorAll("a[data-unfold]")) {
+    const [, ...rows] = runsOf(link);
+    if (!rows.some((row) => unfolded.has(row.dataset.id))) continue;
+    link.setAttribute("aria-expanded", "true");
+    for (const row of rows) row.hidden = false;
+  }
+}
+
 // Replace a part if it has changed. Return false if it must be kept for now.
 function replace(part, fresh) {
   if (!part || !fresh || (shownParts.get(part) ?? markup(part)) === markup(fresh)) return true;
@@ -261,12 +283,14 @@ function replace(part, fresh) {
   const focused = part.contains(document.activeElement) ? document.activeElement : null;
   const selector = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.href && `a[href="${CSS.escape(focused.getAttribute("href"))}"]`);
   const opened = [...part.querySelectorAll("details[open][id]")].map((fold) => fold.id);
+  const unfolded = unfoldedRuns(part);
   const scrolled = [...part.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
   shownParts.set(part, markup(fresh));
   part.className = fresh.className;
   part.replaceChildren(...[...fresh.childNodes].map((node) => document.importNode(node, true)));
   part.querySelectorAll(".scroll").forEach((box, index) => { box.scrollLeft = scrolled[index] ?? 0; });
   for (const id of opened) part.querySelector(`#${CSS.escape(id)}`)?.setAttribute("open", "");
+  unfoldAgain(part, unfolded);
   if (selector) part.querySelector(selector)?.focus({ preventScroll: true });
   part.dispatchEvent(new CustomEvent("hassette:replaced", { bubbles: true })); // other scripts prepare the new content
   return true;

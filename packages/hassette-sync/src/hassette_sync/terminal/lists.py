@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hassette_sync.answers.explanations import NotRunEntry
-from hassette_sync.answers.logs import FrameworkEvent, LogEntry, Noise
+from hassette_sync.answers.logs import AppNoise, FrameworkEvent, LogEntry, Noise
 from hassette_sync.answers.overview import Restriction, Timeline, Upcoming
 from hassette_sync.answers.registrations import AppSummary
 from hassette_sync.answers.runs import Running, RunningNow
@@ -100,15 +100,16 @@ def apps(
             number(one.counts.total),
             number(one.counts.failed),
             duration(one.total_us),
-            *(
-                (number(loud[one.app].log_lines), number(loud[one.app].service_calls), size(loud[one.app].bytes))
-                if one.app in loud
-                else ("0", "0", "–")
-            ),
+            *(_noise_cells(loud[one.app]) if one.app in loud else ("0", "0", "–")),
         )
         for one in ordered
     ]
     return table(_APP_COLUMNS, rows, width)
+
+
+def _noise_cells(noise: AppNoise) -> tuple[str, str, str]:
+    about = "≈" if noise.is_estimate else ""
+    return f"{about}{number(noise.log_lines)}", f"{about}{number(noise.service_calls)}", size(noise.bytes)
 
 
 def logs(found: tuple[LogEntry, ...], shown: ShownTimes, width: int | None = None, *, is_last: bool = True) -> str:

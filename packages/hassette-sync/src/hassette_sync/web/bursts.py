@@ -38,25 +38,26 @@ class Burst:
         return self.run.ended_us - self.others[-1].ended_us if self.others else 0
 
 
-def folded(runs: Iterable[Run], *, across: bool = False) -> list[Burst]:
-    """Fold equal runs: at least three runs of one handler or job with the same result within a minute.
+def folded(runs: Iterable[Run], *, at_least: int = _MIN_FOLDED) -> list[Burst]:
+    """Fold equal runs: runs of one handler or job with the same result within a minute.
+
+    Other runs may lie between equal runs. The bursts are in the order of their newest runs.
 
     Args:
         runs: Runs, newest first.
-        across: Whether runs of other handlers and jobs may lie between equal runs. The runs are then not in the order
-            of their ends.
+        at_least: Minimum number of runs of a burst. Fewer equal runs stay single rows in their places.
     """
+    listed = list(runs)
     bursts: list[Burst] = []
-    for run in runs:
-        candidates = reversed(bursts) if across else bursts[-1:]
-        burst = next((one for one in candidates if _belongs(run, one)), None)
+    for run in listed:
+        burst = next((one for one in reversed(bursts) if _belongs(run, one)), None)
         if burst is None:
             bursts.append(Burst(run))
         else:
             burst.others.append(run)
-    if across:
-        return bursts
-    return [part for burst in bursts for part in ([burst] if burst.count >= _MIN_FOLDED else _single(burst))]
+    shown = [part for burst in bursts for part in ([burst] if burst.count >= at_least else _single(burst))]
+    place = {run.id: number for number, run in enumerate(listed)}
+    return sorted(shown, key=lambda burst: place[burst.run.id])
 
 
 def _single(burst: Burst) -> Iterable[Burst]:

@@ -99,14 +99,19 @@ def timeline_chart(timeline: Timeline) -> Chart:
         latency_axis=tuple((LATENCY_HEIGHT - LATENCY_HEIGHT * part, round(slowest * part)) for part in (0, 0.5, 1)),
         p50_lines=_lines([point.percentiles.p50_us for point in points], slowest),
         p95_lines=_lines([point.percentiles.p95_us for point in points], slowest),
-        marks=tuple(
-            MarkLine(mark, round((mark.at_us - since_us) * 100 / (until_us - since_us), 3))
-            for mark in timeline.marks
-            if since_us <= mark.at_us < until_us
-        ),
+        marks=_mark_lines(timeline.marks, since_us, until_us),
         since_us=since_us,
         until_us=until_us,
         period_us=period_us,
+    )
+
+
+def _mark_lines(marks: Iterable[Mark], since_us: int, until_us: int) -> tuple[MarkLine, ...]:
+    """Return the marks in a time with their places on its axis."""
+    return tuple(
+        MarkLine(mark, round((mark.at_us - since_us) * 100 / (until_us - since_us), 3))
+        for mark in marks
+        if since_us <= mark.at_us < until_us
     )
 
 
@@ -145,7 +150,6 @@ def _columns(timeline: Timeline, top: int) -> Iterator[PeriodColumn]:
             tick_every,
         )
     gap = step * 0.16
-    marks = list(timeline.marks)
     for index, point in enumerate(points):
         good, failed = _bar_heights(point.counts, top)
         x, width = round(index * step + gap / 2, 3), round(step - gap, 3)
@@ -159,8 +163,12 @@ def _columns(timeline: Timeline, top: int) -> Iterator[PeriodColumn]:
             failed=Box(x, PLOT_HEIGHT - good - failed, width, failed),
             middle=round((index + 0.5) * step, 2),
             tick=position % tick_every == 0,
-            marks=tuple(mark for mark in marks if point.start_us <= mark.at_us < until_us),
+            marks=_marks_between(timeline.marks, point.start_us, until_us),
         )
+
+
+def _marks_between(marks: Iterable[Mark], since_us: int, until_us: int) -> tuple[Mark, ...]:
+    return tuple(mark for mark in marks if since_us <= mark.at_us < until_us)
 
 
 def _bar_heights(counts: Counts, top: int) -> tuple[float, float]:
@@ -268,6 +276,7 @@ class HeatColumn:
     Attributes:
         cells: The cells with runs; ``step`` goes from 1 (few) to `HEAT_STEPS` (many).
         bands: (label, number of runs) of each cell, fastest first.
+        marks: Sessions and versions that began in the period.
     """
 
     since_us: int
@@ -276,6 +285,7 @@ class HeatColumn:
     width: float
     cells: tuple[HeatBox, ...]
     bands: tuple[tuple[str, int], ...]
+    marks: tuple[Mark, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,15 +297,17 @@ class HeatChart:
         bands: (y, label), slowest first.
         steps: (step, lowest number of runs, highest number of runs) of the shades, for the legend.
         height: Height of the chart.
+        marks: Sessions and versions.
     """
 
     columns: tuple[HeatColumn, ...]
     bands: tuple[tuple[float, str], ...]
     steps: tuple[tuple[int, int, int], ...]
     height: float
+    marks: tuple[MarkLine, ...] = ()
 
 
-def heat_chart(heat: HeatMap, since_us: int, until_us: int, row: float = 18) -> HeatChart:
+def heat_chart(heat: HeatMap, since_us: int, until_us: int, marks: Sequence[Mark] = (), row: float = 18) -> HeatChart:
     """Lay out the heat map, from the fastest band with runs to the slowest one."""
     if not heat.cells:
         return HeatChart((), (), (), 0)
@@ -310,6 +322,7 @@ def heat_chart(heat: HeatMap, since_us: int, until_us: int, row: float = 18) -> 
         by_period[cell.period_us // length - first].append(cell)
     columns = [
         HeatColumn(
+            marks=_marks_between(marks, (first + index) * length, (first + index + 1) * length),
             since_us=(first + index) * length,
             until_us=(first + index + 1) * length,
             x=round(index * width, 3),
@@ -333,7 +346,8 @@ def heat_chart(heat: HeatMap, since_us: int, until_us: int, row: float = 18) -> 
     for number, step in step_of.items():
         counts[step].append(number)
     steps = tuple((step, min(numbers), max(numbers)) for step, numbers in sorted(counts.items()))
-    return HeatChart(tuple(columns), bands, steps, (high - low + 1) * row)
+    lines = _mark_lines(marks, first * length, (first + count) * length)
+    return HeatChart(tuple(columns), bands, steps, (high - low + 1) * row, lines)
 
 
 def _shades(counts: Iterable[int]) -> dict[int, int]:

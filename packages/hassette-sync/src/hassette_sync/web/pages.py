@@ -25,6 +25,7 @@ from hassette_sync.web.rendering import axis_ticks, page
 from hassette_sync.web.whole_lists import REGISTRATIONS_ON_A_PAGE, ListRequest, listed_errors, listed_registrations
 
 _MAX_RECENT = 15
+_MAX_OF_ONE = 20
 MAX_COMPARED = 8
 """Maximum number of handlers, jobs and errors on the overview that differ from before."""
 _MAX_VERSIONS = 5
@@ -46,7 +47,7 @@ async def overview(request: Request, data: History, home: Home, time_range: Rang
         overview=answer,
         verdict=verdict_of(answer),
         ticks=axis_ticks(time_range, home),
-        recent=folded(answer.recent, across=True)[:_MAX_RECENT],
+        recent=folded(answer.recent, at_least=2)[:_MAX_RECENT],
         differences=differences_of(answer),
         trends=trends,
         compared=compared,
@@ -97,7 +98,7 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
         restricted=by_subject(await data.restrictions()),
         noise=next((one for one in noise.apps if one.app == app), None),
         versions=await data.versions(app, limit=_MAX_VERSIONS),
-        recent=folded(recent.runs, across=True)[:_MAX_RECENT],
+        recent=folded(recent.runs, at_least=2)[:_MAX_RECENT],
     )
 
 
@@ -152,7 +153,8 @@ async def registration(request: Request, data: History, time_range: Range, id_: 
     time_range = await data.covered(time_range)
     until_now = TimeRange(0, time_range.until_us)
     follow_from = await data.newest_id()
-    recent = await data.runs(RunFilter(registration_id=id_), until_now, limit=20)
+    # Equal runs are shown as one row, so more runs than rows are read.
+    recent = await data.runs(RunFilter(registration_id=id_), until_now, limit=2 * _MAX_OF_ONE)
     failures = await data.runs(RunFilter(registration_id=id_, status="failed"), until_now, limit=5)
     answer = await data.registration(id_, time_range)
     return await page(
@@ -167,7 +169,7 @@ async def registration(request: Request, data: History, time_range: Range, id_: 
         paused="paused" in by_subject(await data.restrictions()).get(answer.registration.ref.title, ()),
         over_time=await data.timeline(time_range, id_),
         time_choices=await data.time_choices(answer.registration.app),
-        recent=recent.runs,
+        recent=folded(recent.runs)[:_MAX_OF_ONE],
         # A firing may have led to no run, for example because a condition did not hold.
         last_firing_us=max(
             [*(run.started_us for run in recent.runs[:1]), *(each.at_us for each in answer.not_runs)], default=0
@@ -236,9 +238,7 @@ async def error_group(request: Request, data: History, time_range: Range, id_: P
     """One error group: its traceback, the affected handlers and jobs, and its newest runs."""
     time_range = await data.covered(time_range)
     answer = await data.error_group(id_, time_range)
-    return await page(
-        request, "error_group.html", time_range=time_range, answer=answer, bursts=folded(answer.runs, across=True)
-    )
+    return await page(request, "error_group.html", time_range=time_range, answer=answer, bursts=folded(answer.runs))
 
 
 @pages.get("/sessions")
