@@ -418,3 +418,22 @@ def test_console_script_reports_errors_under_its_name(tmp_path: Path) -> None:
     found = subprocess.run(command, capture_output=True, text=True, timeout=patience(30))
     assert found.returncode == 1
     assert found.stderr.startswith("hassette-telemetry: There is no history at ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("logs", "--since", "7d", "--at", "02:30"), "--at must be used without --since and --until"),
+        (("logs", "--since", "soon"), "--since must be an age such as 24h"),
+        (("runs", "--limit", "0"), "--limit must be from 1 to 500, got 0."),
+        (("runs", "--status", "great"), "--status must be one of success"),
+        (("runs", "--cursor", "x"), "--cursor must be a whole number"),
+        (("serve", "--host", "0.0.0.0"), "--host must be a loopback address"),
+        (("runs", "--registration", "x"), "registration id must be a whole number"),
+    ],
+)
+def test_wrong_option_is_named_as_it_is_typed(
+    arguments: tuple[str, ...], message: str, plausible: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--db", str(plausible)]) == 2
+    assert capsys.readouterr().err.startswith(f"hassette telemetry: {message}")

@@ -1,19 +1,24 @@
 """Buttons on the pages: shown with control only, for the right job, app and error."""
 
+import asyncio
 import html
 import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
 
 from hassette_sync import DataSyncService, MemoryFeed
-from hassette_sync.control import MemoryControl
+from hassette_sync.cli import main
+from hassette_sync.control import MemoryControl, Verb
+from hassette_sync.formatting import event_label
 from hassette_sync.live import MemorySnapshot
 from hassette_sync.settings import WebSettings
 from hassette_sync.web.changes import HOW_TO_ALLOW
+from support.history import History
 from support.web_clients import app_client
 
 pytest.importorskip("fastapi")
@@ -118,3 +123,25 @@ async def test_page_of_a_job_shows_its_next_run(plausible: Path) -> None:
         assert "Next run" not in (await client.get(HANDLER)).text
     async with DataSyncService(plausible) as data, app_client(data) as client:
         assert "The next run is known only while Hassette runs" in (await client.get(JOB)).text
+
+
+async def test_actions_have_plain_words_in_the_list_of_events(
+    plausible: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with History(plausible) as history:
+        ((session, now_us),) = history.db.execute("SELECT id, heartbeat_us FROM sessions WHERE ended_us IS NULL")
+        history.lifecycle(session, now_us - 1_000_000, "control_run_job", "backup.backup.nightly_backup", "It began.")
+        history.lifecycle(session, now_us, "control_disable_app", "backup.one", "It ended.")
+    async with DataSyncService(plausible) as data, app_client(data) as client:
+        for path in ("/events", "/sessions"):
+            cells = re.sub(r"<[^>]+>", " ", (await client.get(path)).text)
+            assert re.search(r"job started by hand +backup\.nightly_backup +It began", cells), path
+            assert re.search(r"app disabled +backup\.one +It ended", cells), path
+        assert "job started by hand: backup.nightly_backup" in (await client.get("/")).text
+    assert await asyncio.to_thread(main, ["events", "--db", str(plausible)]) == 0
+    assert re.search(r"action +job started by hand +backup\.nightly_backup", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("verb", get_args(Verb))
+def test_each_action_has_words(verb: str) -> None:
+    assert "control" not in event_label(f"control_{verb}")

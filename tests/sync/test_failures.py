@@ -47,7 +47,10 @@ async def test_error_group_counts_the_runs_in_the_time_range(new_history: NewHis
 def test_invalid_duration_is_a_usage_error(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", f"--min-duration={text}"]) == 2
     output = capsys.readouterr().err
-    assert f"min-duration must be a number of seconds from 0 to 316,224,000, got {text[:40]!r}." in output
+    assert (
+        f"hassette telemetry: --min-duration must be a number of seconds from 0 to 316,224,000, got {text[:40]!r}."
+        in output
+    )
 
 
 def test_minimum_duration_filters_runs(

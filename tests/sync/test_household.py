@@ -67,10 +67,20 @@ async def test_actions_are_listed_by_room_in_plain_words(home_path: Path) -> Non
     assert (answer.level, answer.sentence, answer.problems) == ("good", "All automations work.", ())
     assert [room.name for room in answer.rooms] == ["Hall", ""]
     assert [(item.title, item.sentence) for room in answer.rooms for item in room.items] == [
-        ("Hall light", "switched 4 times today by Hall motion and a schedule, all well"),
+        ("Hall light", "switched 4 times today by Hall motion and by a schedule, all well"),
         ("Blinds", "moved once today by a schedule, once without success"),
         ("Kitchen lamp light", "switched once today by a schedule, all well"),
     ]
+
+
+async def test_job_that_a_person_started_is_not_called_a_schedule(home_path: Path, now_us: int) -> None:
+    with History(home_path) as history:
+        calls = [{"service": "light.turn_off", "target": '{"entity_id": ["light.porch"]}'}]
+        history.run(2, now_us - 5 * SECOND, job=True, manual=1, calls=calls)
+    async with DataSyncService(home_path) as data:
+        sentences = {item.title: item.sentence for room in (await data.household()).rooms for item in room.items}
+    assert sentences["Porch light"] == "switched once today by hand, all well"
+    assert sentences["Kitchen lamp light"] == "switched once today by a schedule, all well"
 
 
 async def test_page_shows_that_a_busy_day_is_not_counted_completely(home_path: Path, now_us: int) -> None:

@@ -53,7 +53,7 @@ async def client(data: DataSyncService) -> AsyncIterator[httpx.AsyncClient]:
 class Elements(html.parser.HTMLParser):
     """Collects tags with their attributes and checks that each one is closed."""
 
-    VOID = frozenset({"meta", "link", "input", "br", "hr", "img"})
+    VOID = frozenset({"meta", "link", "input", "br", "hr", "img", "wbr"})
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -510,3 +510,14 @@ async def test_page_of_a_handler_shows_the_answer_to_its_trigger(plausible: Path
     assert "last firing" in page
     assert 'id="trigger"' not in other
     assert answers[1] == asdict(answer)
+
+
+async def test_names_in_headings_break_only_after_dots_and_underscores(
+    new_history: Callable[..., Any], now_us: int
+) -> None:
+    with new_history() as history:
+        history.session(now_us - 60_000_000)
+        history.run(history.listener("a_b", "<on>_x.y", "t"), now_us - 1_000_000, status="error")
+    async with patient_data(history.path) as data, app_client(data) as client:
+        assert "Failing: a_<wbr>b.&lt;on&gt;_x.<wbr>y</h1>" in (await client.get("/")).text
+        assert "<h1>a_<wbr>b</h1>" in (await client.get("/apps/a_b")).text

@@ -28,6 +28,19 @@ _FAILURE_LABELS = {
     "timeout": "run exceeded its deadline",
     "exit": "run tried to end the process",
 }
+_EVENT_LABELS = {
+    "control_run_job": "job started by hand",
+    "control_pause_job": "job paused",
+    "control_resume_job": "job resumed",
+    "control_enable_app": "app enabled",
+    "control_disable_app": "app disabled",
+    "control_reload_app": "app reloaded",
+    "control_rehearse_app": "rehearsal began",
+    "control_end_rehearsal": "rehearsal ended",
+    "control_silence_error": "error silenced",
+    "control_end_silence": "silence ended",
+}
+_GROUP_LABELS = {"control": "action", "deploy": "version"}
 INCIDENT_LABELS = {
     "database_replaced": "Another program removed, replaced or changed the database file while Hassette was running",
     "database_recovered": "The database was damaged or missing and was replaced",
@@ -130,6 +143,28 @@ def reason_label(value: str) -> str:
 def failure_label(value: str) -> str:
     """Return the label of the kind of a failure: ``exception in a run``, ``run exceeded its deadline``."""
     return _FAILURE_LABELS.get(value, label(value))
+
+
+def event_label(kind: str) -> str:
+    """Return the label of the kind of an event: ``job started by hand``, ``connection lost``."""
+    return _EVENT_LABELS.get(kind, label(kind))
+
+
+def group_label(group: str) -> str:
+    """Return the label of a group of events: ``action`` for ``control``."""
+    return _GROUP_LABELS.get(group, label(group))
+
+
+def job_title(full: str) -> str:
+    """Return the name of a job as lists show it: without an instance that has no name or the name of the app."""
+    app, _, rest = full.partition(".")
+    instance, _, name = rest.partition(".")
+    return f"{app}.{name}" if name and instance in ("", "default", app) else full
+
+
+def event_subject(kind: str, subject: str) -> str:
+    """Return the subject of an event. A job has the name of the lists: ``APP.JOB`` or ``APP.INSTANCE.JOB``."""
+    return job_title(subject) if kind.startswith("control_") and kind.endswith("_job") else subject
 
 
 def label(value: str) -> str:

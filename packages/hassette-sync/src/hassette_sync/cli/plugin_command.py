@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import click
@@ -52,7 +52,7 @@ class TerminalCommand:
             error.show()
             return ExitCode.USAGE
         except (BadQuestionError, ValueError) as error:
-            return _report(program, error, ExitCode.USAGE)
+            return _report(program, error, ExitCode.USAGE, _options_of(self.command))
         except (SyncError, StoreError, OSError) as error:
             return _report(program, error, ExitCode.FAILURE)
         except click.Abort:
@@ -72,8 +72,19 @@ def _replace_unencodable_characters() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _report(program: str, error: Exception, code: ExitCode) -> int:
+def _options_of(command: click.Command) -> set[str]:
+    """Return the options of a command and of its subcommands."""
+    own = {option for parameter in command.params for option in parameter.opts if isinstance(parameter, click.Option)}
+    members = command.commands.values() if isinstance(command, click.Group) else ()
+    return own.union(*(_options_of(member) for member in members))
+
+
+def _report(program: str, error: Exception, code: ExitCode, options: Collection[str] = ()) -> int:
     message = str(error)
+    # The messages are also for the API, where a parameter has no dashes.
+    name, must, rest = message.partition(" must be ")
+    if (option := f"--{name.replace('_', '-')}") in options:
+        message = f"{option}{must}{rest}"
     if isinstance(error, OSError) and error.strerror is not None:
         # A message such as "Permission denied" is useful only with the path.
         message = error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"

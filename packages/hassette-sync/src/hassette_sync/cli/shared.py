@@ -84,7 +84,7 @@ class HistoryOptions:
         """
         if self.at is not None:
             if self.since or self.until:
-                raise BadQuestionError("at must be used without since and until, because it stands for both.")
+                raise BadQuestionError("--at must be used without --since and --until, because it stands for both.")
             return AskedTime.parse(self.at, now_us=now_us(), home=home).around(AROUND_US)
         return TimeRange.parse(self.since or default, self.until, home=home)
 

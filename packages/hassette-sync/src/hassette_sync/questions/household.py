@@ -20,6 +20,7 @@ from hassette_sync.verdict import framework_state
 
 MAX_ACTIONS = 2_000
 """Maximum number of actions of a day that are counted, the newest ones."""
+_SCHEDULE, _BY_HAND = "by a schedule", "by hand"
 _MAX_ITEMS = 40
 _MAX_PROBLEMS = 8
 _MAX_NAME = 60
@@ -68,12 +69,13 @@ async def household(transaction: ReadTransaction, live: Live | None) -> Househol
     # A home has few different targets, and many rows with each.
     entities = {target: entities_of(target) for target in {row["target"] for row in rows}}
     for row in rows:
-        cause = "" if row["is_scheduled"] else row["entity_id"] or ""
+        scheduled = _BY_HAND if row["is_manual"] else _SCHEDULE
+        cause = scheduled if row["is_scheduled"] else row["entity_id"] or ""
         for entity_id in entities[row["target"]]:
             actions = by_entity[entity_id]
             actions.count += row["count"]
             actions.problems += row["problems"]
-            actions.causes["schedule" if row["is_scheduled"] else cause] += row["count"]
+            actions.causes[cause] += row["count"]
     names = await _names(transaction, {*by_entity, *(one for each in by_entity.values() for one in each.causes if one)})
     _, failing, _ = await failing_registrations(transaction, today, limit=_MAX_PROBLEMS)
     failing_refs, failing_count = await failing_now(transaction, failing, limit=_MAX_PROBLEMS)
@@ -130,11 +132,11 @@ def _what(entity_id: str, actions: _Actions, names: dict[str, tuple[str, str]]) 
     verb = _VERBS.get(entity_id.partition(".")[0], "used")
     times = {1: "once", 2: "twice"}.get(actions.count, f"{actions.count:,} times")
     causes = [
-        "a schedule" if cause == "schedule" else names.get(cause, ("", ""))[0] or _plain_entity(cause)
+        cause if cause in (_SCHEDULE, _BY_HAND) else f"by {names.get(cause, ('', ''))[0] or _plain_entity(cause)}"
         for cause, _ in actions.causes.most_common(2)
         if cause
     ]
-    by = f" by {' and '.join(causes)}" if causes else ""
+    by = f" {' and '.join(causes)}" if causes else ""
     failed = {0: "all well", 1: "once without success"}.get(
         actions.problems, f"{actions.problems:,} times without success"
     )

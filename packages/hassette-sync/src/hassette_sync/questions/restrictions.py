@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from hassette_sync.answers.overview import Restriction
 from hassette_sync.control import Control
-from hassette_sync.formatting import replace_surrogates
+from hassette_sync.formatting import job_title, replace_surrogates
 from hassette_sync.queries.events import ACTIONS
 from hassette_sync.questions.sessions import newest_session
 from hassette_sync.reader import ReadTransaction
@@ -34,7 +34,7 @@ def present_restrictions(control: Control) -> tuple[Restriction, ...]:
     apps = control.apps()
     disabled = [_present("disabled", one.app) for one in apps if not one.enabled]
     rehearsing = [_present("rehearsing", one.app) for one in apps if one.rehearses]
-    paused = [_present("paused", _title(".".join(job))) for job in control.paused_jobs()]
+    paused = [_present("paused", job_title(".".join(job))) for job in control.paused_jobs()]
     return (*disabled, *rehearsing, *paused)
 
 
@@ -65,7 +65,7 @@ async def restrictions(
         if kind != "paused" and (row["session_id"] != session.id or session.state != "running"):
             continue
         named = _JOB.match(row["detail"]) if kind == "paused" else None
-        subject = _title(named[1]) if named else row["subject"]
+        subject = job_title(named[1]) if named else row["subject"]
         found.pop((kind, subject), None)
         if row["kind"] in _BEGINS:
             found[kind, subject] = Restriction(kind=kind, subject=subject, since_us=row["at_us"])
@@ -78,10 +78,3 @@ def by_subject(found: Sequence[Restriction]) -> dict[str, tuple[str, ...]]:
     for one in found:
         kinds[one.subject] = (*kinds.get(one.subject, ()), one.kind)
     return kinds
-
-
-def _title(full: str) -> str:
-    """Return the name of a job as lists show it: without an instance that has no name or the name of the app."""
-    app, _, rest = full.partition(".")
-    instance, _, name = rest.partition(".")
-    return f"{app}.{name}" if name and instance in ("", "default", app) else full

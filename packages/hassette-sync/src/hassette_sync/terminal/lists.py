@@ -11,7 +11,9 @@ from hassette_sync.answers.sessions import Uptime
 from hassette_sync.answers.stream import LiveRun
 from hassette_sync.formatting import (
     duration,
-    label,
+    event_label,
+    event_subject,
+    group_label,
     number,
     plural,
     reason_label,
@@ -133,7 +135,16 @@ def events(found: tuple[FrameworkEvent, ...], shown: ShownTimes, width: int | No
     """Render events of the framework as a table."""
     if not found:
         return "No events in this time range. Ordinary starts and stops are listed with --routine."
-    rows = [(shown(one.at_us), label(one.group), label(one.kind), one.subject, one.detail) for one in found]
+    rows = [
+        (
+            shown(one.at_us),
+            group_label(one.group),
+            event_label(one.kind),
+            event_subject(one.kind, one.subject),
+            one.detail,
+        )
+        for one in found
+    ]
     return table(_EVENT_COLUMNS, rows, width)
 
 

@@ -3,10 +3,12 @@
 import asyncio
 import functools
 import platform
+import re
 from typing import Any
 from urllib.parse import urlencode
 
 import jinja2
+import markupsafe
 from fastapi import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -43,9 +45,10 @@ NAMED_RANGES = (
 """Further time ranges: start, end and name."""
 _HEADINGS = {403: "Not allowed", 404: "Not found", 409: "Not possible now"}
 _SCRIPTS = ("live.js", "keys.js", "tables.js", "charts.js")
+_NAME_BREAK = re.compile(r"(?<=\w)[._](?=\w)")
 _FILTERS = (
     *("duration", "rough_duration", "number", "share", "size", "label"),
-    *("status_label", "reason_label", "failure_label", "plural"),
+    *("event_label", "group_label", "status_label", "reason_label", "failure_label", "plural"),
 )
 
 
@@ -124,7 +127,9 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update({name: getattr(formatting, name) for name in _FILTERS})
     environment.filters["target"] = target_text
+    environment.filters["breakable"] = _breakable
     shared: dict[str, Any] = {
+        "event_subject": formatting.event_subject,
         "steps_of": steps_of,
         "version": __version__,
         "static_version": static_version(),
@@ -150,6 +155,11 @@ def _environment() -> jinja2.Environment:
     }
     environment.globals.update(shared)
     return environment
+
+
+def _breakable(text: str) -> markupsafe.Markup:
+    """Return a text as markup. Its lines break after the dots and underscores of names, not between two letters."""
+    return markupsafe.Markup(_NAME_BREAK.sub(r"\g<0><wbr>", str(markupsafe.escape(text))))  # noqa: S704  escaped above
 
 
 def compile_templates() -> None:

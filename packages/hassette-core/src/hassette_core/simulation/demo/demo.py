@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from random import Random
+from zoneinfo import ZoneInfo
 
 from pydantic import SecretStr
 
@@ -19,6 +20,7 @@ from hassette_core.lifecycle import ServiceStatus, StatusReport
 from hassette_core.simulation.demo.failure_counter import FailureCounter
 from hassette_core.simulation.demo.past import find_store, has_history, write_past
 from hassette_core.simulation.home import SimulatedHome
+from hassette_core.simulation.home.model.model import TIME_ZONE
 from hassette_executor import Accounting
 
 UNHEALTHY = {ServiceStatus.DEGRADED, ServiceStatus.RESTARTING, ServiceStatus.EXHAUSTED}
@@ -100,9 +102,10 @@ class Demo:
         self._degraded: tuple[StatusReport, ...] = ()
 
     @property
-    def time_zone(self) -> tzinfo | None:
-        """The time zone of the home; None until it is known."""
-        return self._hassette.time_zone if self._hassette is not None else None
+    def time_zone(self) -> tzinfo:
+        """The time zone of the home. It is known before the framework is connected, because the home is simulated."""
+        known = self._hassette.time_zone if self._hassette is not None else None
+        return known or ZoneInfo(self._file.hassette.time_zone or TIME_ZONE)
 
     def result(self) -> DemoResult:
         """Return the result so far."""
