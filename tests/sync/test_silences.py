@@ -45,6 +45,7 @@ async def test_silenced_error_needs_no_attention_until_the_silence_ends(new_hist
             assert verdict_of(overview).level == ("bad" if is_loud else "good")
             assert [len(overview.errors), len(overview.failing), overview.failing_count] == [is_loud] * 3
             assert ('id="attention"' in text) == is_loud
+            assert ('class="tile alert"' in text) == is_loud
             assert overview.counts.failed == 3, "the failures stay recorded"
 
 
