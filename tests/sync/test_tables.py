@@ -63,3 +63,27 @@ def test_styles_are_those_of_the_cell() -> None:
     lines = paint(table(columns, [["error", "1"], ["success", "22"]]), colours=True).splitlines()
     assert "\x1b[31merror" in lines[2]
     assert "\x1b[" not in lines[3]
+
+
+def test_columns_are_left_out_before_names_are_cut() -> None:
+    columns = (
+        TableColumn("ID"),
+        TableColumn("Handler", can_be_cut=True),
+        TableColumn("Trigger", can_be_cut=True, optional=2),
+        TableColumn("Error", can_be_cut=True, optional=1),
+    )
+    name = "climate_guard.watch_humidity"
+    rows = [["3766620213068431360", name, "binary_sensor.hall_motion: off → on", "ValueError: not a number"]]
+    whole = paint(table(columns, rows, 120), colours=False)
+    assert "Trigger" in whole
+    assert "Not shown" not in whole
+    narrow = paint(table(columns, rows, 80), colours=False)
+    assert name in narrow
+    assert "ValueError" in narrow
+    assert "binary_sensor" not in narrow
+    assert narrow.splitlines()[-1] == "Not shown in this width: Trigger. --wide shows all columns."
+    narrower = paint(table(columns, rows, 54), colours=False)
+    assert name in narrower
+    assert "Not shown in this width: Trigger, Error." in narrower
+    assert max(len(line) for line in narrower.splitlines()[:3]) <= 54
+    assert "ValueError" in paint(table(columns, rows), colours=False), "without a width, all columns are shown"

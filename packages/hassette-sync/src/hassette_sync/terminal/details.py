@@ -13,13 +13,13 @@ from hassette_sync.terminal.tables import TableColumn, plain, plain_lines, table
 
 _MEMBER_COLUMNS = (
     TableColumn("ID", right=True),
-    TableColumn("Kind"),
+    TableColumn("Kind", optional=1),
     TableColumn("Name", can_be_cut=True),
-    TableColumn("Topic or schedule", can_be_cut=True),
+    TableColumn("Topic or schedule", can_be_cut=True, optional=2),
     TableColumn("Runs", right=True),
     TableColumn("Failures", right=True),
-    TableColumn("p95", right=True),
-    TableColumn("Not run", right=True),
+    TableColumn("p95", right=True, optional=3),
+    TableColumn("Not run", right=True, optional=4),
     TableColumn("Last result", styles=STATUS_STYLES),
 )
 

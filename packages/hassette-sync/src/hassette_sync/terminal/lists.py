@@ -30,26 +30,26 @@ from hassette_sync.time_range import DAY_US
 
 _APP_COLUMNS = (
     TableColumn("App", can_be_cut=True),
-    TableColumn("Instances", can_be_cut=True),
+    TableColumn("Instances", can_be_cut=True, optional=6),
     TableColumn("Handlers", right=True),
     TableColumn("Jobs", right=True),
     TableColumn("Runs", right=True),
     TableColumn("Failures", right=True),
-    TableColumn("Time", right=True),
-    TableColumn("Log lines", right=True),
-    TableColumn("Calls", right=True),
-    TableColumn("Size", right=True),
+    TableColumn("Time", right=True, optional=2),
+    TableColumn("Log lines", right=True, optional=4),
+    TableColumn("Calls", right=True, optional=3),
+    TableColumn("Size", right=True, optional=5),
 )
 _LOG_COLUMNS = (
     TableColumn("Time"),
     TableColumn("Level", styles=STATUS_STYLES),
     TableColumn("Where", can_be_cut=True),
     TableColumn("Message", can_be_cut=True),
-    TableColumn("Run"),
+    TableColumn("Run", optional=1),
 )
 _EVENT_COLUMNS = (
     TableColumn("Time"),
-    TableColumn("Group"),
+    TableColumn("Group", optional=1),
     TableColumn("Event"),
     TableColumn("Subject", can_be_cut=True),
     TableColumn("Detail", can_be_cut=True),
@@ -58,8 +58,8 @@ _NOT_RUN_COLUMNS = (
     TableColumn("Time"),
     TableColumn("Handler or job", can_be_cut=True),
     TableColumn("Reason"),
-    TableColumn("Detail", can_be_cut=True),
-    TableColumn("Trigger", can_be_cut=True),
+    TableColumn("Detail", can_be_cut=True, optional=1),
+    TableColumn("Trigger", can_be_cut=True, optional=2),
 )
 _RUNNING_COLUMNS = (
     TableColumn("Running for", right=True),

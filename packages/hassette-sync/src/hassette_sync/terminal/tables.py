@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _GAP = 2
 _MIN_WIDTH = 8
+_READABLE = 28
+"""Width of a cut cell in which most names of handlers are still complete."""
 _UNLIMITED = 100_000
 _CONTROL = ("Cc", "Cf", "Zl", "Zp")
 
@@ -26,12 +28,14 @@ class TableColumn:
         right: Whether to align the column to the right, for numbers.
         can_be_cut: Whether cells may be cut if the terminal is too narrow. Other columns keep their width.
         styles: Styles of cells by their text, such as results.
+        optional: A column above 0 is left out if the table is too wide to read; the highest number first.
     """
 
     title: str
     right: bool = False
     can_be_cut: bool = False
     styles: Mapping[str, Style] = field(default_factory=dict[str, Style])
+    optional: int = 0
 
 
 def table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width: int | None = None) -> str:
@@ -43,8 +47,36 @@ def table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width: 
         width: Maximum width in character cells; None cuts nothing.
 
     Returns:
-        Lines without a trailing newline. A cell that was cut ends with an ellipsis.
+        Lines without a trailing newline. A cell that was cut ends with an ellipsis. A last line names the columns
+        that were left out.
     """
+    widths = [
+        max(_length(plain(text)) for text in (column.title, *(row[index] for row in rows)))
+        for index, column in enumerate(columns)
+    ]
+    shown = _shown(columns, widths, width)
+    laid_out = _laid_out([columns[index] for index in shown], [[row[index] for index in shown] for row in rows], width)
+    left_out = [column.title for index, column in enumerate(columns) if index not in shown]
+    if not left_out:
+        return laid_out
+    return f"{laid_out}\n\nNot shown in this width: {', '.join(left_out)}. --wide shows all columns."
+
+
+def _shown(columns: Sequence[TableColumn], widths: Sequence[int], width: int | None) -> Sequence[int]:
+    """Return the places of the columns that fit into the width with cells that can be read."""
+    shown = list(range(len(columns)))
+    optional = sorted((index for index in shown if columns[index].optional), key=lambda index: columns[index].optional)
+
+    def needed() -> int:
+        cells = [min(widths[index], _READABLE) if columns[index].can_be_cut else widths[index] for index in shown]
+        return sum(cells) + _GAP * (len(shown) - 1)
+
+    while width is not None and optional and needed() > width:
+        shown.remove(optional.pop())
+    return shown
+
+
+def _laid_out(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width: int | None) -> str:
     # The import of rich takes 50 ms. Commands without a table need not wait for it.
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
