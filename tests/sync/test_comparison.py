@@ -223,6 +223,20 @@ async def test_errors_of_an_app_are_compared_with_its_version_before(home: Recor
     ]
 
 
+async def test_success_of_the_version_before_resolves_no_error(home: RecordedHome, data: DataSyncService) -> None:
+    once = listener("once")
+    home.deploy(-30 * HOUR_S, "hall", "v1")
+    runs(home, "once", 3, 2, failed=1, listener=once)
+    # In the same hour and day as the runs of the version before.
+    home.deploy(-3 * HOUR_S + 60, "hall", "v2")
+    await home.write()
+
+    found = await data.compare(TimeRange(home.us(-4 * HOUR_S), home.us(0)), against="version", differing=False)
+
+    assert [(group.finding, group.now, group.before) for group in found.groups] == [("unchanged", 0, 1)]
+    assert "no run of its handlers and jobs succeeded" in found.groups[0].sentence
+
+
 @pytest.mark.parametrize(("sort", "first"), [("new", "fresh"), ("back", "again"), ("gravity", "failing")])
 async def test_new_and_returned_handlers_can_come_first(
     home: RecordedHome, data: DataSyncService, sort: str, first: str
@@ -432,8 +446,12 @@ async def test_page_lists_the_first_hundred_in_the_chosen_order(home: RecordedHo
     async with app_client(data) as client:
         text = (await client.get(f"/compare?since={home.us(-4 * HOUR_S)}&until={home.us(0)}&sort=-runs")).text
 
+        found = (await client.get(f"/compare?since={home.us(-4 * HOUR_S)}&until={home.us(0)}&find=HALL+h1")).text
+
     names = re.findall(r'<td class="name" data-value="hall\.h(\d+)">', text)
     assert names == [str(number) for number in range(103, 3, -1)]
+    names = re.findall(r'<td class="name" data-value="hall\.h(\d+)">', found)
+    assert sorted(map(int, names)) == [1, *range(10, 20), *range(100, 104)]
     assert "and 4 more." in text
 
 

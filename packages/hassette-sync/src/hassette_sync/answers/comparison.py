@@ -1,6 +1,6 @@
 """Answers about what differs from before: from the previous period, or from the previous version of an app."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.answers.values import Answer, Counts, Id
@@ -9,6 +9,11 @@ Difference = Literal[
     "slower", "faster", "failing_more", "failing_less", "silent", "new", "back", "resolved", "unchanged"
 ]
 """Difference of a handler, a job or an error group from before."""
+
+GRAVITY: Final[tuple[Difference, ...]] = (
+    *("failing_more", "silent", "slower", "back", "new", "failing_less", "resolved", "faster", "unchanged"),
+)
+"""All differences, the gravest first."""
 
 
 class Figures(Answer):

@@ -32,9 +32,9 @@ NEWEST_OF_EACH = f"SELECT registration_id, ids FROM ({union_sql(_newest)}) WHERE
 
 GROUPS = """
 SELECT id, type, message, first_seen_us, last_seen_us, last_run_id FROM error_groups
-WHERE last_seen_us >= :since_us AND first_seen_us < :until_us
+WHERE last_seen_us >= :since_us AND first_seen_us < :until_us ORDER BY last_seen_us DESC LIMIT :limit
 """
-"""Error groups that may have a failure in a time range."""
+"""Error groups that may have a failure in a time range, last seen first."""
 
 _REGISTRATIONS = union_sql(
     lambda kind: (

@@ -34,13 +34,13 @@ _APPS = union_sql(
     )
 )
 
-FIRST_VERSIONS = """
+VERSIONS_BEFORE = """
 SELECT key AS place, (
     SELECT version FROM deploys
     WHERE app = json_extract(value, '$[0]') AND id < json_extract(value, '$[1]') ORDER BY id DESC LIMIT 1) AS version
 FROM json_each(:apps)
 """
-"""Newest version of each of some apps before an id."""
+"""The newest version before an id, of each of some apps. ``:apps`` has lists of an app and an id."""
 
 APPS_OF_GROUPS = f"SELECT DISTINCT error_group_id, app FROM ({_APPS}) ORDER BY error_group_id, app"
 """Apps of the newest 20 failures of each of some error groups."""

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from hassette_store.ids import time_of
 from hassette_sync.answers.comparison import (
+    GRAVITY,
     ComparedGroup,
     ComparedRegistration,
     Comparison,
@@ -20,7 +21,7 @@ from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import duration, rough_duration, share
 from hassette_sync.queries import comparison as queries
-from hassette_sync.questions.error_changes import GRAVITY, STANDARD_ERRORS, compared_groups, gravity
+from hassette_sync.questions.error_changes import STANDARD_ERRORS, compared_groups, gravity
 from hassette_sync.questions.figures import ExactFigures, exact_figures
 from hassette_sync.questions.periods import periods_of
 from hassette_sync.questions.rows import registration_ref

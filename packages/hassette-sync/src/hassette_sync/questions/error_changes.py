@@ -3,29 +3,24 @@
 import json
 import math
 from sqlite3 import Row
-from typing import Final
 
-from hassette_sync.answers.comparison import ComparedGroup, Difference
+from hassette_sync.answers.comparison import GRAVITY, ComparedGroup, Difference
 from hassette_sync.formatting import plural
 from hassette_sync.queries import comparison as queries
 from hassette_sync.queries.errors import RECENT_COUNTS
-from hassette_sync.questions.periods import periods_of
-from hassette_sync.questions.statistics import sums_by_registration
+from hassette_sync.questions.figures import exact_figures
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import TimeRange
 
-# The gravest difference comes first.
-GRAVITY: Final[tuple[Difference, ...]] = (
-    *("failing_more", "silent", "slower", "back", "new", "failing_less", "resolved", "faster", "unchanged"),
-)
 # The difference of two shares is real if it is more than this many standard errors.
 STANDARD_ERRORS = 2.6
+_MOST_GROUPS = 2_000
 
 
 async def compared_groups(
     transaction: ReadTransaction, app: str | None, now: TimeRange, before: TimeRange
 ) -> list[ComparedGroup]:
-    """Compare the error groups with failures in two periods.
+    """Compare the error groups with failures in two periods, at most the 2,000 that were seen most recently.
 
     Args:
         transaction: Read transaction of the question.
@@ -33,7 +28,7 @@ async def compared_groups(
         now: The period.
         before: The time before.
     """
-    within: Parameters = {"since_us": before.since_us, "until_us": now.until_us}
+    within: Parameters = {"since_us": before.since_us, "until_us": now.until_us, "limit": _MOST_GROUPS}
     rows = await transaction.all(queries.GROUPS, within)
     if app is not None:
         known: Parameters = {"groups": json.dumps([row["id"] for row in rows]), "app": app}
@@ -62,16 +57,14 @@ async def _failures(transaction: ReadTransaction, time_range: TimeRange, groups:
 
 
 async def _succeeded(transaction: ReadTransaction, now: TimeRange, groups: list[int]) -> set[int]:
-    """Return those of some error groups of whose handlers and jobs one has succeeded in the period."""
+    """Return the error groups with a handler or job that succeeded in the period."""
     if not groups:
         return set()
-    sums = await sums_by_registration(transaction, await periods_of(transaction, now))
     rows = await transaction.all(queries.REGISTRATIONS_OF_GROUPS, {"groups": json.dumps(groups)})
-    return {
-        row["error_group_id"]
-        for row in rows
-        if row["registration_id"] in sums and sums[row["registration_id"]].counts().success
-    }
+    # A whole hour or day around the change of an app would contain runs of both versions.
+    figures = await exact_figures(transaction, now, sorted({row["registration_id"] for row in rows}))
+    succeeded = {one for one, found in figures.items() if found.counts.success}
+    return {row["error_group_id"] for row in rows if row["registration_id"] in succeeded}
 
 
 def _group(

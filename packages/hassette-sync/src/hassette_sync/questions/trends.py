@@ -53,7 +53,7 @@ async def _first_versions(
     pairs: list[tuple[ErrorGroup, str]] = [(group, app) for group in groups for app in apps[group.id]]
     asked = json.dumps([(app, first_id_at(group.first_seen_us + 1)) for group, app in pairs])
     versions: defaultdict[int, list[AppVersion]] = defaultdict(list)
-    for row in await transaction.all(queries.FIRST_VERSIONS, {"apps": asked}):
+    for row in await transaction.all(queries.VERSIONS_BEFORE, {"apps": asked}):
         group, app = pairs[int(row["place"])]
         if row["version"] is not None:
             versions[group.id].append(AppVersion(app=app, version=row["version"]))

@@ -12,12 +12,13 @@ from typing import cast
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import HTMLResponse, Response
 
+from hassette_sync.answers.comparison import GRAVITY
 from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.answers.registrations import SkipReason
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError, UnclearWordsError
 from hassette_sync.ids import parse_id
-from hassette_sync.questions.comparison import GRAVITY, MAX_COMPARED, Against
+from hassette_sync.questions.comparison import MAX_COMPARED, Against
 from hassette_sync.questions.events import FrameworkEventFilter
 from hassette_sync.questions.logs import LogFilter
 from hassette_sync.questions.not_runs import NotRunFilter
@@ -30,6 +31,7 @@ from hassette_sync.web.page_tags import check_tag
 from hassette_sync.web.parameters import Cursor, History, Home, Range
 from hassette_sync.web.rendering import page
 from hassette_sync.web.visitors import VISITOR, Visitor
+from hassette_sync.web.whole_lists import ListRequest
 
 answer_pages = APIRouter(
     include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(check_tag)]
@@ -242,6 +244,7 @@ async def compare(
     against: Text = None,
     finding: Text = None,
     sort: Text = None,
+    find: Text = None,
 ) -> Response:
     """Handlers, jobs and errors that differ from the period before, or from the version before."""
     if finding and finding not in GRAVITY:
@@ -249,7 +252,12 @@ async def compare(
     follow_from = await data.newest_id() if not request.query_params.get("until") else None
     answer = await data.compare(time_range, against=cast("Against", against or "period"), limit=MAX_COMPARED)
     counts = Counter(one for registration in answer.registrations for one in registration.findings)
-    rows = [one for one in answer.registrations if not finding or finding in one.findings]
+    asked = ListRequest(sort=sort, find=find)
+    rows = [
+        one
+        for one in answer.registrations
+        if (not finding or finding in one.findings) and asked.matches(one.registration.title)
+    ]
     listed = sorted_list(COMPARED_COLUMNS, rows, sort, is_part=len(rows) > _PAGE)
     return await page(
         request,

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from hassette_sync.answers.comparison import ComparedRegistration
+from hassette_sync.answers.comparison import GRAVITY, ComparedRegistration
 from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.kinds import KindLabels
 from hassette_sync.answers.logs import AppNoise
 from hassette_sync.answers.registrations import AppSummary, Registration
 from hassette_sync.answers.trends import ErrorTrend
-from hassette_sync.questions.comparison import GRAVITY
 from hassette_sync.web.lists import ListColumn
 
 

@@ -26,7 +26,7 @@ from hassette_sync.web.whole_lists import REGISTRATIONS_ON_A_PAGE, ListRequest, 
 
 _MAX_RECENT = 15
 _MAX_OF_ONE = 20
-MAX_COMPARED = 8
+SHOWN_DIFFERENCES = 8
 """Maximum number of handlers, jobs and errors on the overview that differ from before."""
 _MAX_VERSIONS = 5
 
@@ -38,7 +38,7 @@ async def overview(request: Request, data: History, home: Home, time_range: Rang
     """Overall health, figures and the latest runs."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
-    answer, trends, compared = await data.compared_overview(time_range, limit=MAX_COMPARED)
+    answer, trends, compared = await data.compared_overview(time_range, limit=SHOWN_DIFFERENCES)
     return await page(
         request,
         "overview.html",

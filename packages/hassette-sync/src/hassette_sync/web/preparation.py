@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from hassette_sync.errors import SyncError
 from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import TimeRange
-from hassette_sync.web.pages import MAX_COMPARED
+from hassette_sync.web.pages import SHOWN_DIFFERENCES
 from hassette_sync.web.rendering import compile_templates
 
 PREPARE_AFTER_S = 2.0
@@ -23,6 +23,6 @@ async def prepare_pages(app: FastAPI) -> None:
     data: DataSyncService = app.state.data
     await asyncio.to_thread(compile_templates)
     try:
-        await data.compared_overview(await data.covered(TimeRange.last()), limit=MAX_COMPARED)
+        await data.compared_overview(await data.covered(TimeRange.last()), limit=SHOWN_DIFFERENCES)
     except SyncError:
         return  # the history is missing or cannot be read yet; the page itself shows why
