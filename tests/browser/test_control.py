@@ -58,6 +58,8 @@ def change_everything(page: Any) -> None:
     open_job(page)
     address = page.url
     assert buttons(page) == ["Run now", "Pause job"]
+    page.get_by_role("button", name="Pause updates").click()
+    page.get_by_role("button", name="Resume updates").click()
     assert "has started" in press(page, "Run now")
     assert page.url.startswith(address.partition("?")[0])
     press(page, "Pause job")

@@ -3,12 +3,15 @@
 import html
 import re
 from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
 
 import httpx
 import pytest
 
 from hassette_sync import DataSyncService
 from support.history import HOUR, MINUTE, SECOND, NewHistory
+from support.recorded_home import recorded_home
 from support.web_clients import app_client
 
 pytest.importorskip("fastapi")
@@ -51,6 +54,28 @@ async def test_question_with_a_time_is_about_that_time(client: httpx.AsyncClient
     shown = text_of((await client.get("/ask", params={"q": "why did light.kitchen change at 00:01?"})).text)
     assert "asked about" in shown
     assert "hassette why light.kitchen --at 00:01" in shown
+
+
+async def test_links_to_the_changes_before_and_after_a_question_lead_to_their_answers(tmp_path: Path) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.changed(0, "light.hall", "off", "on", "d1")
+        home.changed(1500, "light.hall", "on", "off", "d2")
+        await home.write()
+        async with DataSyncService(tmp_path / "hassette.db") as data, app_client(data) as client:
+            at = datetime.fromtimestamp(home.us(750) // SECOND, (await data.home_time()).zone).strftime(
+                "%Y-%m-%dT%H:%M"
+            )
+            question = {"q": f"why did light.hall change at {at}?", "since": "7d"}
+            for path in ("/ask", "/why"):
+                asked = question if path == "/ask" else {"entity": "light.hall", "at": home.us(750), "since": "7d"}
+                page = (await client.get(path, params=asked)).text
+                shown = page[page.index('id="answer"') :].partition("</section>")[0]
+                links = re.findall(r'href="([^"]*\bat=\d[^"]*)"', shown)
+                assert len(links) == 2, path
+                for link in links:
+                    answer = (await client.get(f"/{html.unescape(link)}")).text
+                    assert "since=7d" in link
+                    assert 'class="card explained"' in answer
 
 
 @pytest.mark.parametrize(
@@ -243,7 +268,7 @@ def test_line_of_code_opens_in_the_editor() -> None:
 async def test_why_not_lists_each_check(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.get(path)
     assert answer.status_code == 200
-    assert "Why did climate_guard.check_windows not run?" in answer.text
+    assert "Why did climate_guard.check_windows not run?" in answer.text.replace("<wbr>", "")
     assert len(re.findall(r'<li class="(?:yes|no|unknown)"><span class="mark"', answer.text)) >= 4
     assert "hassette why-not " in answer.text
 

@@ -120,3 +120,30 @@ async def test_start_of_the_framework_ends_all_restrictions_except_pauses(new_hi
         history.session(HOUR + SECOND, 2 * HOUR, "clean")
     async with DataSyncService(history.path) as data:
         assert [(one.kind, one.subject) for one in await data.restrictions()] == [("paused", JOB)]
+
+
+async def test_disabled_app_is_listed_although_its_handlers_have_ended_and_have_no_runs(
+    new_history: NewHistory, now_us: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with new_history() as history:
+        session = history.session(now_us - 3 * HOUR, None, "open", heartbeat_us=now_us)
+        history.run(history.listener("hall", "on_move", "t"), now_us - 2 * HOUR)
+        history.run(history.listener("attic", "on_move", "t"), now_us - SECOND)
+        history.db.execute("UPDATE listeners SET retired_us = ? WHERE id = 1", (now_us - HOUR,))
+        history.lifecycle(session, now_us - HOUR, "control_disable_app", "hall")
+    async with DataSyncService(history.path) as data, app_client(data) as client:
+        assert badges_of((await client.get("/apps?since=15m")).text, "hall") == ["disabled"]
+        assert [one["app"] for one in (await client.get("/api/v1/apps?since=15m")).json()] == ["hall", "attic"]
+        page = await client.get("/apps/hall?since=15m")
+        assert page.status_code == 200
+        assert '<span class="badge waiting">disabled</span>' in page.text
+    assert await asyncio.to_thread(main, ["apps", "--since", "15m", "--db", str(history.path)]) == 0
+    assert "hall (disabled)" in capsys.readouterr().out
+
+
+async def test_app_with_enabled_false_is_listed_although_it_has_never_run(plausible: Path) -> None:
+    control = MemoryControl({"pond": [], "backup": ["nightly_backup"]})
+    await control.act(ControlAction(verb="disable_app", target="pond", by="the test"))
+    async with DataSyncService(plausible, MemoryFeed(), control) as data, app_client(data) as client:
+        assert badges_of((await client.get("/apps")).text, "pond") == ["disabled"]
+        assert (await client.get("/apps/pond")).status_code == 200

@@ -38,7 +38,7 @@ def apps(options: HistoryOptions) -> None:
         time_range = options.time_range(home)
         noise.append(await data.noise(time_range))
         restrictions.extend(await data.restrictions())
-        return await data.apps(time_range)
+        return await data.apps(time_range, restrictions=restrictions)
 
     show_answer(
         options,

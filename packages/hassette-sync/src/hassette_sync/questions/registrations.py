@@ -5,7 +5,7 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from sqlite3 import Row
 from typing import get_args
 from urllib.parse import quote, unquote
@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 from hassette_store.ids import MAX_ID
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import Kind
+from hassette_sync.answers.overview import Restriction
 from hassette_sync.answers.registrations import (
     AppSummary,
     HeatCell,
@@ -288,7 +289,11 @@ async def skip_reasons(
 
 
 async def app_summaries(
-    transaction: ReadTransaction, time_range: TimeRange | None = None, *, app: str | None = None
+    transaction: ReadTransaction,
+    time_range: TimeRange | None = None,
+    *,
+    app: str | None = None,
+    restrictions: Iterable[Restriction] = (),
 ) -> tuple[AppSummary, ...]:
     """Return the apps with their figures. An app without current registrations is listed only if it has runs.
 
@@ -296,7 +301,9 @@ async def app_summaries(
         transaction: Read transaction of the question.
         time_range: Time range of the figures.
         app: Key of the only wanted app; None for all.
+        restrictions: Disabled apps in these are listed, too.
     """
+    disabled = {one.subject for one in restrictions if one.kind == "disabled" and app in (None, one.subject)}
     periods = await periods_of(transaction, time_range)
     apps = {row["id"]: row["app"] for row in await transaction.once(queries.APPS_AND_KINDS)}
     sums: defaultdict[str, Sums] = defaultdict(Sums)
@@ -309,8 +316,8 @@ async def app_summaries(
         by_app[row["app"]].append(row)
     return tuple(
         _app_summary(name, members, sums.get(name))
-        for name, members in by_app.items()
-        if name in sums or any(row["current"] for row in members)
+        for name, members in ({name: [] for name in sorted(disabled)} | by_app).items()
+        if name in sums or name in disabled or any(row["current"] for row in members)
     )
 
 

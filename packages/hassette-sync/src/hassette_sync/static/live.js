@@ -6,6 +6,7 @@ const connection = document.getElementById("connection");
 const connectionText = document.getElementById("connection-text");
 const hint = document.getElementById("live-hint");
 const pauseButton = document.getElementById("pause");
+const pauseVerb = document.getElementById("pause-verb");
 const announcement = document.getElementById("announcement");
 
 const SETTLE_MS = 120; // several runs often end at the same time
@@ -306,7 +307,7 @@ document.addEventListener("hassette:refresh", () => {
 // Pausing keeps the page as it is. Resuming shows everything that is new.
 pauseButton.addEventListener("click", () => {
   paused = !paused;
-  pauseButton.textContent = paused ? "Resume updates" : "Pause updates";
+  pauseVerb.textContent = paused ? "Resume" : "Pause";
   document.body.classList.toggle("paused", paused);
   announce(paused ? "Live updates are paused." : "Live updates go on.");
   if (!paused) refreshSoon(0);

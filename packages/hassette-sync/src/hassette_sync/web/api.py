@@ -54,7 +54,7 @@ async def overview(data: History, time_range: Range) -> Overview:
 @api.get("/apps")
 async def apps(data: History, time_range: Range) -> tuple[AppSummary, ...]:
     """Apps with their runs and failures."""
-    return await data.apps(time_range)
+    return await data.apps(time_range, restrictions=await data.restrictions())
 
 
 @api.get("/apps/{app}")

@@ -60,7 +60,8 @@ async def apps(request: Request, data: History, time_range: Range, sort: Sort = 
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
     noise = {one.app: one for one in (await data.noise(time_range)).apps}
-    rows = [(one, noise.get(one.app)) for one in await data.apps(time_range)]
+    restrictions = await data.restrictions()
+    rows = [(one, noise.get(one.app)) for one in await data.apps(time_range, restrictions=restrictions)]
     rows.sort(key=lambda row: row[1].rank if row[1] else len(noise) + 1)
     listed = sorted_list(APP_COLUMNS, rows, sort)
     return await page(
@@ -69,7 +70,7 @@ async def apps(request: Request, data: History, time_range: Range, sort: Sort = 
         time_range=time_range,
         follow_from=follow_from,
         list=listed,
-        restricted=by_subject(await data.restrictions()),
+        restricted=by_subject(restrictions),
     )
 
 
@@ -79,8 +80,10 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
     members = await data.registrations(time_range, app=app, idle=False, limit=REGISTRATIONS_ON_A_PAGE)
-    summary = next(iter(await data.apps(time_range, app=app)), None)
-    if summary is None and not members.registrations:
+    restrictions = await data.restrictions()
+    summary = next(iter(await data.apps(time_range, app=app, restrictions=restrictions)), None)
+    # An app that ended before the time range has a page, too.
+    if summary is None and not members.registrations and not members.hidden:
         raise NotFoundError("app", app)
     recent = await data.runs(RunFilter(app=app), time_range, limit=50)
     noise = await data.noise(time_range)
@@ -95,7 +98,7 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
         more_members=members.next_cursor is not None,
         state=next((one for one in data.control.apps() if one.app == app), None),
         upcoming=data.next_runs(members.registrations),
-        restricted=by_subject(await data.restrictions()),
+        restricted=by_subject(restrictions),
         noise=next((one for one in noise.apps if one.app == app), None),
         versions=await data.versions(app, limit=_MAX_VERSIONS),
         recent=folded(recent.runs, at_least=2)[:_MAX_RECENT],

@@ -34,5 +34,5 @@ class Visitor:
         """Name for the list of events."""
         if self.user:
             return self.user
-        how = {"token": "token", "session": f"browser {self.session[:6]}"}.get(self.kind, "without a token")
+        how = {"token": "token", "session": f"browser {self.session[:6]}"}.get(self.kind, "visitor without a token")
         return f"{how}, {self.address}"
