@@ -73,14 +73,14 @@ def recorded(plausible: Path) -> Path:
     with History(plausible) as history:
         ((session, now_us),) = history.db.execute("SELECT id, heartbeat_us FROM sessions WHERE ended_us IS NULL")
         actions = [
-            ("disable_app", "energy", ""),
-            ("enable_app", "energy", ""),
-            ("pause_job", "energy.hourly_report", "The job energy.default.hourly_report is paused. Requested by x."),
-            ("resume_job", "energy.default.hourly_report", "The job energy.default.hourly_report is resumed."),
-            *((verb, target, f"The job {target} is paused, also after a restart.") for verb, target in SWITCHED),
+            ("disable_app", "energy"),
+            ("enable_app", "energy"),
+            ("pause_job", "energy.energy.hourly_report"),
+            ("resume_job", "energy.default.hourly_report"),
+            *((verb, target.replace("guard.", "guard.climate_guard.")) for verb, target in SWITCHED),
         ]
-        for seconds, (verb, target, detail) in enumerate(actions):
-            history.lifecycle(session, now_us - (60 - seconds) * SECOND, f"control_{verb}", target, detail)
+        for seconds, (verb, target) in enumerate(actions):
+            history.lifecycle(session, now_us - (60 - seconds) * SECOND, f"control_{verb}", target)
     return plausible
 
 
@@ -108,7 +108,7 @@ async def test_terminal_shows_the_restrictions(recorded: Path, capsys: pytest.Ca
     assert f"{JOB} (paused)" in await ask("jobs")
     job = await ask("job", JOB)
     assert re.search(r"^State      paused since .*; its due runs are skipped$", job, re.MULTILINE)
-    assert "Next run   only the running Hassette knows it" in job
+    assert "Next run   known only to the running Hassette" in job.splitlines()
     assert re.search(r"^App        disabled since", await ask("job", "backup.nightly_backup"), re.MULTILINE)
 
 

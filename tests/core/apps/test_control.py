@@ -87,6 +87,14 @@ async def test_job_that_is_paused_with_its_group_is_not_resumed_alone(tmp_path: 
         assert "paused with its group 'holiday'" in answer.detail
 
 
+async def test_event_of_a_job_has_its_full_name(tmp_path: Path) -> None:
+    apps = {"app1": {"module": "apps", "class": "App1", "instances": [{"name": "up"}]}}
+    async with whole_home(tmp_path, LIGHTS, apps=apps) as place:
+        for verb in ("run_job", "pause_job", "resume_job"):
+            assert (await act(place, verb, "app1.holiday")).outcome == "done"
+            assert [subject for subject, _ in await place.lifecycle(f"control_{verb}")] == ["app1.up.holiday"]
+
+
 async def test_name_of_jobs_of_two_instances_must_contain_the_instance(tmp_path: Path) -> None:
     apps = {"app1": {"module": "apps", "class": "App1", "instances": [{"name": "up"}, {"name": "down"}]}}
     async with whole_home(tmp_path, LIGHTS, apps=apps) as place:

@@ -61,10 +61,12 @@ class ActionOutcome:
     Attributes:
         outcome: ``done``, ``in_progress``, ``not_found``, ``conflict`` or ``unavailable``.
         detail: One sentence about the effect, or about the reason why there is none.
+        subject: Full name of the job, which the action may name without its instance; empty for other actions.
     """
 
     outcome: str
     detail: str
+    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +189,9 @@ class FrameworkControl:
             # A defect. The page must get an answer, and the history must show the attempt.
             logger.exception("Action failed", extra={"verb": action.verb, "subject": subject})
             answer = ActionOutcome("conflict", f"The action failed: {describe_error(error)}.")
-        answer = ActionOutcome(answer.outcome, redact_and_cut(answer.detail, MAX_DESCRIPTION, self._redact))
+        if answer.subject:
+            subject = redact_and_cut(answer.subject, _MAX_TEXT, self._redact)
+        answer = ActionOutcome(answer.outcome, redact_and_cut(answer.detail, MAX_DESCRIPTION, self._redact), subject)
         logger.info("Action carried out", extra={"verb": action.verb, "subject": subject, "by": by})
         self._executor.report(f"control_{action.verb}", subject, f"{answer.detail} Requested by {by}.")
         return answer
@@ -199,15 +203,16 @@ class FrameworkControl:
         job = min(self._jobs(action.target), key=lambda job: (job.plan is None, job.plan.due_ns if job.plan else 0))
         step = job.next_step
         self._scheduler.run_now(job)
-        detail = f"{_RUNS[step].format(job=_name_of(job))}."
-        return ActionOutcome("conflict" if step == "skip" else "done", detail)
+        name = _name_of(job)
+        return ActionOutcome("conflict" if step == "skip" else "done", f"{_RUNS[step].format(job=name)}.", name)
 
     async def _pause_job(self, action: Action) -> ActionOutcome:
         job = self._jobs(action.target)[0]
+        name = _name_of(job)
         if job.paused:
-            return ActionOutcome("done", f"The job {_name_of(job)} was paused already.")
+            return ActionOutcome("done", f"The job {name} was paused already.", name)
         self._set_paused(job, True)
-        return ActionOutcome("done", f"The job {_name_of(job)} is paused, also after a restart, until it is resumed.")
+        return ActionOutcome("done", f"The job {name} is paused, also after a restart, until it is resumed.", name)
 
     async def _resume_job(self, action: Action) -> ActionOutcome:
         job = self._jobs(action.target)[0]
@@ -219,7 +224,7 @@ class FrameworkControl:
                 f"The job {_name_of(job)} is paused with its group {job.group!r}, which only code of the app resumes.",
             )
         end = "is resumed" if was_paused else "was not paused"
-        return ActionOutcome("done", f"The job {_name_of(job)} {end}.")
+        return ActionOutcome("done", f"The job {_name_of(job)} {end}.", _name_of(job))
 
     def _set_paused(self, job: PlannedJob, paused: bool) -> None:
         registration = job.registration

@@ -20,7 +20,7 @@ class DeployMarks:
 
     The version is a hash of the app's module, of the modules in ``app_dir`` that it imports, and of its table in
     ``hassette.toml``. Installed packages do not count. Secrets are masked before the table is hashed, so a hash reveals
-    no secret, and a new password is no new version. Neither is a rehearsal.
+    no secret, and a new password is not a new version. The start or the end of a rehearsal is not a new version.
 
     Args:
         note: Records a deploy.
@@ -67,7 +67,7 @@ class DeployMarks:
 
 
 def _settings(entry: AppEntry) -> dict[str, Any]:
-    """Return the settings that belong to a version. A rehearsal runs the same version, and only sends nothing."""
+    """Return the settings that belong to a version. The start or the end of a rehearsal is not a new version."""
     instances = [{key: value for key, value in one.items() if key != "rehearse"} for one in entry.instances]
     return entry.model_copy(update={"rehearse": False, "instances": instances}).model_dump(exclude={"enabled"})
 

@@ -1,7 +1,6 @@
 """Questions about disabled and rehearsing apps and paused jobs."""
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Final, Literal
 
@@ -25,8 +24,6 @@ _ENDS: Final[dict[str, _Kind]] = {
     "control_resume_job": "paused",
 }
 _ORDER: Final = tuple(_BEGINS.values())
-# The action may name the job without its instance. The detail names it in full.
-_JOB: Final = re.compile(r"The job (.+?) (?:is|was) ")
 
 
 def present_restrictions(control: Control) -> tuple[Restriction, ...]:
@@ -48,6 +45,7 @@ async def restrictions(
     """Return the disabled and rehearsing apps and the paused jobs.
 
     Without ``present``, the answer is from the recorded actions. A start of the framework ends all except pauses.
+    Only the newest 5,000 events are read, so a pause that is older than these is missing in the answer.
 
     Args:
         transaction: Read transaction of the question.
@@ -64,8 +62,7 @@ async def restrictions(
         kind = _BEGINS.get(row["kind"]) or _ENDS[row["kind"]]
         if kind != "paused" and (row["session_id"] != session.id or session.state != "running"):
             continue
-        named = _JOB.match(row["detail"]) if kind == "paused" else None
-        subject = job_title(named[1]) if named else row["subject"]
+        subject = job_title(row["subject"]) if kind == "paused" else row["subject"]
         found.pop((kind, subject), None)
         if row["kind"] in _BEGINS:
             found[kind, subject] = Restriction(kind=kind, subject=subject, since_us=row["at_us"])
