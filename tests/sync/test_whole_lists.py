@@ -8,7 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hassette_sync import DataSyncService
+from hassette_sync import DataSyncService, TimeRange
+from hassette_sync.answers.kinds import LABELS
+from hassette_sync.web.whole_lists import MOST_ERRORS, ListRequest, listed_registrations
 from support.history import HOUR, MINUTE, SECOND, NewHistory
 from support.web_clients import app_client
 
@@ -124,3 +126,42 @@ async def test_handlers_are_sorted_and_filtered_before_the_page_is_cut(new_histo
     assert notes(by_runs)[0].startswith("Only the first 1,000 of 1,010 handlers in this order are shown.")
     assert notes(found) == ["1 found."]
     assert "None of the handlers matches" in nothing
+
+
+async def test_note_of_a_very_long_list_names_the_errors_that_were_sorted(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.begin()
+        history.session(now_us - HOUR)
+        handler = history.listener("hall", "on_motion", "t")
+        for number in range(MOST_ERRORS + 10):
+            error = ("exception", f"Error{number:04}", "boom")
+            history.run(handler, now_us - HOUR + number * SECOND, status="error", error=error)
+        history.commit()
+    shown: list[tuple[str, str]] = []
+    async with DataSyncService(history.path) as data, app_client(data) as client:
+        for asked in ({"sort": "first"}, {"find": "error00 boom"}, {"find": "error0"}, {"find": "error0000"}):
+            text = (await client.get("/errors", params=asked)).text
+            shown.append((next(iter(types(text)), ""), notes(text)[0].partition(".")[0]))
+    assert shown == [
+        ("Error0010", "Only the first 50 of the 2,000 newest errors in this order are shown"),
+        ("Error0099", "Only the first 50 of 90 errors found among the 2,000 newest errors in this order are shown"),
+        ("Error0999", "Only the first 50 of 990 errors found among the 2,000 newest errors in this order are shown"),
+        ("", "0 found among the 2,000 newest errors"),
+    ]
+
+
+@pytest.mark.parametrize(("most", "examined"), [(1_005, 1_005), (1_010, None)])
+async def test_very_long_list_of_handlers_states_how_many_were_sorted(
+    new_history: NewHistory, now_us: int, most: int, examined: int | None
+) -> None:
+    with new_history() as history:
+        history.begin()
+        history.session(now_us - HOUR)
+        for number in range(HANDLERS):
+            history.listener(f"app{number:04}", "on_motion", "t")
+        history.commit()
+    async with DataSyncService(history.path) as data:
+        asked, time_range = ListRequest(sort="-name"), TimeRange(now_us - HOUR, now_us)
+        shown, _, _ = await listed_registrations(data, time_range, LABELS["handler"], None, asked, most=most)
+    assert (shown.total, shown.examined) == (most, examined)
+    assert shown.list.rows[0].app == f"app{most - 1:04}"

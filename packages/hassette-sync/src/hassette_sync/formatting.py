@@ -155,11 +155,21 @@ def group_label(group: str) -> str:
     return _GROUP_LABELS.get(group, label(group))
 
 
+def is_named_instance(app: str, instance: str) -> bool:
+    """Return whether an instance has a name of its own. Its name may be empty, ``default``, or that of the app."""
+    return instance not in ("", "default", app)
+
+
+def registration_title(app: str, instance: str, name: str) -> str:
+    """Return the name of a handler or job as lists show it: ``app.name``, or ``app.instance.name``."""
+    return f"{app}.{instance}.{name}" if is_named_instance(app, instance) else f"{app}.{name}"
+
+
 def job_title(full: str) -> str:
-    """Return the name of a job as lists show it: without an instance that has no name or the name of the app."""
+    """Return the name of a job as lists show it. The full name is ``app.instance.name``."""
     app, _, rest = full.partition(".")
     instance, _, name = rest.partition(".")
-    return f"{app}.{name}" if name and instance in ("", "default", app) else full
+    return registration_title(app, instance, name) if name else full
 
 
 def event_subject(kind: str, subject: str) -> str:

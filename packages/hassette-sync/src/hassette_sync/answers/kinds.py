@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from hassette_store import kinds
 from hassette_sync.answers.values import Answer, Id
+from hassette_sync.formatting import registration_title
 
 
 def _integer_as_bool(value: object) -> object:
@@ -90,12 +91,8 @@ class RegistrationRef(Answer):
 
     @property
     def title(self) -> str:
-        """``app.instance.name``; ``app.name`` if the instance is unnamed or has the name ``default`` or the app's."""
-        return (
-            f"{self.app}.{self.name}"
-            if self.instance in ("", self.app, "default")
-            else f"{self.app}.{self.instance}.{self.name}"
-        )
+        """The name as lists show it."""
+        return registration_title(self.app, self.instance, self.name)
 
 
 class TriggerBase(Answer):

@@ -17,6 +17,7 @@ from hassette_sync.formatting import (
     number,
     plural,
     reason_label,
+    registration_title,
     rough_duration,
     share,
     size,
@@ -30,26 +31,26 @@ from hassette_sync.time_range import DAY_US
 
 _APP_COLUMNS = (
     TableColumn("App", can_be_cut=True),
-    TableColumn("Instances", can_be_cut=True, optional=6),
+    TableColumn("Instances", can_be_cut=True, drop_order=6),
     TableColumn("Handlers", right=True),
     TableColumn("Jobs", right=True),
     TableColumn("Runs", right=True),
     TableColumn("Failures", right=True),
-    TableColumn("Time", right=True, optional=2),
-    TableColumn("Log lines", right=True, optional=4),
-    TableColumn("Calls", right=True, optional=3),
-    TableColumn("Size", right=True, optional=5),
+    TableColumn("Time", right=True, drop_order=2),
+    TableColumn("Log lines", right=True, drop_order=4),
+    TableColumn("Calls", right=True, drop_order=3),
+    TableColumn("Size", right=True, drop_order=5),
 )
 _LOG_COLUMNS = (
     TableColumn("Time"),
     TableColumn("Level", styles=STATUS_STYLES),
     TableColumn("Where", can_be_cut=True),
     TableColumn("Message", can_be_cut=True),
-    TableColumn("Run", optional=1),
+    TableColumn("Run", drop_order=1),
 )
 _EVENT_COLUMNS = (
     TableColumn("Time"),
-    TableColumn("Group", optional=1),
+    TableColumn("Group", drop_order=1),
     TableColumn("Event"),
     TableColumn("Subject", can_be_cut=True),
     TableColumn("Detail", can_be_cut=True),
@@ -58,8 +59,8 @@ _NOT_RUN_COLUMNS = (
     TableColumn("Time"),
     TableColumn("Handler or job", can_be_cut=True),
     TableColumn("Reason"),
-    TableColumn("Detail", can_be_cut=True, optional=1),
-    TableColumn("Trigger", can_be_cut=True, optional=2),
+    TableColumn("Detail", can_be_cut=True, drop_order=1),
+    TableColumn("Trigger", can_be_cut=True, drop_order=2),
 )
 _RUNNING_COLUMNS = (
     TableColumn("Running for", right=True),
@@ -183,8 +184,7 @@ def running(answer: RunningNow, shown: ShownTimes, width: int | None = None) -> 
 
 
 def _name(one: Running | Upcoming | LiveRun) -> str:
-    unnamed = one.instance in ("", "default", one.app)
-    return f"{one.app}.{one.name}" if unnamed else f"{one.app}.{one.instance}.{one.name}"
+    return registration_title(one.app, one.instance, one.name)
 
 
 def upcoming(found: tuple[Upcoming, ...], shown: ShownTimes, width: int | None = None) -> str:

@@ -130,6 +130,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["breakable"] = _breakable
     shared: dict[str, Any] = {
         "event_subject": formatting.event_subject,
+        "is_named_instance": formatting.is_named_instance,
         "steps_of": steps_of,
         "version": __version__,
         "static_version": static_version(),

@@ -24,8 +24,8 @@ RowT = TypeVar("RowT")
 
 ERRORS_ON_A_PAGE: Final = 50
 REGISTRATIONS_ON_A_PAGE: Final = 1_000
-_MOST_ERRORS: Final = 2_000
-_MOST_REGISTRATIONS: Final = 20_000
+MOST_ERRORS: Final = 2_000
+MOST_REGISTRATIONS: Final = 20_000
 _OF_TRENDS: Final = ("apps", "trend")
 
 
@@ -62,12 +62,14 @@ class ShownList(Generic[RowT]):
         list: The rows in their order.
         next_cursor: Cursor of the next page; None if there is none, and for a whole list.
         total: Number of rows that match, of a whole list that was cut; None for other lists.
+        examined: Number of rows that were sorted and filtered, if the list has more; None if it has no more.
         cursor: Cursor of this page.
     """
 
     list: SortedList[RowT]
     next_cursor: str | None = None
     total: int | None = None
+    examined: int | None = None
     cursor: str | None = None
 
 
@@ -79,10 +81,12 @@ def _cut(
     return replace(shown, rows=rows[:most]), len(rows)
 
 
-async def listed_errors(data: DataSyncService, time_range: TimeRange, asked: ListRequest) -> ShownList[ErrorRow]:
+async def listed_errors(
+    data: DataSyncService, time_range: TimeRange, asked: ListRequest, *, most: int = MOST_ERRORS
+) -> ShownList[ErrorRow]:
     """Return the errors of one page.
 
-    A list that is sorted or filtered has at most the 2,000 errors that were seen most recently.
+    A list that is sorted or filtered has at most the ``most`` errors that were seen most recently.
     """
     page = await data.error_groups(time_range, cursor=None if asked.is_whole else asked.cursor, limit=ERRORS_ON_A_PAGE)
     rows = list(zip(page.groups, page.trends, strict=True))
@@ -90,7 +94,7 @@ async def listed_errors(data: DataSyncService, time_range: TimeRange, asked: Lis
         is_part = page.next_cursor is not None or (asked.cursor is not None and not asked.is_whole)
         shown = sorted_list(ERROR_COLUMNS, rows, asked.sort, is_part=is_part)
         return ShownList(shown, page.next_cursor, cursor=None if asked.is_whole else asked.cursor)
-    groups = await _all_errors(data, time_range)
+    groups, has_more = await _newest_errors(data, time_range, most)
     # The course of many errors takes a while, and few orders need it.
     needs_trends = bool(asked.find) or (asked.sort or "").removeprefix("-") in _OF_TRENDS
     trends = await data.error_trends(groups, time_range) if needs_trends else [_no_trend(group) for group in groups]
@@ -99,18 +103,20 @@ async def listed_errors(data: DataSyncService, time_range: TimeRange, asked: Lis
     if not needs_trends:
         kept = [group for group, _ in cut.rows]
         cut = replace(cut, rows=list(zip(kept, await data.error_trends(kept, time_range), strict=True)))
-    return ShownList(cut, total=total)
+    return ShownList(cut, total=total, examined=len(groups) if has_more else None)
 
 
-async def _all_errors(data: DataSyncService, time_range: TimeRange) -> list[ErrorGroup]:
+async def _newest_errors(data: DataSyncService, time_range: TimeRange, most: int) -> tuple[list[ErrorGroup], bool]:
+    """Return the newest errors, and whether there are more."""
     groups: list[ErrorGroup] = []
     cursor: str | None = None
-    while len(groups) < _MOST_ERRORS:
-        page = await data.error_groups(time_range, cursor=cursor, limit=MAX_LIMIT, with_trends=False)
+    while len(groups) < most:
+        limit = min(MAX_LIMIT, most - len(groups))
+        page = await data.error_groups(time_range, cursor=cursor, limit=limit, with_trends=False)
         groups += page.groups
         if (cursor := page.next_cursor) is None:
             break
-    return groups
+    return groups, cursor is not None
 
 
 def _no_trend(group: ErrorGroup) -> ErrorTrend:
@@ -123,11 +129,17 @@ def _text_of_error(row: ErrorRow) -> str:
 
 
 async def listed_registrations(
-    data: DataSyncService, time_range: TimeRange, kind: KindLabels, app: str | None, asked: ListRequest
+    data: DataSyncService,
+    time_range: TimeRange,
+    kind: KindLabels,
+    app: str | None,
+    asked: ListRequest,
+    *,
+    most: int = MOST_REGISTRATIONS,
 ) -> tuple[ShownList[Registration], Mapping[tuple[str, str, str], int], int]:
     """Return the handlers or jobs of one page, the next runs of jobs, and the number of hidden retired ones.
 
-    A list that is sorted or filtered has at most 20,000 handlers or jobs.
+    A list that is sorted or filtered has at most the first ``most`` handlers or jobs by name.
     """
 
     async def ask(cursor: str | None, limit: int) -> Registrations:
@@ -136,27 +148,29 @@ async def listed_registrations(
     cursor = None if asked.is_whole else asked.cursor
     page = await ask(cursor, REGISTRATIONS_ON_A_PAGE)
     found: Sequence[Registration] = page.registrations
+    has_more = False
     is_cut = asked.is_whole and page.next_cursor is not None
     if is_cut:
-        found = await _all_registrations(ask, page)
+        found, has_more = await _first_registrations(ask, page, most)
     upcoming = data.next_runs(found)
     is_part = is_cut or cursor is not None or page.next_cursor is not None
     shown = sorted_list(registration_columns(kind, upcoming), found, asked.sort, is_part=is_part)
     if not is_cut:
         return ShownList(shown, page.next_cursor, cursor=cursor), upcoming, page.hidden
     cut, total = _cut(shown, asked, _text_of_registration, REGISTRATIONS_ON_A_PAGE)
-    return ShownList(cut, total=total), upcoming, page.hidden
+    return ShownList(cut, total=total, examined=len(found) if has_more else None), upcoming, page.hidden
 
 
-async def _all_registrations(
-    ask: Callable[[str | None, int], Awaitable[Registrations]], first: Registrations
-) -> list[Registration]:
+async def _first_registrations(
+    ask: Callable[[str | None, int], Awaitable[Registrations]], first: Registrations, most: int
+) -> tuple[list[Registration], bool]:
+    """Return the first handlers or jobs by name, and whether there are more."""
     found, cursor = list(first.registrations), first.next_cursor
-    while cursor is not None and len(found) < _MOST_REGISTRATIONS:
-        page = await ask(cursor, MAX_LISTED)
+    while cursor is not None and len(found) < most:
+        page = await ask(cursor, min(MAX_LISTED, most - len(found)))
         found += page.registrations
         cursor = page.next_cursor
-    return found
+    return found, cursor is not None
 
 
 def _text_of_registration(one: Registration) -> str:
