@@ -62,6 +62,12 @@ def _calls(where: str) -> str:
 CALLS_ON_ENTITY = _calls("instr(target, :entity) > 0")
 """Service calls of apps whose target contains a text, newest first, among the newest ``:examined`` ones in a range."""
 
+# A target is JSON text. It names nothing if it contains no text in quotes.
+_HAS_TARGET = "instr(target, '\"') > 0"
+
+CALLS_WITH_TARGET = _calls(_HAS_TARGET)
+"""Service calls of apps whose target names anything, newest first, among the newest ``:examined`` ones in a range."""
+
 CALLS_OF_SERVICE = _calls("service_id = (SELECT id FROM names WHERE name = :service)")
 """Calls of a service by apps, newest first, among the newest ``:examined`` calls in a range."""
 
@@ -182,21 +188,30 @@ GROUP BY entities.id ORDER BY last_id DESC
 """
 """The same, from the runs that the changes triggered. Most changes of sensors are recorded only as triggers."""
 
-CALLS_BY_HOME = """
-SELECT calls.id, calls.target, services.name AS service, context_id, parent_id, users.name AS user_id
-FROM (
-    SELECT id FROM (
-        SELECT id, service_id, target FROM home_causes WHERE id >= :first_id AND id < :end_id AND kind = 'service_call'
-        ORDER BY id DESC LIMIT :examined)
-    WHERE service_id = (SELECT id FROM names WHERE name = :service) OR instr(target, :entity) > 0
-    ORDER BY id DESC LIMIT :limit
-) AS found
-JOIN home_causes AS calls ON calls.id = found.id
-JOIN names AS services ON services.id = calls.service_id
-LEFT JOIN names AS users ON users.id = calls.user_id
-ORDER BY calls.id DESC
-"""
-"""Service calls of Home Assistant, of a service or with a text in the target, newest first."""
+
+def _calls_by_home(where: str) -> str:
+    return f"""
+        SELECT calls.id, calls.target, services.name AS service, context_id, parent_id, users.name AS user_id
+        FROM (
+            SELECT id FROM (
+                SELECT id, service_id, target FROM home_causes
+                WHERE id >= :first_id AND id < :end_id AND kind = 'service_call' ORDER BY id DESC LIMIT :examined)
+            WHERE {where} ORDER BY id DESC LIMIT :limit
+        ) AS found
+        JOIN home_causes AS calls ON calls.id = found.id
+        JOIN names AS services ON services.id = calls.service_id
+        LEFT JOIN names AS users ON users.id = calls.user_id
+        ORDER BY calls.id DESC
+    """
+
+
+CALLS_BY_HOME = _calls_by_home(
+    "service_id = (SELECT id FROM names WHERE name = :service) OR instr(target, :entity) > 0"
+)
+"""Service calls of Home Assistant, of a service or with a text in the target, newest first. NULL names none."""
+
+CALLS_BY_HOME_WITH_TARGET = _calls_by_home(_HAS_TARGET)
+"""Service calls of Home Assistant whose target names anything, newest first."""
 
 CONNECTION_AT = """
 SELECT kind, at_us, detail FROM lifecycle_events

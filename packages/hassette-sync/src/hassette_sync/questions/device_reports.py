@@ -41,8 +41,8 @@ _ENDS: Final = {
     "buffering": frozenset(("playing", "paused", "idle")),
 }
 """States in which a device carries out a call, and the states that end them. Another state has its own cause."""
-_RUNS: Final = {"timer": ("active", "idle"), "script": ("on", "off")}
-"""Domains of entities that run until they end by themselves: the state in progress, and the state at the end."""
+_ACTIVE_STATES: Final = {"timer": ("active", "idle"), "script": ("on", "off")}
+"""Active and inactive state of timers and scripts, which become inactive by themselves."""
 _NO_STATE: Final = (None, "unavailable", "unknown")
 
 
@@ -148,8 +148,8 @@ async def ended_state(transaction: ReadTransaction, change: StateChange) -> str 
     A device may report the end in two steps: a cover stops closing, which is shown as open, and is closed then.
     """
     domain = change.entity.entity_id.partition(".")[0]
-    if domain in _RUNS:
-        return change.old_state if (change.old_state, change.new_state) == _RUNS[domain] else None
+    if domain in _ACTIVE_STATES:
+        return change.old_state if (change.old_state, change.new_state) == _ACTIVE_STATES[domain] else None
     if change.new_state in _ENDS.get(change.old_state or "", ()):
         return change.old_state
     rows = await _changes_before(transaction, change, change.at_us - _SECOND_STEP_US)
@@ -237,8 +237,6 @@ async def _calls_near(transaction: ReadTransaction, change: StateChange) -> list
     """Return the calls with a target by apps and by Home Assistant in the minute before a change."""
     since_us = change.at_us - _LATE_US
     near: Parameters = {
-        "entity": '"',  # any target
-        "service": "",
         "first_id": first_id_at(since_us),
         "end_id": first_id_at(change.at_us + _LATER_END_US),
         "since_us": since_us,
@@ -246,6 +244,6 @@ async def _calls_near(transaction: ReadTransaction, change: StateChange) -> list
         "examined": _EXAMINED,
         "limit": _EXAMINED,
     }
-    calls = [(row, call_of(row)) for row in await transaction.all(queries.CALLS_ON_ENTITY, near)]
+    calls = [(row, call_of(row)) for row in await transaction.all(queries.CALLS_WITH_TARGET, near)]
     near["end_id"] = first_id_at(change.at_us)
-    return calls + [(row, call_by_home(row)) for row in await transaction.all(queries.CALLS_BY_HOME, near)]
+    return calls + [(row, call_by_home(row)) for row in await transaction.all(queries.CALLS_BY_HOME_WITH_TARGET, near)]

@@ -151,10 +151,10 @@ async def near_changes(
 
 
 async def calls_by_home(
-    transaction: ReadTransaction, time_range: TimeRange, *, service: str = "", entity_id: str = ""
+    transaction: ReadTransaction, time_range: TimeRange, *, service: str | None = None, entity_id: str | None = None
 ) -> list[Row]:
     """Return the calls of a service, or with an entity in their target, that no app made; newest first."""
-    parameters = within(time_range, service=service, entity=entity_id or "\0") | {"end_id": time_range.end_id}
+    parameters = within(time_range, service=service, entity=entity_id) | {"end_id": time_range.end_id}
     rows = await transaction.all(queries.CALLS_BY_HOME, parameters)
     return [row for row in rows if row["service"] == service or entity_id in entities_of(row["target"])]
 
