@@ -69,8 +69,8 @@ def test_columns_are_left_out_before_names_are_cut() -> None:
     columns = (
         TableColumn("ID"),
         TableColumn("Handler", can_be_cut=True),
-        TableColumn("Trigger", can_be_cut=True, optional=2),
-        TableColumn("Error", can_be_cut=True, optional=1),
+        TableColumn("Trigger", can_be_cut=True, drop_order=2),
+        TableColumn("Error", can_be_cut=True, drop_order=1),
     )
     name = "climate_guard.watch_humidity"
     rows = [["3766620213068431360", name, "binary_sensor.hall_motion: off → on", "ValueError: not a number"]]

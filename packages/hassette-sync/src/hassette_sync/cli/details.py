@@ -46,7 +46,9 @@ def _show_registration(options: HistoryOptions, of: str, kind: Kind) -> None:
     show_answer(
         options,
         ask,
-        lambda answer, shown: details.registration(answer, shown, restrictions, is_live=bool(live)),
+        lambda answer, shown: details.registration(
+            answer, shown, restrictions, is_live=bool(live), was_asked=options.db is None
+        ),
     )
 
 

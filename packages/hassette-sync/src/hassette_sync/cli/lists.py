@@ -29,7 +29,7 @@ async def _id_of(data: DataSyncService, of: str | None) -> int | None:
 def apps(options: HistoryOptions) -> None:
     """List apps, the noisiest first.
 
-    Log lines, calls and size are estimates from the newest runs.
+    Numbers with ≈ are estimates from the newest runs, because the others would take long to count.
     """
     noise: list[Noise] = []
     restrictions: list[Restriction] = []

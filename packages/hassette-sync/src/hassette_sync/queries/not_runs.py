@@ -25,7 +25,7 @@ def not_runs_sql(conditions: Collection[str]) -> str:
     where = " AND ".join(
         ["at_us >= :since_us", "(at_us, id) < (:before_us, :cursor)", *(CONDITIONS[name] for name in conditions)]
     )
-    # First only the ids: to sort whole rows of 20 of each registration would take twice as long.
+    # The inner statement sorts only ids, and the outer one reads the rows. To sort whole rows would take twice as long.
     return f"""
         SELECT page.id, page.at_us, page.registration_id, reasons.name AS reason, page.detail,
                page.event_type_id IS NOT NULL OR page.due_us IS NOT NULL AS has_trigger,

@@ -54,7 +54,7 @@ async def registrations_with_words(transaction: ReadTransaction, of: str) -> lis
         return []
     names = await transaction.all(queries.REGISTRATION_NAMES)
     titles = ((row["id"], f"{row['app']} {row['instance']} {row['name']}".casefold()) for row in names)
-    # Most titles do not contain the first word, which takes less time to find out.
+    # Check one word first. Most titles do not contain it, and this check is faster than to split a title into words.
     word = next(iter(parts))
     found = [one for one, title in titles if word in title and parts <= set(re.findall(r"[^\W_]+", title))]
     rows = [

@@ -32,8 +32,8 @@ from hassette_sync.reader import Parameters, ReadTransaction, is_interruption
 _MAX_STATEMENTS = 20
 # Above this number of runs of an hour, the hour is read along the primary key.
 _MAX_LOOK_UPS = 500
-# Each combination of a filter with a place of a text takes its own statements. Many entities can have a text in their
-# names, and without the filters, one statement looks up all of them.
+# The index is read once for each combination of a filter and a place of the text, such as the name of an entity. Above
+# this number of combinations, it is read only for the places, and the statement on the runs checks the filters.
 _MAX_COMBINATIONS = 20
 # The first statement reads few minutes, and each later one at most so many times as many.
 _FIRST_MINUTES = 4
@@ -146,7 +146,7 @@ def _in_minutes(
         if len(found) >= search.limit:
             break
         read += len(ranges)
-        # As many minutes as fill the page if they have as many matches as the minutes before, and a quarter more.
+        # Estimate from the minutes so far how many more fill the page, and add a quarter.
         wanted = (search.limit - len(found)) * read * 5 // (4 * max(len(found), 1)) + 1
         most = min(_GROWTH * most, wanted)
     return found

@@ -39,6 +39,8 @@ _NEWEST_US = {"handler": HOUR_US, "job": 24 * HOUR_US}
 _MAX_LISTED = 20
 _LATER_END_US = HOUR_US
 _FILTERS = ("changed_from", "changed_to", "attribute", "duration", "debounce")
+_NEVER_US = -1
+"""Time of the newest trigger if there was none: before each recorded time."""
 _OBSTACLES = ("framework_down", "disabled", "not_connected", "not_registered")
 
 
@@ -292,7 +294,7 @@ class _Answer:
         A trigger within the moment, or a question about a whole day, needs no such reason.
         """
         triggers_us = (*(run.started_us for run in runs), *(one.at_us for one in not_run))
-        newest_us = max((at_us for at_us in triggers_us if at_us < self._end_us), default=-1)
+        newest_us = max((at_us for at_us in triggers_us if at_us < self._end_us), default=_NEVER_US)
         if self._is_span or newest_us >= self._at_us:
             return None
         # The registration of a job that is due only once ends with its run, or with the decision not to run.
@@ -300,9 +302,10 @@ class _Answer:
         ended_us = max((newest_us, *before)) + SECOND_US
         for reason, detail, at_us in self._checks.reasons:
             after_us = ended_us if reason == "not_registered" else newest_us
-            # A reason without a time held during the whole moment. For the present, it is over.
-            began_us = at_us if at_us is not None else -1 if self._asks_about_now else 0
-            if reason in _OBSTACLES and began_us > after_us:
+            # A reason without a time held during the whole moment, but it may have ended before now. It is an obstacle
+            # at a past moment without a trigger before it, and never an obstacle now.
+            holds = (not self._asks_about_now and after_us == _NEVER_US) if at_us is None else at_us > after_us
+            if reason in _OBSTACLES and holds:
                 return reason, detail
         return None
 

@@ -13,13 +13,13 @@ from hassette_sync.terminal.tables import TableColumn, plain, plain_lines, table
 
 _MEMBER_COLUMNS = (
     TableColumn("ID", right=True),
-    TableColumn("Kind", optional=1),
+    TableColumn("Kind", drop_order=1),
     TableColumn("Name", can_be_cut=True),
-    TableColumn("Topic or schedule", can_be_cut=True, optional=2),
+    TableColumn("Topic or schedule", can_be_cut=True, drop_order=2),
     TableColumn("Runs", right=True),
     TableColumn("Failures", right=True),
-    TableColumn("p95", right=True, optional=3),
-    TableColumn("Not run", right=True, optional=4),
+    TableColumn("p95", right=True, drop_order=3),
+    TableColumn("Not run", right=True, drop_order=4),
     TableColumn("Last result", styles=STATUS_STYLES),
 )
 
@@ -71,6 +71,7 @@ def registration(
     restrictions: Sequence[Restriction] = (),
     *,
     is_live: bool = False,
+    was_asked: bool = True,
 ) -> str:
     """Render one handler or job: its figures, settings and source, and the triggers that led to no run.
 
@@ -79,6 +80,7 @@ def registration(
         shown: Formats times.
         restrictions: Disabled and rehearsing apps and paused jobs.
         is_live: Whether the answer of the running framework contains the next run of a job.
+        was_asked: Whether the terminal has asked the running framework. It does not ask about another file (``--db``).
     """
     one = answer.registration
     counts, ranks = one.counts, one.percentiles
@@ -100,7 +102,8 @@ def registration(
         lines.append(f"Last run   {one.last_run_id}: {styled_status(one.last_status)}")
     lines += _restricted(answer.registration, shown, restrictions)
     if one.kind == "job" and not one.retired_us:
-        planned = "none is planned" if is_live else "only the running Hassette knows it, and it did not answer"
+        unknown = "known only to the running Hassette" + (", which did not answer" if was_asked else "")
+        planned = "none is planned" if is_live else unknown
         lines.append(f"Next run   {planned if answer.next_run_us is None else shown(answer.next_run_us)}")
     lines += _settings(answer)
     if answer.skips:

@@ -11,14 +11,14 @@ from hassette_sync.terminal.tables import TableColumn, plain, plain_lines, table
 _ERROR_COLUMNS = (
     TableColumn("ID", right=True),
     TableColumn("Error, sample message", can_be_cut=True),
-    TableColumn("Apps", can_be_cut=True, optional=1),
+    TableColumn("Apps", can_be_cut=True, drop_order=1),
     TableColumn("State", can_be_cut=True, styles={"new": "yellow", "back": "yellow", "quiet": "green"}),
     TableColumn("Failures", right=True),
-    TableColumn("Total", right=True, optional=2),
-    TableColumn("First seen", optional=3),
-    TableColumn("In version", can_be_cut=True, optional=4),
+    TableColumn("Total", right=True, drop_order=2),
+    TableColumn("First seen", drop_order=3),
+    TableColumn("In version", can_be_cut=True, drop_order=4),
     TableColumn("Last seen"),
-    TableColumn("Last run", optional=5),
+    TableColumn("Last run", drop_order=5),
 )
 
 

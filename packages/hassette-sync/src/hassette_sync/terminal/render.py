@@ -31,21 +31,21 @@ _RUN_COLUMNS = (
     TableColumn("ID"),
     TableColumn("Ended"),
     TableColumn("Handler or job", can_be_cut=True),
-    TableColumn("Trigger", can_be_cut=True, optional=3),
-    TableColumn("Duration", right=True, optional=1),
+    TableColumn("Trigger", can_be_cut=True, drop_order=3),
+    TableColumn("Duration", right=True, drop_order=1),
     TableColumn("Result", styles=STATUS_STYLES),
-    TableColumn("Error", can_be_cut=True, optional=2),
+    TableColumn("Error", can_be_cut=True, drop_order=2),
 )
 _SESSION_COLUMNS = (
     TableColumn("ID", right=True),
     TableColumn("Started"),
-    TableColumn("Ended", optional=1),
+    TableColumn("Ended", drop_order=1),
     TableColumn("Duration", right=True),
     TableColumn("State", styles=STATUS_STYLES),
-    TableColumn("Reason", can_be_cut=True, optional=3),
+    TableColumn("Reason", can_be_cut=True, drop_order=3),
     TableColumn("Runs", right=True),
     TableColumn("Failures", right=True),
-    TableColumn("Lost records", right=True, optional=2),
+    TableColumn("Lost records", right=True, drop_order=2),
 )
 
 
@@ -102,12 +102,12 @@ def registrations(
     columns = (
         TableColumn("ID", right=True),
         TableColumn(kind.name.capitalize(), can_be_cut=True),
-        TableColumn(kind.source, can_be_cut=True, optional=1),
+        TableColumn(kind.source, can_be_cut=True, drop_order=1),
         TableColumn("Runs", right=True),
         TableColumn("Failures", right=True),
-        TableColumn("p50", right=True, optional=4),
-        TableColumn("p95", right=True, optional=2),
-        TableColumn("Not run", right=True, optional=3),
+        TableColumn("p50", right=True, drop_order=4),
+        TableColumn("p95", right=True, drop_order=2),
+        TableColumn("Not run", right=True, drop_order=3),
         TableColumn("Last result", styles=STATUS_STYLES),
     )
     rows = [

@@ -28,14 +28,15 @@ class TableColumn:
         right: Whether to align the column to the right, for numbers.
         can_be_cut: Whether cells may be cut if the terminal is too narrow. Other columns keep their width.
         styles: Styles of cells by their text, such as results.
-        optional: A column above 0 is left out if the table is too wide to read; the highest number first.
+        drop_order: Place of the column among those that may be left out if the table is too wide to read. The column
+            with the highest number is left out first. None for a column that stays.
     """
 
     title: str
     right: bool = False
     can_be_cut: bool = False
     styles: Mapping[str, Style] = field(default_factory=dict[str, Style])
-    optional: int = 0
+    drop_order: int | None = None
 
 
 def table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width: int | None = None) -> str:
@@ -65,14 +66,15 @@ def table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width: 
 def _shown(columns: Sequence[TableColumn], widths: Sequence[int], width: int | None) -> Sequence[int]:
     """Return the places of the columns that fit into the width with cells that can be read."""
     shown = list(range(len(columns)))
-    optional = sorted((index for index in shown if columns[index].optional), key=lambda index: columns[index].optional)
+    ordered = [(column.drop_order, index) for index, column in enumerate(columns) if column.drop_order is not None]
+    droppable = [index for _, index in sorted(ordered)]
 
     def needed() -> int:
         cells = [min(widths[index], _READABLE) if columns[index].can_be_cut else widths[index] for index in shown]
         return sum(cells) + _GAP * (len(shown) - 1)
 
-    while width is not None and optional and needed() > width:
-        shown.remove(optional.pop())
+    while width is not None and droppable and needed() > width:
+        shown.remove(droppable.pop())
     return shown
 
 

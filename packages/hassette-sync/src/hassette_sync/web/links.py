@@ -52,6 +52,7 @@ class Links:
             return f"{self.root}{page}{self._time_query}"
         if all(parameters.get(key) is None for key in TIME_PARAMETERS):
             time = self._time or {"since": default_since}
+            # The time comes first in the address. It replaces a since=None or until=None among the parameters.
             parameters = {**time, **parameters, **time}
         return f"{self.root}{page}{_query(parameters)}"
 
