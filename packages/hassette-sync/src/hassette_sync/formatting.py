@@ -156,7 +156,7 @@ def group_label(group: str) -> str:
 
 
 def is_named_instance(app: str, instance: str) -> bool:
-    """Return whether an instance has a name of its own. Its name may be empty, ``default``, or that of the app."""
+    """Return whether an instance has its own name, and not an empty one, ``default``, or that of the app."""
     return instance not in ("", "default", app)
 
 
