@@ -119,7 +119,7 @@ async def test_runs_with_one_result_are_named(home: RecordedHome, data: DataSync
     await home.write()
 
     assert (await failures(data, "why is backup timing out")).sentence.startswith("backup.nightly timed out once")
-    assert none.sentence.startswith("No run timed out in the last 24 hours (5 runs).")
+    assert none.sentence == "No run timed out in the last 24 hours (5 runs). No earlier timeout is recorded."
     assert (await failures(data, "which runs timed out")).sentence.startswith(
         "backup.nightly timed out once in the last"
     )
@@ -145,6 +145,7 @@ async def test_handler_without_a_failure_in_the_time_is_answered_with_the_last_o
     assert answer.runs == ()
     assert answer.last_before is not None
     assert answer.sentence.startswith(f"backup.nightly did not fail around {shown:%H:%M}:00 (1 run). ")
+    assert " The last failure before that time was at " in answer.sentence
     assert answer.sentence.endswith("ValueError: no number.")
 
 
@@ -153,7 +154,27 @@ async def test_time_without_runs_is_not_a_time_without_failures(data: DataSyncSe
 
     assert (answer.failed, answer.total, answer.last_before) == (0, 0, None)
     assert answer.sentence.startswith("No run of backup.nightly is recorded from ")
-    assert answer.sentence.endswith(" No earlier one is recorded.")
+    assert answer.sentence.endswith(" No earlier failure is recorded.")
+
+
+async def test_successes_before_the_time_are_not_denied(home: RecordedHome, data: DataSyncService) -> None:
+    hall = Listener("a", "hall", "default", topic="state_changed.light.hall")
+    home.run(-8 * 86_400, hall, change("light.hall", "off", "on", "d2"))
+    await home.write()
+
+    answer = await failures(data, "did hall.a fail")
+
+    assert answer.sentence == "No run of hall.a is recorded in the last 7 days. No earlier failure is recorded."
+
+
+async def test_sentence_about_very_many_failures_begins_in_upper_case(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    for number in range(1_000):
+        home.run(600 + number / 10, BACKUP, Due(home.us(600)), status="error", failure=OLD)
+    await home.write()
+
+    assert (await failures(data, "what failed")).sentence.startswith("At least 1,000 runs failed in the last 24 hours.")
 
 
 async def test_error_that_failed_before_the_time_is_not_new(home: RecordedHome, data: DataSyncService) -> None:
@@ -218,6 +239,18 @@ async def test_failures_are_on_the_page_with_links_to_runs_and_errors(data: Data
     assert "hassette ask &#39;what failed?&#39;" in page
     assert api["what_failed"]["sentence"] == answer.sentence
     assert 'ask?q=did%20backup.nightly%20fail"' in unknown or 'ask?q=did+backup.nightly+fail"' in unknown
+
+
+async def test_last_failure_is_before_the_time_on_the_page_and_in_the_terminal(
+    home: RecordedHome, data: DataSyncService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = f"why did backup fail at {(await data.home_time()).local(home.us(1500)):%H:%M}"
+    async with app_client(data) as client:
+        page = (await client.get("/ask", params={"q": words})).text
+
+    assert await asyncio.to_thread(main, ["ask", words, "--db", str(tmp_path)]) == 0
+    assert "The last failure before that time: " in capsys.readouterr().out
+    assert "The last failure before that time: " in page
 
 
 async def test_failures_are_in_the_terminal(

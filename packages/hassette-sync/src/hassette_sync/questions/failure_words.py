@@ -1,4 +1,4 @@
-"""Words that ask about failures: whether they do, and about which handler, job or app."""
+"""Questions about failures: whether words ask one, and about which handler, job or app."""
 
 import re
 from typing import Final

@@ -46,17 +46,18 @@ _LONGEST_ERROR: Final = 200
 
 
 class _Verb(NamedTuple):
-    """Forms of the verb for a failure: of one run or handler, of several, and the denial."""
+    """Forms of the verb for a failure: of one run or handler, of several, and the denial; and the noun."""
 
     one: str
     several: str
     denial: str
+    noun: str
 
 
 _VERBS: Final = {
-    None: _Verb("failed", "failed", "did not fail"),
-    "timed_out": _Verb("timed out", "timed out", "did not time out"),
-    "interrupted": _Verb("was interrupted", "were interrupted", "had no interruption"),
+    None: _Verb("failed", "failed", "did not fail", "failure"),
+    "timed_out": _Verb("timed out", "timed out", "did not time out", "timeout"),
+    "interrupted": _Verb("was interrupted", "were interrupted", "had no interruption", "interruption"),
 }
 _APP_FAILED: Final = "app_failed"
 
@@ -247,7 +248,7 @@ class _Search:
         return tuple(event for event in page.events if event.kind == _APP_FAILED)
 
     def _counted(self, failed: int, total: int, runs: tuple[Run, ...], before: Run | None) -> str:
-        """Return the sentence about the number of failures, and the best of them."""
+        """Return the sentence about the number of failures, and the nearest or newest of them."""
         who, is_one = self._who(), len(self._refs) == 1
         if not total:
             return f"No run{f' of {who}' if who else ''} is recorded {self._when}.{self._before(before)}"
@@ -263,9 +264,10 @@ class _Search:
         nearest = "nearest" if self._moment is not None else "newest"
         if is_one:
             number = f"{self._verb.one} {_at_least(failed)} times"
-            return f"{who} {number} {self._when}. The {nearest} failure was at {when}: {error}."
+            return f"{who} {number} {self._when}. The {nearest} {self._verb.noun} was at {when}: {error}."
+        number = _at_least(failed).capitalize()
         return (
-            f"{_at_least(failed)} runs{self._runs_of(who)} {self._verb.several} {self._when}. The {nearest} one was "
+            f"{number} runs{self._runs_of(who)} {self._verb.several} {self._when}. The {nearest} one was "
             f"{best.registration.title} at {when}: {error}."
         )
 
@@ -284,9 +286,10 @@ class _Search:
 
     def _before(self, before: Run | None) -> str:
         if before is None:
-            return " No earlier one is recorded."
+            return f" No earlier {self._verb.noun} is recorded."
         of_which = "" if len(self._refs) == 1 else f"of {before.registration.title} "
-        return f" The last failure before was {of_which}at {self._times(before.started_us)}: {_error_of(before)}."
+        when = f"{of_which}at {self._times(before.started_us)}"
+        return f" The last {self._verb.noun} before that time was {when}: {_error_of(before)}."
 
     def _newness(self, runs: tuple[Run, ...], errors: tuple[FoundError, ...]) -> list[str]:
         group_id = runs[0].failure.error_group_id if runs and runs[0].failure is not None else None

@@ -186,7 +186,8 @@ def what_failed(answer: WhatFailed, shown: ShownTimes, width: int | None = None)
     if answer.failed > len(answer.runs):
         lines.append(f"{number(answer.failed - len(answer.runs))} more.")
     if answer.last_before is not None:
-        lines += ["", f"The last failure before: {shown(answer.last_before.ended_us)} (run {answer.last_before.id})"]
+        when = shown(answer.last_before.ended_us)
+        lines += ["", f"The last failure before that time: {when} (run {answer.last_before.id})"]
     if answer.failed_starts:
         lines += ["", "Apps that failed to start"]
         lines += [plain(f"  {shown(one.at_us)}  {one.subject}: {one.detail}") for one in answer.failed_starts]
