@@ -31,16 +31,21 @@ ASKED_PATTERN: Final = (
     f"{NAMED_PARTS}|noon|midnight|last [1-9][0-9]{{0,3}}[smhdw]|[1-9][0-9]? days ago|{DATE_PATTERN}"
     f"|{_CLOCK_PATTERN} to {_CLOCK_PATTERN}"
 )
-"""Pattern of the times of questions that are not moments, for the description of the API."""
+"""Pattern of the times that only `AskedTime.parse` reads: days, parts of them, spans, noon and midnight.
+
+The description of the API has it. `parse_moment` reads the other times.
+"""
 
 _PARTS: Final = {"morning": (5, 12), "afternoon": (12, 18), "evening": (18, 24), "night": (22, 30)}
 """First and last hour of each part, counted from midnight. A night ends on the next day."""
 
-_NAMED_CLOCKS: Final = (
+_OTHER_FORMS: Final = (
     (re.compile(r"\bmid-?night\b"), "00:00"),
     (re.compile(r"\b(?:noon|mid-?day)\b"), "12:00"),
     (re.compile(r"\btonight\b"), "this night"),
 )
+"""Words for a time, with the form in which it is read."""
+
 _CLOCK: Final = r"\d{1,2}(?:(?::\d{2}){1,2}|(?::\d{2})?\s?[ap]m)"
 _SPAN: Final = re.compile(r"(?P<start>(?:(?! to ).)+) to (?P<end>(?:(?! to ).)+)")
 _OF_A_DAY: Final = re.compile(
@@ -89,8 +94,8 @@ class AskedTime:
             BadQuestionError: The text has another form.
         """
         written = words = " ".join(text.lower().split())
-        for named, clock in _NAMED_CLOCKS:
-            words = named.sub(clock, words)
+        for other, form in _OTHER_FORMS:
+            words = other.sub(form, words)
         found = cls._day_or_part(words, now_us, home) or cls._other_span(words, now_us, home)
         if found is not None:
             return found
@@ -99,7 +104,7 @@ class AskedTime:
         except BadQuestionError as error:
             hint = "Parts of a day have names such as 'last night', and dates are written as 28 Nov."
             if _SUN.search(words):
-                hint = "The times of sunrise and sunset are not recorded, so write the time of day."
+                hint = "Write the time of day in place of sunrise or sunset."
             raise BadQuestionError(f"{error} {hint}") from None
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", words):
             return cls._between(date.fromisoformat(words), 0, 24, home)

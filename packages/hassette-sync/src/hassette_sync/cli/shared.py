@@ -137,12 +137,18 @@ def history_options(
     return decorate
 
 
+_AT = (
+    "Only the five minutes before and after a time (03:12), or the whole of a day (yesterday), of a part of it (last "
+    "night) or of a span (03:00 to 04:30)."
+)
+
+
 def _range_options(default: str) -> list[Callable[[Any], Any]]:
     since = f"Start: an age (24h, 7d) or a time (07:00, yesterday, 2026-01-31T18:00). Default: {default}."
     return [
         click.option("--since", metavar="TIME", help=since),
         click.option("--until", metavar="TIME", help="End: an age or a time. Default: now."),
-        click.option("--at", metavar="TIME", help="Only the five minutes before and after this time."),
+        click.option("--at", metavar="TIME", help=_AT),
     ]
 
 

@@ -1,5 +1,6 @@
 """The moment in a question in words: split it off, and write it in a form that `AskedTime.parse` reads."""
 
+import functools
 import re
 from datetime import date
 from typing import Final
@@ -40,6 +41,8 @@ _MOMENT: Final = (
     rf"{_DATE}(?:[T ]{_CLOCK})?|{WRITTEN_DATE}|"
     rf"{_CLEAR_CLOCK}|sun(?:set|rise)|right\s+now|just\s+now|now)"
 )
+# The words of times are English. The few German ones (um, gegen, am, und, bis, uhr) come with dates such as 28.11.,
+# which Germans write: "Flurlicht am 28.11. um 3:12 Uhr".
 _AT: Final = r"(?:(?:\b(?:at|around|about|approximately|roughly|since|after|before|until|by|um|gegen)\s+|@\s*|~\s*)+)"
 _ON_THE: Final = r"(?:\b(?:on|am)\s+(?:the\s+)?)"
 _NAMED_DAY: Final = rf"{NAMED_PARTS}|{_DAYS_AGO}|{_DAYS}|{_DATE}|{WRITTEN_DATE}"
@@ -62,11 +65,6 @@ _CLAUSES: Final = (
 )
 """Spans, a time of day after a day, a time of day before a day, all other moments, and a number after *at*."""
 
-_AT_THE_END: Final = tuple(re.compile(rf"(?:^|[\s,]+){clause}\s*$", re.IGNORECASE) for clause in _CLAUSES)
-_ELSEWHERE: Final = tuple(
-    re.compile(rf"(?:^|[\s,]+){clause}(?=[\s,])", re.IGNORECASE)
-    for clause in (*_CLAUSES[:-1], rf"{_AT}(?P<at>\d{{1,2}}(?:\.\d{{2}})?)")
-)
 _HOURS: Final = {word: number for number, word in enumerate(_WORDS_OF_NUMBERS, 1)}
 _HOURS_IN_WORDS: Final = "|".join(_HOURS)
 _PAST_OR_TO: Final = re.compile(
@@ -84,7 +82,7 @@ _ON_DAY: Final = re.compile(
     rf"[\s,]*on\s+(?:the\s+)?(?:last\s+)?(?:\d|{'|'.join(WEEKDAYS)}|{WRITTEN_DATE})", re.IGNORECASE
 )
 _PARTS: Final = ("morning", "afternoon", "evening", "night")
-_LONG_YEAR: Final = date(2024, 12, 31)
+_END_OF_A_LEAP_YEAR: Final = date(2024, 12, 31)
 _UNITS: Final = {"sec": "s", "min": "m", "hr": "h", "hour": "h", "day": "d", "week": "w"}
 
 
@@ -98,13 +96,26 @@ def split_moment(text: str) -> tuple[str, str]:
         The other words, and the moment for `AskedTime.parse`; empty if there is none.
     """
     text = _in_digits(text)
-    for pattern in (*_AT_THE_END, *_ELSEWHERE):
+    for pattern in _patterns():
         if (found := pattern.search(text)) is not None and _is_moment(found):
             before, after = text[: found.start()].rstrip(" ,"), text[found.end() :].lstrip(" ,")
             if _ON.match(found[0]) and (_VERB_BEFORE_ON.search(before) or not _ON_DAY.match(found[0])):
                 before = f"{before} on"
             return f"{before} {after}".strip(), _written(found)
     return text, ""
+
+
+@functools.cache
+def _patterns() -> tuple[re.Pattern[str], ...]:
+    """Return the patterns of a moment at the end of the words, and then of one elsewhere in them.
+
+    They take some milliseconds to compile, which a command without words must not wait for.
+    """
+    elsewhere = (*_CLAUSES[:-1], rf"{_AT}(?P<at>\d{{1,2}}(?:\.\d{{2}})?)")
+    return (
+        *(re.compile(rf"(?:^|[\s,]+){clause}\s*$", re.IGNORECASE) for clause in _CLAUSES),
+        *(re.compile(rf"(?:^|[\s,]+){clause}(?=[\s,])", re.IGNORECASE) for clause in elsewhere),
+    )
 
 
 def _in_digits(text: str) -> str:
@@ -132,7 +143,7 @@ def _is_moment(found: re.Match[str]) -> bool:
     if found["at"].isdecimal():
         return int(found["at"]) < 24
     text = found["at"].lower()
-    return re.fullmatch(r"\d+\.\d+\.\d+", text) is None or written_date(text, _LONG_YEAR) is not None
+    return re.fullmatch(r"\d+\.\d+\.\d+", text) is None or written_date(text, _END_OF_A_LEAP_YEAR) is not None
 
 
 def _written(found: re.Match[str]) -> str:
