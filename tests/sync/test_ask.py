@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import given
@@ -434,7 +435,7 @@ async def test_words_of_the_name_of_a_handler_are_enough(data: DataSyncService, 
 
 
 @pytest.mark.parametrize(
-    ("words", "topic", "page", "command"),
+    ("words", "question", "link", "command"),
     [
         ("Was the framework up last night?", "uptime", "sessions", "hassette uptime --at 'last night'"),
         ("why did hassette crash", "uptime", "sessions", "hassette uptime"),
@@ -458,19 +459,74 @@ async def test_words_of_the_name_of_a_handler_are_enough(data: DataSyncService, 
     ],
 )
 async def test_question_that_another_page_answers_leads_there(
-    data: DataSyncService, words: str, topic: str, page: str, command: str
+    data: DataSyncService, words: str, question: str, link: str, command: str
 ) -> None:
     asked = await data.ask(words)
 
     assert asked.kind == "elsewhere"
     assert asked.elsewhere is not None
-    assert (asked.elsewhere.topic, asked.elsewhere.page, asked.elsewhere.command) == (topic, page, command)
+    page, _, parameters = link.partition("?")
+    assert (asked.elsewhere.question, asked.elsewhere.page, asked.elsewhere.command) == (question, page, command)
     assert asked.sentence == asked.elsewhere.sentence
     async with app_client(data) as client:
-        shown = (await client.get("/ask", params={"q": words})).text
-        link = re.search(r'href="([^"]+)">Show this page', shown)
-        assert link is not None
-        assert (await client.get(f"/{html.unescape(link[1]).removeprefix('./')}")).status_code == 200
+        for chosen in ({}, {"since": "6h"}):
+            shown = (await client.get("/ask", params={"q": words, **chosen})).text
+            found = re.search(r'href="([^"]+)">Show this page', shown)
+            assert found is not None
+            address = urlsplit(html.unescape(found[1]))
+            given = dict(parse_qsl(address.query))
+            assert address.path == f"./{page}"
+            if "until" not in given:  # the question has no time
+                assert given == {**dict(parse_qsl(parameters)), **chosen}
+            assert (await client.get(f"/{page}", params=given)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("words", "kind", "subject"),
+    [
+        ("Why did the slower fan turn on", "why", "slower fan"),
+        ("who turned on the slower fan", "why", "slower fan"),
+        ("was the slower handler failing", "what_failed", "slower"),
+        ("did the noisiest app fail", "what_failed", "noisiest"),
+        ("why did sensor.uptime change", "why", "sensor.uptime"),
+        ("When does backup.nightly run next", "elsewhere", "next"),
+        ("what will turn on next", "elsewhere", "next"),
+        ("when does the hall light turn on next", "elsewhere", "next"),
+        ("why did motion_light get slower", "elsewhere", "slower"),
+        ("which slower handlers are there", "elsewhere", "slower"),
+        ("why did hassette crash", "elsewhere", "uptime"),
+        ("what failed since I edited the app", "elsewhere", "versions"),
+    ],
+)
+def test_words_of_other_pages_may_describe_the_subject(words: str, kind: str, subject: str) -> None:
+    parsed = parse_words(words)
+
+    assert (parsed.kind, parsed.subject) == (kind, subject)
+
+
+async def test_name_of_the_home_is_asked_about_although_it_contains_words_of_another_page(tmp_path: Path) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.named("sensor.phone_next_alarm", "Phone next alarm")
+        home.named("fan.slower", "Slower fan")
+        home.changed(10, "sensor.phone_next_alarm", "07:00", "08:00", "c1")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            alarm, fan = await data.ask("when did the next alarm change"), await data.ask("slower fan")
+            job, slower = await data.ask("when is the next job"), await data.ask("which fan got slower")
+
+    assert [asked.kind for asked in (alarm, fan, job, slower)] == ["why", "why", "elsewhere", "elsewhere"]
+    assert alarm.why is not None
+    assert alarm.why.entity is not None
+    assert alarm.why.entity.entity_id == "sensor.phone_next_alarm"
+
+
+async def test_triggers_that_led_to_no_run_are_not_answered_with_the_uptime(data: DataSyncService) -> None:
+    asked = await data.ask("what did not run")
+
+    assert asked.sentence == (
+        "The page Not run lists the triggers that led to no run. To ask about one handler or job, write why not and "
+        "its name."
+    )
 
 
 async def test_question_about_the_uptime_is_answered(data: DataSyncService) -> None:
@@ -489,7 +545,8 @@ async def test_sunset_is_the_last_change_of_the_sun(tmp_path: Path) -> None:
         home.changed(1500, "light.hall", "on", "off", "c3")
         await home.write()
         async with patient_data(tmp_path / "hassette.db") as data:
-            asked = await data.ask("hall light at sunset")
+            asked, after = await data.ask("hall light at sunset"), await data.ask("hall light after sunset")
+            failed = await data.ask("what failed since sunset")
             with pytest.raises(
                 BadQuestionError, match=r"got 'sunrise'. No change of sun.sun to above_horizon is recorded"
             ):
@@ -499,6 +556,11 @@ async def test_sunset_is_the_last_change_of_the_sun(tmp_path: Path) -> None:
     assert asked.why.at_us == home.us(60)
     assert asked.why.sentence.startswith("Hall light turned on at ")
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}", asked.at)
+    assert after.why is not None
+    assert after.why.sentence.startswith("Hall light turned off at ")
+    assert failed.what_failed is not None
+    assert failed.what_failed.since_us == after.why.since_us == home.us(60)
+    assert after.at == failed.at == f"since {asked.at}"
 
 
 async def test_tonight_is_the_night_before_if_it_has_not_begun(data: DataSyncService) -> None:

@@ -5,7 +5,7 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 import pytest
 
@@ -58,7 +58,10 @@ async def test_each_link_and_form_of_each_page_keeps_the_chosen_range(plausible:
         DataSyncService(plausible, feed, control) as data,
         app_client(data, WebSettings(control_without_token=True)) as client,
     ):
-        starts = ("/?", "/ask?q=what+failed&", "/why?entity=light.hall&", "/runs/7?")
+        starts = (
+            *("/?", "/ask?q=what+failed&", "/why?entity=light.hall&", "/runs/7?"),
+            *("/compare?against=version&", "/not-run?"),
+        )
         waiting = deque([f"{start}since={CHOSEN}" for start in starts])
         while waiting:
             address = waiting.popleft()
@@ -78,6 +81,17 @@ async def test_each_link_and_form_of_each_page_keeps_the_chosen_range(plausible:
     assert lost == set()
     assert {"/", "/apps/ID", "/ask", "/errors/ID", "/events", "/not-run", "/registrations/ID"} < set(seen)
     assert {"/runs/ID", "/sessions", "/why", "/why-not"} < set(seen)
+
+
+@pytest.mark.parametrize("words", ["which handler got slower", "what changed since I edited the app", "logs"])
+async def test_link_of_a_question_that_another_page_answers_keeps_the_chosen_range(plausible: Path, words: str) -> None:
+    async with DataSyncService(plausible) as data, app_client(data) as client:
+        address = f"/ask?{urlencode({'q': words, 'since': CHOSEN})}"
+        page = (await client.get(address)).text
+        (link,) = re.findall(r'<a href="([^"]*)">Show this page', page)
+        address = urljoin(address, html.unescape(link))
+        assert parse_qs(urlsplit(address).query)["since"] == [CHOSEN]
+        assert (await client.get(address)).status_code == 200
 
 
 async def test_page_of_the_sessions_shows_everything_of_the_chosen_range(plausible: Path) -> None:

@@ -39,7 +39,7 @@ class WhatFailed(Answer):
         sentence: The answer in one or more plain sentences. It states whether the error is new.
         runs: Failed runs, at most 20: the nearest to the moment first, or the newest.
         errors: Errors of the failed runs, most recently seen first, at most 5.
-        last_before: The newest failed run before this time, if none failed in it; None if there is none.
+        last_before: The newest failed run before this time, if none failed in it; None if none is recorded.
         failed_starts: Apps that failed to start in this time, newest first, at most 5.
         suggestions: Handlers and jobs with similar names, if the name is unknown.
     """
@@ -63,18 +63,23 @@ class AnsweredElsewhere(Answer):
     """The page and the command that answer a question which the ask box only recognizes.
 
     Attributes:
-        topic: ``uptime``, ``not_run``, ``connection``, ``slower``, ``noise``, ``logs``, ``next``, ``versions`` or
+        question: ``uptime``, ``not_run``, ``connection``, ``slower``, ``noise``, ``logs``, ``next``, ``versions`` or
             ``runs``.
         sentence: Sentence that names the page. For the uptime, it also has the answer.
-        page: Path of the page, with parameters other than its time; empty for the overview.
+        page: Path of the page; empty for the overview.
+        parameters: Parameters of the page other than its time range.
+        default_since: Start of the time range if the visitor has chosen none, such as ``7d``; None for the default of
+            the page.
         command: Command of the terminal with the answer.
         since_us: Start of the time of the question; None if it has none, or if the page takes none.
         until_us: End of the time of the question.
     """
 
-    topic: str
+    question: str
     sentence: str
     page: str
+    parameters: dict[str, str]
+    default_since: str | None
     command: str
     since_us: int | None
     until_us: int | None
@@ -85,7 +90,8 @@ class Asked(Answer):
 
     Attributes:
         kind: ``why``, ``why_not``, ``what_failed`` or ``elsewhere``.
-        subject: Entity, service, text, or name of a handler, job or app; empty for the failures of all.
+        subject: Entity, service, text, or name of a handler, job or app; empty for the failures of all. If another page
+            answers the question, its ``question``.
         at: Text of the moment, such as ``03:12``; empty for the newest.
         why: The answer to *why*; None for the other kinds.
         why_not: The answer to *why not*; None for the other kinds.

@@ -33,11 +33,13 @@ async def ask(transaction: ReadTransaction, words: str) -> Asked:
             night?``.
     """
     parsed = parse_words(words)
+    if parsed.instead is not None and await _is_name(transaction, parsed.instead.subject):
+        parsed = parsed.instead
     asked = None
     if parsed.at:
         parsed, asked = await _with_time(transaction, parsed)
-    if parsed.topic is not None:
-        found = await elsewhere(transaction, parsed.topic, at=asked, at_text=parsed.at)
+    if parsed.page_question is not None:
+        found = await elsewhere(transaction, parsed.page_question, at=asked, at_text=parsed.at)
         return Asked(kind="elsewhere", subject=parsed.subject, at=parsed.at, elsewhere=found)
     if parsed.kind == "what_failed":
         failed = await _failures(transaction, parsed, asked)
@@ -73,9 +75,13 @@ async def _with_time(transaction: ReadTransaction, parsed: ParsedWords) -> tuple
     home, now_us = await home_time(transaction), transaction.at_us
     if (sun := SUN.search(parsed.at)) is not None:
         day = parsed.at.removesuffix(sun[0]).strip()
+        is_open, day = day.startswith("since"), day.removeprefix("since").strip()
         within = AskedTime.parse(day, now_us=now_us, key="moment", home=home).around(0) if day else None
         at_us = await time_of_sun(transaction, sun[0], within)
-        return replace(parsed, at=f"{home.local(at_us):%Y-%m-%dT%H:%M}"), AskedTime(at_us, MINUTE_US)
+        text = f"{home.local(at_us):%Y-%m-%dT%H:%M}"
+        if is_open:
+            return replace(parsed, at=f"since {text}"), AskedTime(at_us, max(now_us - at_us, MINUTE_US))
+        return replace(parsed, at=text), AskedTime(at_us, MINUTE_US)
     asked = AskedTime.parse(parsed.at, now_us=now_us, key="moment", home=home)
     day, _, part = parsed.at.partition(" ")
     if day in ("tonight", "this") and asked.at_us > now_us:
@@ -109,6 +115,17 @@ async def _is_about_a_run(transaction: ReadTransaction, parsed: ParsedWords, ask
     found = await HomeNames(transaction).find(parsed.subject)
     # Only an entity has a state, so with a state the words mean one of the fitting entities.
     return found.entity_id is None and not (found.fitting and parsed.state)
+
+
+async def _is_name(transaction: ReadTransaction, subject: str) -> bool:
+    """Return whether a text is a name of the home: of an entity or entities, of handlers or jobs, or of an app."""
+    if await registrations_named(transaction, subject):
+        return True
+    if " " not in subject:  # one word, such as "next", is in the names of too many
+        return False
+    found = await HomeNames(transaction).find(subject)
+    is_entity = found.entity_id is not None or bool(found.fitting)
+    return is_entity or bool(await registrations_with_words(transaction, subject))
 
 
 async def _is_entity(transaction: ReadTransaction, subject: str) -> bool:

@@ -6,34 +6,41 @@ from hassette_sync.answers.asked import AnsweredElsewhere
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.formatting import plural, share
 from hassette_sync.home_time import ShownTimes
+from hassette_sync.questions.page_questions import UPTIME, PageQuestion
 from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.sessions import home_time, uptime_in
-from hassette_sync.questions.topics import NOT_RUN, UPTIME, Topic
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import AROUND_US, DAY_US, TimeRange
 
 
 async def elsewhere(
-    transaction: ReadTransaction, topic: Topic, *, at: AskedTime | None, at_text: str
+    transaction: ReadTransaction, question: PageQuestion, *, at: AskedTime | None, at_text: str
 ) -> AnsweredElsewhere:
     """Return the page and the command that answer a question. For the uptime, the sentence also has the answer.
 
     Args:
         transaction: Read transaction of the question.
-        topic: The topic of the question.
+        question: The question that the page answers.
         at: The time of the question; None without one.
         at_text: The same time as a text.
     """
-    sentence, since_us, until_us = topic.sentence, None, None
-    command = topic.command
-    if topic.has_time and at is not None:
+    sentence, since_us, until_us = question.sentence, None, None
+    command = question.command
+    if question.has_time and at is not None:
         time_range = at.around(AROUND_US)
         since_us, until_us = time_range.since_us, time_range.until_us
         command = f"{command} --at {shlex.quote(at_text)}"
-    if topic in (UPTIME, NOT_RUN):
+    if question is UPTIME:
         sentence = f"{await _uptime(transaction, at)} {sentence}"
     return AnsweredElsewhere(
-        topic=topic.name, sentence=sentence, page=topic.page, command=command, since_us=since_us, until_us=until_us
+        question=question.name,
+        sentence=sentence,
+        page=question.page,
+        parameters=dict(question.parameters),
+        default_since=question.default_since,
+        command=command,
+        since_us=since_us,
+        until_us=until_us,
     )
 
 

@@ -7,8 +7,8 @@ from typing import Final, Literal
 from hassette_sync.errors import UnclearWordsError
 from hassette_sync.questions.failure_words import failing_subject
 from hassette_sync.questions.moments import is_since, split_moment
+from hassette_sync.questions.page_questions import PageQuestion, page_question
 from hassette_sync.questions.runs import check_text
-from hassette_sync.questions.topics import Topic, topic_of
 
 _NOT_AFTER_AUXILIARY: Final = r"(?:did|does|do|was|were|is|are|has|have|had|ca|could|wo|would|should)n['’]?t"
 _NEGATIONS: Final = rf"not|never|cannot|skipped|rate[- ]limited|{_NOT_AFTER_AUXILIARY}"
@@ -80,6 +80,10 @@ _WITHOUT_MEANING: Final = re.compile(
 _HELP: Final = re.compile(r"help|examples?|can i ask", re.IGNORECASE)
 _SHORT_IS: Final = re.compile(r"\b(why|who|what|when|where|how)['’]s\b", re.IGNORECASE)
 _WHY_AT_THE_END: Final = re.compile(r"[\s,.;:!?]+(?:but\s+)?(?:why|how come)$", re.IGNORECASE)
+# At the end of a subject, these words describe what it did: "which handler got slower", "what will turn on next".
+_DESCRIPTION: Final = re.compile(
+    r"\b(?:slow(?:er|est)?|faster|nois(?:iest|ier)|busiest|most|next|upcoming)$", re.IGNORECASE
+)
 _ID: Final = re.compile(r"[a-z_][a-z0-9_]*(?:\.[a-z0-9_]+)+", re.IGNORECASE)
 
 
@@ -93,7 +97,9 @@ class ParsedWords:
         at: Text of the asked time for `AskedTime.parse`; empty for the newest.
         state: State in the question, such as ``on`` for *turned on*; empty without one.
         is_quoted: Whether the subject was in quotes, which means a text.
-        topic: Topic of a question that another page answers.
+        page_question: Question that another page answers; None for the other kinds.
+        instead: Meaning of the same words if their subject is a name of the home, such as *the slower fan*; None if
+            they have no such meaning.
         text: All words without the moment, which may be the text of a log line or of an error.
     """
 
@@ -102,7 +108,8 @@ class ParsedWords:
     at: str = ""
     state: str = ""
     is_quoted: bool = False
-    topic: Topic | None = None
+    page_question: PageQuestion | None = None
+    instead: "ParsedWords | None" = None
     text: str = ""
 
 
@@ -123,10 +130,36 @@ def parse_words(words: str) -> ParsedWords:
         return ParsedWords("why", quoted[1].strip(), at, is_quoted=True)
     rest, at = split_moment(_WHY_AT_THE_END.sub("", _POLITE.sub("", rest)))
     text = rest
-    if (topic := topic_of(rest)) is not None:
-        return ParsedWords("elsewhere", topic.name, at, topic=topic, text=text)
-    if (failing := failing_subject(rest)) is not None:
+    # An id is a name also if it contains words of a question, such as sensor.uptime.
+    found = page_question(_ID.sub(" ", text))
+    if found is not None and not found.may_describe:
+        return ParsedWords("elsewhere", found.name, at, page_question=found, text=text)
+    if (failing := failing_subject(text)) is not None:
         return ParsedWords("what_failed", failing, f"since {at}" if at and is_since(words) else at, text=text)
+    named = _about_a_name(text, at)
+    if found is not None:
+        if named is not None and named.state and not _DESCRIPTION.search(named.subject):
+            return named  # "Why did the slower fan turn on"
+        # "When does the next alarm change" is about a name only if the home has it.
+        is_without_name = named is None or page_question(_without_words(text, named.subject)) is not None
+        instead = None if is_without_name else named
+        return ParsedWords("elsewhere", found.name, at, page_question=found, instead=instead, text=text)
+    if named is None:
+        raise UnclearWordsError(
+            f"q must name an entity, a service, a handler or a text in quotes, got {words.strip()[:60]!r}. "
+            "For example: why did light.hall turn on at 03:12? Or: what failed last night?"
+        )
+    return named
+
+
+def _about_a_name(text: str, at: str) -> ParsedWords | None:
+    """Return the meaning of words about an entity, a service, a handler, a job or a text; None if they name nothing.
+
+    Args:
+        text: The words without the moment.
+        at: Text of the moment.
+    """
+    rest = text
     kind: Literal["why", "why_not"] = "why_not" if _NOT.search(rest) else "why"
     rest = re.sub(r"^why-not\b", "", rest, flags=re.IGNORECASE)
     rest = _WITHOUT_MEANING.sub("", rest)
@@ -147,11 +180,14 @@ def parse_words(words: str) -> ParsedWords:
     if _FILLERS.fullmatch(subject):
         subject = ""
     if not subject or _HELP.fullmatch(subject):
-        raise UnclearWordsError(
-            f"q must name an entity, a service, a handler or a text in quotes, got {words.strip()[:60]!r}. "
-            "For example: why did light.hall turn on at 03:12? Or: what failed last night?"
-        )
+        return None
     return ParsedWords(kind, subject, at, state, text=text)
+
+
+def _without_words(text: str, subject: str) -> str:
+    """Return a text without the words of the subject."""
+    words = subject.lower().split()
+    return " ".join(word for word in text.split() if word.lower().strip(",;:") not in words)
 
 
 def _without_end(words: str) -> str:

@@ -1,4 +1,4 @@
-"""Pages of the questions: why, why not, logs, events, and triggers that led to no run."""
+"""Pages of answers: ask, why, why not, logs, events, triggers that led to no run, comparison, and household."""
 
 import logging
 import re
@@ -67,7 +67,7 @@ async def ask(request: Request, data: History, home: Home, q: Text = None) -> Re
         return await page(request, "what_failed.html", answer=asked.what_failed, question=q or "", terminal=terminal)
     if asked.why_not is not None:
         return await _why_not_page(request, asked.why_not, of=asked.subject, question=q or "", at=asked.at)
-    assert asked.why is not None  # an answer has one of the three
+    assert asked.why is not None  # an answer has one of the four
     return await _why_page(request, asked.why, question=q or "", at=asked.at)
 
 

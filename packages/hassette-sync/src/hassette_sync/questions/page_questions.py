@@ -1,21 +1,26 @@
-"""Topics of questions that another page answers, such as *was the framework up* and *what will run next*."""
+"""Questions that another page answers, such as *was the framework up* and *what will run next*."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Topic:
+class PageQuestion:
     """A kind of question that another page answers.
 
     Attributes:
         name: Short name.
         words: Expression that finds it in the words without the moment.
         sentence: The sentence that names the page.
-        page: Path of the page with parameters; empty for the overview.
+        page: Path of the page; empty for the overview.
+        parameters: Parameters of the page other than its time range.
+        default_since: Start of the time range, unless the visitor has chosen one; None for the default of the page.
         command: The command with the same answer.
         has_time: Whether the page and the command take the time of the question.
+        may_describe: Whether its words may also describe a subject, as in *the slower fan*. Then words about a failure,
+            and the names of the home, are more likely.
     """
 
     name: str
@@ -23,14 +28,17 @@ class Topic:
     sentence: str
     page: str
     command: str
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    default_since: str | None = None
     has_time: bool = True
+    may_describe: bool = False
 
 
 def _words(*patterns: str) -> re.Pattern[str]:
     return re.compile("|".join(patterns), re.IGNORECASE)
 
 
-UPTIME: Final = Topic(
+UPTIME: Final = PageQuestion(
     name="uptime",
     words=_words(
         r"\b(?:hassette|framework)\b(?![._]).*\b(?:up|down|running|runs?|(?:re)?start(?:ed|s)?|stop(?:ped|s)?|"
@@ -41,21 +49,22 @@ UPTIME: Final = Topic(
     page="sessions",
     command="hassette uptime",
 )
-NOT_RUN: Final = Topic(
+_NOT_RUN: Final = PageQuestion(
     name="not_run",
     words=_words(
         r"^(?:what|which(?:\s+(?:jobs?|handlers?|apps?|runs?))?)\s+(?:(?:did|has)(?:\s+not|n['’]t)|never)\s+(?:run|happen)$",
         r"^(?:why\s+)?(?:did\s+)?nothing\s+(?:run|ran|happen(?:ed)?)$",
         r"^(?:why\s+)?did\s+anything\s+not\s+run$",
     ),
-    sentence="The page Not run lists the triggers that led to no run. Why not and a name asks about one of them.",
+    sentence="The page Not run lists the triggers that led to no run. To ask about one handler or job, write why not "
+    "and its name.",
     page="not-run",
     command="hassette not-run",
 )
-_TOPICS: Final = (
+_PAGE_QUESTIONS: Final = (
     UPTIME,
-    NOT_RUN,
-    Topic(
+    _NOT_RUN,
+    PageQuestion(
         name="connection",
         words=_words(
             r"\bhome\s*assistant\b(?![._]).*\b(?:up|down|(?:re)?start(?:ed|s)?|(?:off|on)line|(?:dis)?connect(?:ed)?|"
@@ -67,15 +76,17 @@ _TOPICS: Final = (
         page="events",
         command="hassette events",
     ),
-    Topic(
+    PageQuestion(
         name="slower",
         words=_words(r"\b(?:slower|slowest|faster)\b", r"\b(?:is|are|was|were|got|became|so|too)\s+slow$"),
-        sentence="The page Different from before lists slower handlers and jobs of the last 7 days.",
-        page="compare?since=7d",
+        sentence="The page Different from before lists slower handlers and jobs.",
+        page="compare",
+        default_since="7d",
         command="hassette compare --since 7d",
         has_time=False,
+        may_describe=True,
     ),
-    Topic(
+    PageQuestion(
         name="noise",
         words=_words(
             r"\b(?:nois(?:iest|ier)|busiest)\b",
@@ -85,8 +96,9 @@ _TOPICS: Final = (
         sentence="The page Apps lists the apps by their noise: runs, log lines, calls and bytes.",
         page="apps",
         command="hassette apps",
+        may_describe=True,
     ),
-    Topic(
+    PageQuestion(
         name="logs",
         words=_words(
             r"^(?:(?:show|list|the|all|any|me|give|what|are|were)\s+)*logs?(?:\s+(?:lines?|entries|messages))?"
@@ -97,7 +109,7 @@ _TOPICS: Final = (
         page="logs",
         command="hassette logs",
     ),
-    Topic(
+    PageQuestion(
         name="next",
         words=_words(
             r"^(?:what|which|when|who)\b.*\bnext\b",
@@ -109,8 +121,9 @@ _TOPICS: Final = (
         page="",
         command="hassette upcoming",
         has_time=False,
+        may_describe=True,
     ),
-    Topic(
+    PageQuestion(
         name="versions",
         words=_words(
             r"\bsince\b.*\b(?:edit(?:ed)?|deploy(?:ed)?|version|update[ds]?)\b",
@@ -118,11 +131,13 @@ _TOPICS: Final = (
             r"^what\s+(?:has\s+|is\s+|was\s+)?(?:changed|different)(?:\s+(?:since|from|to|than|compared)\b.*)?$",
         ),
         sentence="The page Different from before compares each app with its version before.",
-        page="compare?since=7d&against=version",
+        page="compare",
+        parameters={"against": "version"},
+        default_since="7d",
         command="hassette compare --since 7d --against version",
         has_time=False,
     ),
-    Topic(
+    PageQuestion(
         name="runs",
         words=_words(
             r"^what\s+(?:all\s+)?(?:has\s+|have\s+)?(?:happened|ran|is\s+happening|(?:is|was)\s+going\s+on)$",
@@ -136,10 +151,10 @@ _TOPICS: Final = (
 )
 
 
-def topic_of(text: str) -> Topic | None:
-    """Return the topic that another page answers; None if the words ask another question.
+def page_question(text: str) -> PageQuestion | None:
+    """Return the question that another page answers; None if the words ask another question.
 
     Args:
         text: The words without the moment.
     """
-    return next((topic for topic in _TOPICS if topic.words.search(text)), None)
+    return next((one for one in _PAGE_QUESTIONS if one.words.search(text)), None)
