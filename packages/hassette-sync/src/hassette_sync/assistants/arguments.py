@@ -15,6 +15,7 @@ Words = Annotated[str, Field(max_length=_MAX_TEXT)]
 IdText = Annotated[str, Field(pattern=r"^[0-9]{1,19}$", description="An id from another answer.")]
 OptionalIdText = Annotated[str, Field(pattern=r"^([0-9]{1,19})?$")]
 _TIME = "a time such as 07:00, monday 22:30 or 2026-01-31T18:00, or an age such as 24h or 7d"
+_SPAN = "a day, a part of it or a span, such as yesterday, last night or 03:00 to 04:30"
 
 
 class Arguments(BaseModel):
@@ -33,7 +34,9 @@ class RangeArguments(Arguments):
 class ListArguments(RangeArguments):
     """A time range, or the minutes around a moment, and a page of a list."""
 
-    at: Words = Field("", description=f"The five minutes before and after {_TIME}; in place of since and until.")
+    at: Words = Field(
+        "", description=f"The five minutes before and after {_TIME}; or {_SPAN}. It replaces since and until."
+    )
     limit: int = Field(20, ge=1, le=100, description="Maximum number of entries.")
     cursor: Words = Field("", description="next_cursor of the answer before, for older entries.")
 
@@ -62,7 +65,7 @@ class WhyArguments(Arguments):
     entity: Words = Field("", description="Id such as light.hall, or words of its name.")
     service: Words = Field("", description="Service such as light.turn_on, to explain its calls.")
     text: Words = Field("", description="Text of a log line, to explain it.")
-    at: Words = Field("", description=f"The moment: {_TIME}. Default: the newest change.")
+    at: Words = Field("", description=f"The moment: {_TIME}; or {_SPAN}. Default: the newest change.")
     state: Words = Field("", description="Only changes to this state, such as on.")
     limit: int = Field(3, ge=1, le=20, description="Maximum number of findings.")
 
@@ -71,7 +74,9 @@ class WhyNotArguments(Arguments):
     """The handler or job that did not run."""
 
     of: str = Field(min_length=1, max_length=_MAX_TEXT, description="APP, APP.HANDLER, APP.INSTANCE.HANDLER, or an id.")
-    at: Words = Field("", description=f"The moment: {_TIME}. Default: the last hour, or for a job the last day.")
+    at: Words = Field(
+        "", description=f"The moment: {_TIME}; or {_SPAN}. Default: the last hour, or for a job the last day."
+    )
 
 
 class AskArguments(Arguments):
