@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hassette_sync import AskedTime, BadQuestionError, DataSyncService
-from hassette_sync.questions.parsing import parse_words
-from hassette_sync.questions.sun import SUN
+from hassette_sync.questions.asking.parsing import parse_words
+from hassette_sync.questions.asking.sun import SUN
 from support.patient_data import patient_data
 from support.recorded_home import RecordedHome, call, change, recorded_home
 from support.rows import Failure, Listener, LogLine

@@ -23,7 +23,7 @@ from hassette_sync.ids import parse_id
 from hassette_sync.live import LiveFeed, LiveSnapshot, NoFeed
 from hassette_sync.questions import now, overview
 from hassette_sync.questions.apps import app_detail, registration_named
-from hassette_sync.questions.ask import ask
+from hassette_sync.questions.asking.ask import ask
 from hassette_sync.questions.comparison import compare
 from hassette_sync.questions.errors import error_group_detail, error_group_key, error_groups_page
 from hassette_sync.questions.events import events_page

@@ -5,19 +5,19 @@ from dataclasses import replace
 from hassette_sync.answers.asked import Asked, WhatFailed
 from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.asked_time import AskedTime
-from hassette_sync.questions.elsewhere import elsewhere
+from hassette_sync.questions.asking.elsewhere import elsewhere
+from hassette_sync.questions.asking.failure_words import failing_kind, failing_status
+from hassette_sync.questions.asking.parsing import ParsedWords, parse_words
+from hassette_sync.questions.asking.sun import SUN, time_of_sun
+from hassette_sync.questions.asking.what_failed import what_failed
 from hassette_sync.questions.entities import SERVICE, HomeNames
-from hassette_sync.questions.failure_words import failing_kind, failing_status
 from hassette_sync.questions.names import (
     near_registrations,
     registrations_named,
     registrations_that_change,
     registrations_with_words,
 )
-from hassette_sync.questions.parsing import ParsedWords, parse_words
 from hassette_sync.questions.sessions import home_time
-from hassette_sync.questions.sun import SUN, time_of_sun
-from hassette_sync.questions.what_failed import what_failed
 from hassette_sync.questions.why import why
 from hassette_sync.questions.why_not import why_not
 from hassette_sync.reader import ReadTransaction

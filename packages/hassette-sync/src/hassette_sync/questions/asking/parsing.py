@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from hassette_sync.errors import UnclearWordsError
-from hassette_sync.questions.failure_words import failing_subject
-from hassette_sync.questions.moments import is_since, split_moment
-from hassette_sync.questions.page_questions import PageQuestion, page_question
+from hassette_sync.questions.asking.failure_words import failing_subject
+from hassette_sync.questions.asking.moments import is_since, split_moment
+from hassette_sync.questions.asking.page_questions import PageQuestion, page_question
 from hassette_sync.questions.runs import check_text
 
 _NOT_AFTER_AUXILIARY: Final = r"(?:did|does|do|was|were|is|are|has|have|had|ca|could|wo|would|should)n['’]?t"

@@ -6,7 +6,7 @@ from hassette_sync.answers.asked import AnsweredElsewhere
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.formatting import plural, share
 from hassette_sync.home_time import ShownTimes
-from hassette_sync.questions.page_questions import UPTIME, PageQuestion
+from hassette_sync.questions.asking.page_questions import UPTIME, PageQuestion
 from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.sessions import home_time, uptime_in
 from hassette_sync.reader import ReadTransaction
