@@ -17,41 +17,38 @@ _FAILS: Final = rf"(?:\b(?:{_PAST}|{_BASE})\b(?!\s+to\b)(?!\s+\w+\s+to\b))"
 _AUXILIARY: Final = r"(?:did|does|do|has|have|had|is|are|was|were|can|could|will|would)(?:n['’]?t)?"
 _OPENING: Final = r"(?:why|when|how\s+(?:often|many\s+times)|what\s+time|since\s+when)"
 _WHICH: Final = r"(?:the|all|new|latest|last|newest|recent)"
-_ASKS: Final = tuple(
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        # "Why did motion_light fail", "has anything crashed"
-        rf"^(?:{_OPENING}\s+)?{_AUXILIARY}\b.*{_FAILS}",
-        # "What failed", "which handlers keep failing", "what went wrong with the backup"
-        rf"^(?:what|which|who|any\w*|some\w*|every\w*)\b.*{_FAILS}",
-        # "Which errors are new", "show the errors of motion_light", "are there problems"
-        rf"^(?:what|which|any|list|show|how\s+many|(?:are|were|is|was)\s+there|{_WHICH})\b.*\b{_NOUN}\b",
-        rf"^(?:why|when|since\s+when)\b.*\b(?:{_PLURAL}|(?:this|that|the)\s+{_NOUN})\b",
-        rf"^(?:(?:did|has|have|had|does|do)\b.*\b{_NOUN}|{_PLURAL})\b",
-        # "Failed runs", "list failed jobs of the backup", "failing", "error of the backup"
-        rf"^(?:(?:list|show|the|all|my)\s+)*(?:{_PAST}|fails?)(?:\s+(?:runs?|jobs?|handlers?|apps?)\b.*)?$",
-        rf"^{_NOUN}\s+(?:of|in|from|with)\b",
-        # "Is the backup ok", "is everything fine"
-        r"^(?:is|are)\b.*\b(?:ok|okay|fine|healthy|working|all\s+right|alright)$",
-        # "Is that new", "is this error new"
-        rf"^(?:is|are|was|were)\s+(?:it|that|this|these|those|they|the)(?:\s+{_NOUN})?\s+new\b",
-        # "Is the humidity error new", "when did the humidity error begin"
-        rf"^(?:is|are|was|were|when|since\s+when)\b.*\b{_NOUN}\b.*\b(?:new|first|begin|began|start(?:ed)?)\b",
-        # "When did ValueError first happen", "what does CallFailedError mean"
-        r"^(?:what|when|is|was|how|since)\b.*\w(?:Error|Exception)\b",
-        # "What is wrong with the backup", "is something wrong"
-        r"^(?:what|is\s+(?:any|some)\w+)\b.*\bwrong\b",
-        # "motion_light.turn_on failed", "backup errors"
-        rf"^\S+(?:\s+\S+){{0,3}}\s+(?:{_PAST}|{_PLURAL})$",
-    )
+# The patterns are compiled on first use: a command without words must not wait for them.
+_ASKS: Final = (
+    # "Why did motion_light fail", "has anything crashed"
+    rf"^(?:{_OPENING}\s+)?{_AUXILIARY}\b.*{_FAILS}",
+    # "What failed", "which handlers keep failing", "what went wrong with the backup"
+    rf"^(?:what|which|who|any\w*|some\w*|every\w*)\b.*{_FAILS}",
+    # "Which errors are new", "show the errors of motion_light", "are there problems"
+    rf"^(?:what|which|any|list|show|how\s+many|(?:are|were|is|was)\s+there|{_WHICH})\b.*\b{_NOUN}\b",
+    rf"^(?:why|when|since\s+when)\b.*\b(?:{_PLURAL}|(?:this|that|the)\s+{_NOUN})\b",
+    rf"^(?:(?:did|has|have|had|does|do)\b.*\b{_NOUN}|{_PLURAL})\b",
+    # "Failed runs", "list failed jobs of the backup", "failing", "error of the backup"
+    rf"^(?:(?:list|show|the|all|my)\s+)*(?:{_PAST}|fails?)(?:\s+(?:runs?|jobs?|handlers?|apps?)\b.*)?$",
+    rf"^{_NOUN}\s+(?:of|in|from|with)\b",
+    # "Is the backup ok", "is everything fine"
+    r"^(?:is|are)\b.*\b(?:ok|okay|fine|healthy|working|all\s+right|alright)$",
+    # "Is that new", "is this error new"
+    rf"^(?:is|are|was|were)\s+(?:it|that|this|these|those|they|the)(?:\s+{_NOUN})?\s+new\b",
+    # "Is the humidity error new", "when did the humidity error begin"
+    rf"^(?:is|are|was|were|when|since\s+when)\b.*\b{_NOUN}\b.*\b(?:new|first|begin|began|start(?:ed)?)\b",
+    # "When did ValueError first happen", "what does CallFailedError mean"
+    r"^(?:what|when|is|was|how|since)\b.*\w(?:Error|Exception)\b",
+    # "What is wrong with the backup", "is something wrong"
+    r"^(?:what|is\s+(?:any|some)\w+)\b.*\bwrong\b",
+    # "motion_light.turn_on failed", "backup errors"
+    rf"^\S+(?:\s+\S+){{0,3}}\s+(?:{_PAST}|{_PLURAL})$",
 )
-_OTHER_WORDS: Final = re.compile(
+_OTHER_WORDS: Final = (
     rf"\b(?:{_OPENING}|{_AUXILIARY}|{_PAST}|{_BASE}|{_NOUN}|what|which|who|how|many|often|times?|any[a-z]*|some[a-z]*|"
     r"every[a-z]*|list|show|there|the|a|an|all|my|our|new|latest|last|newest|recent(?:ly)?|lately|it|that|this|these|"
     r"those|they|be|been|get|got|happen(?:ed)?|occur(?:red)?|wrong|with|of|from|by|for|in|at|on|to|and|or|since|again|"
     r"still|just|keeps?|kept|most|ever|yet|me|so|not|never|handlers?|jobs?|apps?|automations?|runs?|"
-    r"happening|occurring|first|ok|okay|fine|healthy|working|all\s+right|alright|start(?:ed)?|begin|began|thrown|raised|means?|occurs?|logged|came|come|up)\b",
-    re.IGNORECASE,
+    r"happening|occurring|first|ok|okay|fine|healthy|working|all\s+right|alright|start(?:ed)?|begin|began|thrown|raised|means?|occurs?|logged|came|come|up)\b"
 )
 
 
@@ -64,12 +61,12 @@ def failing_subject(text: str) -> str | None:
     Returns:
         The name, or a text for an error; empty for all failures, and None if the words do not ask about failures.
     """
-    if not any(pattern.search(text) for pattern in _ASKS):
+    if not any(re.search(pattern, text, re.IGNORECASE) for pattern in _ASKS):
         return None
     ids = _ID.findall(text)
     if len(ids) == 1:
         return ids[0]
-    return " ".join(re.sub(r"[,;:]", " ", _OTHER_WORDS.sub(" ", text)).split())
+    return " ".join(re.sub(r"[,;:]", " ", re.sub(_OTHER_WORDS, " ", text, flags=re.IGNORECASE)).split())
 
 
 def failing_status(text: str) -> str | None:

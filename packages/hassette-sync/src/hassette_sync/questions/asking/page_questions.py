@@ -12,7 +12,7 @@ class PageQuestion:
 
     Attributes:
         name: Short name.
-        words: Expression that finds it in the words without the moment.
+        words: Regular expression that finds it in the words without the moment. It is compiled on first use.
         sentence: The sentence that names the page.
         page: Path of the page; empty for the overview.
         parameters: Parameters of the page other than its time range.
@@ -24,7 +24,7 @@ class PageQuestion:
     """
 
     name: str
-    words: re.Pattern[str]
+    words: str
     sentence: str
     page: str
     command: str
@@ -34,8 +34,8 @@ class PageQuestion:
     may_describe: bool = False
 
 
-def _words(*patterns: str) -> re.Pattern[str]:
-    return re.compile("|".join(patterns), re.IGNORECASE)
+def _words(*patterns: str) -> str:
+    return "|".join(patterns)
 
 
 UPTIME: Final = PageQuestion(
@@ -157,4 +157,4 @@ def page_question(text: str) -> PageQuestion | None:
     Args:
         text: The words without the moment.
     """
-    return next((one for one in _PAGE_QUESTIONS if one.words.search(text)), None)
+    return next((one for one in _PAGE_QUESTIONS if re.search(one.words, text, re.IGNORECASE)), None)
