@@ -211,6 +211,7 @@ async def test_run_of_a_missed_change_is_labelled(
             2,
             "unless a token is set, got '0.0.0.0'",
         ),
+        (["serve", "--port", "70000"], 2, "Invalid value for '--port'"),
     ],
 )
 def test_wrong_usage_has_a_clear_message_and_exit_code(
@@ -430,6 +431,8 @@ def test_console_script_reports_errors_under_its_name(tmp_path: Path) -> None:
         (("runs", "--cursor", "x"), "--cursor must be a whole number"),
         (("serve", "--host", "0.0.0.0"), "--host must be a loopback address"),
         (("runs", "--registration", "x"), "registration id must be a whole number"),
+        (("runs", "--min-duration", "x"), "--min-duration must be a number of seconds"),
+        (("runs", "--text", "x" * 1_000), "--text must have at most"),
     ],
 )
 def test_wrong_option_is_named_as_it_is_typed(

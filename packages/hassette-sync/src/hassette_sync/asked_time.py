@@ -105,7 +105,7 @@ class AskedTime:
             hint = "Parts of a day have names such as 'last night', and dates are written as 28 Nov."
             if _SUN.search(words):
                 hint = "Write the time of day in place of sunrise or sunset."
-            raise BadQuestionError(f"{error} {hint}") from None
+            raise BadQuestionError(f"{error.problem} {hint}", parameter=error.parameter) from None
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", words):
             return cls._between(date.fromisoformat(words), 0, 24, home)
         return cls.moment(at_us)

@@ -83,7 +83,21 @@ class NotFoundError(SyncError):
 
 
 class BadQuestionError(SyncError):
-    """A filter, cursor or time is invalid."""
+    """A filter, cursor or time is invalid.
+
+    Args:
+        problem: What is wrong, and what would be right. With a parameter, the message begins with its name.
+        parameter: Name of the invalid parameter in Python and in the API; None if the problem has no single parameter.
+    """
+
+    def __init__(self, problem: str, *, parameter: str | None = None) -> None:
+        self.problem = problem
+        self.parameter = parameter
+        super().__init__(self.named(parameter))
+
+    def named(self, name: str | None) -> str:
+        """Return the message with another name of the parameter, such as ``--since``."""
+        return self.problem if name is None else f"{name} {self.problem}"
 
 
 class UnclearWordsError(BadQuestionError):

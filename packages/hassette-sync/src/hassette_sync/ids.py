@@ -16,4 +16,4 @@ def parse_id(text: str, key: str = "id") -> int:
     """
     if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) <= MAX_ID:
         return int(text)
-    raise BadQuestionError(f"{key} must be a whole number from 0 to {MAX_ID}, got {text[:40]!r}.")
+    raise BadQuestionError(f"must be a whole number from 0 to {MAX_ID}, got {text[:40]!r}.", parameter=key)

@@ -276,7 +276,7 @@ class DataSyncService:
         until_us = None
         if verb == "silence_error":
             if seconds is None or not 1 <= seconds <= LONGEST_SILENCE_S:
-                raise BadQuestionError(f"seconds must be from 1 to {LONGEST_SILENCE_S}, got {seconds}.")
+                raise BadQuestionError(f"must be from 1 to {LONGEST_SILENCE_S}, got {seconds}.", parameter="seconds")
             until_us = now_us() + seconds * SECOND_US
         group_id = parse_id(target, "error group id")
         fingerprint, type_ = await self.error_group_key(group_id)

@@ -171,11 +171,12 @@ def parse_moment(text: str, *, at_us: int, key: str = "time", home: HomeTime = M
         moment = _moment(text, at_us, key, home)
     except (ValueError, OverflowError, OSError):
         raise BadQuestionError(
-            f"{key} must be an age such as 24h or 7d, or a time such as 07:00, monday 7am, yesterday or "
-            f"2026-01-31T18:00, got {text[:40]!r}."
+            "must be an age such as 24h or 7d, or a time such as 07:00, monday 7am, yesterday or "
+            f"2026-01-31T18:00, got {text[:40]!r}.",
+            parameter=key,
         ) from None
     if not 0 <= moment <= _MAX_US:
-        raise BadQuestionError(f"{key} must be in the years 1970 to 2100, got {text[:40]!r}.")
+        raise BadQuestionError(f"must be in the years 1970 to 2100, got {text[:40]!r}.", parameter=key)
     return moment
 
 
@@ -188,8 +189,9 @@ def _moment(text: str, at_us: int, key: str, home: HomeTime) -> int:
         moment = int(text)
         if 0 < moment < _MIN_NUMBER_US:
             raise BadQuestionError(
-                f"{key} must be 0 or a number of microseconds after March 1973, got {text[:40]!r}. "
-                "Write a day as 2026-01-31, a time as 2026-01-31T18:00."
+                f"must be 0 or a number of microseconds after March 1973, got {text[:40]!r}. "
+                "Write a day as 2026-01-31, a time as 2026-01-31T18:00.",
+                parameter=key,
             )
         return moment
     if (clock := clock_of(text)) is not None:

@@ -156,9 +156,9 @@ def parsed(model: type[ArgumentsT], arguments: dict[str, Any]) -> ArgumentsT:
         if found["type"] == "extra_forbidden":
             raise BadQuestionError(f"{key} is not an argument; the arguments are: {known}.") from None
         if found["type"] == "missing":
-            raise BadQuestionError(f"{key} must be given; the arguments are: {known}.") from None
+            raise BadQuestionError(f"must be given; the arguments are: {known}.", parameter=key) from None
         expected = _EXPECTED.sub("", found["msg"])
-        raise BadQuestionError(f"{key} must {expected}, got {str(found['input'])[:40]!r}.") from None
+        raise BadQuestionError(f"must {expected}, got {str(found['input'])[:40]!r}.", parameter=key) from None
 
 
 def schema_of(model: type[Arguments]) -> dict[str, Any]:

@@ -83,7 +83,8 @@ class PromptDefinition:
         given = arguments.get(self.argument, "").strip()
         if len(given) > _MAX_ARGUMENT or (self.required and not given):
             raise BadQuestionError(
-                f"{self.argument} must be a text of 1 to {_MAX_ARGUMENT} characters, got {len(given)}."
+                f"must be a text of 1 to {_MAX_ARGUMENT} characters, got {len(given)}.",
+                parameter=self.argument,
             )
         return self.text.replace("{argument}", given or "(not stated: begin with the gravest one)")
 

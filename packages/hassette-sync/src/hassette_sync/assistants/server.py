@@ -97,7 +97,7 @@ def create_server(data: DataSyncService, *, may_control: bool, by: Callable[[], 
 
 def _definition(definitions: Mapping[str, ToolDefinition], name: str) -> ToolDefinition:
     if name not in definitions:
-        raise BadQuestionError(f"tool must be one of {', '.join(definitions)}, got {name[:40]!r}.")
+        raise BadQuestionError(f"must be one of {', '.join(definitions)}, got {name[:40]!r}.", parameter="tool")
     return definitions[name]
 
 

@@ -140,7 +140,9 @@ def parse_length(text: str) -> int:
     found = re.fullmatch(r"(\d{1,9})([smhd])", text.strip(), re.ASCII)
     seconds = int(found[1]) * _UNITS[found[2]] if found else 0
     if not 1 <= seconds <= LONGEST_SILENCE_S:
-        raise BadQuestionError(f"for must be a time such as 30m, 2h or 7d, at most 366d, got {text[:40]!r}.")
+        raise BadQuestionError(
+            f"must be a time such as 30m, 2h or 7d, at most 366d, got {text[:40]!r}.", parameter="for"
+        )
     return seconds
 
 

@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -51,10 +51,14 @@ class TerminalCommand:
         except click.ClickException as error:  # without arguments, click raises an error with the help
             error.show()
             return ExitCode.USAGE
-        except (BadQuestionError, ValueError) as error:
-            return _report(program, error, ExitCode.USAGE, _options_of(self.command))
+        except BadQuestionError as error:
+            option = f"--{(error.parameter or '').replace('_', '-')}"
+            known = option in _options_of(self.command)
+            return _report(program, error.named(option) if known else str(error), ExitCode.USAGE)
+        except ValueError as error:
+            return _report(program, str(error), ExitCode.USAGE)
         except (SyncError, StoreError, OSError) as error:
-            return _report(program, error, ExitCode.FAILURE)
+            return _report(program, _message_of(error), ExitCode.FAILURE)
         except click.Abort:
             return ExitCode.FAILURE
         return int(code or ExitCode.OK)
@@ -79,14 +83,13 @@ def _options_of(command: click.Command) -> set[str]:
     return own.union(*(_options_of(member) for member in members))
 
 
-def _report(program: str, error: Exception, code: ExitCode, options: Collection[str] = ()) -> int:
-    message = str(error)
-    # The messages are also for the API, where a parameter has no dashes.
-    name, must, rest = message.partition(" must be ")
-    if (option := f"--{name.replace('_', '-')}") in options:
-        message = f"{option}{must}{rest}"
-    if isinstance(error, OSError) and error.strerror is not None:
-        # A message such as "Permission denied" is useful only with the path.
-        message = error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
+def _message_of(error: Exception) -> str:
+    """Return the message of an error. Those of the operating system, such as "Permission denied", get their path."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
+
+
+def _report(program: str, message: str, code: ExitCode) -> int:
     click.echo(f"{program}: {message}", err=True)
     return code

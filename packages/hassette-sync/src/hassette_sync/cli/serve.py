@@ -26,15 +26,20 @@ TOKEN_VARIABLE = "HASSETTE__SYNC__TOKEN"  # noqa: S105  the name of a variable
     help=f"Address to listen on. Any address other than loopback needs a token in ${TOKEN_VARIABLE}.",
 )
 @click.option(
-    "--port", type=int, default=DEFAULT_PORT, show_default=True, help="Port to listen on; 0 takes any free port."
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Port to listen on; 0 takes any free port.",
 )
 def serve(db: Path | None, host: str, port: int) -> None:
     """Show the history in a web browser. Hassette need not be running."""
     token = os.environ.get(TOKEN_VARIABLE)
     if token is None and not is_loopback(host):
         raise BadQuestionError(
-            f"host must be a loopback address such as {DEFAULT_HOST!r} unless a token is set, got {host!r}. "
-            f"Set ${TOKEN_VARIABLE} to a secret of at least {MIN_TOKEN_LENGTH} characters."
+            f"must be a loopback address such as {DEFAULT_HOST!r} unless a token is set, got {host!r}. "
+            f"Set ${TOKEN_VARIABLE} to a secret of at least {MIN_TOKEN_LENGTH} characters.",
+            parameter="host",
         )
     settings = WebSettings(host=host, port=port, token=token)
     asyncio.run(_serve(database_path(db), settings))

@@ -84,7 +84,9 @@ class HistoryOptions:
         """
         if self.at is not None:
             if self.since or self.until:
-                raise BadQuestionError("--at must be used without --since and --until, because it stands for both.")
+                raise BadQuestionError(
+                    "must be used without --since and --until, because it stands for both.", parameter="at"
+                )
             return AskedTime.parse(self.at, now_us=now_us(), home=home).around(AROUND_US)
         return TimeRange.parse(self.since or default, self.until, home=home)
 
@@ -172,7 +174,9 @@ def parse_min_duration(text: str) -> int:
         seconds = math.nan
     # This form also rejects NaN.
     if not 0 <= seconds <= _LONGEST_S:
-        raise BadQuestionError(f"min-duration must be a number of seconds from 0 to {_LONGEST_S:,}, got {text[:40]!r}.")
+        raise BadQuestionError(
+            f"must be a number of seconds from 0 to {_LONGEST_S:,}, got {text[:40]!r}.", parameter="min_duration"
+        )
     return round(seconds * SECOND_US)
 
 

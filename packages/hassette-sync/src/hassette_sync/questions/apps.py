@@ -67,7 +67,8 @@ async def registration_named(transaction: ReadTransaction, of: str, *, kind: Kin
     of = replace_surrogates(of.strip())
     if not of:
         raise BadQuestionError(
-            f"{kind or 'of'} must be the name of a {words} such as motion_light.on_motion, got {of!r}."
+            f"must be the name of a {words} such as motion_light.on_motion, got {of!r}.",
+            parameter=kind or "of",
         )
     refs = [registration_ref(row) for row in await registrations_named(transaction, of)]
     found = [ref for ref in refs if kind is None or ref.kind == kind]

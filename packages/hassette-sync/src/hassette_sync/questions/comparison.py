@@ -74,11 +74,11 @@ async def compare(
         limit: Maximum number of handlers and jobs, and of error groups, up to 500.
     """
     if against not in ("period", "version"):
-        raise BadQuestionError(f"against must be period or version, got {against[:40]!r}.")
+        raise BadQuestionError(f"must be period or version, got {against[:40]!r}.", parameter="against")
     if sort not in SORTS:
-        raise BadQuestionError(f"sort must be one of {', '.join(SORTS)}, got {sort[:40]!r}.")
+        raise BadQuestionError(f"must be one of {', '.join(SORTS)}, got {sort[:40]!r}.", parameter="sort")
     if not 1 <= limit <= MAX_COMPARED:
-        raise BadQuestionError(f"limit must be from 1 to {MAX_COMPARED}, got {limit!r}.")
+        raise BadQuestionError(f"must be from 1 to {MAX_COMPARED}, got {limit!r}.", parameter="limit")
     now = (await periods_of(transaction, time_range)).time_range
     before = TimeRange(max(2 * now.since_us - now.until_us, 0), max(now.since_us, 1))
     pairs = [(None, now, before)] if against == "period" else await _versions(transaction, now)

@@ -79,7 +79,7 @@ def _parse(cursor: str) -> tuple[int, int, int]:
     """Return the newest run of the first page, the place of the last group, and the start of the time range."""
     parts = cursor.split("-")
     if len(parts) != 3:
-        raise BadQuestionError(f"cursor must be the next_cursor of a page of errors, got {cursor[:40]!r}.")
+        raise BadQuestionError(f"must be the next_cursor of a page of errors, got {cursor[:40]!r}.", parameter="cursor")
     as_of, below, since_us = (parse_id(part, "cursor") for part in parts)
     return as_of, below, since_us
 

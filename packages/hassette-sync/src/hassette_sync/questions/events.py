@@ -43,7 +43,7 @@ class FrameworkEventFilter:
 
     def __post_init__(self) -> None:
         if self.group is not None and self.group not in GROUPS:
-            raise BadQuestionError(f"group must be one of {', '.join(GROUPS)}, got {self.group[:40]!r}.")
+            raise BadQuestionError(f"must be one of {', '.join(GROUPS)}, got {self.group[:40]!r}.", parameter="group")
         check_text(self.text)
 
 

@@ -55,7 +55,7 @@ class LogFilter:
     def __post_init__(self) -> None:
         check_text(self.text)
         if self.level is not None and self.level.lower() not in LEVELS:
-            raise BadQuestionError(f"level must be one of {', '.join(LEVELS)}, got {self.level[:40]!r}.")
+            raise BadQuestionError(f"must be one of {', '.join(LEVELS)}, got {self.level[:40]!r}.", parameter="level")
 
 
 async def logs_page(
@@ -171,7 +171,9 @@ def _key_of(row: Row) -> tuple[int, int]:
 def _parse_cursor(cursor: str) -> tuple[int, int]:
     parts = _CURSOR.fullmatch(cursor)
     if parts is None or max(int(parts[1]), int(parts[2])) > MAX_ID:
-        raise BadQuestionError(f"cursor must be the next_cursor of a page of log lines, got {cursor[:40]!r}.")
+        raise BadQuestionError(
+            f"must be the next_cursor of a page of log lines, got {cursor[:40]!r}.", parameter="cursor"
+        )
     return int(parts[1]), int(parts[2])
 
 

@@ -82,7 +82,9 @@ async def not_runs_page(
 def _parse_cursor(cursor: str) -> tuple[int, int]:
     parts = _CURSOR.fullmatch(cursor)
     if parts is None or max(int(parts[1]), int(parts[2])) > MAX_ID:
-        raise BadQuestionError(f"cursor must be the next_cursor of a page of this list, got {cursor[:40]!r}.")
+        raise BadQuestionError(
+            f"must be the next_cursor of a page of this list, got {cursor[:40]!r}.", parameter="cursor"
+        )
     return int(parts[1]), int(parts[2])
 
 

@@ -15,7 +15,7 @@ def check_limit(limit: int) -> None:
         BadQuestionError: The limit is out of range.
     """
     if not 1 <= limit <= MAX_LIMIT:
-        raise BadQuestionError(f"limit must be from 1 to {MAX_LIMIT}, got {limit!r}.")
+        raise BadQuestionError(f"must be from 1 to {MAX_LIMIT}, got {limit!r}.", parameter="limit")
 
 
 def id_below(cursor: str | None) -> int:

@@ -84,7 +84,7 @@ async def registration_list(
     """
     check_kind(kind)
     if not 1 <= limit <= MAX_LISTED:
-        raise BadQuestionError(f"limit must be from 1 to {MAX_LISTED}, got {limit!r}.")
+        raise BadQuestionError(f"must be from 1 to {MAX_LISTED}, got {limit!r}.", parameter="limit")
     after = _parse_cursor(cursor) if cursor else None
     periods = await periods_of(transaction, time_range)
     app = await known_app(transaction, app) if app is not None else None
@@ -127,7 +127,9 @@ def _cursor_of(row: Row) -> str:
 def _parse_cursor(cursor: str) -> tuple[str, str, str, int]:
     parts = _CURSOR.fullmatch(cursor)
     if parts is None or int(parts[1]) > MAX_ID:
-        raise BadQuestionError(f"cursor must be the next_cursor of a page of handlers or jobs, got {cursor[:40]!r}.")
+        raise BadQuestionError(
+            f"must be the next_cursor of a page of handlers or jobs, got {cursor[:40]!r}.", parameter="cursor"
+        )
     app, instance, name = (unquote(part) for part in parts[2].split(":"))
     return app, instance, name, int(parts[1])
 

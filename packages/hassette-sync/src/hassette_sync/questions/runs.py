@@ -35,7 +35,7 @@ def check_kind(kind: str | None) -> None:
     """
     known = [kind.name for kind in KINDS]
     if kind is not None and kind not in known:
-        raise BadQuestionError(f"kind must be {' or '.join(known)}, got {kind!r}.")
+        raise BadQuestionError(f"must be {' or '.join(known)}, got {kind!r}.", parameter="kind")
 
 
 def check_text(text: str | None) -> None:
@@ -45,7 +45,7 @@ def check_text(text: str | None) -> None:
         BadQuestionError: The text is too long.
     """
     if text is not None and len(text) > MAX_TEXT:
-        raise BadQuestionError(f"text must have at most {MAX_TEXT} characters, got {len(text)}.")
+        raise BadQuestionError(f"must have at most {MAX_TEXT} characters, got {len(text)}.", parameter="text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ class RunFilter:
     def __post_init__(self) -> None:
         known = (*STATUS_NAMES, "failed")
         if self.status is not None and self.status not in known:
-            raise BadQuestionError(f"status must be one of {', '.join(known)}, got {self.status!r}.")
+            raise BadQuestionError(f"must be one of {', '.join(known)}, got {self.status!r}.", parameter="status")
         check_text(self.text)
         check_kind(self.kind)
 

@@ -89,12 +89,12 @@ async def why(
         names = ", ".join(about for about, _ in given) or "none"
         raise BadQuestionError(f"entity, service, text: exactly one must be given, got {names}.")
     if not 1 <= limit <= _MAX_LIMIT:
-        raise BadQuestionError(f"limit must be from 1 to {_MAX_LIMIT}, got {limit!r}.")
+        raise BadQuestionError(f"must be from 1 to {_MAX_LIMIT}, got {limit!r}.", parameter="limit")
     about, subject = given[0]
     check_text(subject)
     subject = replace_surrogates(subject.strip())
     if not subject:
-        raise BadQuestionError(f"{about} must be a text that is not empty, got {subject!r}.")
+        raise BadQuestionError(f"must be a text that is not empty, got {subject!r}.", parameter=about)
     search = _Search(transaction, await _shown_times(transaction), at, await end_of_now(transaction), limit)
     if about == "entity":
         return await search.about_entity(subject, state)

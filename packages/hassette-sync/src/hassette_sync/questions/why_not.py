@@ -62,7 +62,7 @@ async def why_not(
     check_text(of)
     of = replace_surrogates(of.strip())
     if not of:
-        raise BadQuestionError(f"of must be the name of a handler or job, got {of!r}.")
+        raise BadQuestionError(f"must be the name of a handler or job, got {of!r}.", parameter="of")
     rows = await registrations_named(transaction, of)
     now_us = await end_of_now(transaction)
     if not rows:

@@ -1,7 +1,6 @@
 """Pages of answers: ask, why, why not, logs, events, triggers that led to no run, comparison, and household."""
 
 import logging
-import re
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -46,7 +45,8 @@ _GROUPS = (
     ("control", "actions from the page"),
 )
 _PAGE = 100
-_SUBJECTS = {"q must": "The question must", "moment must": "The time in the question must"}
+_SUBJECTS = {"q": "The question", "moment": "The time in the question"}
+"""Names of the parameters in the messages of the ask box."""
 
 
 @answer_pages.get("/ask")
@@ -58,7 +58,7 @@ async def ask(request: Request, data: History, home: Home, q: Text = None) -> Re
         asked = await data.ask(q or "")
     except BadQuestionError as error:
         code = HTTPStatus.NOT_FOUND if isinstance(error, UnclearWordsError) else HTTPStatus.BAD_REQUEST
-        problem = re.sub(r"^(?:q|moment) must", lambda found: _SUBJECTS[found[0]], str(error))
+        problem = error.named(_SUBJECTS.get(error.parameter or "", error.parameter))
         return await page(request, "ask_page.html", code, question=q or "", problem=problem)
     if asked.elsewhere is not None:
         return await page(request, "ask_page.html", question=q or "", answer=asked.elsewhere)
@@ -248,7 +248,7 @@ async def compare(
 ) -> Response:
     """Handlers, jobs and errors that differ from the period before, or from the version before."""
     if finding and finding not in GRAVITY:
-        raise BadQuestionError(f"finding must be one of {', '.join(GRAVITY)}, got {finding[:40]!r}.")
+        raise BadQuestionError(f"must be one of {', '.join(GRAVITY)}, got {finding[:40]!r}.", parameter="finding")
     follow_from = await data.newest_id() if not request.query_params.get("until") else None
     answer = await data.compare(time_range, against=cast("Against", against or "period"), limit=MAX_COMPARED)
     counts = Counter(one for registration in answer.registrations for one in registration.findings)

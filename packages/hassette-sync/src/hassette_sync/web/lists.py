@@ -80,7 +80,9 @@ def sorted_list(
     column = next((column for column in columns if column.key == key), None)
     if column is None:
         known = ", ".join(column.key for column in columns)
-        raise BadQuestionError(f"sort must be one of {known}, with - for the highest value first, got {sort[:40]!r}.")
+        raise BadQuestionError(
+            f"must be one of {known}, with - for the highest value first, got {sort[:40]!r}.", parameter="sort"
+        )
     # Rows without a value come last in both orders.
     valued = [(column.value(row), row) for row in listed]
     known_rows = [(value, row) for value, row in valued if value is not None]

@@ -146,8 +146,9 @@ def parse_words(words: str) -> ParsedWords:
         return ParsedWords("elsewhere", found.name, at, page_question=found, instead=instead, text=text)
     if named is None:
         raise UnclearWordsError(
-            f"q must name an entity, a service, a handler or a text in quotes, got {words.strip()[:60]!r}. "
-            "For example: why did light.hall turn on at 03:12? Or: what failed last night?"
+            f"must name an entity, a service, a handler or a text in quotes, got {words.strip()[:60]!r}. "
+            "For example: why did light.hall turn on at 03:12? Or: what failed last night?",
+            parameter="q",
         )
     return named
 

@@ -36,7 +36,8 @@ async def time_of_sun(transaction: ReadTransaction, name: str, within: TimeRange
     found = [time_of(row["id"]) for row in rows if row["new_state"] == _STATES[name]]
     if not found:
         raise BadQuestionError(
-            f"moment must be a time such as 17:30, got {name!r}. No change of sun.sun to "
-            f"{_STATES[name]} is recorded in this time."
+            f"must be a time such as 17:30, got {name!r}. No change of sun.sun to "
+            f"{_STATES[name]} is recorded in this time.",
+            parameter="moment",
         )
     return found[0] // MINUTE_US * MINUTE_US
