@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from pathlib import Path
 
 import httpx
@@ -110,6 +111,19 @@ async def test_terminal_shows_the_restrictions(recorded: Path, capsys: pytest.Ca
     assert re.search(r"^State      paused since .*; its due runs are skipped$", job, re.MULTILINE)
     assert "Next run   known only to the running Hassette" in job.splitlines()
     assert re.search(r"^App        disabled since", await ask("job", "backup.nightly_backup"), re.MULTILINE)
+
+
+def test_next_run_is_unknown_if_the_framework_does_not_answer(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as unanswered:
+        unanswered.bind(("127.0.0.1", 0))  # not listening, so a connection is refused
+        settings = f"[hassette]\ndata_dir = '{recorded.parent}'\n[sync]\nport = {unanswered.getsockname()[1]}\n"
+        (tmp_path / "hassette.toml").write_text(settings)
+        monkeypatch.chdir(tmp_path)
+        assert main(["job", JOB]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "Next run   known only to the running Hassette, which did not answer" in lines
 
 
 async def test_start_of_the_framework_ends_all_restrictions_except_pauses(new_history: NewHistory) -> None:

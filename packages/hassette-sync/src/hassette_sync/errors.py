@@ -86,7 +86,7 @@ class BadQuestionError(SyncError):
     """A filter, cursor or time is invalid.
 
     Args:
-        problem: What is wrong, and what would be right. With a parameter, the message begins with its name.
+        problem: Text about the wrong value and the right ones. With a parameter, the message begins with its name.
         parameter: Name of the invalid parameter in Python and in the API; None if the problem has no single parameter.
     """
 
