@@ -29,7 +29,8 @@ async def _id_of(data: DataSyncService, of: str | None) -> int | None:
 def apps(options: HistoryOptions) -> None:
     """List apps, the noisiest first.
 
-    Numbers with ≈ are estimates from the newest runs, because the others would take long to count.
+    Log lines and calls are counted if the runs are few. Otherwise they are estimates from the newest runs, marked ≈.
+    The size is always an estimate.
     """
     noise: list[Noise] = []
     restrictions: list[Restriction] = []

@@ -15,7 +15,7 @@ _EXAMINED = 5_000
 async def versions_page(
     transaction: ReadTransaction, app: str | None = None, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
 ) -> VersionsPage:
-    """Return one page of the versions of apps, newest first. A start of an unchanged app is no new version.
+    """Return one page of the versions of apps, newest first. A start of an unchanged app is not a new version.
 
     Args:
         transaction: Read transaction of the question.
