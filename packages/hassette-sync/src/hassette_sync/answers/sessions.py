@@ -46,6 +46,13 @@ class SessionsPage(Answer):
     since_us: int
     until_us: int
 
+    @property
+    def has_only_neighbours(self) -> bool:
+        """Whether no session overlaps the time range, so that these are the sessions before and after it."""
+        return bool(self.sessions) and all(
+            one.until_us < self.since_us or one.started_us >= self.until_us for one in self.sessions
+        )
+
 
 class Uptime(Answer):
     """Uptime of the framework in a time range.

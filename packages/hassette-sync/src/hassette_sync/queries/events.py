@@ -4,7 +4,7 @@
 
 from collections.abc import Collection
 
-from hassette_store.ids import time_sql
+from hassette_store.ids import first_id_sql, time_sql
 from hassette_sync.queries.texts import contains_sql, form_sql
 
 _PREFIXED = "EXISTS (SELECT 1 FROM json_each(:prefixes) WHERE substr(kind, 1, length(value)) = value)"
@@ -17,6 +17,13 @@ _NEW_VERSIONS = f"""
     WHERE version <> coalesce(
         (SELECT version FROM deploys AS earlier WHERE earlier.app = deploys.app AND earlier.id < deploys.id
          ORDER BY earlier.id DESC LIMIT 1), '')
+"""
+
+# The store finds a crash at the next start and records no event of it. Its id is made from its time.
+_CRASHES = f"""
+    SELECT {first_id_sql("ended_us")} AS id, id AS session_id, ended_us AS at_us, 'hassette_crashed' AS kind,
+           'hassette' AS subject, coalesce(reason, '') AS detail
+    FROM sessions WHERE outcome = 'crashed' AND ended_us IS NOT NULL
 """
 
 CONDITIONS = {
@@ -56,6 +63,10 @@ def events_sql(conditions: Collection[str]) -> str:
             UNION ALL
             SELECT * FROM (
                 SELECT id, session_id, at_us, kind, subject, detail FROM ({_NEW_VERSIONS})
+                WHERE {where} ORDER BY id DESC LIMIT :limit)
+            UNION ALL
+            SELECT * FROM (
+                SELECT id, session_id, at_us, kind, subject, detail FROM ({_CRASHES})
                 WHERE {where} ORDER BY id DESC LIMIT :limit))
         ORDER BY id DESC LIMIT :limit
     """

@@ -61,6 +61,37 @@ FROM store_state WHERE name LIKE 'early:%' ORDER BY value DESC
 """For each kind of rows, the number that the store deleted early because of the size limit; and the time of the last
 such deletion."""
 
+_EARLIER_HEARTBEAT_US = (
+    f"{HEARTBEAT_FUNCTION}(earlier.id, earlier.started_us, earlier.last_sequence, earlier.heartbeat_us)"
+)
+
+# A session that is still running has no gap after it.
+GAPS = f"""
+SELECT earlier.outcome, earlier.reason, coalesce(earlier.ended_us, {_EARLIER_HEARTBEAT_US}) AS from_us,
+       later.started_us AS until_us
+FROM sessions AS earlier LEFT JOIN sessions AS later ON later.id = earlier.id + 1
+WHERE from_us < :until_us AND coalesce(until_us, :until_us) >= :since_us
+  AND (until_us IS NOT NULL OR earlier.ended_us IS NOT NULL OR from_us < :last_seen_us)
+ORDER BY earlier.id DESC LIMIT :limit
+"""
+"""Times without a session that overlap a time range, each with the end of the session before it, newest first."""
+
+LAST_CRASH = """
+SELECT earlier.outcome, earlier.reason, coalesce(earlier.ended_us, earlier.heartbeat_us) AS from_us,
+       later.started_us AS until_us
+FROM sessions AS earlier LEFT JOIN sessions AS later ON later.id = earlier.id + 1
+WHERE earlier.outcome = 'crashed' ORDER BY earlier.id DESC LIMIT 1
+"""
+"""The newest crash, and the start after it."""
+
+NEIGHBOURS = f"""
+SELECT {_SESSION} FROM sessions WHERE id IN (
+    (SELECT max(id) FROM sessions WHERE started_us < :since_us),
+    (SELECT min(id) FROM sessions WHERE started_us >= :until_us))
+ORDER BY id DESC
+"""
+"""The last session before a time range and the first one after it, newest first."""
+
 _EVENT = "SELECT id, session_id, at_us, kind, subject, detail FROM lifecycle_events"
 
 LIFECYCLE = f"{_EVENT} WHERE id < :cursor AND id >= :first_id ORDER BY id DESC LIMIT :limit"

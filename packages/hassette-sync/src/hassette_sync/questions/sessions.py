@@ -58,8 +58,18 @@ async def sessions_page(
     *,
     cursor: str | None = None,
     limit: int = DEFAULT_LIMIT,
+    neighbours: bool = False,
 ) -> SessionsPage:
-    """Return one page of the sessions that overlap a time range, newest first. None means all sessions."""
+    """Return one page of the sessions that overlap a time range, newest first.
+
+    Args:
+        transaction: Read transaction of the question.
+        time_range: Time range of the sessions; None for all sessions.
+        cursor: ``next_cursor`` of the page before.
+        limit: Maximum number of sessions.
+        neighbours: If no session overlaps the time range, whether the page has the last session before it and the first
+            one after it.
+    """
     check_limit(limit)
     all_time = TimeRange.parse("0", None, at_us=transaction.at_us)
     time_range = await resolve(transaction, time_range or all_time)
@@ -72,6 +82,10 @@ async def sessions_page(
             "limit": limit + 1,
         },
     )
+    if not rows and cursor is None and neighbours:
+        rows = await transaction.all(
+            queries.NEIGHBOURS, {"since_us": time_range.since_us, "until_us": time_range.until_us}
+        )
     sessions = tuple(session_of(row, transaction.at_us) for row in rows[:limit])
     return SessionsPage(
         sessions=sessions,

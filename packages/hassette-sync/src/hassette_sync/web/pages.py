@@ -9,6 +9,7 @@ from hassette_sync.answers.kinds import LABELS
 from hassette_sync.answers.overview import TriggerState
 from hassette_sync.answers.registrations import Registration
 from hassette_sync.errors import NotFoundError
+from hassette_sync.questions.events import FrameworkEventFilter
 from hassette_sync.questions.restrictions import by_subject
 from hassette_sync.questions.runs import RunFilter
 from hassette_sync.questions.timeline import LONGEST_MINUTES_US
@@ -261,12 +262,12 @@ async def sessions(
         request,
         "sessions.html",
         follow_from=follow_from,
-        answer=await data.sessions(time_range, cursor=cursor, limit=30),
+        answer=await data.sessions(time_range, cursor=cursor, limit=30, neighbours=True),
         time_range=time_range,
         default_since=MONTH,
         uptime=await data.uptime(time_range),
         ticks=axis_ticks(time_range, home),
-        lifecycle=await data.lifecycle(time_range, cursor=events or None, limit=30, routine=routine),
+        lifecycle=await data.events(FrameworkEventFilter(routine=routine), time_range, cursor=events or None, limit=30),
         events=events,
         routine=routine,
         losses=await data.losses(time_range, cursor=lost or None, limit=30),

@@ -44,6 +44,9 @@ UPTIME: Final = PageQuestion(
         r"\b(?:hassette|framework)\b(?![._]).*\b(?:up|down|running|runs?|(?:re)?start(?:ed|s)?|stop(?:ped|s)?|"
         r"crash(?:ed|es)?|die[ds]?|(?:off|on)line|alive)\b",
         r"\buptime\b",
+        r"^(?:(?:when|why|how\s+often)\s+)?(?:did|has|was|is)\s+it\s+(?:(?:re)?start(?:ed)?|stop(?:ped)?|"
+        r"crash(?:ed|ing)?|running|down)$",
+        r"^(?:(?:when|what)\s+(?:was|is)\s+)?(?:the\s+)?(?:last|latest|newest)\s+(?:crash|(?:re)?start|stop)$",
     ),
     sentence="The page Sessions lists each start and stop.",
     page="sessions",

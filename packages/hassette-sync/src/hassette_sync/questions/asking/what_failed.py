@@ -18,6 +18,7 @@ from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries.runs import RUNS_BY_ID
 from hassette_sync.questions.errors import groups_of_runs
 from hassette_sync.questions.events import FrameworkEventFilter, events_page
+from hassette_sync.questions.gaps import gaps_in
 from hassette_sync.questions.names import (
     near_registrations,
     newest_failure,
@@ -34,13 +35,14 @@ from hassette_sync.questions.sessions import home_time
 from hassette_sync.questions.trends import error_trends
 from hassette_sync.questions.wording import shortened
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.time_range import AROUND_US, DAY_US, TimeRange
+from hassette_sync.time_range import AROUND_US, DAY_US, MINUTE_US, TimeRange
 
 _MOST_COUNTED: Final = 1_000
 _MOST_RUNS: Final = 20
 _MOST_ERRORS: Final = 5
 _MOST_STARTS: Final = 5
 _MOST_NAMED: Final = 20
+_MOST_GAPS: Final = 2
 _FAILED: Final = tuple(STATUS_NUMBERS[name] for name in FAILED_STATUSES)
 _LONGEST_ERROR: Final = 200
 
@@ -144,6 +146,7 @@ class _Search:
         before = self._last_before() if not failed else None
         starts = await self._failed_starts()
         sentences = [
+            *await self._crashes_and_stops(),
             self._counted(len(failed), total, runs, before),
             *self._newness(runs, errors),
             *self._started(starts),
@@ -246,6 +249,17 @@ class _Search:
         )
         page = await events_page(self._transaction, wanted, self._range, limit=_MOST_STARTS)
         return tuple(event for event in page.events if event.kind == _APP_FAILED)
+
+    async def _crashes_and_stops(self) -> list[str]:
+        """Return a sentence about each of the newest times without a running Hassette, in an answer about all runs."""
+        if self._of:
+            return []
+        gaps = [
+            gap
+            for gap in await gaps_in(self._transaction, self._range)
+            if gap.outcome == "crashed" or gap.until_us is None or gap.until_us - gap.from_us > MINUTE_US
+        ]
+        return [gap.describe(self._times) for gap in gaps[:_MOST_GAPS]]
 
     def _counted(self, failed: int, total: int, runs: tuple[Run, ...], before: Run | None) -> str:
         """Return the sentence about the number of failures, and the nearest or newest of them."""
