@@ -1,6 +1,8 @@
 """Why a handler or job did not run: each reason, and the checks on the way of an event."""
 
+import contextlib
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -313,9 +315,85 @@ async def test_entity_stands_for_the_handlers_that_changed_it_in_the_last_week(
     home.run(20, TIDY, Due(home.us(20)), calls=[call("light.turn_off", "light.hall", "two")])
     await home.write()
     answer = await ask(data, home, "light.hall")
-    assert answer.registration is None
-    assert [one.name for one in answer.suggestions] == ["on_motion", "tidy"]
-    assert answer.sentence == "light.hall has 2 handlers and jobs. Ask about one of them."
+    assert answer.registration is not None
+    assert [answer.registration.name, *(one.name for one in answer.suggestions)] == ["on_motion", "tidy"]
+
+
+NIGHT = Job("check", "night_round", "default")
+EVENING = Listener("on_dusk", "evening", "kitchen", topic="state_changed.sun.sun")
+
+
+@pytest.mark.parametrize(
+    "words", ["why did the light not turn on", "my lights did not come on", "lights didn't turn on"]
+)
+async def test_lights_that_did_not_turn_on_are_answered_with_the_gravest_obstacle(
+    home: RecordedHome, data: DataSyncService, words: str
+) -> None:
+    for entity, name in (("light.attic", "Attic"), ("light.hall", "Hall"), ("light.kitchen", "Kitchen")):
+        home.named(entity, name)
+    home.run(10, MOTION, EVENT, calls=[call("light.turn_on", "light.hall", "one")])
+    home.run(20, TIDY, Due(home.us(20)), calls=[call("light.turn_off", "light.hall", "two")])
+    home.run(1700, EVENING, EVENT, calls=[call("light.turn_on", "light.kitchen", "three")])
+    home.changed(1700.1, "light.kitchen", "off", "on", "three", user="robot")
+    home.event(1600, "control_disable_app", "motion_light.hall")
+    home.add("retired", MOTION)
+    await home.write()
+
+    asked = (await data.ask(words)).why_not
+
+    assert asked is not None
+    assert asked.registration is not None
+    assert asked.registration.title == "motion_light.hall.on_motion"
+    assert asked.reason == "disabled"
+    assert asked.sentence.startswith("Hall: motion_light.hall.on_motion has not run since ")
+    assert "The app motion_light.hall was disabled at " in asked.sentence
+    assert "Kitchen" not in asked.sentence
+    assert asked.sentence.endswith(" In the week before, no handler or job did this for Attic.")
+    assert [one.title for one in asked.suggestions] == ["evening.kitchen.on_dusk"]
+
+
+async def test_handler_of_a_disabled_app_answers_for_its_light_although_another_job_changes_it(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.named("light.hall", "Hall light")
+    home.run(10, MOTION, EVENT, calls=[call("light.turn_on", "light.hall", "one")])
+    home.run(20, NIGHT, Due(home.us(20)), calls=[call("light.turn_off", "light.hall", "two")])
+    home.event(1600, "control_disable_app", "motion_light.hall")
+    home.add("retired", MOTION)
+    await home.write()
+
+    asked = (await data.ask("the hall light does not work")).why_not
+
+    assert asked is not None
+    assert asked.registration is not None
+    assert asked.registration.title == "motion_light.hall.on_motion"
+    assert asked.reason == "disabled"
+    assert [one.title for one in asked.suggestions] == ["night_round.check"]
+
+
+@pytest.mark.parametrize(("outcome", "how"), [("clean", "was stopped"), ("crashed", "crashed")])
+async def test_lights_did_not_turn_on_because_hassette_ended(tmp_path: Path, outcome: str, how: str) -> None:
+    path = tmp_path / "hassette.db"
+    async with recorded_home(path) as home:
+        home.named("light.hall", "Hall")
+        home.named("light.kitchen", "Kitchen")
+        home.run(10, MOTION, EVENT, calls=[call("light.turn_on", "light.hall", "one")])
+        home.changed(10.1, "light.hall", "off", "on", "one", user="robot")
+        home.run(20, EVENING, EVENT, calls=[call("light.turn_on", "light.kitchen", "two")])
+        await home.write()
+        ended_us = home.us(600)
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE sessions SET ended_us = ?, heartbeat_us = ?, outcome = ?", (ended_us, ended_us, outcome))
+    async with patient_data(path) as data:
+        asked = (await data.ask("why did the lights not come on")).why_not
+
+    assert asked is not None
+    assert asked.reason == "framework_down"
+    assert f"Hassette {how} at " in asked.sentence
+    assert {one.title for one in (asked.registration, *asked.suggestions) if one is not None} == {
+        "motion_light.hall.on_motion",
+        "evening.kitchen.on_dusk",
+    }
 
 
 async def test_unknown_name_gets_near_names(home: RecordedHome, data: DataSyncService) -> None:

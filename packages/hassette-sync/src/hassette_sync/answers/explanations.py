@@ -234,7 +234,8 @@ class WhyNot(Answer):
         not_run: Triggers in the searched time that led to no run, newest first.
         last_run: Newest run before the end of the searched time; None if there is none.
         changes: Changes of the entities that it listens to in the searched time, at most 20.
-        suggestions: Handlers and jobs with similar names, if the name fits none or several.
+        suggestions: Handlers and jobs with similar names, if the name fits none or several. If the name means an entity
+            or several, the other handlers and jobs that change them.
     """
 
     registration: RegistrationRef | None

@@ -28,11 +28,13 @@ REGISTRATIONS_NAMED = f"{_REGISTRATION} WHERE {_NAMES} OR {_FORMS} ORDER BY reti
 REGISTRATION_BY_ID = f"{_REGISTRATION} WHERE id = :registration_id"
 """One handler or job."""
 
-REGISTRATIONS_OF_RUNS = f"""
-{_REGISTRATION} WHERE id IN (SELECT registration_id FROM runs WHERE id IN (SELECT value FROM json_each(:runs)))
-ORDER BY id LIMIT 50
-"""
+_OF_RUNS = "SELECT registration_id FROM runs WHERE id IN (SELECT value FROM json_each(:runs))"
+
+REGISTRATIONS_OF_RUNS = f"{_REGISTRATION} WHERE id IN ({_OF_RUNS}) ORDER BY id LIMIT 50"
 """Handlers and jobs of some runs."""
+
+REGISTRATION_OF_EACH_RUN = _OF_RUNS
+"""Id of the handler or job of each of some runs."""
 
 REGISTRATION_NAMES = f"SELECT id, {KIND} AS kind, app, instance, name FROM registrations ORDER BY id DESC LIMIT 2000"
 """Names of handlers and jobs, for suggestions."""

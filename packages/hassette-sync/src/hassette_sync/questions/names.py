@@ -5,9 +5,11 @@ import functools
 import json
 import re
 import shlex
+from collections import Counter
 from sqlite3 import Row
 
 from hassette_store.ids import first_id_at
+from hassette_sync.answers.explanations import Entity
 from hassette_sync.answers.kinds import Kind, RegistrationRef
 from hassette_sync.queries import causes as cause_queries
 from hassette_sync.queries import why_not as queries
@@ -16,7 +18,7 @@ from hassette_sync.questions.evidence import calls_on
 from hassette_sync.questions.rows import registration_ref
 from hassette_sync.questions.runs import known_app
 from hassette_sync.questions.wording import shortened
-from hassette_sync.reader import ReadTransaction
+from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import HOUR_US, MINUTE_US, TimeRange
 
 _SIMILAR = 0.8
@@ -42,9 +44,20 @@ async def registrations_named(transaction: ReadTransaction, of: str) -> list[Row
     rows = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": of})
     if not rows and " " in of:
         rows = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": of.replace(" ", "_")})
+    current = _current(rows, transaction.at_us - _USUAL_US)
+    named = [row for row in current if registration_ref(row).title.casefold() == of.casefold()]
+    return named or current
+
+
+def _current(rows: list[Row], since_us: int) -> list[Row]:
+    """Return the current handlers and jobs, and those of apps that were disabled or stopped since a time.
+
+    An app that is disabled or stopped has no current handler or job. If all are older, return all.
+    """
     current = [row for row in rows if row["retired_us"] is None]
-    named = [row for row in current or rows if registration_ref(row).title.casefold() == of.casefold()]
-    return named or current or rows
+    apps = {(row["app"], row["instance"]) for row in current}
+    ended = [row for row in rows if row["retired_us"] is not None and row["retired_us"] >= since_us]
+    return [*current, *(row for row in ended if (row["app"], row["instance"]) not in apps)] or rows
 
 
 async def registrations_with_words(transaction: ReadTransaction, of: str) -> list[Row]:
@@ -62,13 +75,13 @@ async def registrations_with_words(transaction: ReadTransaction, of: str) -> lis
         for one in found[:_MOST_WITH_WORDS]
         for row in await transaction.all(queries.REGISTRATION_BY_ID, {"registration_id": one})
     ]
-    return sorted([row for row in rows if row["retired_us"] is None] or rows, key=lambda row: row["id"])
+    return sorted(_current(rows, transaction.at_us - _USUAL_US), key=lambda row: row["id"])
 
 
 async def registrations_that_change(
     transaction: ReadTransaction, of: str, at_us: int, state: str | None = None
 ) -> list[Row]:
-    """Return the handlers and jobs that called services for an entity in the week before a moment.
+    """Return the handlers and jobs that called services for an entity in the week before a moment, most calls first.
 
     Args:
         transaction: Read transaction of the question.
@@ -79,12 +92,32 @@ async def registrations_that_change(
     entity_id = (await HomeNames(transaction).find(of)).entity_id
     if entity_id is None and ENTITY_ID.fullmatch(of.lower()):
         entity_id = of.lower()
-    if entity_id is None:
-        return []
-    calls = await calls_on(transaction, entity_id, TimeRange(max(at_us - _USUAL_US, 0), at_us))
+    return await _changing(transaction, entity_id, at_us, state) if entity_id is not None else []
+
+
+async def registrations_that_change_each(
+    transaction: ReadTransaction, of: str, at_us: int, state: str | None = None
+) -> list[tuple[Entity, list[Row]]]:
+    """Return the entities that fit a text such as ``lights``, each with the handlers and jobs that change it.
+
+    Args:
+        transaction: Read transaction of the question.
+        of: Text that fits several entities.
+        at_us: The moment; see `registrations_that_change`.
+        state: Only calls that lead to this state, such as ``on``; None for all calls.
+    """
+    fitting = (await HomeNames(transaction).find(of)).fitting
+    return [(one, await _changing(transaction, one.entity_id, at_us, state)) for one in fitting]
+
+
+async def _changing(transaction: ReadTransaction, entity_id: str, at_us: int, state: str | None) -> list[Row]:
+    since_us = max(at_us - _USUAL_US, 0)
+    calls = await calls_on(transaction, entity_id, TimeRange(since_us, at_us))
     runs = [call["run_id"] for call in calls if state is None or _leads_to(call["service"], state)]
-    rows = await transaction.all(queries.REGISTRATIONS_OF_RUNS, {"runs": json.dumps(runs)})
-    return [row for row in rows if row["retired_us"] is None] or rows
+    of_runs: Parameters = {"runs": json.dumps(runs)}
+    rows = _current(await transaction.all(queries.REGISTRATIONS_OF_RUNS, of_runs), since_us)
+    counts = Counter(row["registration_id"] for row in await transaction.all(queries.REGISTRATION_OF_EACH_RUN, of_runs))
+    return sorted(rows, key=lambda row: -counts[row["id"]])
 
 
 def _leads_to(service: str, state: str) -> bool:

@@ -15,6 +15,7 @@ from hassette_sync.queries import why_not as queries
 from hassette_sync.queries.not_runs import not_runs_sql
 from hassette_sync.queries.runs import SERVICE_CALLS
 from hassette_sync.queries.statistics import HOURLY
+from hassette_sync.questions.gravest import OBSTACLES, gravest_first
 from hassette_sync.questions.names import (
     near_entities,
     near_names,
@@ -22,6 +23,7 @@ from hassette_sync.questions.names import (
     newest_failure,
     registrations_named,
     registrations_that_change,
+    registrations_that_change_each,
     registrations_with_words,
 )
 from hassette_sync.questions.not_runs import sample_of
@@ -41,7 +43,6 @@ _LATER_END_US = HOUR_US
 _FILTERS = ("changed_from", "changed_to", "attribute", "duration", "debounce")
 _NEVER_US = -1
 """Time of the newest trigger if there was none: before each recorded time."""
-_OBSTACLES = ("framework_down", "disabled", "not_connected", "not_registered")
 
 
 async def why_not(
@@ -52,7 +53,8 @@ async def why_not(
     Args:
         transaction: Read transaction of the question.
         of: Name: ``APP``, ``APP.HANDLER``, ``APP.INSTANCE.HANDLER``, or the id of a handler or job. An entity stands
-            for the handler or job that usually changes it.
+            for the handlers and jobs that usually change it, and words such as ``lights`` for those of several
+            entities. The answer about the one with the gravest obstacle comes first.
         state: For an entity: the state that it should have got, such as ``on``; None for any state.
         at: The moment, or a time such as a day; None for the last hour, or the last 24 hours of a job.
 
@@ -65,10 +67,19 @@ async def why_not(
         raise BadQuestionError(f"must be the name of a handler or job, got {of!r}.", parameter="of")
     rows = await registrations_named(transaction, of)
     now_us = await end_of_now(transaction)
-    if not rows:
-        rows = await registrations_that_change(transaction, of, at.at_us if at is not None else now_us, state)
-    rows = rows or await registrations_with_words(transaction, of)
     times = ShownTimes(await home_time(transaction), transaction.at_us)
+    if not rows:
+        at_us = at.at_us if at is not None else now_us
+        rows = await registrations_that_change(transaction, of, at_us, state)
+        each = [] if rows else await registrations_that_change_each(transaction, of, at_us, state)
+        usual = [(row, one.title) for one, found in each for row in found[:1]] or [(row, "") for row in rows]
+        if len(usual) > 1 or (each and usual):
+            answers = [
+                (await _Answer(transaction, row, times, at, now_us).answer(), title)
+                for row, title in usual[:_MAX_LISTED]
+            ]
+            return gravest_first(answers, unchanged=tuple(one.title for one, found in each if not found))
+    rows = rows or await registrations_with_words(transaction, of)
     if len(rows) != 1:
         return await _unclear(transaction, of, rows, at.at_us if at is not None else now_us, times)
     return await _Answer(transaction, rows[0], times, at, now_us).answer()
@@ -305,7 +316,7 @@ class _Answer:
             # A reason without a time held during the whole moment, but it may have ended before now. It is an obstacle
             # at a past moment without a trigger before it, and never an obstacle now.
             holds = (not self._asks_about_now and after_us == _NEVER_US) if at_us is None else at_us > after_us
-            if reason in _OBSTACLES and holds:
+            if reason in OBSTACLES and holds:
                 return reason, detail
         return None
 

@@ -147,7 +147,8 @@ def why_not(answer: WhyNot, shown: ShownTimes, width: int | None = None) -> str:
     if answer.registration is not None:
         lines += [plain(f"{answer.registration.title}  {answer.listens_to}"), _searched(answer, shown)]
     if answer.suggestions:
-        lines += ["", "Did you mean:", *(plain(f"  {ref.title}") for ref in answer.suggestions)]
+        title = "Did you mean:" if answer.registration is None else "Other handlers and jobs that change it:"
+        lines += ["", title, *(plain(f"  {ref.title}") for ref in answer.suggestions)]
     if answer.checks:
         lines += ["", "Needed for a run", *(_check(check, shown) for check in answer.checks)]
     if answer.last_run is not None:

@@ -15,6 +15,7 @@ from hassette_sync.questions.names import (
     near_registrations,
     registrations_named,
     registrations_that_change,
+    registrations_that_change_each,
     registrations_with_words,
 )
 from hassette_sync.questions.sessions import home_time
@@ -111,6 +112,9 @@ async def _is_about_a_run(transaction: ReadTransaction, parsed: ParsedWords, ask
     if await registrations_named(transaction, parsed.subject) or await registrations_that_change(
         transaction, parsed.subject, at_us, parsed.state or None
     ):
+        return True
+    each = await registrations_that_change_each(transaction, parsed.subject, at_us, parsed.state or None)
+    if any(rows for _, rows in each):
         return True
     found = await HomeNames(transaction).find(parsed.subject)
     # Only an entity has a state, so with a state the words mean one of the fitting entities.
