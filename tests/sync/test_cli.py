@@ -80,6 +80,35 @@ def test_tables_fit_the_terminal_unless_wide(plausible: Path) -> None:
         assert wide >= narrow, command
 
 
+def test_tables_fit_80_columns_with_whole_names(new_history: Callable[..., Any], now_us: int) -> None:
+    name = "watch_humidity_of_rooms"
+    with new_history() as history:
+        session = history.session(now_us - 7_200_000_000)
+        listener = history.listener("climate_guard", name, "state_changed.sensor.bathroom_humidity")
+        history.job("climate_guard", f"{name}_nightly", "daily at 02:30")
+        for number in range(17):
+            ended_us = now_us - (600 if number else 4_200) * 1_000_000 - number
+            error = ("exception", "ValueError", "word " * 30) if number == 16 else None
+            status = "error" if error else "success"
+            history.run(listener, ended_us, status=status, error=error, logs=[(30, "word " * 30)])
+        history.not_run(listener, now_us - 1_000_000, "condition", f"is_dark() {'word ' * 30}")
+        history.lifecycle(session, now_us - 1_000_000, "listener_removed", f"climate_guard.{name}", "word " * 30)
+        history.lifecycle(session, now_us - 1_000_000, "connection_lost", "ws://home.test", "word " * 30)
+    lists = [
+        *(["handlers"], ["jobs"], ["runs"], ["errors"], ["sessions"], ["uptime"], ["apps"], ["logs"], ["not-run"]),
+        *(["timeline", "--since", "3h"], ["compare", "--all"], ["app", "climate_guard"], ["events", "--routine"]),
+    ]
+    shown = run_in_terminal(80, *([*command, "--db", str(history.path)] for command in lists))
+    for command, output in zip(lists, shown, strict=True):
+        assert "No " not in output.splitlines()[0], command
+        assert max(map(cell_len, output.splitlines())) <= 80, output
+        if command[0] in ("handlers", "jobs", "runs", "logs", "not-run", "compare", "app"):
+            assert name in output, output
+    bars = sorted(line.count("█") for line in shown[lists.index(["timeline", "--since", "3h"])].splitlines())
+    assert bars[-1] == 10
+    assert [count for count in bars if count][0] == 1
+
+
 def test_names_are_not_cut_in_a_pipe_or_with_wide(
     new_history: Callable[..., Any], now_us: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

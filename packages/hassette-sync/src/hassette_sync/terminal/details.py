@@ -13,13 +13,13 @@ from hassette_sync.terminal.tables import TableColumn, plain, plain_lines, table
 
 _MEMBER_COLUMNS = (
     TableColumn("ID", right=True),
-    TableColumn("Kind", drop_order=1),
-    TableColumn("Name", can_be_cut=True),
-    TableColumn("Topic or schedule", can_be_cut=True, drop_order=2),
+    TableColumn("Kind", drop_order=3),
+    TableColumn("Name", can_be_cut=True, is_name=True),
+    TableColumn("Topic or schedule", can_be_cut=True, drop_order=4),
     TableColumn("Runs", right=True),
     TableColumn("Failures", right=True),
-    TableColumn("p95", right=True, drop_order=3),
-    TableColumn("Not run", right=True, drop_order=4),
+    TableColumn("p95", right=True, drop_order=1),
+    TableColumn("Not run", right=True, drop_order=2),
     TableColumn("Last result", styles=STATUS_STYLES),
 )
 

@@ -26,15 +26,15 @@ _FINDING_STYLES: Final[dict[str, Style]] = {
 }
 _COMPARED_COLUMNS = (
     TableColumn("ID", right=True),
-    TableColumn("Handler or job", can_be_cut=True),
+    TableColumn("Handler or job", can_be_cut=True, is_name=True),
     TableColumn("Difference", styles=_FINDING_STYLES),
     TableColumn("Runs", right=True),
-    TableColumn("Before", right=True),
-    TableColumn("Failures", right=True),
-    TableColumn("Before", right=True),
-    TableColumn("p95", right=True),
-    TableColumn("Before", right=True),
-    TableColumn("Last run"),
+    TableColumn("Runs before", right=True, drop_order=4),
+    TableColumn("Failures", right=True, drop_order=1),
+    TableColumn("Failures before", right=True, drop_order=5),
+    TableColumn("p95", right=True, drop_order=2),
+    TableColumn("p95 before", right=True, drop_order=6),
+    TableColumn("Last run", drop_order=3),
 )
 _GROUP_COLUMNS = (
     TableColumn("ID", right=True),
@@ -42,9 +42,9 @@ _GROUP_COLUMNS = (
     TableColumn("Difference", styles=_FINDING_STYLES),
     TableColumn("Failures", right=True),
     TableColumn("Before", right=True),
-    TableColumn("First seen"),
-    TableColumn("Last seen"),
-    TableColumn("Last run"),
+    TableColumn("First seen", drop_order=2),
+    TableColumn("Last seen", drop_order=1),
+    TableColumn("Last run", drop_order=3),
 )
 
 

@@ -30,7 +30,7 @@ from hassette_sync.terminal.tables import TableColumn, plain, table
 from hassette_sync.time_range import DAY_US
 
 _APP_COLUMNS = (
-    TableColumn("App", can_be_cut=True),
+    TableColumn("App", can_be_cut=True, is_name=True),
     TableColumn("Instances", can_be_cut=True, drop_order=6),
     TableColumn("Handlers", right=True),
     TableColumn("Jobs", right=True),
@@ -44,7 +44,7 @@ _APP_COLUMNS = (
 _LOG_COLUMNS = (
     TableColumn("Time"),
     TableColumn("Level", styles=STATUS_STYLES),
-    TableColumn("Where", can_be_cut=True),
+    TableColumn("Where", can_be_cut=True, is_name=True),
     TableColumn("Message", can_be_cut=True),
     TableColumn("Run", drop_order=1),
 )
@@ -57,7 +57,7 @@ _EVENT_COLUMNS = (
 )
 _NOT_RUN_COLUMNS = (
     TableColumn("Time"),
-    TableColumn("Handler or job", can_be_cut=True),
+    TableColumn("Handler or job", can_be_cut=True, is_name=True),
     TableColumn("Reason"),
     TableColumn("Detail", can_be_cut=True, drop_order=1),
     TableColumn("Trigger", can_be_cut=True, drop_order=2),
@@ -65,21 +65,28 @@ _NOT_RUN_COLUMNS = (
 _RUNNING_COLUMNS = (
     TableColumn("Running for", right=True),
     TableColumn("Started"),
-    TableColumn("Handler or job", can_be_cut=True),
-    TableColumn("Trigger", can_be_cut=True),
+    TableColumn("Handler or job", can_be_cut=True, is_name=True),
+    TableColumn("Trigger", can_be_cut=True, drop_order=1),
 )
-_UPCOMING_COLUMNS = (TableColumn("Due"), TableColumn("In", right=True), TableColumn("Job", can_be_cut=True))
+_UPCOMING_COLUMNS = (
+    TableColumn("Due"),
+    TableColumn("In", right=True),
+    TableColumn("Job", can_be_cut=True, is_name=True),
+)
 _TIMELINE_COLUMNS = (
     TableColumn("From"),
     TableColumn("Runs", right=True),
     TableColumn("Failures", right=True, styles={}),
-    TableColumn("p50", right=True),
+    TableColumn("p50", right=True, drop_order=2),
     TableColumn("p95", right=True),
-    TableColumn("p99", right=True),
-    TableColumn("Not run", right=True),
+    TableColumn("p99", right=True, drop_order=3),
+    TableColumn("Not run", right=True, drop_order=1),
     TableColumn(""),
 )
 _BAR = 30
+_NARROW_BAR = 10
+_WIDTH_OF_FIGURES = 70
+"""Width of the columns beside the bar, with gaps and usual figures."""
 
 
 def apps(
@@ -197,6 +204,7 @@ def upcoming(found: tuple[Upcoming, ...], shown: ShownTimes, width: int | None =
 
 def timeline(answer: Timeline, shown: ShownTimes, width: int | None = None) -> str:
     """Render runs, failures and durations over time as a table with a bar for the runs."""
+    bar = _BAR if width is None else min(max(width - _WIDTH_OF_FIGURES, _NARROW_BAR), _BAR)
     most = max((point.counts.total for point in answer.points), default=0)
     rows = [
         (
@@ -207,7 +215,7 @@ def timeline(answer: Timeline, shown: ShownTimes, width: int | None = None) -> s
             duration(point.percentiles.p95_us),
             duration(point.percentiles.p99_us),
             "–" if point.skipped is None else number(point.skipped),
-            "█" * (-(-point.counts.total * _BAR // most) if most else 0),
+            "█" * (-(-point.counts.total * bar // most) if most else 0),
         )
         for point in answer.points
     ]

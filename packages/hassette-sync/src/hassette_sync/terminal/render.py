@@ -28,16 +28,16 @@ from hassette_sync.verdict import verdict_of
 _MARKS: dict[str, tuple[str, Style]] = {"good": ("✓", "green"), "warning": ("!", "yellow"), "bad": ("✗", "red")}
 _MOST_RUNNING = 5
 _RUN_COLUMNS = (
-    TableColumn("ID"),
+    TableColumn("ID", drop_order=0),
     TableColumn("Ended"),
-    TableColumn("Handler or job", can_be_cut=True),
+    TableColumn("Handler or job", can_be_cut=True, is_name=True),
     TableColumn("Trigger", can_be_cut=True, drop_order=3),
     TableColumn("Duration", right=True, drop_order=1),
     TableColumn("Result", styles=STATUS_STYLES),
     TableColumn("Error", can_be_cut=True, drop_order=2),
 )
 _SESSION_COLUMNS = (
-    TableColumn("ID", right=True),
+    TableColumn("ID", right=True, drop_order=4),
     TableColumn("Started"),
     TableColumn("Ended", drop_order=1),
     TableColumn("Duration", right=True),
@@ -101,13 +101,13 @@ def registrations(
         return f"No {kind.plural} yet. They appear when an app registers them."
     columns = (
         TableColumn("ID", right=True),
-        TableColumn(kind.name.capitalize(), can_be_cut=True),
-        TableColumn(kind.source, can_be_cut=True, drop_order=1),
+        TableColumn(kind.name.capitalize(), can_be_cut=True, is_name=True),
+        TableColumn(kind.source, can_be_cut=True, drop_order=4),
         TableColumn("Runs", right=True),
         TableColumn("Failures", right=True),
-        TableColumn("p50", right=True, drop_order=4),
-        TableColumn("p95", right=True, drop_order=2),
-        TableColumn("Not run", right=True, drop_order=3),
+        TableColumn("p50", right=True, drop_order=3),
+        TableColumn("p95", right=True, drop_order=1),
+        TableColumn("Not run", right=True, drop_order=2),
         TableColumn("Last result", styles=STATUS_STYLES),
     )
     rows = [

@@ -1,9 +1,10 @@
 """Tables of text, aligned and optionally cut to a width. Texts are made safe to print."""
 
 import io
+import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from hassette_sync.terminal.colours import Style, styled
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
 _GAP = 2
 _MIN_WIDTH = 8
 _READABLE = 28
-"""Width of a cut cell in which most names of handlers are still complete."""
+"""Width in which a cut text can still be read."""
+_SHORT = 16
+"""Width to which texts are cut before names."""
+_WHOLE_NAME = 48
+"""Width up to which other columns are left out rather than that a name is cut."""
 _UNLIMITED = 100_000
 _CONTROL = ("Cc", "Cf", "Zl", "Zp")
 
@@ -27,6 +32,7 @@ class TableColumn:
         title: Heading.
         right: Whether to align the column to the right, for numbers.
         can_be_cut: Whether cells may be cut if the terminal is too narrow. Other columns keep their width.
+        is_name: Whether the cells are names, which are cut only after other columns are cut or left out.
         styles: Styles of cells by their text, such as results.
         drop_order: Place of the column among those that may be left out if the table is too wide to read. The column
             with the highest number is left out first. None for a column that stays.
@@ -35,6 +41,7 @@ class TableColumn:
     title: str
     right: bool = False
     can_be_cut: bool = False
+    is_name: bool = False
     styles: Mapping[str, Style] = field(default_factory=dict[str, Style])
     drop_order: int | None = None
 
@@ -56,11 +63,15 @@ def table(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width: 
         for index, column in enumerate(columns)
     ]
     shown = _shown(columns, widths, width)
-    laid_out = _laid_out([columns[index] for index in shown], [[row[index] for index in shown] for row in rows], width)
+    chosen = [columns[index] for index in shown]
+    if width is not None and _needed(columns, widths, shown, name=_UNLIMITED, text=_SHORT) <= width:
+        chosen = [replace(column, can_be_cut=column.can_be_cut and not column.is_name) for column in chosen]
+    laid_out = _laid_out(chosen, [[row[index] for index in shown] for row in rows], width)
     left_out = [column.title for index, column in enumerate(columns) if index not in shown]
     if not left_out:
         return laid_out
-    return f"{laid_out}\n\nNot shown in this width: {', '.join(left_out)}. --wide shows all columns."
+    note = f"Not shown in this width: {', '.join(left_out)}. --wide shows all columns."
+    return f"{laid_out}\n\n{textwrap.fill(note, width or _UNLIMITED)}"
 
 
 def _shown(columns: Sequence[TableColumn], widths: Sequence[int], width: int | None) -> Sequence[int]:
@@ -68,14 +79,21 @@ def _shown(columns: Sequence[TableColumn], widths: Sequence[int], width: int | N
     shown = list(range(len(columns)))
     ordered = [(column.drop_order, index) for index, column in enumerate(columns) if column.drop_order is not None]
     droppable = [index for _, index in sorted(ordered)]
-
-    def needed() -> int:
-        cells = [min(widths[index], _READABLE) if columns[index].can_be_cut else widths[index] for index in shown]
-        return sum(cells) + _GAP * (len(shown) - 1)
-
-    while width is not None and droppable and needed() > width:
+    while width is not None and droppable and _needed(columns, widths, shown, name=_WHOLE_NAME, text=_READABLE) > width:
         shown.remove(droppable.pop())
     return shown
+
+
+def _needed(
+    columns: Sequence[TableColumn], widths: Sequence[int], shown: Sequence[int], *, name: int, text: int
+) -> int:
+    """Return the width of the table if its names are cut to ``name`` and its other texts to ``text``."""
+    total = _GAP * (len(shown) - 1)
+    for index in shown:
+        column = columns[index]
+        limit = name if column.is_name else text
+        total += min(widths[index], limit) if column.can_be_cut else widths[index]
+    return total
 
 
 def _laid_out(columns: Sequence[TableColumn], rows: Sequence[Sequence[str]], width: int | None) -> str:
