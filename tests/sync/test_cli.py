@@ -106,7 +106,7 @@ def test_tables_fit_80_columns_with_whole_names(new_history: Callable[..., Any],
             assert name in output, output
     bars = sorted(line.count("█") for line in shown[lists.index(["timeline", "--since", "3h"])].splitlines())
     assert bars[-1] == 10
-    assert [count for count in bars if count][0] == 1
+    assert next(count for count in bars if count) == 1
 
 
 def test_names_are_not_cut_in_a_pipe_or_with_wide(

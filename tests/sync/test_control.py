@@ -368,7 +368,12 @@ async def test_terminal_prints_the_reason_of_a_refusal(configuration: Path, caps
     assert await run(error, ["silence", "7", "--for", "soon"], configuration) == 2
     replace(configuration, TOKEN, "another-secret-of-letters")
     assert await run(app, ["reload", "hall"], configuration) == 1
-    assert "A token is required" in capsys.readouterr().err
+    complaint = capsys.readouterr().err
+    assert "The token is wrong." in complaint
+    assert "set HASSETTE__SYNC__TOKEN, or token in [sync] of hassette.toml" in complaint
+    replace(configuration, 'token = "another-secret-of-letters"', "")
+    assert await run(app, ["reload", "hall"], configuration) == 1
+    assert "A token is required: set HASSETTE__SYNC__TOKEN" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("reference", ['secret("page")', "!secret page"])

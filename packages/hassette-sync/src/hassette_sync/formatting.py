@@ -40,6 +40,8 @@ _EVENT_LABELS = {
     "control_silence_error": "error silenced",
     "control_end_silence": "silence ended",
 }
+QUESTION_SUBJECTS = {"q": "The question", "moment": "The time in the question"}
+"""Words for the parameters of a question in words, in messages."""
 _GROUP_LABELS = {"control": "action", "deploy": "version"}
 INCIDENT_LABELS = {
     "database_replaced": "Another program removed, replaced or changed the database file while Hassette was running",

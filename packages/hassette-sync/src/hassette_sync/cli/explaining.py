@@ -7,6 +7,7 @@ import click
 from hassette_sync.cli.asking import asked_time, list_page, show_answer
 from hassette_sync.cli.shared import DEFAULT_LIMIT, HistoryOptions, epilog, history_options
 from hassette_sync.errors import BadQuestionError
+from hassette_sync.formatting import QUESTION_SUBJECTS
 from hassette_sync.questions.comparison import SORTS
 from hassette_sync.terminal import explanations
 
@@ -94,11 +95,15 @@ def ask(options: HistoryOptions, words: tuple[str, ...]) -> None:
 
 
 def _answer_words(options: HistoryOptions, words: str) -> None:
-    show_answer(
-        options,
-        lambda data, _: data.ask(words),
-        lambda answer, shown: explanations.asked(answer, shown, options.table_width),
-    )
+    try:
+        show_answer(
+            options,
+            lambda data, _: data.ask(words),
+            lambda answer, shown: explanations.asked(answer, shown, options.table_width),
+        )
+    except BadQuestionError as error:
+        name = error.parameter or ""
+        raise type(error)(error.named(QUESTION_SUBJECTS.get(name, error.parameter))) from error
 
 
 @click.command(epilog=epilog("compare --since 7d", "compare --against version"))

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, cast
 from urllib.error import HTTPError, URLError
@@ -19,6 +20,9 @@ CONFIGURATION: Final = "hassette.toml"
 _VARIABLE: Final = "HASSETTE__SYNC__"
 _TIMEOUT_S: Final = 20.0
 _MAX_BYTES: Final = 1_000_000
+_WHERE_TO_SET: Final = f"set {_VARIABLE}TOKEN, or token in [sync] of {CONFIGURATION}"
+_NO_TOKEN: Final = f"A token is required: {_WHERE_TO_SET}."
+_WRONG_TOKEN: Final = f"The token is wrong. Ask for the token of the running Hassette and {_WHERE_TO_SET}."
 _EVERY_ADDRESS: Final = ("0.0.0.0", "::", "")  # noqa: S104  compared with, not bound
 # The forms of a reference to a secret in hassette.toml.
 _REFERENCE: Final = re.compile(r"""\s*(?:secret\(\s*(["'])(?P<called>[^"']+)\1\s*\)|!secret\s+(?P<tagged>\S+))\s*""")
@@ -71,6 +75,9 @@ class RunningFramework:
                 return answer.read(_MAX_BYTES)
         except HTTPError as error:
             with error:
+                if error.code == HTTPStatus.UNAUTHORIZED:
+                    # The sentence of the API is for programs. It names headers, which a person does not send.
+                    raise ActionError(_NO_TOKEN if self.token is None else _WRONG_TOKEN) from None
                 raise ActionError(_detail(error.read(_MAX_BYTES), self.url)) from None
         except (URLError, OSError, ValueError) as error:
             reason = error.reason if isinstance(error, URLError) else error

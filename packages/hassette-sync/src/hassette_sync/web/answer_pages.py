@@ -16,6 +16,7 @@ from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.answers.registrations import SkipReason
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError, UnclearWordsError
+from hassette_sync.formatting import QUESTION_SUBJECTS
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.comparison import MAX_COMPARED, Against
 from hassette_sync.questions.events import FrameworkEventFilter
@@ -45,8 +46,6 @@ _GROUPS = (
     ("control", "actions from the page"),
 )
 _PAGE = 100
-_SUBJECTS = {"q": "The question", "moment": "The time in the question"}
-"""Names of the parameters in the messages of the ask box."""
 
 
 @answer_pages.get("/ask")
@@ -58,7 +57,7 @@ async def ask(request: Request, data: History, home: Home, q: Text = None) -> Re
         asked = await data.ask(q or "")
     except BadQuestionError as error:
         code = HTTPStatus.NOT_FOUND if isinstance(error, UnclearWordsError) else HTTPStatus.BAD_REQUEST
-        problem = error.named(_SUBJECTS.get(error.parameter or "", error.parameter))
+        problem = error.named(QUESTION_SUBJECTS.get(error.parameter or "", error.parameter))
         return await page(request, "ask_page.html", code, question=q or "", problem=problem)
     if asked.elsewhere is not None:
         return await page(request, "ask_page.html", question=q or "", answer=asked.elsewhere)
