@@ -1,6 +1,7 @@
 """``hassette demo``: the whole system as a new user runs it."""
 
 import re
+import shlex
 import signal
 import urllib.request
 from pathlib import Path
@@ -83,8 +84,10 @@ def test_page_responds_at_the_printed_address(start: Start, data: Path) -> None:
 
 def test_terminal_asks_the_running_demo_for_the_next_run_of_a_job(start: Start, data: Path) -> None:
     process = start("demo", "--data-dir", data, "--port", 0, "--speed", 1)
-    port = process.wait_for("Page: http").rstrip("/").rpartition(":")[2]
-    job = start("job", "night_round.check", HASSETTE__DATA_DIR=str(data), HASSETTE__SYNC__PORT=port)
+    command = process.wait_for("To ask in another terminal: export ").partition(" export ")[2]
+    variables = dict(variable.split("=", 1) for variable in shlex.split(command))
+    process.wait_for("Page: http")
+    job = start("job", "night_round.check", **variables)
     assert job.end() == 0, job.output
     assert re.search(r"^Next run   \d", job.output, re.MULTILINE), job.output
 

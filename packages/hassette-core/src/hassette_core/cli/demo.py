@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -103,9 +104,7 @@ def demo(
 
     def announce(page_url: str | None) -> None:
         if demonstration.result().has_history:
-            click.echo(
-                f"To ask in another terminal: export HASSETTE__DATA_DIR={shlex.quote(str(data_path.absolute()))}"
-            )
+            click.echo(f"To ask in another terminal: {_variables(data_path, page_url)}")
         click.echo(f"Page: {page_url}" if page_url else "There is no page, because hassette-sync is not running.")
         click.echo("Press Ctrl-C to stop." if seconds is None else f"The demo stops after {seconds:g} s.")
         if seconds is not None:
@@ -124,6 +123,15 @@ def demo(
             return run_to_the_end(main)
     finally:
         click.echo(summarise(demonstration.result(), time.monotonic() - began))
+
+
+def _variables(data_path: Path, page_url: str | None) -> str:
+    """Return the command that makes the commands of another terminal use this demo."""
+    variables = [f"HASSETTE__DATA_DIR={shlex.quote(str(data_path.absolute()))}"]
+    port = urlsplit(page_url).port if page_url else None
+    if port is not None:
+        variables.append(f"HASSETTE__SYNC__PORT={port}")
+    return f"export {' '.join(variables)}"
 
 
 def write_past(demonstration: Demo) -> None:
