@@ -86,7 +86,7 @@ _TIMELINE_COLUMNS = (
 _BAR = 30
 _NARROW_BAR = 10
 _WIDTH_OF_FIGURES = 70
-"""Width of the columns beside the bar, with gaps and usual figures."""
+"""Width of the other columns with their gaps, for usual figures."""
 
 
 def apps(
