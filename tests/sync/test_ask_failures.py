@@ -1,6 +1,7 @@
 """Questions in words about failures: what failed, why, and whether the error is new."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -144,7 +145,8 @@ async def test_handler_without_a_failure_in_the_time_is_answered_with_the_last_o
 
     assert answer.runs == ()
     assert answer.last_before is not None
-    assert answer.sentence.startswith(f"backup.nightly did not fail around {shown:%H:%M}:00 (1 run). ")
+    # Shortly after midnight, the time has a date.
+    assert re.match(rf"backup\.nightly did not fail around (\d+ \w+ )?{shown:%H:%M}:00 \(1 run\)\. ", answer.sentence)
     assert " The last failure before that time was at " in answer.sentence
     assert answer.sentence.endswith("ValueError: no number.")
 

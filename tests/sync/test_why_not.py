@@ -208,7 +208,8 @@ async def test_connection_that_was_lost_during_a_part_of_the_searched_time_is_na
         answer = await data.why_not("motion_light.hall.on_motion", at=at)
         assert answer.reason == "not_connected"
         assert re.search(
-            r"\. Home Assistant was not connected from \S+ to \S+\. No event of state_changed\.\S+ is", answer.sentence
+            r"\. Home Assistant was not connected from \S.* to \S.*\. No event of state_changed\.\S+ is",
+            answer.sentence,
         )
     home.run(600, MOTION, EVENT)
     await home.write()
@@ -229,7 +230,7 @@ async def test_obstacle_at_the_asked_minute_is_the_reason_although_runs_are_near
     answer = await ask(data, home)
 
     assert answer.reason == reason
-    assert re.search(r" did not run at \S+\. The .* The nearest run was at \S+ \(success\)\.$", answer.sentence)
+    assert re.search(r" did not run at \S.*\. The .* The nearest run was at \S.* \(success\)\.$", answer.sentence)
     assert (await ask(data, home, "cleaner.tidy")).reason == "ran"
     assert (await data.why_not("motion_light.hall.on_motion", at=AskedTime.moment(home.us(720)))).reason == "ran"
 
@@ -467,8 +468,8 @@ async def test_handler_that_ran_before_its_app_was_disabled_has_not_run_since(
 
     assert answer.reason == "disabled"
     assert re.fullmatch(
-        r"motion_light\.hall\.on_motion has not run since \S+ \(success\)\. "
-        r"The app motion_light\.hall was disabled at \S+\.",
+        r"motion_light\.hall\.on_motion has not run since \S.* \(success\)\. "
+        r"The app motion_light\.hall was disabled at \S.*\.",
         answer.sentence,
     )
 
