@@ -371,6 +371,20 @@ async def test_noisiest_app_comes_first_with_its_log_lines_and_calls(home: Recor
     assert found.apps[1].total_us == 30 * 10_000
 
 
+async def test_estimate_is_at_least_the_known_number_of_lines_and_calls(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    busy = listener("busy", "busy")
+    light = call("light.turn_on", "light.hall", None)
+    runs(home, "busy", 3, 1, listener=busy, logs=[LogLine()] * 2, calls=[light])
+    runs(home, "busy", 2, 1200, listener=busy)
+    await home.write()
+
+    (found,) = (await data.noise(TimeRange(home.us(-4 * HOUR_S), home.us(0)))).apps
+
+    assert (found.log_lines, found.service_calls, found.is_estimate) == (2, 1, True)
+
+
 async def test_log_lines_and_calls_of_few_runs_are_counted_and_of_many_runs_estimated(
     home: RecordedHome, data: DataSyncService
 ) -> None:

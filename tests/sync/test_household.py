@@ -10,7 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hassette_sync import DataSyncService
+from hassette_sync import DataSyncService, MemoryFeed
+from hassette_sync.control import ControlAction, MemoryControl
+from hassette_sync.live import MemorySnapshot
 from hassette_sync.questions.household import MAX_ACTIONS
 from hassette_sync.settings import WebSettings
 from support.history import HOUR, SECOND, History, NewHistory
@@ -149,6 +151,36 @@ async def test_a_failing_app_is_named_in_words(home_path: Path, now_us: int) -> 
         answer = await data.household()
     assert (answer.level, answer.sentence) == ("warning", "The automations run, but some of them have problems.")
     assert answer.problems == ("Climate guard does not work at the moment.",)
+
+
+async def test_switched_off_rehearsing_and_paused_automations_are_named(home_path: Path, now_us: int) -> None:
+    with History(home_path) as history:
+        for kind, subject in (
+            ("disable_app", "motion_light"),
+            ("rehearse_app", "energy"),
+            ("pause_job", "night_mode.night_mode.good_night"),
+        ):
+            history.lifecycle(1, now_us - 10 * SECOND, f"control_{kind}", subject)
+    control = MemoryControl({"motion_light": [], "garden": []})
+    for app in ("motion_light", "garden"):
+        await control.act(ControlAction(verb="disable_app", target=app, by="the test"))
+    feed = MemoryFeed()
+    feed.state = MemorySnapshot(ready=True, connection="connected")
+    async with DataSyncService(home_path) as data, DataSyncService(home_path, feed, control) as inside:
+        answer, present = await data.household(), await inside.household()
+
+    assert answer.level == present.level == "warning"
+    assert answer.sentence == "The automations run, but some of them are switched off or only rehearsing or paused."
+    assert present.sentence == "The automations run, but some of them are switched off."
+    assert [re.sub(r"since .*\d", "since then", text) for text in answer.problems] == [
+        "Motion light is switched off since then.",
+        "Energy is only rehearsing since then.",
+        "A schedule of Night mode is paused since then.",
+    ]
+    assert [re.sub(r"since .*\d", "since then", text) for text in sorted(present.problems)] == [
+        "Garden is switched off.",
+        "Motion light is switched off since then.",
+    ]
 
 
 async def test_an_empty_history_is_no_error(new_history: NewHistory) -> None:

@@ -228,7 +228,7 @@ class DataSyncService:
 
     async def household(self) -> Household:
         """Return what the automations did today, for the people of the home, without names from code."""
-        return await self._reader.ask("household", household, self.live_state())
+        return await self._reader.ask("household", household, self.live_state(), self._present())
 
     async def running(self) -> RunningNow:
         """Return the runs in progress, from the live feed or from the last heartbeat in the file."""

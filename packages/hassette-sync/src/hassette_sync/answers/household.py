@@ -39,7 +39,8 @@ class Household(Answer):
     Attributes:
         level: ``good``, ``warning`` or ``bad``.
         sentence: The state of the automations in one sentence.
-        problems: Automations that do not work at the moment, one sentence each; at most 8.
+        problems: Automations that are switched off, rehearsing, paused, or do not work at the moment, one sentence
+            each; at most 8.
         rooms: Areas with actions today, in alphabetical order.
         complete: Whether all actions of the day are counted. Otherwise only the newest 2,000 are.
         since_us: Start of the day in the home's time zone.

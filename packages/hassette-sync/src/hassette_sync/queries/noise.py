@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608  the statements contain only text from this package and from the store's table of kinds
 
-from hassette_store.kinds import RunKind
+from hassette_store.kinds import KINDS, RunKind
 from hassette_sync.queries.kinds import union_sql
 
 
@@ -42,6 +42,25 @@ A log line has about 24 bytes in addition to its text: keys, time, level and log
 
 ALL = _sums_sql("AND id >= :first_id AND id < :end_id")
 """The same of all runs in a range of ids."""
+
+_REGISTRATION_ID = f"coalesce({', '.join(f'{kind.runs_table}.{kind.registration_column}' for kind in KINDS)})"
+
+
+def _known_sql(table: str) -> str:
+    joins = " ".join(f"LEFT JOIN {kind.runs_table} ON {kind.runs_table}.id = newest.run_id" for kind in KINDS)
+    return f"""
+        SELECT {_REGISTRATION_ID} AS registration_id, count(*) AS known
+        FROM (SELECT run_id FROM {table} WHERE run_id >= :first_id AND run_id < :end_id
+              ORDER BY run_id DESC LIMIT :examined) AS newest {joins}
+        GROUP BY 1
+    """
+
+
+KNOWN_LOG_LINES = _known_sql("log_lines")
+"""Number of log lines of each handler and job, among the newest ``:examined`` ones of a range of ids."""
+
+KNOWN_CALLS = _known_sql("service_calls")
+"""The same for service calls."""
 
 APPS_OF_REGISTRATIONS = "SELECT id, app FROM registrations WHERE id IN (SELECT value FROM json_each(:registrations))"
 """Apps of some handlers and jobs."""

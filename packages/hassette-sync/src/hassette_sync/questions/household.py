@@ -2,16 +2,17 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 
 from hassette_sync.answers.household import Household, HouseholdItem, HouseholdRoom
-from hassette_sync.answers.overview import Live
+from hassette_sync.answers.overview import Live, Restriction
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries.household import ACTIONS, HOME_NAMES_OF
 from hassette_sync.questions.failing import failing_now
 from hassette_sync.questions.registrations import failing_registrations
+from hassette_sync.questions.restrictions import restrictions
 from hassette_sync.questions.sessions import home_time, newest_session
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.reader import ReadTransaction
@@ -24,6 +25,7 @@ _SCHEDULE, _BY_HAND = "by a schedule", "by hand"
 _MAX_ITEMS = 40
 _MAX_PROBLEMS = 8
 _MAX_NAME = 60
+_RESTRICTED = {"disabled": "switched off", "rehearsing": "only rehearsing", "paused": "paused"}
 
 # Past participles for the services of a domain. All other domains are "used".
 _VERBS = {
@@ -51,7 +53,9 @@ class _Actions:
     causes: Counter[str] = field(default_factory=Counter[str])
 
 
-async def household(transaction: ReadTransaction, live: Live | None) -> Household:
+async def household(
+    transaction: ReadTransaction, live: Live | None, present: Sequence[Restriction] | None = None
+) -> Household:
     """Return what the automations did today, without names from code.
 
     The answer counts the newest 2,000 actions of the day.
@@ -59,6 +63,7 @@ async def household(transaction: ReadTransaction, live: Live | None) -> Househol
     Args:
         transaction: Read transaction of the question.
         live: Present state of the framework; None outside of its process.
+        present: The disabled and rehearsing apps and the paused jobs in the running framework; None outside of it.
     """
     home = await home_time(transaction)
     at_us = transaction.at_us
@@ -80,11 +85,17 @@ async def household(transaction: ReadTransaction, live: Live | None) -> Househol
     _, failing, _ = await failing_registrations(transaction, today, limit=_MAX_PROBLEMS)
     failing_refs, failing_count = await failing_now(transaction, failing, limit=_MAX_PROBLEMS)
     state = framework_state(await newest_session(transaction), live)
-    problems = tuple(dict.fromkeys(f"{_plain(ref.app)} does not work at the moment." for ref in failing_refs))
+    shown = ShownTimes(home, at_us)
+    restricted = await restrictions(transaction, present)
+    since = {(one.kind, one.subject): one.since_us for one in await restrictions(transaction)}
+    problems = [
+        *(_restricted(one, one.since_us or since.get((one.kind, one.subject)), shown) for one in restricted),
+        *(f"{_plain(ref.app)} does not work at the moment." for ref in failing_refs),
+    ]
     return Household(
-        level="warning" if state.level == "good" and failing_count else state.level,
-        sentence=_sentence(state.label, failing_count, ShownTimes(home, at_us), await newest_session(transaction)),
-        problems=problems,
+        level="warning" if state.level == "good" and problems else state.level,
+        sentence=_sentence(state.label, failing_count, restricted, shown, await newest_session(transaction)),
+        problems=tuple(dict.fromkeys(problems))[:_MAX_PROBLEMS],
         rooms=_rooms(by_entity, names),
         complete=sum(row["count"] for row in rows) < MAX_ACTIONS,
         since_us=today.since_us,
@@ -98,7 +109,14 @@ async def _names(transaction: ReadTransaction, entities: Iterable[str]) -> dict[
     return {row["key"]: (row["name"], row["area"] or "") for row in rows}
 
 
-def _sentence(label: str, failing: int, shown: ShownTimes, session: object) -> str:
+def _restricted(one: Restriction, since_us: int | None, shown: ShownTimes) -> str:
+    app = _plain(one.subject.partition(".")[0])
+    since = f" since {shown(since_us, seconds=False)}" if since_us is not None else ""
+    who = f"A schedule of {app}" if one.kind == "paused" else app
+    return f"{who} is {_RESTRICTED[one.kind]}{since}."
+
+
+def _sentence(label: str, failing: int, restricted: Sequence[Restriction], shown: ShownTimes, session: object) -> str:
     if label == "never ran":
         return "The automations have not run yet."
     if label == "not running":
@@ -106,7 +124,12 @@ def _sentence(label: str, failing: int, shown: ShownTimes, session: object) -> s
         return f"The automations are not running since {shown(until_us, seconds=False)}."
     if label == "degraded":
         return "The automations run, but something needs attention."
-    return "The automations run, but some of them have problems." if failing else "All automations work."
+    if failing:
+        return "The automations run, but some of them have problems."
+    if restricted:
+        words = " or ".join(dict.fromkeys(_RESTRICTED[one.kind] for one in restricted))
+        return f"The automations run, but some of them are {words}."
+    return "All automations work."
 
 
 def _rooms(by_entity: dict[str, _Actions], names: dict[str, tuple[str, str]]) -> tuple[HouseholdRoom, ...]:

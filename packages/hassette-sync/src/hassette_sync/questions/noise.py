@@ -17,13 +17,15 @@ _BYTES_OF_RUN = 100
 _NEWEST = 10
 # To count the log lines and calls of so many runs takes a few milliseconds.
 _MOST_COUNTED = 1_000
+_KNOWN = {"log_lines": queries.KNOWN_LOG_LINES, "service_calls": queries.KNOWN_CALLS}
 
 
 async def noise(transaction: ReadTransaction, time_range: TimeRange | None = None) -> Noise:
     """Return what each app writes: runs, time, log lines, service calls and bytes, the noisiest app first.
 
     Runs and times are counted, and also log lines and calls of handlers and jobs with few runs. Those of the others are
-    estimates: those of the newest 10 runs, projected onto all runs in the time range. Bytes are always estimates.
+    estimates: those of the newest 10 runs, projected onto all runs in the time range, and at least those among the
+    newest 1,000 log lines and calls of the time range. Bytes are always estimates.
 
     Args:
         transaction: Read transaction of the question.
@@ -34,6 +36,8 @@ async def noise(transaction: ReadTransaction, time_range: TimeRange | None = Non
     some: Parameters = {"registrations": json.dumps(list(active))}
     apps = {row["id"]: row["app"] for row in await transaction.all(queries.APPS_OF_REGISTRATIONS, some)}
     samples = await _samples(transaction, periods.time_range, {id_: sums.total for id_, sums in active.items()})
+    guessed = {id_ for id_, sums in active.items() if id_ not in samples or samples[id_]["runs"] != sums.total}
+    known = await _known(transaction, periods.time_range) if guessed else {}
     estimated: set[str] = set()
     counts: defaultdict[str, Sums] = defaultdict(Sums)
     totals: dict[str, list[float]] = defaultdict(lambda: [0.0] * 4)
@@ -44,12 +48,13 @@ async def noise(transaction: ReadTransaction, time_range: TimeRange | None = Non
         total[0] += sums.total_us
         total[3] += runs * _BYTES_OF_RUN
         sample = samples.get(registration_id)
-        if sample is None or sample["runs"] != runs:
+        if registration_id in guessed:
             estimated.add(app)
         if sample is not None:
             factor = runs / sample["runs"]
-            total[1] += sample["log_lines"] * factor
-            total[2] += sample["service_calls"] * factor
+            for column, what in enumerate(_KNOWN, 1):
+                # The few newest runs may have none although other runs have some.
+                total[column] += max(sample[what] * factor, known.get((registration_id, what), 0))
             total[3] += (sample["log_bytes"] + sample["call_bytes"]) * factor
     all_bytes = sum(total[3] for total in totals.values())
     ranking = sorted(totals, key=lambda app: (-totals[app][3], app))
@@ -71,6 +76,20 @@ async def noise(transaction: ReadTransaction, time_range: TimeRange | None = Non
         since_us=periods.since_us,
         until_us=periods.until_us,
     )
+
+
+async def _known(transaction: ReadTransaction, time_range: TimeRange) -> dict[tuple[int, str], int]:
+    """Return the numbers of log lines and service calls of handlers and jobs among the newest ones of a time range."""
+    within: Parameters = {
+        "first_id": time_range.first_id,
+        "end_id": time_range.end_id,
+        "examined": _MOST_COUNTED,
+    }
+    return {
+        (row["registration_id"], what): row["known"]
+        for what, statement in _KNOWN.items()
+        for row in await transaction.all(statement, within)
+    }
 
 
 async def _samples(transaction: ReadTransaction, time_range: TimeRange, totals: Mapping[int, int]) -> dict[int, Row]:
