@@ -130,6 +130,16 @@ def test_unreadable_file_is_an_error_and_not_damage(path: Path, monkeypatch: pyt
         check(path)
 
 
+def test_missing_permission_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr("hassette_store.backups.connect_to_read", refuse)
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may read everything
+    with pytest.raises(MaintenanceError, match=r"hassette\.db could not be read.*: no permission to read it\. Run"):
+        check(path)
+
+
 def test_damaged_backup_is_not_restored(path: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.db"
     backup(path, copy)

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from hassette_sync import DatabaseUnreadableError, DataSyncService, NotADatabaseError
+from hassette_sync.cli import main
+from hassette_sync.history_file import unavailable
 from support.history import BOOM, HOUR, SECOND, NewHistory
 from support.waiting import patience
 
@@ -92,6 +94,36 @@ def test_terminal_prints_one_sentence_for_a_damaged_file(
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.count("\n") == 1
     assert ran.stderr.startswith("hassette telemetry: ")
+
+
+def _truncate(path: Path) -> None:
+    with path.open("r+b") as file:
+        file.truncate(40_000)
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [_write_text, _truncate, _empty])
+def test_check_names_the_damaged_file_and_the_next_step(
+    plausible: Path, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sqlite3.connect(plausible) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    damage(plausible)
+    assert main(["check", "--db", str(plausible)]) == 1
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == f"{plausible}: damage found."
+    assert len(shown) > 2
+    assert "hassette telemetry restore PATH" in shown[-1]
+
+
+def test_missing_permission_is_named(plausible: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may read everything
+    error = unavailable(plausible, sqlite3.OperationalError("unable to open database file"))
+    assert str(error) == f"The history at {plausible} cannot be read: this user has no permission to read it."
 
 
 async def test_invalid_byte_in_the_schema_is_damage(plausible: Path) -> None:

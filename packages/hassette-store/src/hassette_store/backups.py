@@ -1,6 +1,7 @@
 """Backup, restore, check and vacuum of a database file, as in ``hassette telemetry backup``."""
 
 import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -277,7 +278,7 @@ def _findings(path: Path, *, contents: bool) -> list[str]:
         try:
             revision = _revision_of(connection, path)
             if revision is None:
-                return ["it has no tables"]
+                return ["the file has no tables of Hassette"]
             findings = list(findings_of(connection, "integrity_check(20)"))
             if contents:
                 findings += [
@@ -292,8 +293,9 @@ def _findings(path: Path, *, contents: bool) -> list[str]:
         if is_damage(error) or is_lost_schema(error):
             return [str(error)]
         # A file that cannot be read is not necessarily damaged.
+        reason = str(error) if os.access(path, os.R_OK) else "no permission to read it"
         raise MaintenanceError(
-            f"{path} could not be read, so its state is unknown: {error}. Run the command as a user who may read the "
+            f"{path} could not be read, so its state is unknown: {reason}. Run the command as a user who may read the "
             "file and its side files, and write to its directory."
         ) from error
     return findings

@@ -1,5 +1,6 @@
 """Open a history for reading, and notice if another file has replaced it."""
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
@@ -111,6 +112,8 @@ def unavailable(path: Path, error: Exception) -> HistoryUnavailableError:
     text = " ".join(str(error).split()) or type(error).__name__
     if "not a database" in text:
         return NotADatabaseError(path, "it is not an SQLite file")
+    if "unable to open" in text and not os.access(path, os.R_OK):
+        return DatabaseUnreadableError(path, "this user has no permission to read it")
     return DatabaseUnreadableError(path, text)
 
 

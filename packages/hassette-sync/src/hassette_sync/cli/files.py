@@ -11,6 +11,11 @@ from hassette_sync.terminal.database import database_path
 
 _BACKUP = click.argument("path", type=click.Path(path_type=Path, readable=False), metavar="PATH")
 
+_NEXT_STEP = (
+    "Stop Hassette and restore a backup: hassette telemetry restore PATH. Without a backup, start Hassette: it moves a "
+    "damaged history away and copies the records that it can read into a new one."
+)
+
 
 @click.command(epilog=EPILOG)
 @database_option
@@ -18,7 +23,10 @@ def check(db: Path | None) -> int:
     """Check the database for damage."""
     path = database_path(db)
     findings = hassette_store.check(path)
-    show_output("\n".join(findings) if findings else f"{path}: no damage found.")
+    if findings:
+        show_output("\n".join([f"{path}: damage found.", *(f"  {finding}" for finding in findings), _NEXT_STEP]))
+    else:
+        show_output(f"{path}: no damage found.")
     return ExitCode.FAILURE if findings else ExitCode.OK
 
 
