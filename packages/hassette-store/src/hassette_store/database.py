@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
-import socket
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -268,6 +266,7 @@ class DatabaseService:
         Without this, the listeners and jobs of the process would be missing in this file, or appear as removed.
         """
         self._registrations = other._registrations
+        self._stored_runs.kept = other._stored_runs.kept
 
     async def last_id(self) -> int:
         """Return the highest record id stored so far, even if the row of that record has been deleted since.
@@ -291,16 +290,17 @@ class DatabaseService:
         if self._session is None or not await sessions.resume(db, *self._session, now_us):
             self._last_sequence = 0
             await db.run(partial(sessions.prepare, heartbeat=prepared.ownership.heartbeat, settings=self.settings))
-            row = await db.rows(sessions.INSERT_SESSION, (now_us, now_us, os.getpid(), socket.gethostname()))
+            session = await db.run(partial(sessions.insert, began=self._session, now_us=now_us))
             if self._session is None:
-                await compare_clock_with_file(self._clock, db, int(row[0][0]))
-            self._session = (int(row[0][0]), now_us)
+                await compare_clock_with_file(self._clock, db, session[0])
+            self._session = session
         session_id = self._session[0]
         self._encoder, stored = await self._load_encoder(db), self._stored_runs
         if (error := self._broken) is not None:
             incidents = await save_lost_runs(db, error, stored, incidents, path=self.path, session_id=session_id)
         await save_incidents(db, incidents, path=self.path, session_id=session_id, now_us=now_us)
         await db.rows(sessions.ADD_FACTS, (sessions.store_facts(booted_fact(self._clock)), session_id))
+        await db.run(partial(stored.kept.write, session_id=session_id))
         self._heartbeats.row_has_heartbeat()
 
     async def _load_encoder(self, db: Writer) -> BatchEncoder:

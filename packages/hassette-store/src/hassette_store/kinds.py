@@ -164,6 +164,9 @@ EVENT_TABLES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Tables of events and circumstances, with their columns. Their ids are from the sequence of the ids of runs."""
 
+HISTORY_SINCE: Final = "history_since"
+"""Name of the fact with the time from which the file has the history of a session that began in another file."""
+
 LEFT_OUT: Final = "too_many"
 """Reason of losses that were intended: of an entity that changes too often, only some changes are recorded."""
 CIRCUMSTANCES_OF_RUNS: Final = ("home_changes", "home_causes", "framework_log")

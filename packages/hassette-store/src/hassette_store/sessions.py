@@ -5,6 +5,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from hassette_store.__about__ import __version__
@@ -15,7 +16,7 @@ from hassette_store.file.creation import FILE_NUMBER
 from hassette_store.file.owner_note import Heartbeat
 from hassette_store.file.writer import Writer
 from hassette_store.ids import first_id_sql, time_sql
-from hassette_store.kinds import EVENT_TABLES, KINDS, RunKind
+from hassette_store.kinds import EVENT_TABLES, HISTORY_SINCE, KINDS, RunKind
 from hassette_store.settings import StoreSettings
 from hassette_store.statuses import INTERRUPTED
 from hassette_store.transactions import write_transaction
@@ -88,8 +89,11 @@ _RETIRE_ALL: Final = "\n".join(
     for kind in KINDS
 )
 
-INSERT_SESSION: Final = """
-INSERT INTO sessions (started_us, heartbeat_us, outcome, pid, host) VALUES (?, ?, 'open', ?, ?) RETURNING id
+# A session that began in another file keeps its start, but begins after the sessions of this file.
+_INSERT: Final = """
+INSERT INTO sessions (started_us, heartbeat_us, outcome, pid, host, facts)
+SELECT min(:now_us, max(:started_us, coalesce(max(ended_us), 0))), :now_us, 'open', :pid, :host, :facts FROM sessions
+RETURNING id, started_us
 """
 _RESUME: Final = """
 UPDATE sessions SET outcome = 'open', reason = NULL, ended_us = NULL, heartbeat_us = ?
@@ -167,6 +171,29 @@ async def resume(db: Writer, session_id: int, started_us: int, now_us: int) -> b
     A session lasts until the framework ends, even if the service restarts in between.
     """
     return bool(await db.rows(_RESUME, (now_us, session_id, started_us, os.getpid(), socket.gethostname())))
+
+
+def insert(db: sqlite3.Connection, began: tuple[int, int] | None, now_us: int) -> tuple[int, int]:
+    """Insert the session of this process. Return its id and start.
+
+    Args:
+        db: The writer's connection, in autocommit mode. No session is open.
+        began: Id and start of the session in another file, which has been removed or replaced; None if it begins now.
+        now_us: The time.
+
+    Raises:
+        sqlite3.Error: The statement failed.
+    """
+    facts = {} if began is None else {HISTORY_SINCE: datetime.fromtimestamp(now_us / 1e6, UTC).isoformat()}
+    values = {
+        "started_us": now_us if began is None else began[1],
+        "now_us": now_us,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "facts": json.dumps(facts),
+    }
+    ((session_id, start_us),) = db.execute(_INSERT, values).fetchall()
+    return int(session_id), int(start_us)
 
 
 def close(db: sqlite3.Connection, session_id: int, now_us: int, *, process_ends: bool) -> None:

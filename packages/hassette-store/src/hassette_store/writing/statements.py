@@ -56,6 +56,15 @@ FAILING_LINE: Final = ("file", "line", "function", "code")
 # A failure stores these values only where they differ from those of its group.
 _OWN: Final = ("message", *FAILING_LINE)
 
+HOME_NAMES: Final = Insertion(
+    "home_names",
+    "home_names",
+    ("kind", "key", "name", "area"),
+    conflict="ON CONFLICT DO UPDATE SET name = excluded.name, area = excluded.area "
+    "WHERE name IS NOT excluded.name OR area IS NOT excluded.area",
+)
+"""Insertion of names of the home. It changes only rows that differ."""
+
 # The order matters: a row is inserted after the rows that it refers to.
 INSERTIONS: Final[tuple[Insertion, ...]] = (
     Insertion("names", "names", ("id", "name")),
@@ -103,13 +112,7 @@ INSERTIONS: Final[tuple[Insertion, ...]] = (
     Insertion("state_reads", "state_reads", ("run_id", "position", "at_us", "entity_id", "state")),
     Insertion("dropped_effects", "dropped_effects", ("run_id", "log_lines", "service_calls", "state_reads")),
     *(Insertion(table, table, columns) for table, columns in EVENT_TABLES.items()),
-    Insertion(
-        "home_names",
-        "home_names",
-        ("kind", "key", "name", "area"),
-        conflict="ON CONFLICT DO UPDATE SET name = excluded.name, area = excluded.area "
-        "WHERE name IS NOT excluded.name OR area IS NOT excluded.area",
-    ),
+    HOME_NAMES,
     Insertion("running_executions", "running_executions", RUNNING_COLUMNS),
     *_skips(),
     Insertion("not_runs", "not_runs", NOT_RUN_COLUMNS),

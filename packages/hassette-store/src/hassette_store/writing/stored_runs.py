@@ -1,4 +1,4 @@
-"""Number of runs that this process has stored, and number of these runs that were lost with a file or its log."""
+"""Number of runs that this process has stored, number of lost runs, and the rows that a new file needs, too."""
 
 from bisect import bisect_right
 from collections import deque
@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from hassette_store.ids import time_of
 from hassette_store.rows import BatchRow
+from hassette_store.writing.kept_rows import KeptRows
 
 # This number covers more than half an hour at two batches per second. The write-ahead log contains a few minutes.
 _REMEMBERED_BATCHES: Final = 5_000
@@ -33,9 +34,14 @@ class _StoredBatch(NamedTuple):
 
 
 class StoredRuns:
-    """Counts the runs that this process has stored in its session, and finds out how many of them are lost."""
+    """Counts the runs that this process has stored in its session, and finds out how many of them are lost.
+
+    Attributes:
+        kept: The stored rows that a new file needs, too.
+    """
 
     def __init__(self) -> None:
+        self.kept = KeptRows()
         self._stored = 0
         self._deleted = 0
         self._last_sequence = 0
@@ -54,10 +60,11 @@ class StoredRuns:
         return self._ids_from(0) if self._batches else (0, -1)
 
     def add(self, batch: BatchRow) -> None:
-        """Count the runs of a stored batch, unless they are counted already."""
+        """Count the runs of a stored batch and keep its other rows, unless they are counted already."""
         if batch.sequence <= self._last_sequence:
             return
         self._last_sequence = batch.sequence
+        self.kept.add(batch)
         # A lower id follows a higher one only after a step back of the clock. So the first and the last id of each list
         # are enough for the time of a loss.
         ids = [run.id for runs in (batch.invocations, batch.executions) for run in (*runs[:1], *runs[-1:])]
