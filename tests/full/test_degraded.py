@@ -1,6 +1,7 @@
 """Automations run without the store. When the store comes back, no record is lost."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from pydantic import SecretStr
 
 from hassette_core import Hassette, HassetteConfig, SimulatedHome, load_config
 from hassette_core.lifecycle import ServiceStatus
-from hassette_sync import DataSyncService
+from hassette_sync import AskedTime, DataSyncService
 from support.history_file import HistoryFile
 from support.unusable_files import make_newer, make_usable
 from support.waiting import eventually, patience
@@ -72,6 +73,8 @@ async def test_history_that_is_removed_while_running_is_begun_again_and_the_loss
         await eventually(lambda: hassette.apps.statuses[0].status == "running", LIMIT_S)
         await change_and_wait(hassette, home, range(20))
         assert hassette.executor.accounting().persisted == 20
+        (before,) = history.sessions()
+        names, deploys = history.rows("SELECT * FROM home_names"), history.rows("SELECT app, version FROM deploys")
         for file in data_dir.glob("hassette.db*"):
             file.unlink()
         # No run is written now, so the heartbeat must notice the change.
@@ -90,6 +93,18 @@ async def test_history_that_is_removed_while_running_is_begun_again_and_the_loss
             )
             (loss,) = (await sync.losses()).losses
             assert (loss.reason, loss.what, loss.count) == ("file_lost", "runs", 20)
+            session = overview.status.session
+            assert session is not None
+            assert session.started_us == before["started_us"], "the uptime is that of the process"
+            known = json.loads(before["facts"])
+            assert {"user", "connected", "home_assistant", "time_zone"} <= known.keys()
+            assert {**session.facts, **known, "file": ""} == {**session.facts, "file": ""}
+            why = await sync.why(entity="sensor.load_1", at=AskedTime.moment(before["started_us"] + 1))
+            assert any(one.startswith("The history before ") for one in why.missing), why.missing
+            assert not any("not running" in one for one in why.missing)
+    assert (names, deploys) != ([], [])
+    assert history.rows("SELECT * FROM home_names") == names
+    assert history.rows("SELECT app, version FROM deploys") == deploys
     assert len(history.run_ids()) == 10
     assert {"database_replaced", "service_crashed", "service_restarted"} <= {
         row["kind"] for row in history.rows("SELECT kind FROM lifecycle_events")

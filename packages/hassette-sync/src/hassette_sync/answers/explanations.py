@@ -227,7 +227,7 @@ class WhyNot(Answer):
         until_us: End of the time that was searched.
         reason: The first reason that was found: the reason of a trigger without a run (``condition``,
             ``rate_limited``, …), or ``ran``, ``not_registered``, ``disabled``, ``framework_down``, ``not_connected``,
-            ``not_matching``, ``nothing_came``, ``unknown``.
+            ``not_matching``, ``nothing_came``, ``history_lost``, ``unknown``.
         sentence: The answer in one plain sentence.
         checks: All checks, in the order of the path of an event.
         runs: Runs in the searched time, at most 20: it did run.

@@ -3,7 +3,7 @@
 # ruff: noqa: S608  the statements contain only text from this package and from the store's tables
 
 from hassette_store.file.owner_note import HEARTBEAT_FUNCTION
-from hassette_store.kinds import KINDS, LEFT_OUT
+from hassette_store.kinds import HISTORY_SINCE, KINDS, LEFT_OUT
 from hassette_store.statuses import INTERRUPTED, SUCCESS
 
 _INTERRUPTED_RUNS = " + ".join(
@@ -50,6 +50,12 @@ WHERE time_zone <> '' LIMIT 1
 
 FIRST_START = "SELECT started_us FROM sessions ORDER BY id LIMIT 1"
 """Start of the oldest known session."""
+
+HISTORY_LOST = f"""
+SELECT CASE WHEN json_valid(facts) THEN json_extract(facts, '$.{HISTORY_SINCE}') END AS history_since FROM sessions
+WHERE coalesce(ended_us, {LATEST_HEARTBEAT_US}) >= :at_us ORDER BY id LIMIT 1
+"""
+"""Since when the file has the history of the first session that ended after a moment; NULL if it has all of it."""
 
 EXPECTED_TIME = "SELECT value AS expected_us FROM store_state WHERE name = 'clock_expected_us'"
 """The time that the store expected when it found that the clock is not confirmed. No row if the clock is confirmed."""

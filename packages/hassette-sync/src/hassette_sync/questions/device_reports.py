@@ -1,17 +1,17 @@
 """Find the cause of a change that a device reports without a context: it may end or follow something earlier."""
 
 import re
-from datetime import datetime
 from itertools import islice
 from sqlite3 import Row
 from typing import Final
 
 from hassette_store.ids import first_id_at, time_of
+from hassette_store.kinds import HISTORY_SINCE
 from hassette_sync.answers.explanations import CallMade, StateChange
 from hassette_sync.queries import causes as queries
 from hassette_sync.questions.calls import call_by_home, call_of, leads_elsewhere, may_mean
 from hassette_sync.questions.changes import MEASURING
-from hassette_sync.questions.rows import facts_of
+from hassette_sync.questions.rows import facts_of, time_of_fact
 from hassette_sync.questions.targets import entities_of, others_of
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import MINUTE_US, SECOND_US
@@ -61,7 +61,10 @@ async def recording_of(transaction: ReadTransaction, change: StateChange) -> tup
     session = await transaction.one(queries.SESSION_AT, {"at_us": at_us})
     if session is None:
         return at_us, "Hassette was not running at that time."
-    since_us: int = session["started_us"]
+    history_us = time_of_fact(facts_of(session["facts"]).get(HISTORY_SINCE, ""))
+    since_us: int = max(session["started_us"], history_us)
+    if at_us < history_us:
+        return since_us, "the history before was lost, so its cause may be in it."
     domain = change.entity.entity_id.partition(".")[0]
     if domain not in MEASURING and "user" not in facts_of(session["facts"]):
         return since_us, "the automations, scripts and service calls of Home Assistant were not recorded at that time."
@@ -76,7 +79,7 @@ async def recording_of(transaction: ReadTransaction, change: StateChange) -> tup
     if link is not None:
         since_us = link["at_us"]
     else:
-        connected_us = _time_of_fact(facts_of(session["facts"]).get("connected", ""))
+        connected_us = time_of_fact(facts_of(session["facts"]).get("connected", ""))
         # A clock that was corrected later can have given the fact another time than the changes.
         since_us = max(since_us, connected_us) if connected_us <= at_us + SECOND_US else since_us
     near: Parameters = {"since_us": at_us - _NEAR_US, "until_us": at_us + _NEAR_US}
@@ -84,13 +87,6 @@ async def recording_of(transaction: ReadTransaction, change: StateChange) -> tup
     if lost is not None and lost["count"]:
         return since_us, "records of that time were lost, so its cause may be among them."
     return since_us, _unreported(change) if domain not in MEASURING else ""
-
-
-def _time_of_fact(text: str) -> int:
-    try:
-        return int(datetime.fromisoformat(text).timestamp() * SECOND_US)
-    except ValueError:
-        return 0
 
 
 async def began_before(transaction: ReadTransaction, change: StateChange, since_us: int) -> bool:

@@ -13,12 +13,18 @@ from hassette_sync.queries import causes as cause_queries
 from hassette_sync.queries import why_not as queries
 from hassette_sync.questions.authors import author_in
 from hassette_sync.questions.rows import registration_ref
-from hassette_sync.questions.sessions import HEARTBEAT_OVERDUE_US, uptime_in
+from hassette_sync.questions.sessions import HEARTBEAT_OVERDUE_US, history_lost_until, uptime_in
 from hassette_sync.questions.wording import shortened
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import TimeRange
 
 _MAX_PAUSES = 3
+_QUESTIONS = {
+    "registered": "Was it registered?",
+    "framework_up": "Was Hassette running?",
+    "enabled": "Was its app running, and was it enabled?",
+    "connected": "Was Home Assistant connected?",
+}
 Result = Literal["yes", "no", "unknown"]
 
 
@@ -89,6 +95,13 @@ class Surroundings:
         Args:
             events_came: Whether events of Home Assistant came in the searched time. This proves the connection.
         """
+        lost_us = await history_lost_until(self._transaction, min(self._at_us, self._transaction.at_us))
+        if lost_us is not None:
+            detail = f"The history before {self._times(lost_us)} was lost."
+            for name, question in _QUESTIONS.items():
+                self._checks.add(name, question, "unknown", detail, at_us=lost_us)
+            self._checks.reasons.append(("history_lost", detail, lost_us))
+            return
         retired = self._check_registered()
         session = await self._check_framework()
         await self._check_enabled(session)
@@ -99,7 +112,7 @@ class Surroundings:
 
     def _check_registered(self) -> tuple[str, str, int | None] | None:
         """Add a check. Return a reason if the registration had ended."""
-        question = "Was it registered?"
+        question = _QUESTIONS["registered"]
         first_us, retired_us = self._row["first_registered_us"], self._row["retired_us"]
         if first_us > self._end_us:
             detail = f"It was registered for the first time at {self._times(first_us)}."
@@ -114,7 +127,7 @@ class Surroundings:
         return None
 
     async def _check_framework(self) -> Row | None:
-        question = "Was Hassette running?"
+        question = _QUESTIONS["framework_up"]
         row = await self._transaction.one(queries.SESSION_BEFORE, {"at_us": min(self._at_us, self._range.until_us)})
         if row is None:
             detail = "Hassette had not been started before."
@@ -164,7 +177,7 @@ class Surroundings:
         )
 
     async def _check_enabled(self, session: Row | None) -> None:
-        question = "Was its app running, and was it enabled?"
+        question = _QUESTIONS["enabled"]
         if session is None:
             self._checks.add("enabled", question, "unknown", "Hassette was not running.")
             return
@@ -197,7 +210,7 @@ class Surroundings:
             self._checks.add("enabled", question, "yes", detail, at_us=row["at_us"])
 
     async def _check_connected(self, session: Row | None, events_came: bool) -> None:
-        question = "Was Home Assistant connected?"
+        question = _QUESTIONS["connected"]
         if session is None:
             self._checks.add("connected", question, "unknown", "Hassette was not running.")
             return

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from sqlite3 import Row
 
 from pydantic import TypeAdapter
@@ -12,6 +13,7 @@ from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import TRIGGERS, RegistrationRef, Trigger
 from hassette_sync.answers.runs import FailingLine, Run, StateRead
 from hassette_sync.answers.values import Counts
+from hassette_sync.time_range import SECOND_US
 
 _TRIGGER_FIELDS = {
     kind: tuple(name for name in trigger.model_fields if name != "kind") for kind, trigger in TRIGGERS.items()
@@ -108,6 +110,14 @@ def sum_of(counts: Iterable[Counts]) -> Counts:
 def bucket_value_us(bucket: int) -> int:
     """Return a duration that stands for one bucket of a latency sketch: within 1 % of each duration in the bucket."""
     return round(value_of(bucket))
+
+
+def time_of_fact(text: str) -> int:
+    """Return the time of a fact in microseconds; 0 if it is not a time."""
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * SECOND_US)
+    except ValueError:
+        return 0
 
 
 def facts_of(text: str | None) -> dict[str, str]:

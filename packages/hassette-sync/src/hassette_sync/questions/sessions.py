@@ -16,7 +16,7 @@ from hassette_sync.home_time import HomeTime
 from hassette_sync.queries import sessions as queries
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
 from hassette_sync.questions.periods import resolve
-from hassette_sync.questions.rows import facts_of
+from hassette_sync.questions.rows import facts_of, time_of_fact
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import DAY_US, SECOND_US, TimeRange
 
@@ -120,6 +120,16 @@ async def home_time(transaction: ReadTransaction) -> HomeTime:
     """
     row = await transaction.one(queries.HOME_TIME_ZONE)
     return HomeTime.named(str(row["time_zone"]) if row is not None else None)
+
+
+async def history_lost_until(transaction: ReadTransaction, at_us: int) -> int | None:
+    """Return the time before which the history of a moment was lost; None if it was not lost.
+
+    A history is lost if its file was removed, replaced or damaged while Hassette was running.
+    """
+    row = await transaction.one(queries.HISTORY_LOST, {"at_us": at_us})
+    since_us = time_of_fact(row["history_since"] or "") if row is not None else 0
+    return since_us if since_us > at_us else None
 
 
 async def uptime_in(transaction: ReadTransaction, time_range: TimeRange | None = None) -> Uptime:

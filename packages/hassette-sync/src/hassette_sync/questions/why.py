@@ -38,7 +38,7 @@ from hassette_sync.questions.names import registration_hint
 from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.rows import run_of
 from hassette_sync.questions.runs import check_text, failures_with_text, search_text
-from hassette_sync.questions.sessions import home_time
+from hassette_sync.questions.sessions import history_lost_until, home_time
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.questions.wording import change_clause, explanation, shortened
 from hassette_sync.reader import Parameters, ReadTransaction
@@ -184,22 +184,25 @@ class _Search:
             sentence = f"{entity.title} did not change to {shortened(state)} in this time. {sentence}"
         answer = self._answer("entity", entity_id, found, sentence, entity=entity, more=len(ordered) - len(found))
         near: dict[str, object] = {"before_us": before_us, "after_us": after_us}
-        if not changes:
-            near["missing"] = (*answer.missing, *await self._not_recorded(entity_id))
+        near["missing"] = (*answer.missing, *await self._not_recorded(entity_id, has_changes=bool(changes)))
         return answer.model_copy(update=near)
 
-    async def _not_recorded(self, entity_id: str) -> tuple[str, ...]:
+    async def _not_recorded(self, entity_id: str, *, has_changes: bool) -> tuple[str, ...]:
         """Return the reasons why changes of an entity may be missing in the searched time."""
         found: list[str] = []
+        at_us = min(self._at_us or self._transaction.at_us, self._transaction.at_us)
+        if (lost_us := await history_lost_until(self._transaction, at_us)) is not None:
+            found.append(f"The history before {self._times(lost_us)} was lost.")
+        if has_changes:
+            return tuple(found)
         if entity_id.partition(".")[0] in MEASURING:
             found.append(
                 "A change of an entity that only measures, such as a sensor, is recorded only if a handler received "
                 "it or if a person, an automation or a script caused it."
             )
-        if self._at_us is not None:
-            at_us = min(self._at_us, self._transaction.at_us)
-            if await self._transaction.one(SESSION_AT, {"at_us": at_us}) is None:
-                found.append("Hassette was not running at that time.")
+        is_at_moment = self._at_us is not None and lost_us is None
+        if is_at_moment and await self._transaction.one(SESSION_AT, {"at_us": at_us}) is None:
+            found.append("Hassette was not running at that time.")
         within = {"since_us": self._range.since_us, "until_us": self._range.until_us}
         lost = await self._transaction.one(LOST_CHANGES_IN, dict(within))
         if lost is not None and lost["count"]:
