@@ -132,6 +132,29 @@ def test_last_night_is_the_night_before_this_day(now: str, night: str) -> None:
     assert asked("last night", f"2026-03-30T{now}").at_us == us(night)
 
 
+@pytest.mark.parametrize(
+    ("now", "since"),
+    [
+        ("18:05", "2026-03-30T18:00"),
+        ("20:24", "2026-03-30T18:00"),
+        ("23:30", "2026-03-30T18:00"),
+        ("00:10", "2026-03-29T22:00"),
+        ("05:59", "2026-03-29T22:00"),
+    ],
+)
+def test_tonight_is_the_evening_or_the_night_so_far(now: str, since: str) -> None:
+    found = asked("Tonight", f"2026-03-30T{now}")
+
+    assert found.is_span
+    assert found.around(0) == TimeRange(us(since), us(f"2026-03-30T{now}"))
+
+
+def test_tonight_is_a_time_as_soon_as_the_evening_begins() -> None:
+    found = asked("tonight", "2026-03-30T18:00")
+
+    assert (found.at_us, found.is_span) == (us("2026-03-30T18:00"), True)
+
+
 @pytest.mark.parametrize(("now", "day"), [("00:10", 29), ("05:59", 29), ("06:00", 30), ("23:30", 30)])
 def test_this_night_is_the_night_in_progress_or_the_next_one(now: str, day: int) -> None:
     assert asked("this night", f"2026-03-30T{now}").at_us == us(f"2026-03-{day}T22:00")

@@ -155,6 +155,25 @@ async def test_disabled_app_is_listed_although_its_handlers_have_ended_and_have_
     assert "hall (disabled)" in capsys.readouterr().out
 
 
+async def test_page_of_a_disabled_app_has_the_handlers_and_jobs_that_it_had(
+    new_history: NewHistory, now_us: int
+) -> None:
+    disabled_us = now_us - HOUR
+    with new_history() as history:
+        session = history.session(now_us - 3 * HOUR, None, "open", heartbeat_us=now_us)
+        history.run(history.listener("hall", "removed", "t", retired_us=disabled_us - HOUR), now_us - SECOND)
+        history.listener("hall", "on_move", "t", retired_us=disabled_us - SECOND)
+        history.job("hall", "nightly", "daily", retired_us=disabled_us)
+        history.listener("hall", "removed_without_runs", "t", retired_us=disabled_us - HOUR)
+        history.lifecycle(session, disabled_us, "control_disable_app", "hall")
+    async with DataSyncService(history.path) as data, app_client(data) as client:
+        page = (await client.get("/apps/hall?since=15m")).text
+    assert badges_of(page, "on_move") == badges_of(page, "nightly") == ["disabled"]
+    assert badges_of(page, ">removed<") == ["retired"]
+    assert "removed_without_runs" not in page
+    assert "1 handler, 1 job" in page
+
+
 async def test_app_with_enabled_false_is_listed_although_it_has_never_run(plausible: Path) -> None:
     control = MemoryControl({"pond": [], "backup": ["nightly_backup"]})
     await control.act(ControlAction(verb="disable_app", target="pond", by="the test"))

@@ -38,6 +38,7 @@ The description of the API has it. `parse_moment` reads the other times.
 
 _PARTS: Final = {"morning": (5, 12), "afternoon": (12, 18), "evening": (18, 24), "night": (22, 30)}
 """First and last hour of each part, counted from midnight. A night ends on the next day."""
+_NIGHT_ENDS: Final = _PARTS["night"][1] - 24
 
 _OTHER_FORMS: Final = (
     (re.compile(r"\bmid-?night\b"), "00:00"),
@@ -78,7 +79,8 @@ class AskedTime:
 
         - ``yesterday``, ``monday``, ``3 days ago``, ``28 Nov``, ``28.11.`` or ``2026-01-31`` means the whole day.
         - ``last night``, ``tonight``, ``this morning`` or ``monday evening`` means this part of the day. A night lasts
-          from 22:00 to 06:00. A weekday never means a part of the day that has not begun.
+          from 22:00 to 06:00. A weekday never means a part of the day that has not begun. From 18:00, ``tonight`` means
+          from 18:00 until now, and before 06:00 the night so far.
         - ``this week`` and ``last week`` begin on a Monday. There are also ``last weekend`` and ``last month``.
         - ``03:00 to 04:30``, also after a day, ``monday to wednesday``, ``last 2h``, and ``since 22:00``.
         - ``noon``, ``midnight``, and ``28 Nov 03:12`` or ``3 days ago 7am`` are moments, as are all other texts; see
@@ -94,6 +96,8 @@ class AskedTime:
             BadQuestionError: The text has another form.
         """
         written = words = " ".join(text.lower().split())
+        if words == "tonight" and (begun := cls._tonight(now_us, home)) is not None:
+            return begun
         for other, form in _OTHER_FORMS:
             words = other.sub(form, words)
         found = cls._day_or_part(words, now_us, home) or cls._other_span(words, now_us, home)
@@ -109,6 +113,18 @@ class AskedTime:
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", words):
             return cls._between(date.fromisoformat(words), 0, 24, home)
         return cls.moment(at_us)
+
+    @classmethod
+    def _tonight(cls, now_us: int, home: HomeTime) -> Self | None:
+        """Return the evening or the night so far; None by day, before it has begun."""
+        now = home.local(now_us)
+        start = datetime.combine(now.date(), time(18))
+        if now.hour < _NIGHT_ENDS:
+            start = datetime.combine(now.date() - timedelta(days=1), time(_PARTS["night"][0]))
+        elif now.hour < start.hour:
+            return None
+        start_us = home.moment_us(start)
+        return cls(start_us, max(now_us - start_us, MINUTE_US + SECOND_US))
 
     @classmethod
     def _day_or_part(cls, words: str, now_us: int, home: HomeTime) -> Self | None:

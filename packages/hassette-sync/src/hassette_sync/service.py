@@ -34,7 +34,13 @@ from hassette_sync.questions.noise import noise
 from hassette_sync.questions.not_runs import not_runs_page
 from hassette_sync.questions.paging import DEFAULT_LIMIT
 from hassette_sync.questions.periods import covered_range
-from hassette_sync.questions.registrations import app_summaries, registration_detail, registration_list, skip_reasons
+from hassette_sync.questions.registrations import (
+    app_summaries,
+    ended_with_app,
+    registration_detail,
+    registration_list,
+    skip_reasons,
+)
 from hassette_sync.questions.restrictions import present_restrictions, restrictions
 from hassette_sync.questions.runs import newest_id, run_detail, runs_page
 from hassette_sync.questions.sessions import (
@@ -150,6 +156,7 @@ class DataSyncService:
     app = question("app", app_detail)
     registration_named = question("registration_named", registration_named)
     registrations = question("registrations", registration_list)
+    ended_with_app = question("ended_with_app", ended_with_app)
     registration = question("registration", registration_detail)
     runs = question("runs", runs_page)
     run = question("run", run_detail)

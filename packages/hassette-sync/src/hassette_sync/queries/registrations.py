@@ -27,6 +27,14 @@ WHERE :app IS NULL OR app = :app GROUP BY app, instance, kind ORDER BY app, inst
 """
 """Numbers of current handlers and jobs of each instance of all apps, or of ``:app``."""
 
+# An app that is disabled ends all its handlers and jobs together. Those that it removed before are older.
+MEMBERS_OF_DISABLED = f"""
+SELECT id, app, {KIND} AS kind FROM registrations
+WHERE app IN (SELECT value FROM json_each(:apps)) AND ({RETIRED_US} IS NULL OR retired_us >= (
+    SELECT max(retired_us) FROM registrations AS others WHERE others.app = registrations.app) - {_SHUTDOWN_US})
+"""
+"""Handlers and jobs of disabled apps that were current until the app was disabled."""
+
 REGISTRATIONS_OF_APP = "SELECT id FROM registrations WHERE app = :app"
 """Ids of the handlers and jobs of an app."""
 

@@ -303,7 +303,7 @@ async def app_summaries(
         transaction: Read transaction of the question.
         time_range: Time range of the figures.
         app: Key of the only wanted app; None for all.
-        restrictions: Disabled apps in these are listed, too.
+        restrictions: Disabled apps in these are listed, too, with the handlers and jobs that they had.
     """
     disabled = {one.subject for one in restrictions if one.kind == "disabled" and app in (None, one.subject)}
     periods = await periods_of(transaction, time_range)
@@ -316,14 +316,26 @@ async def app_summaries(
     by_app: dict[str, list[Row]] = defaultdict(list)
     for row in await transaction.all(queries.MEMBERS, {"app": app}):
         by_app[row["app"]].append(row)
+    ended = Counter((row["app"], row["kind"]) for row in await _members_of_disabled(transaction, disabled))
     return tuple(
-        _app_summary(name, members, sums.get(name))
+        _app_summary(name, members, sums.get(name), {kind: ended[name, kind] for kind in get_args(Kind)})
         for name, members in ({name: [] for name in sorted(disabled)} | by_app).items()
         if name in sums or name in disabled or any(row["current"] for row in members)
     )
 
 
-def _app_summary(app: str, members: list[Row], sums: Sums | None) -> AppSummary:
+async def _members_of_disabled(transaction: ReadTransaction, apps: Iterable[str]) -> list[Row]:
+    if not (names := sorted(apps)):
+        return []
+    return await transaction.all(queries.MEMBERS_OF_DISABLED, {"apps": json.dumps(names)})
+
+
+async def ended_with_app(transaction: ReadTransaction, app: str) -> frozenset[int]:
+    """Return the ids of the handlers and jobs that a disabled app had when it was disabled."""
+    return frozenset(row["id"] for row in await _members_of_disabled(transaction, [app]))
+
+
+def _app_summary(app: str, members: list[Row], sums: Sums | None, ended: Mapping[str, int]) -> AppSummary:
     sums = sums or Sums()
     current = Counter[str]()
     for row in members:
@@ -331,7 +343,7 @@ def _app_summary(app: str, members: list[Row], sums: Sums | None) -> AppSummary:
     return AppSummary(
         app=app,
         instances=tuple(dict.fromkeys(row["instance"] for row in members)),
-        **{f"{kind}s": current[kind] for kind in get_args(Kind)},
+        **{f"{kind}s": max(current[kind], ended[kind]) for kind in get_args(Kind)},
         counts=sums.counts(),
         total_us=sums.total_us,
     )

@@ -80,8 +80,10 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
     """One app: its figures, its handlers and jobs, and its newest runs."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
-    members = await data.registrations(time_range, app=app, idle=False, limit=REGISTRATIONS_ON_A_PAGE)
     restrictions = await data.restrictions()
+    is_disabled = "disabled" in by_subject(restrictions).get(app, ())
+    ended = await data.ended_with_app(app) if is_disabled else frozenset[int]()
+    members = await data.registrations(time_range, app=app, idle=is_disabled, limit=REGISTRATIONS_ON_A_PAGE)
     summary = next(iter(await data.apps(time_range, app=app, restrictions=restrictions)), None)
     # An app that ended before the time range has a page, too.
     if summary is None and not members.registrations and not members.hidden:
@@ -95,7 +97,8 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
         follow_from=follow_from,
         name=app,
         summary=summary,
-        members=members.registrations,
+        members=[one for one in members.registrations if one.retired_us is None or one.id in ended or one.counts.total],
+        ended=ended,
         more_members=members.next_cursor is not None,
         state=next((one for one in data.control.apps() if one.app == app), None),
         upcoming=data.next_runs(members.registrations),
