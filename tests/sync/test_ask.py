@@ -569,3 +569,53 @@ async def test_tonight_is_the_night_before_if_it_has_not_begun(data: DataSyncSer
     assert asked.why is not None
     assert asked.why.since_us < asked.why.until_us
     assert asked.why.since_us < time.time_ns() // 1000
+
+
+@pytest.mark.parametrize(
+    ("entity", "old", "new", "words"),
+    [
+        ("climate.living_room", "off", "heat", "did the heating turn on"),
+        ("climate.living_room", "off", "auto", "why did climate.living_room turn on"),
+        ("climate.living_room", "heat", "off", "why did the thermostat turn off"),
+        ("cover.blind", "closed", "opening", "why did the blinds open"),
+        ("cover.blind", "opening", "open", "why did the cover open"),
+        ("lock.front", "locked", "unlocking", "why was the lock unlocked"),
+        ("vacuum.robot", "docked", "cleaning", "why did the vacuum turn on"),
+        ("vacuum.robot", "returning", "docked", "why did vacuum.robot turn off"),
+        ("media_player.radio", "off", "playing", "why did the radio turn on"),
+        ("media_player.radio", "idle", "standby", "why did media_player.radio turn off"),
+    ],
+)
+async def test_words_for_states_mean_those_of_the_domain(
+    tmp_path: Path, entity: str, old: str, new: str, words: str
+) -> None:
+    other = f"{entity}_upstairs"
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.named(entity, entity.partition(".")[2].replace("_", " "))
+        home.named(other, f"{entity.partition('.')[2]} upstairs")
+        home.changed(10, entity, old, new, "c1")
+        home.changed(30, other, new, "unavailable", "c2")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            asked = await data.ask(words)
+
+    assert asked.why is not None
+    assert asked.why.entity is not None
+    assert asked.why.entity.entity_id == entity
+    assert len(asked.why.found) == 1
+    assert asked.why.found[0].change is not None
+    assert asked.why.found[0].change.new_state == new
+    assert "did not change to" not in asked.why.sentence
+
+
+async def test_climate_that_changes_its_mode_was_on_before(tmp_path: Path) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.named("climate.bath", "Bath")
+        home.changed(10, "climate.bath", "off", "heat", "c1")
+        home.changed(20, "climate.bath", "heat", "auto", "c2")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            asked = await data.ask("why did the heating turn on")
+
+    assert asked.why is not None
+    assert [one.change.new_state for one in asked.why.found if one.change is not None] == ["heat"]

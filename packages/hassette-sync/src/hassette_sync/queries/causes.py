@@ -164,7 +164,8 @@ SELECT key, name, area FROM home_names WHERE kind = 'entity' AND substr(key, 1, 
 """
 """Entities whose id begins with a text such as ``light.``."""
 
-_TO_STATE = "(:state IS NULL OR {0}.new_state = iif(entities.name GLOB 'binary_sensor.*', :state_of_sensor, :state))"
+_IN_STATES = "entities.name || '=' || {0} IN (SELECT value FROM json_each(:states))"
+_TO_STATE = f"(:states = 'null' OR {_IN_STATES.format('{0}.new_state')})"
 
 LAST_CHANGES = f"""
 SELECT entities.name AS entity_id, (
@@ -177,7 +178,7 @@ ORDER BY last_id DESC
 """
 """For each of some entities the last change in a range, or the last one to a state; the newest first.
 
-``:state_of_sensor`` is this state of a binary sensor.
+``:states`` is a JSON list of texts such as ``light.hall=on``, or ``null`` for each state.
 """
 
 LAST_TRIGGERS = f"""

@@ -27,8 +27,15 @@ _FEWEST_WORDS = 2
 _MOST_WITH_WORDS = 50
 _SMALL_WORDS = frozenset(("for", "of", "in", "the", "app", "handler", "job"))
 _USUAL_US = 7 * 24 * HOUR_US
-_SERVICES = {"on": ".turn_on", "off": ".turn_off", "locked": ".lock", "unlocked": ".unlock"}
-_OPPOSITES = {"on": "off", "off": "on", "locked": "unlocked", "unlocked": "locked"}
+_SERVICES = {
+    "on": ".turn_on",
+    "off": ".turn_off",
+    "locked": ".lock",
+    "unlocked": ".unlock",
+    "open": ".open_cover",
+    "closed": ".close_cover",
+}
+_OPPOSITES = {"on": "off", "off": "on", "locked": "unlocked", "unlocked": "locked", "open": "closed", "closed": "open"}
 
 
 async def registrations_named(transaction: ReadTransaction, of: str) -> list[Row]:

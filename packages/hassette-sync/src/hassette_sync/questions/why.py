@@ -39,6 +39,7 @@ from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.rows import run_of
 from hassette_sync.questions.runs import check_text, failures_with_text, search_text
 from hassette_sync.questions.sessions import history_lost_until, home_time
+from hassette_sync.questions.states import changes_to, named_states
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.questions.wording import change_clause, explanation, shortened
 from hassette_sync.reader import Parameters, ReadTransaction
@@ -50,8 +51,6 @@ AROUND_US = 10 * MINUTE_US
 _NEWEST_US = 7 * DAY_US
 _MAX_DIGITS = 19
 _MAX_SUGGESTED = 6
-# A binary sensor of a door is "on" if the door is open.
-_OF_BINARY_SENSORS = {"open": "on", "closed": "off", "unlocked": "on", "locked": "off", "home": "on", "not_home": "off"}
 _DEFAULT_LIMIT = 10
 _MAX_LIMIT = 50
 
@@ -78,7 +77,8 @@ async def why(
         service: Service such as ``light.turn_on``.
         text: Text within a log line, or within the error of a run.
         at: The moment, or a time such as a day; None for the newest.
-        state: If the entity changed to this state, only these changes are listed.
+        state: If the entity changed to this state, only these changes are listed. A climate device is ``on`` in each
+            state except ``off``.
         limit: Maximum number of findings, up to 50.
 
     Raises:
@@ -158,14 +158,12 @@ class _Search:
                 return found
             return await self._about_no_entity(subject, fitting, similar, state, hint)
         entity = await self._names.entity(entity_id)
-        if entity_id.startswith("binary_sensor."):
-            state = _OF_BINARY_SENSORS.get(state or "", state)
         changes = await changes_of(self._transaction, self._names, entity_id, self._range, self._at_us)
         calls = await calls_on(self._transaction, entity_id, self._range)
         known = {one.change.context_id for one in changes}
         calls += await calls_by_home(self._transaction, self._range, entity_id=entity_id)
         without_change = [row for row in calls if row["context_id"] is None or row["context_id"] not in known]
-        to_state = [one for one in changes if state is not None and one.change.new_state == state]
+        to_state = changes_to(changes, state) if state is not None else []
         if to_state:
             changes, without_change = to_state, []
         ordered = sorted(
@@ -213,8 +211,8 @@ class _Search:
         """Answer about the fitting entity that changed nearest to the moment, or last; None if none changed."""
         times: dict[str, int] = {}
         names = json.dumps([one.entity_id for one in fitting])
-        parameters: Parameters = {"entities": names, "state": state, "examined": EXAMINED}
-        parameters["state_of_sensor"] = _OF_BINARY_SENSORS.get(state or "", state)
+        states = json.dumps(named_states((one.entity_id for one in fitting), state))
+        parameters: Parameters = {"entities": names, "states": states, "examined": EXAMINED}
         for searched in (self._moment.around(0) if self._moment is not None else self._range, self._range):
             parameters |= {"first_id": searched.first_id, "end_id": searched.end_id}
             rows = [*await self._transaction.all(LAST_CHANGES, parameters)]
