@@ -101,6 +101,10 @@ def test_visitor_signs_in_with_the_token_changes_something_and_signs_out(visit: 
     page.get_by_role("button", name="Sign in").click()
     page.locator("#verdict").wait_for()
     change_everything(page)
+    for name in ("Sign out", "Sign out all browsers"):
+        button = page.get_by_role("button", name=name, exact=True)
+        # A filled button would be the most prominent one of each page.
+        assert button.evaluate("one => getComputedStyle(one).backgroundColor") == "rgba(0, 0, 0, 0)"
     page.get_by_role("button", name="Sign out", exact=True).click()
     page.locator("#token").wait_for()
     page.goto(APP)

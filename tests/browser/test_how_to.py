@@ -64,7 +64,10 @@ def why_did_it_turn_on(walk: Walk) -> tuple[str, list[str]]:
 
 def why_did_it_not_turn_on(walk: Walk) -> tuple[str, list[str]]:
     walk.ask("why did light.living_room not turn on at 07:05")
-    return "#answer", ["motion_light.living_room.turn_on did not run", "is_dark_enough() is true: it returned False"]
+    return "#answer", [
+        "motion_light.living_room.turn_on did not run",
+        "is_dark_enough() must be true, it returned False",
+    ]
 
 
 def what_failed_today(walk: Walk) -> tuple[str, list[str]]:

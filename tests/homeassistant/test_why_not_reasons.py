@@ -129,7 +129,7 @@ Answers = Mapping[str, tuple[str, str]]
 ANSWERS: Answers = {
     "hall.ran": ("ran", "(success)."),
     "hall.failed": ("ran", "(error)."),
-    "hall.condition": ("condition", "a condition did not hold (a function is true: it returned False)."),
+    "hall.condition": ("condition", "a condition did not hold (a function must be true, it returned False)."),
     "hall.predicate_failed": ("predicate_failed", "(RuntimeError: no answer from the radio)."),
     "hall.throttled": ("rate_limited", " ran once since "),
     "hall.debounced": ("rate_limited", " did not run since "),

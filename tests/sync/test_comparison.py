@@ -453,6 +453,16 @@ async def test_page_lists_each_difference_in_the_chosen_order(home: RecordedHome
     assert "finding must be one of failing_more, silent" in refused.text
 
 
+async def test_choice_of_time_and_sentence_have_the_same_start(data: DataSyncService) -> None:
+    async with app_client(data) as client:
+        text = (await client.get("/compare?since=7d")).text
+    choice = re.search(r'<span class="quiet">since (.*?) ·', text)
+    sentence = re.search(r'<p class="quiet">(.*?) to ', text)
+    assert choice is not None
+    assert sentence is not None
+    assert choice[1] == sentence[1]
+
+
 async def test_page_lists_the_first_hundred_in_the_chosen_order(home: RecordedHome, data: DataSyncService) -> None:
     for number in range(104):
         runs(home, f"h{number}", 2, 1 + number, listener=listener(f"h{number}"))

@@ -153,15 +153,15 @@ def test_class_is_no_condition(where: Any, text: str) -> None:
 @pytest.mark.parametrize(
     ("condition", "reason"),
     [
-        (as_condition("where", is_dark), "is_dark() is true: it returned False"),
-        (as_condition("where", lambda: ""), "a function is true: it returned ''"),
-        (as_condition("where", lambda: None), "a function is true: it returned None"),
+        (as_condition("where", is_dark), "is_dark() must be true, it returned False"),
+        (as_condition("where", lambda: ""), "a function must be true, it returned ''"),
+        (as_condition("where", lambda: None), "a function must be true, it returned None"),
         (~as_condition("where", lambda: "x" * 500), f"not (a function is true): it returned '{'x' * 79}…"),
         (
             as_condition("where", is_dark) | state_is("light.a", "off"),
             "is_dark() is true (it returned False) or light.a is off (it was on)",
         ),
-        (as_condition("where", [state_is("light.a", "on"), is_dark]), "is_dark() is true: it returned False"),
+        (as_condition("where", [state_is("light.a", "on"), is_dark]), "is_dark() must be true, it returned False"),
         (above("sensor.a", "input_number.b"), "sensor.a is above input_number.b: it was 20, input_number.b was 22.5"),
         (below("sensor.a", "sensor.gone"), "sensor.a is below sensor.gone: it was 20, sensor.gone does not exist"),
         (

@@ -43,7 +43,7 @@ def test_jobs_and_skipped_jobs_come_before_later_changes_of_the_same_moment(home
     home.set("light.b", "on")
     home.advance(minutes=1)
     assert lines_at(home, "13:00:00") == [
-        "not run    mixed.never: condition, allowed() is true: it returned False",
+        "not run    mixed.never: condition, allowed() must be true, it returned False",
         "run        mixed.quiet: success (due at 13:00:00)",
         "run        mixed.acts: success (due at 13:00:00)",
         "call         light.turn_on light.a",

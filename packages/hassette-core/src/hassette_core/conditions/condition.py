@@ -263,6 +263,10 @@ class Function(Condition):
         # The function is not called again: it may count its calls, or take some time.
         return f"it returned {shortened(repr(self._returned))}"
 
+    def explain(self, view: ConditionView) -> str:
+        # “is_dark() is true: it returned False” would read like a contradiction.
+        return f"{self._name} must be true, {self.observe(view)}"
+
     @property
     def needs_event(self) -> bool:
         """Whether the function cannot be called without the event."""

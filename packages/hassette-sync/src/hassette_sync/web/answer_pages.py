@@ -22,7 +22,7 @@ from hassette_sync.questions.comparison import MAX_COMPARED, Against
 from hassette_sync.questions.events import FrameworkEventFilter
 from hassette_sync.questions.logs import LogFilter
 from hassette_sync.questions.not_runs import NotRunFilter
-from hassette_sync.time_range import now_us
+from hassette_sync.time_range import TimeRange, now_us
 from hassette_sync.web.api_answers import At, Text
 from hassette_sync.web.chips import chips_of
 from hassette_sync.web.columns import COMPARED_COLUMNS
@@ -261,7 +261,8 @@ async def compare(
     return await page(
         request,
         "compare.html",
-        time_range=time_range,
+        # The figures begin at a whole hour or day. The choice of the time shows the same start as the sentence.
+        time_range=TimeRange(answer.since_us, answer.until_us) if answer.against == "period" else time_range,
         follow_from=follow_from,
         answer=answer,
         list=replace(listed, rows=listed.rows[:_PAGE]),
