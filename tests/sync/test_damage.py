@@ -15,6 +15,7 @@ from hassette_sync.cli import main
 from hassette_sync.history_file import unavailable
 from support.history import BOOM, HOUR, SECOND, NewHistory
 from support.waiting import patience
+from support.web_clients import app_client
 
 pytestmark = pytest.mark.heavy
 
@@ -94,6 +95,19 @@ def test_terminal_prints_one_sentence_for_a_damaged_file(
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.count("\n") == 1
     assert ran.stderr.startswith("hassette telemetry: ")
+
+
+async def test_page_of_a_damaged_file_shows_the_next_step_and_is_not_ready(plausible: Path) -> None:
+    with sqlite3.connect(plausible) as db:
+        db.execute("DROP TABLE counted_hourly")  # the status can still be read
+    db.close()
+    async with DataSyncService(plausible) as data, app_client(data) as client:
+        page, ready = await client.get("/"), await client.get("/health/ready")
+        status = await client.get("/api/v1/status")
+    assert (page.status_code, ready.status_code, status.status_code) == (503, 503, 200)
+    assert "hassette telemetry check" in page.text
+    assert "hassette telemetry restore" in page.text
+    assert "State of the framework" not in page.text
 
 
 def _truncate(path: Path) -> None:

@@ -14,7 +14,9 @@ from hassette_sync.__about__ import __version__
 from hassette_sync.answers.values import build_answers
 from hassette_sync.errors import (
     BadQuestionError,
+    DatabaseUnreadableError,
     HistoryUnavailableError,
+    NotADatabaseError,
     NotFoundError,
     QueryTimeoutError,
     SyncError,
@@ -55,6 +57,7 @@ _STATUS = {
     QueryTimeoutError: 503,
     HistoryUnavailableError: 503,
 }
+_UNREADABLE = (DatabaseUnreadableError, NotADatabaseError)
 _MAX_SHOWN = 200
 
 _ROUTERS = (api, api_answers, api_control, control_form, stream, pages, answer_pages, login, metrics)
@@ -143,7 +146,8 @@ async def _health_ready(request: Request) -> Response:
             return problem(503, "not_ready", f"Hassette is not ready. Its connection to Home Assistant: {connection}.")
         return JSONResponse({"ready": True, "connection": connection})
     try:
-        await data.status()
+        # The status alone can often be read from a damaged file whose first page cannot be shown.
+        await data.overview()
     except SyncError as error:
         return problem(503, _name(error), str(error), headers={"retry-after": "5"})
     return JSONResponse({"ready": True})
@@ -154,7 +158,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     if is_for_programs(request.scope["path"]):
         headers = {"retry-after": "5"} if code == 503 else None
         return problem(code, _name(cast("SyncError", error)), str(error), headers=headers)
-    return await error_page(request, code, str(error))
+    return await error_page(request, code, str(error), is_unreadable=isinstance(error, _UNREADABLE))
 
 
 async def _answer_invalid_parameter(request: Request, error: Exception) -> Response:

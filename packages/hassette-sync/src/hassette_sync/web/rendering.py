@@ -95,8 +95,15 @@ async def _about_the_framework(request: Request) -> dict[str, Any]:
     }
 
 
-async def error_page(request: Request, code: int, sentence: str) -> Response:
-    """Render an error. A page with code 503 follows the history, and updates when the history can be read again."""
+async def error_page(request: Request, code: int, sentence: str, *, is_unreadable: bool = False) -> Response:
+    """Render an error. A page with code 503 follows the history, and updates when the history can be read again.
+
+    Args:
+        request: The request.
+        code: HTTP status code.
+        sentence: Description of the error.
+        is_unreadable: Whether the history is damaged or cannot be read. Then the page shows the next step.
+    """
     follow_from = 0 if code == 503 else None
     back = local_address(getattr(request.state, "came_from", ""))[1:]
     return await page(
@@ -108,6 +115,7 @@ async def error_page(request: Request, code: int, sentence: str) -> Response:
         level="warning" if code < 500 else "bad",
         heading=_HEADINGS.get(code, "Invalid request" if code < 500 else "No data available"),
         back=back,
+        is_unreadable=is_unreadable,
     )
 
 
@@ -153,6 +161,7 @@ def _environment() -> jinja2.Environment:
         "heat_chart": charts.heat_chart,
         "waterfall_chart": waterfall_chart,
         "frames_of": frames_of,
+        "is_unreadable": False,  # only a page of an error sets it
     }
     environment.globals.update(shared)
     return environment
