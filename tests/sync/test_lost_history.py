@@ -62,3 +62,30 @@ async def test_time_between_two_sessions_of_a_whole_history_is_not_lost(new_hist
 
     assert stopped.missing == ("Hassette was not running at that time.",)
     assert lost.missing[0].startswith("The history before ")
+
+
+async def test_cause_of_a_sensor_after_the_new_file_began_is_not_lost_with_the_old_file(
+    new_history: NewHistory, lost_us: int
+) -> None:
+    with new_history() as history:
+        session = history.session(lost_us - HOUR, facts=_facts(lost_us))
+        history.loss(session, "file_lost", "runs", 3, lost_us - MINUTE, lost_us - 5 * SECOND)
+        after_us = lost_us + 30 * SECOND
+        for name, at_us in (
+            ("light.a", lost_us - SECOND),
+            ("light.b", after_us),
+            ("binary_sensor.c", after_us + SECOND),
+        ):
+            history.db.execute(
+                "INSERT INTO home_changes (id, session_id, entity_id, old_state, new_state, context_id) "
+                "VALUES (:id, :session, :entity, 'off', 'on', 'a device')",
+                {"id": at_us // 1000 << 21, "session": session, "entity": history.name(name)},
+            )
+    async with patient_data(history.path) as data:
+        before, light, sensor = [
+            (await data.why(entity=name)).found[0].missing for name in ("light.a", "light.b", "binary_sensor.c")
+        ]
+
+    assert before == "the history before was lost, so its cause may be in it."
+    assert light == "records of that time were lost, so its cause may be among them."
+    assert sensor == ""

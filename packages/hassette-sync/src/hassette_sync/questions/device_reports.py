@@ -82,7 +82,9 @@ async def recording_of(transaction: ReadTransaction, change: StateChange) -> tup
         connected_us = time_of_fact(facts_of(session["facts"]).get("connected", ""))
         # A clock that was corrected later can have given the fact another time than the changes.
         since_us = max(since_us, connected_us) if connected_us <= at_us + SECOND_US else since_us
-    near: Parameters = {"since_us": at_us - _NEAR_US, "until_us": at_us + _NEAR_US}
+    # A device may carry out a call later. A sensor reports at once, so its cause is not in an earlier file.
+    earliest_us = history_us if domain in MEASURING else 0
+    near: Parameters = {"since_us": max(at_us - _NEAR_US, earliest_us), "until_us": at_us + _NEAR_US}
     lost = await transaction.one(queries.LOST_IN, near)
     if lost is not None and lost["count"]:
         return since_us, "records of that time were lost, so its cause may be among them."
