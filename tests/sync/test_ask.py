@@ -148,6 +148,7 @@ async def write_home(home: RecordedHome) -> None:
         ("why's the hall light on", "why", "hall light", "", "on"),
         ("why did the hall light turn on on the 11th of June at 3:12", "why", "hall light", "11th of june 03:12", "on"),
         ("was the hall light on last night", "why", "hall light", "last night", "on"),
+        ("why was the living room light left on all night", "why", "living room light", "last night", "on"),
         ("hall light on", "why", "hall light", "", "on"),
         ("what caused the hall light to turn on at 3:12", "why", "hall light", "03:12", "on"),
         ("for what reason did the hall light turn on", "why", "hall light", "", "on"),
@@ -619,3 +620,75 @@ async def test_climate_that_changes_its_mode_was_on_before(tmp_path: Path) -> No
 
     assert asked.why is not None
     assert [one.change.new_state for one in asked.why.found if one.change is not None] == ["heat"]
+
+
+@pytest.fixture
+async def bedroom(tmp_path: Path) -> AsyncIterator[tuple[RecordedHome, DataSyncService]]:
+    """A light that was turned on after 1 minute, off after 10, and on after 25 minutes and 10 seconds."""
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.named("light.bedroom", "Bedroom light")
+        home.named("alex", "Alex", kind="user")
+        home.changed(60, "light.bedroom", "off", "on", "c1", user="alex")
+        home.changed(600, "light.bedroom", "on", "off", "c2", user="alex")
+        home.changed(1510, "light.bedroom", "off", "on", "c3", user="alex")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            yield home, data
+
+
+@pytest.mark.parametrize(
+    "words", ["why was the bedroom light on", "was the bedroom light on", "why was the bedroom light left on"]
+)
+@pytest.mark.parametrize(
+    ("minute", "begin"),
+    [
+        (5, r"Bedroom light was on at \S+\. Bedroom light turned on at \S+:01:00 because "),
+        (1, r"Bedroom light was on at \S+\. Bedroom light turned on at \S+:01:00 because "),
+        (24, r"Bedroom light was off at \S+\. Bedroom light turned off at .* Before that, Bedroom light turned on at "),
+        (25, r"Bedroom light was on at \S+\. Bedroom light turned on at "),
+    ],
+)
+async def test_state_at_a_moment_has_the_last_change_before_it(
+    bedroom: tuple[RecordedHome, DataSyncService], words: str, minute: int, begin: str
+) -> None:
+    home, data = bedroom
+    written = await data.home_time()
+    at = written.local(home.us(minute * 60))
+
+    asked = await data.ask(f"{words} at {at:%H:%M}")
+
+    assert asked.why is not None
+    first = written.local(home.us(60))
+    assert re.match(begin.replace(r"\S+:01:00", f"{first:%H:%M:%S}"), asked.why.sentence), asked.why.sentence
+
+
+async def test_light_that_is_off_is_not_answered_as_if_it_were_on(
+    bedroom: tuple[RecordedHome, DataSyncService],
+) -> None:
+    home, data = bedroom
+    on = await data.ask("why is the bedroom light on")
+    home.changed(1700, "light.bedroom", "on", "off", "c4", user="alex")
+    await home.write()
+    off = await data.ask("why is the bedroom light on")
+
+    assert on.why is not None
+    assert off.why is not None
+    assert on.why.sentence.startswith("Bedroom light turned on at ")
+    assert re.match(
+        r"Bedroom light has been off since \S+\. Bedroom light turned off at .* Before that, Bedroom light turned on",
+        off.why.sentence,
+    )
+    assert [one.change.new_state for one in off.why.found[:2] if one.change is not None] == ["off", "on"]
+
+
+async def test_light_that_was_on_since_before_the_night_was_on(
+    bedroom: tuple[RecordedHome, DataSyncService],
+) -> None:
+    home, data = bedroom
+    written = await data.home_time()
+    span = [f"{written.local(home.us(minute * 60)):%H:%M}" for minute in (3, 8)]
+
+    asked = await data.ask(f"was the bedroom light on from {span[0]} to {span[1]}")
+
+    assert asked.why is not None
+    assert asked.why.sentence.startswith(f"Bedroom light was on at {span[0]}:00. Bedroom light turned on at ")

@@ -11,6 +11,7 @@ from hassette_sync.questions.asking.parsing import ParsedWords, parse_words
 from hassette_sync.questions.asking.sun import SUN, time_of_sun
 from hassette_sync.questions.asking.what_failed import what_failed
 from hassette_sync.questions.entities import SERVICE, HomeNames
+from hassette_sync.questions.moment_states import why_in_state
 from hassette_sync.questions.names import (
     near_registrations,
     registrations_named,
@@ -52,6 +53,9 @@ async def ask(transaction: ReadTransaction, words: str) -> Asked:
     if await _is_about_a_run(transaction, parsed, asked):
         answer = await why_not(transaction, parsed.subject, at=asked, state=parsed.state or None)
         is_answered = answer.registration is not None or answer.suggestions or answer.reason != "not_registered"
+    elif parsed.is_lasting:
+        answer = await why_in_state(transaction, parsed.subject, parsed.state, asked)
+        is_answered = answer.found or answer.entity is not None or answer.suggestions
     else:
         answer = await why(transaction, entity=parsed.subject, state=parsed.state or None, at=asked)
         is_answered = answer.found or answer.entity is not None or answer.suggestions

@@ -35,7 +35,9 @@ _LAST: Final = rf"(?:(?:(?:in|within|during|over|for)\s+)?(?:the\s+)?(?:last|pas
 _DAYS_AGO: Final = rf"(?:{_NUMBER}\s+(?:day|week)s?\s+ago|(?:the\s+)?day\s+before\s+yesterday)"
 _IN_PART: Final = r"in\s+the\s+(?:morning|afternoon|evening)"
 _SLASHED: Final = r"\d{1,2}/\d{1,2}/(?:\d{4}|\d\d)"
-_IN_NIGHT: Final = r"(?:(?:in|during|over|through(?:out)?)\s+the\s+night|over-?night|at\s+night)"
+_IN_NIGHT: Final = (
+    r"(?:(?:in|during|over|through(?:out)?)\s+the\s+night|over-?night|at\s+night|all\s+night(?:\s+long)?)"
+)
 _MOMENT: Final = (
     rf"(?:{_AGO}|{_DAYS_AGO}|{NAMED_PARTS}|{_LAST}|{_IN_NIGHT}|{_IN_PART}|{_DAYS}|{_SLASHED}|"
     rf"{_DATE}(?:[T ]{_CLOCK})?|{WRITTEN_DATE}|"

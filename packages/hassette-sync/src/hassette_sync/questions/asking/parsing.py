@@ -62,6 +62,12 @@ _STATES: Final = (
     # "Hall light on"
     re.compile(r"^(?P<about>.+)\s(?P<state>on|off)$", re.IGNORECASE),
 )
+_LASTING: Final = re.compile(
+    r"\b(?:(?:is|are|was|were)\b.*\s(?:on|off|unavailable|unknown|home|away|open)|"
+    r"(?:is|are)\b.*\s(?:closed|locked|unlocked))$",
+    re.IGNORECASE,
+)
+_BEGINNING: Final = re.compile(r"\b(?:turn|switch|go|come|chang)(?:ed|ing)\b", re.IGNORECASE)
 _NAMED: Final = {"away": "not_home"}
 _QUESTION: Final = re.compile(r"(?:why|who|what|when|which|did|does|is|was|are|were|has|have)\b", re.IGNORECASE)
 _POLITE: Final = re.compile(
@@ -73,8 +79,9 @@ _POLITE: Final = re.compile(
     re.IGNORECASE,
 )
 _WITHOUT_MEANING: Final = re.compile(
-    # "What caused the light to turn on", "who left the door open"
-    r"\bto\s+(?=(?:turn|go|switch|come|open|close|lock|unlock|change)\b)|^who\s+(?:has\s+)?left\b(?=\s.+\s\w+$)",
+    # "What caused the light to turn on", "who left the door open", "why was the light left on"
+    r"\bto\s+(?=(?:turn|go|switch|come|open|close|lock|unlock|change)\b)|^who\s+(?:has\s+)?left\b(?=\s.+\s\w+$)|"
+    r"\bleft\s+(?=(?:on|off|open|unlocked)$)",
     re.IGNORECASE,
 )
 _HELP: Final = re.compile(r"help|examples?|can i ask", re.IGNORECASE)
@@ -100,6 +107,7 @@ class ParsedWords:
         page_question: Question that another page answers; None for the other kinds.
         instead: Meaning of the same words if their subject is a name of the home, such as *the slower fan*; None if
             they have no such meaning.
+        is_lasting: Whether the words ask about being in the state, such as *is on*, and not about the change to it.
         text: All words without the moment, which may be the text of a log line or of an error.
     """
 
@@ -111,6 +119,7 @@ class ParsedWords:
     page_question: PageQuestion | None = None
     instead: "ParsedWords | None" = None
     text: str = ""
+    is_lasting: bool = False
 
 
 def parse_words(words: str) -> ParsedWords:
@@ -182,7 +191,8 @@ def _about_a_name(text: str, at: str) -> ParsedWords | None:
         subject = ""
     if not subject or _HELP.fullmatch(subject):
         return None
-    return ParsedWords(kind, subject, at, state, text=text)
+    is_lasting = bool(state) and _LASTING.search(text) is not None and not _BEGINNING.search(text)
+    return ParsedWords(kind, subject, at, state, text=text, is_lasting=is_lasting and kind == "why")
 
 
 def _without_words(text: str, subject: str) -> str:
