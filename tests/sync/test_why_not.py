@@ -4,6 +4,7 @@ import contextlib
 import re
 import sqlite3
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from support.rows import Due, Job, Listener, Skip
 from support.web_clients import app_client
 
 HOUR_US = 3_600_000_000
+MINUTE_US = 60_000_000
 MOTION = Listener("on_motion", "motion_light", "hall", topic="state_changed.binary_sensor.hall")
 FILTERED = Listener(
     "on_off", "motion_light", "hall", topic="state_changed.light.hall", settings=(("changed_to", "off"),)
@@ -521,7 +523,7 @@ async def test_pause_of_the_framework_during_a_night_is_named(new_history: NewHi
     with new_history() as history:
         history.session(now_us - 30 * HOUR_US, now_us - 20 * HOUR_US, "crashed")
         history.session(now_us - 19 * HOUR_US)
-        history.job("cleaner", "tidy", "daily at 02:30")
+        history.job("cleaner", "tidy", "every 6 h")
     async with patient_data(history.path) as data:
         night = await data.why_not("cleaner.tidy", at=AskedTime(now_us - 24 * HOUR_US, 8 * HOUR_US))
         begin = await data.why_not("cleaner.tidy", at=AskedTime(now_us - 19 * HOUR_US - 1, 8 * HOUR_US))
@@ -539,7 +541,7 @@ async def test_pause_within_the_last_day_counts_for_a_question_about_now(
     with new_history() as history:
         history.session(now_us - 50 * HOUR_US, now_us - ended * HOUR_US, "crashed")
         history.session(now_us - started * HOUR_US)
-        history.job("cleaner", "tidy", "daily at 02:30")
+        history.job("cleaner", "tidy", "every 6 h")
     async with patient_data(history.path) as data:
         answer = await data.why_not("cleaner.tidy")
         moment = await data.why_not("cleaner.tidy", at=AskedTime(now_us - HOUR_US // 6, 0))
@@ -571,3 +573,28 @@ async def test_events_prove_the_connection_and_runs_that_nothing_was_refused(
 
     assert (results(handler)["connected"], results(handler)["allowed"]) == ("yes", "yes")
     assert (results(job)["connected"], results(job)["allowed"]) == ("unknown", "yes")
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+async def test_due_time_of_a_daily_job_while_hassette_was_not_running_is_named(
+    new_history: NewHistory, now_us: int, restarted: bool
+) -> None:
+    due_us = (now_us // MINUTE_US - 120) * MINUTE_US
+    with new_history() as history:
+        history.session(now_us - 50 * HOUR_US, due_us - 9 * MINUTE_US, "crashed")
+        if restarted:
+            history.session(due_us + 22 * MINUTE_US)
+        history.job("night_round", "check", f"daily at {datetime.fromtimestamp(due_us / 1e6, UTC):%H:%M}")
+        history.db.execute("UPDATE sessions SET facts = json_set(facts, '$.time_zone', 'UTC')")
+    async with patient_data(history.path) as data:
+        answer = await data.why_not("night_round")
+        others = await data.why_not("night_round", at=AskedTime(due_us + MINUTE_US, HOUR_US))
+
+    clock = [
+        f"{datetime.fromtimestamp(at_us / 1e6, UTC):%H:%M:%S}"
+        for at_us in (due_us, due_us - 9 * MINUTE_US, due_us + 22 * MINUTE_US)
+    ]
+    pause = rf".*{clock[1]} to .*{clock[2]}" if restarted else rf"since .*{clock[1]}"
+    assert answer.reason == "framework_down"
+    assert re.search(rf"It was due at .*{clock[0]}, while Hassette was not running \({pause}\)\.", answer.sentence)
+    assert "It was due at" not in others.sentence

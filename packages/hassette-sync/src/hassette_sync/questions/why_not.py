@@ -16,6 +16,7 @@ from hassette_sync.queries.not_runs import not_runs_sql
 from hassette_sync.queries.runs import SERVICE_CALLS
 from hassette_sync.queries.statistics import HOURLY
 from hassette_sync.questions.gravest import OBSTACLES, gravest_first
+from hassette_sync.questions.missed_due_times import missed_due_time
 from hassette_sync.questions.names import (
     near_entities,
     near_names,
@@ -160,6 +161,7 @@ class _Answer:
         self._asks_about_now = at is None
         # A trigger that came and did not run is the best explanation: it names the decision itself.
         self._decided: tuple[str, str] | None = None
+        self._missed: tuple[str, str] | None = None
 
     async def answer(self) -> WhyNot:
         runs = await self._runs()
@@ -227,6 +229,12 @@ class _Answer:
             self._checks.add("triggered", question, "yes", f"{count} {'trigger' if count == 1 else 'triggers'} came.")
             return
         listens_to = shortened(self._row["listens_to"])
+        if self._ref.kind == "job":
+            missed = await missed_due_time(self._transaction, self._row["listens_to"], self._range, self._times)
+            if missed is not None:
+                self._missed = ("framework_down", missed[0])
+                self._checks.add("triggered", question, "no", missed[0], at_us=missed[1], reason="framework_down")
+                return
         if changes:
             settings = facts_of(self._row["settings"])
             filters = ", ".join(f"{name} {settings[name]}" for name in _FILTERS if name in settings)
@@ -330,7 +338,7 @@ class _Answer:
                 return obstacle[0], f"{title} has not run since {run}. {because}."
             did_not = f"{title} did not run at {self._times(self._at_us)}"
             return obstacle[0], f"{did_not}. {because}. The nearest run was at {run}."
-        self._decided = obstacle or self._decided
+        self._decided = self._missed or obstacle or self._decided
         if runs and self._decided is None:
             nearest = self._nearest(runs)
             return (

@@ -145,6 +145,7 @@ _PAGE_QUESTIONS: Final = (
         words=_words(
             r"^what\s+(?:all\s+)?(?:has\s+|have\s+)?(?:happened|ran|is\s+happening|(?:is|was)\s+going\s+on)$",
             r"^(?:what|which)\s+(?:apps?|handlers?|jobs?|automations?)\s+(?:ran|did\s+run|have\s+run|were\s+running)$",
+            r"^(?:did|has|have)\s+(?:(?:the|a|any|all|my)\s+)?(?:apps?|handlers?|jobs?|automations?)\s+(?:run|ran)$",
             r"^what\s+did\s+(?:(?:the|this|that|my|all)\s+)*(?:runs?|apps?|automations?|hassette)(?:\s+(?:do|change))?$",
         ),
         sentence="The page Runs lists the runs of a time. The page of a run shows its causes and what it changed.",

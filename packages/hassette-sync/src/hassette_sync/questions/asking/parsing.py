@@ -86,7 +86,9 @@ _WITHOUT_MEANING: Final = re.compile(
 )
 _HELP: Final = re.compile(r"help|examples?|can i ask", re.IGNORECASE)
 _SHORT_IS: Final = re.compile(r"\b(why|who|what|when|where|how)['’]s\b", re.IGNORECASE)
-_WHY_AT_THE_END: Final = re.compile(r"[\s,.;:!?]+(?:but\s+)?(?:why|how come)$", re.IGNORECASE)
+_WHY_AT_THE_END: Final = re.compile(
+    r"[\s,.;:!?]+(?:(?:but|and)\s+)?(?:if\s+(?:so|not)[\s,]+why(?:\s+not)?|why|how come)$", re.IGNORECASE
+)
 # At the end of a subject, these words describe what it did: "which handler got slower", "what will turn on next".
 _DESCRIPTION: Final = re.compile(
     r"\b(?:slow(?:er|est)?|faster|nois(?:iest|ier)|busiest|most|next|upcoming)$", re.IGNORECASE
