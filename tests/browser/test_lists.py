@@ -192,6 +192,32 @@ def test_menu_is_complete_on_a_narrow_phone(open_page: Callable[..., Any], path:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_texts_stay_in_their_card_on_a_narrow_phone(open_page: Callable[..., Any]) -> None:
+    page = open_page("/errors/1")
+    page.set_viewport_size({"width": 360, "height": 780})
+    outside = page.evaluate(
+        "[...document.querySelectorAll('.card > h2 *')].filter((part) => part.getBoundingClientRect().right >"
+        " part.closest('.card').getBoundingClientRect().right).map((part) => part.textContent)"
+    )
+    assert page.locator(".card > h2 a").count() > 0
+    assert outside == []
+
+
+@pytest.mark.parametrize("width", [360, 1440])
+def test_labels_of_durations_are_whole(open_page: Callable[..., Any], width: int) -> None:
+    page = open_page("/handlers")
+    page.goto(page.locator("a.who").first.evaluate("one => one.href"))
+    page.set_viewport_size({"width": width, "height": 780})
+    page.locator("#heat-chart .y-axis text").first.wait_for(timeout=LIMIT_MS)
+    # The widest label of a band. It is cut on the left, because its text ends at the chart.
+    cut = page.evaluate(
+        "(() => { const axis = document.querySelector('#heat-chart .y-axis');"
+        " const label = axis.querySelector('text'); label.textContent = '≤ 300 ms';"
+        " return label.getBoundingClientRect().left < axis.getBoundingClientRect().left; })()"
+    )
+    assert cut is False
+
+
 def test_state_of_a_stopped_framework_is_red_on_each_page(
     open_page: Callable[..., Any], history_path: Path, address: str
 ) -> None:
