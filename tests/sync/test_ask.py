@@ -695,3 +695,29 @@ async def test_light_that_was_on_since_before_the_night_was_on(
 
     assert asked.why is not None
     assert asked.why.sentence.startswith(f"Bedroom light was on at {span[0]}:00. Bedroom light turned on at ")
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        ("why did the hal light trun on at 3:12", "light.hall"),
+        ("why did the kichen light turn on", "light.kitchen"),
+        ("who switched guest mode on", "input_boolean.guests"),
+        ("why was the livin room light brighter", "light.living_room"),
+    ],
+)
+async def test_suggestion_with_the_most_words_of_a_misspelt_name_is_first(
+    tmp_path: Path, words: str, first: str
+) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        for room in ("bathroom", "hall", "kitchen", "living_room"):
+            home.named(f"light.{room}", f"{room.replace('_', ' ').capitalize()} light")
+        home.named("cover.living_room_blinds", "Living room blinds")
+        home.named("input_boolean.guests", "Guests")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            asked = await data.ask(words)
+
+    assert asked.why is not None
+    assert asked.why.suggestions[0].entity_id == first
+    assert f"Did you mean {first}" in asked.why.sentence

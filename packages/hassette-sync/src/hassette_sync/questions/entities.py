@@ -19,6 +19,8 @@ SERVICE = re.compile(
 _MAX_SUGGESTIONS = 20
 _SIMILAR = 0.8
 _HARDLY_SIMILAR = 0.5
+_SHORTEST_WORD = 3
+_ABOUT_AS_MANY = 0.5
 # Words for all entities of a domain.
 _DOMAINS = {
     **dict.fromkeys(("light", "lights", "lamp", "lamps"), "light"),
@@ -96,7 +98,11 @@ class HomeNames:
         near = difflib.get_close_matches(
             text.lower().replace(" ", "_"), list(candidates), _MAX_SUGGESTIONS, _HARDLY_SIMILAR
         )
-        similar = [name for name in near if name not in fitting] or ([] if fitting else _sharing(parts, candidates))
+        similar = [name for name in near if name not in fitting]
+        if not fitting:
+            for word in parts:  # the longest word may be misspelt
+                candidates |= await self._candidates(word) if len(word) >= _SHORTEST_WORD else {}
+            similar = _most_shared(parts, candidates, similar)
         return NamedEntity(
             None,
             tuple([await self.entity(name) for name in fitting]),
@@ -140,10 +146,34 @@ class HomeNames:
         return found
 
 
-def _sharing(parts: frozenset[str], candidates: dict[str, frozenset[str]]) -> list[str]:
-    """Return the entities with all words of a name except one, which may be misspelt: ``teh hall light``."""
-    shared = [key for key, words in candidates.items() if len(parts & (words | _words(key))) >= max(len(parts) - 1, 1)]
-    return shared[:_MAX_SUGGESTIONS]
+def _most_shared(parts: frozenset[str], candidates: dict[str, frozenset[str]], near: list[str]) -> list[str]:
+    """Return the entities that share the most words with a name, and then those with similar ids.
+
+    One word may be missing, and the others may be misspelt: ``teh hall light``, ``hal light trun``.
+    """
+    # Each word is compared with each other word only once.
+    similarity: dict[tuple[str, str], float] = {}
+
+    def shared(key: str) -> float:
+        words = candidates[key] | _words(key)
+        return sum(max((_similarity(part, word, similarity) for word in words), default=0.0) for part in parts)
+
+    scores = {key: shared(key) for key in candidates}
+    fewest = max(_SIMILAR * max(len(parts) - 1, 1), max(scores.values(), default=0.0) - _ABOUT_AS_MANY)
+    found = {key for key, score in scores.items() if score >= fewest} | set(near)
+    return sorted(found, key=lambda key: (-scores[key], near.index(key) if key in near else len(near), key))[
+        :_MAX_SUGGESTIONS
+    ]
+
+
+def _similarity(one: str, other: str, known: dict[tuple[str, str], float]) -> float:
+    """Return the similarity of two words; 0 if they are different words."""
+    if one == other:
+        return 1.0
+    if (one, other) not in known:
+        ratio = difflib.SequenceMatcher(None, one, other).ratio()
+        known[one, other] = ratio if ratio >= _SIMILAR and min(len(one), len(other)) >= _SHORTEST_WORD else 0.0
+    return known[one, other]
 
 
 def _words(text: str) -> frozenset[str]:
