@@ -337,6 +337,7 @@ async def test_lights_that_did_not_turn_on_are_answered_with_the_gravest_obstacl
     home.run(10, MOTION, EVENT, calls=[call("light.turn_on", "light.hall", "one")])
     home.run(20, TIDY, Due(home.us(20)), calls=[call("light.turn_off", "light.hall", "two")])
     home.run(1700, EVENING, EVENT, calls=[call("light.turn_on", "light.kitchen", "three")])
+    home.not_run(1710, EVENING, "condition", "is_dark()", EVENT)
     home.changed(1700.1, "light.kitchen", "off", "on", "three", user="robot")
     home.event(1600, "control_disable_app", "motion_light.hall")
     home.add("retired", MOTION)
@@ -597,4 +598,5 @@ async def test_due_time_of_a_daily_job_while_hassette_was_not_running_is_named(
     pause = rf".*{clock[1]} to .*{clock[2]}" if restarted else rf"since .*{clock[1]}"
     assert answer.reason == "framework_down"
     assert re.search(rf"It was due at .*{clock[0]}, while Hassette was not running \({pause}\)\.", answer.sentence)
+    assert answer.sentence.count("It was due at") == 1
     assert "It was due at" not in others.sentence

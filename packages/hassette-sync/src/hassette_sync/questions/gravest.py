@@ -14,14 +14,14 @@ _MAX_SENTENCES: Final = 5
 def gravest_first(answers: list[tuple[WhyNot, str]], *, unchanged: tuple[str, ...] = ()) -> WhyNot:
     """Return the answer about the handler or job with the gravest obstacle. Its sentence also has the other answers.
 
-    Handlers and jobs that did run are named only if all of them ran.
+    Handlers and jobs that did run are named only if all of them ran, or if there was an obstacle after their run.
 
     Args:
         answers: The answers, each with the name of its entity; an empty name if all are about one entity.
         unchanged: Names of the entities that no handler or job changes.
     """
     ordered = sorted(answers, key=lambda one: _gravity(one[0]))
-    shown = [one for one in ordered if one[0].reason != "ran"] or ordered
+    shown = [one for one in ordered if one[0].reason in OBSTACLES or not one[0].runs] or ordered
     entities: dict[str, list[str]] = {}
     for answer, entity in shown:
         entities.setdefault(answer.sentence, []).append(entity)

@@ -348,7 +348,7 @@ class _Answer:
         reason, detail = self._decided or (
             self._checks.reasons[0][:2] if self._checks.reasons else ("unknown", "The history does not show why.")
         )
-        searches_time = self._is_span or self._asks_about_now
+        searches_time = (self._is_span or self._asks_about_now) and self._missed is None
         is_partial = reason == "framework_down" or (reason == "not_connected" and self._decided is None)
         if searches_time and is_partial and len(self._checks.reasons) > 1:
             # Hassette was running or connected for a part of this time only, which need not be the reason.
