@@ -600,3 +600,16 @@ async def test_due_time_of_a_daily_job_while_hassette_was_not_running_is_named(
     assert re.search(rf"It was due at .*{clock[0]}, while Hassette was not running \({pause}\)\.", answer.sentence)
     assert answer.sentence.count("It was due at") == 1
     assert "It was due at" not in others.sentence
+
+
+async def test_handler_is_answered_with_a_stop_a_moment_ago(tmp_path: Path) -> None:
+    path = tmp_path / "hassette.db"
+    async with recorded_home(path) as home:
+        home.event(0, "app_started", "motion_light.hall")
+        home.run(10, MOTION, EVENT)
+        await home.write()
+    async with patient_data(path) as data:
+        answer = await data.why_not("motion_light.hall.on_motion")
+
+    assert answer.reason == "framework_down"
+    assert re.search(r"Hassette was stopped at \S+ and was not running\.$", answer.sentence)

@@ -134,7 +134,12 @@ class Surroundings:
             self._checks.add("framework_up", question, "no", detail, reason="framework_down")
             return None
         end_us, is_open = row["end_us"], row["outcome"] == "open"
-        if end_us >= (min(self._at_us, self._transaction.at_us) if is_open else self._at_us) - HEARTBEAT_OVERDUE_US:
+        # Only the end of a session that was stopped is exact.
+        is_stopped_now = self._is_now and row["outcome"] == "clean"
+        if (
+            not is_stopped_now
+            and end_us >= (min(self._at_us, self._transaction.at_us) if is_open else self._at_us) - HEARTBEAT_OVERDUE_US
+        ):
             if (self._is_span or self._is_now) and (pauses := await self._pauses()):
                 detail = f"Hassette was not running {self._spans(pauses)}."
                 self._checks.add("framework_up", question, "no", detail, at_us=pauses[-1][0], reason="framework_down")
