@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from store_feed import Home
@@ -27,7 +28,7 @@ from hassette_store.file.creation import create
 from hassette_store.file.ownership import Ownership
 from hassette_store.file.writer import Writer
 from hassette_store.heartbeats import Heartbeats
-from hassette_store.sessions import INSERT_SESSION
+from hassette_store.sessions import insert
 
 TARGET_WRITTEN = 0.5
 """Highest share of the bytes that a store with one commit per record would write, if a batch has many records."""
@@ -84,11 +85,11 @@ async def heartbeat_bytes(path: Path) -> int:
     with Ownership.take(path) as ownership:
         db = await Writer.open(path, synchronous=settings.synchronous)
         try:
-            session_id = (await db.rows(INSERT_SESSION, (0, 0, 1, "host")))[0][0]
+            session = await db.run(partial(insert, began=None, now_us=0))
             heartbeats.row_has_heartbeat()
             while clock_s < 86_400:
                 clock_s += settings.heartbeat_s
-                await heartbeats.beat(db, ownership, (session_id, 0), 0)
+                await heartbeats.beat(db, ownership, session, 0)
         finally:
             await db.close()
     return written_bytes() - before
