@@ -172,11 +172,11 @@ async def test_successes_before_the_time_are_not_denied(home: RecordedHome, data
 async def test_sentence_about_very_many_failures_begins_in_upper_case(
     home: RecordedHome, data: DataSyncService
 ) -> None:
-    for number in range(1_000):
+    for number in range(500):
         home.run(600 + number / 10, BACKUP, Due(home.us(600)), status="error", failure=OLD)
     await home.write()
 
-    assert (await failures(data, "what failed")).sentence.startswith("At least 1,000 runs failed in the last 24 hours.")
+    assert (await failures(data, "what failed")).sentence.startswith("At least 500 runs failed in the last 24 hours.")
 
 
 async def test_error_that_failed_before_the_time_is_not_new(home: RecordedHome, data: DataSyncService) -> None:

@@ -34,8 +34,8 @@ class WhatFailed(Answer):
         at_us: The moment that was asked about; None for a span, or for the newest failures.
         since_us: Start of the time that was searched.
         until_us: End of the time that was searched.
-        failed: Number of failed runs in this time, at most 1,000.
-        total: Number of all runs in this time, at most 1,000; for a text, of the failed runs.
+        failed: Number of failed runs in this time, at most 500.
+        total: Number of all runs in this time, at most 500; for a text, of the failed runs.
         sentence: The answer in one or more plain sentences. It states whether the error is new.
         runs: Failed runs, at most 20: the nearest to the moment first, or the newest.
         errors: Errors of the failed runs, most recently seen first, at most 5.

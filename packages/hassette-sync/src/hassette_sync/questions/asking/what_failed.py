@@ -37,7 +37,7 @@ from hassette_sync.questions.wording import shortened
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import AROUND_US, DAY_US, MINUTE_US, TimeRange
 
-_MOST_COUNTED: Final = 1_000
+_MOST_COUNTED: Final = 500
 _MOST_RUNS: Final = 20
 _MOST_ERRORS: Final = 5
 _MOST_STARTS: Final = 5
