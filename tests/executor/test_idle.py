@@ -9,6 +9,7 @@ from hassette_executor import (
     Batch,
     Clock,
     CommandExecutor,
+    ExecutorSettings,
     MemorySink,
 )
 from support.loops import manual_loop
@@ -72,6 +73,26 @@ def test_quick_run_in_a_quiet_home_sets_one_timer_for_all_of_its_steps():
                     await asyncio.sleep(0.1)
                     assert len(sink.records) == number + 1
                     assert loop.count_timers() == 0
+
+        loop.run_until_complete(scenario())
+
+
+def test_record_after_a_full_batch_waits_for_the_timer_of_the_first_record():
+    with manual_loop() as loop:
+
+        async def scenario() -> None:
+            sink = MemorySink()
+            settings = ExecutorSettings(batch_records=5, flush_interval_s=0.5)
+            clock = Clock(wall_ns=lambda: T0_US * 1000 + loop.monotonic_ns(), monotonic_ns=loop.monotonic_ns)
+            async with CommandExecutor(sink, settings=settings, clock=clock) as executor:
+                for pause_s in (0.1, 0.1, 0.06, 0.04, 0.1, 0):
+                    await executor.execute(invoke(nothing))
+                    await asyncio.sleep(pause_s)
+                assert len(sink.records) == 5, "the fifth record completes a batch"
+                await asyncio.sleep(0.09)
+                assert len(sink.records) == 5
+                await asyncio.sleep(0.02)
+                assert len(sink.records) == 6
 
         loop.run_until_complete(scenario())
 
