@@ -41,7 +41,7 @@ if typing.TYPE_CHECKING:
     )
     from hassette_store.settings import StoreSettings
 
-__getattr__, __dir__ = lazy_names.attributes_on_first_use(
+__getattr__, __dir__ = lazy_names.lazy_attributes(
     __name__,
     {
         "hassette_store.backups": ("backup", "check", "restore", "vacuum"),

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 
-def attributes_on_first_use(
+def lazy_attributes(
     package: str, names: Mapping[str, Sequence[str]], modules: Sequence[str]
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return ``__getattr__`` and ``__dir__`` for a package.

@@ -71,21 +71,24 @@ _EARLIER_HEARTBEAT_US = (
     f"{HEARTBEAT_FUNCTION}(earlier.id, earlier.started_us, earlier.last_sequence, earlier.heartbeat_us)"
 )
 
+# After a merge or a deletion, the ids of sessions may have gaps.
+_IS_NEXT = "later.id = (SELECT min(id) FROM sessions WHERE id > earlier.id)"
+
 # A session that is still running has no gap after it.
 GAPS = f"""
 SELECT earlier.outcome, earlier.reason, coalesce(earlier.ended_us, {_EARLIER_HEARTBEAT_US}) AS from_us,
        later.started_us AS until_us
-FROM sessions AS earlier LEFT JOIN sessions AS later ON later.id = earlier.id + 1
+FROM sessions AS earlier LEFT JOIN sessions AS later ON {_IS_NEXT}
 WHERE from_us < :until_us AND coalesce(until_us, :until_us) >= :since_us
   AND (until_us IS NOT NULL OR earlier.ended_us IS NOT NULL OR from_us < :last_seen_us)
 ORDER BY earlier.id DESC LIMIT :limit
 """
 """Times without a session that overlap a time range, each with the end of the session before it, newest first."""
 
-LAST_CRASH = """
+LAST_CRASH = f"""
 SELECT earlier.outcome, earlier.reason, coalesce(earlier.ended_us, earlier.heartbeat_us) AS from_us,
        later.started_us AS until_us
-FROM sessions AS earlier LEFT JOIN sessions AS later ON later.id = earlier.id + 1
+FROM sessions AS earlier LEFT JOIN sessions AS later ON {_IS_NEXT}
 WHERE earlier.outcome = 'crashed' ORDER BY earlier.id DESC LIMIT 1
 """
 """The newest crash, and the start after it."""

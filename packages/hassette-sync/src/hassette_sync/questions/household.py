@@ -86,8 +86,9 @@ async def household(
     failing_refs, failing_count = await failing_now(transaction, failing, limit=_MAX_PROBLEMS)
     state = framework_state(await newest_session(transaction), live)
     shown = ShownTimes(home, at_us)
-    restricted = await restrictions(transaction, present)
-    since = {(one.kind, one.subject): one.since_us for one in await restrictions(transaction)}
+    recorded = await restrictions(transaction)
+    restricted = recorded if present is None else present
+    since = {(one.kind, one.subject): one.since_us for one in recorded}
     problems = [
         *(_restricted(one, one.since_us or since.get((one.kind, one.subject)), shown) for one in restricted),
         *(f"{_plain(ref.app)} does not work at the moment." for ref in failing_refs),

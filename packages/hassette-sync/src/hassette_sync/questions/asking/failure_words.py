@@ -5,7 +5,9 @@ from typing import Final
 
 from hassette_sync.answers.kinds import Kind
 
-_ID: Final = re.compile(r"[a-z_][a-z0-9_]*(?:\.[a-z0-9_]+)+", re.IGNORECASE)
+ID: Final = re.compile(r"[a-z_][a-z0-9_]*(?:\.[a-z0-9_]+)+", re.IGNORECASE)
+"""Id of an entity, or name of a handler or job: ``light.hall``, ``motion_light.on_motion``."""
+
 _NOUN: Final = r"(?:errors?|failures?|exceptions?|crashes|tracebacks?|problems?|issues?)"
 _PLURAL: Final = r"(?:errors|failures|exceptions|crashes|tracebacks|problems|issues)"
 _PAST: Final = (
@@ -63,7 +65,7 @@ def failing_subject(text: str) -> str | None:
     """
     if not any(re.search(pattern, text, re.IGNORECASE) for pattern in _ASKS):
         return None
-    ids = _ID.findall(text)
+    ids = ID.findall(text)
     if len(ids) == 1:
         return ids[0]
     return " ".join(re.sub(r"[,;:]", " ", re.sub(_OTHER_WORDS, " ", text, flags=re.IGNORECASE)).split())

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from hassette_sync.errors import UnclearWordsError
-from hassette_sync.questions.asking.failure_words import failing_subject
+from hassette_sync.questions.asking.failure_words import ID, failing_subject
 from hassette_sync.questions.asking.moments import is_since, split_moment
 from hassette_sync.questions.asking.page_questions import PageQuestion, page_question
 from hassette_sync.questions.runs import check_text
@@ -93,7 +93,6 @@ _WHY_AT_THE_END: Final = re.compile(
 _DESCRIPTION: Final = re.compile(
     r"\b(?:slow(?:er|est)?|faster|nois(?:iest|ier)|busiest|most|next|upcoming)$", re.IGNORECASE
 )
-_ID: Final = re.compile(r"[a-z_][a-z0-9_]*(?:\.[a-z0-9_]+)+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +141,7 @@ def parse_words(words: str) -> ParsedWords:
     rest, at = split_moment(_WHY_AT_THE_END.sub("", _POLITE.sub("", rest)))
     text = rest
     # An id is a name also if it contains words of a question, such as sensor.uptime.
-    found = page_question(_ID.sub(" ", text))
+    found = page_question(ID.sub(" ", text))
     if found is not None and not found.may_describe:
         return ParsedWords("elsewhere", found.name, at, page_question=found, text=text)
     if (failing := failing_subject(text)) is not None:
@@ -187,7 +186,7 @@ def _about_a_name(text: str, at: str) -> ParsedWords | None:
             rest, state = f"{rest[: is_state.start()]} {is_state['about']}", _NAMED.get(word, word)
     subject = " ".join(_FILLERS.sub(" ", rest).split()) if " " in rest else rest.strip()
     subject = subject.rstrip(" ,;:").removesuffix(" last")
-    if _QUESTION.match(text) and len(ids := [word for word in subject.split() if _ID.fullmatch(word)]) == 1:
+    if _QUESTION.match(text) and len(ids := [word for word in subject.split() if ID.fullmatch(word)]) == 1:
         subject = ids[0]  # an id is clear, so other words are not part of the name
     if _FILLERS.fullmatch(subject):
         subject = ""
