@@ -1,4 +1,4 @@
-"""Each reason why a handler or job does not run is planted in a home, and *why not* answers with it."""
+"""Each reason why a handler or job does not run is caused in a home, and *why not* names this reason."""
 
 import asyncio
 import time

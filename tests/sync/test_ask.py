@@ -536,7 +536,7 @@ async def test_triggers_that_led_to_no_run_are_not_answered_with_the_uptime(data
 async def test_question_about_the_uptime_is_answered(data: DataSyncService) -> None:
     running, future = await data.ask("is hassette running"), await data.ask("was hassette up on 28 Nov 1999")
 
-    assert running.sentence.startswith("Hassette is running since ")
+    assert running.sentence.startswith("Hassette has been running since ")
     assert running.sentence.endswith(" The page Sessions lists each start and stop.")
     assert future.sentence.startswith("It is not known whether Hassette was running from ")
 

@@ -43,7 +43,7 @@ CRASH = rf"crashed at [\d:]+ \({REASON}\) and started at [\d:]+\."
 )
 async def test_present_and_the_last_crash_are_named(data: DataSyncService, words: str) -> None:
     sentence = (await data.ask(words)).sentence
-    assert re.match(rf"Hassette is running since [\d:]+\. It last {CRASH}", sentence), sentence
+    assert re.match(rf"Hassette has been running since [\d:]+\. It last {CRASH}", sentence), sentence
 
 
 async def test_stopped_framework_is_not_running(new_history: NewHistory, now_us: int) -> None:
@@ -53,7 +53,7 @@ async def test_stopped_framework_is_not_running(new_history: NewHistory, now_us:
         sentence = (await data.ask("is hassette running")).sentence
     assert re.match(
         r"Hassette is not running\. It stopped at [\d:]+ \(SIGTERM\) and has not started since\. "
-        r"No crash of it is recorded\.",
+        r"No crash of Hassette is recorded\.",
         re.sub(r"\d+ \w{3} ", "", sentence),
     ), sentence
 

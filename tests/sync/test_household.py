@@ -131,8 +131,8 @@ async def test_page_has_no_names_from_code(home_path: Path) -> None:
 @pytest.mark.parametrize(
     ("outcome", "level", "sentence"),
     [
-        ("clean", "bad", "The automations are not running since "),
-        ("crashed", "bad", "The automations are not running since "),
+        ("clean", "bad", "The automations have not been running since "),
+        ("crashed", "bad", "The automations have not been running since "),
     ],
 )
 async def test_a_stop_is_named_first(home_path: Path, now_us: int, outcome: str, level: str, sentence: str) -> None:
@@ -173,13 +173,13 @@ async def test_switched_off_rehearsing_and_paused_automations_are_named(home_pat
     assert answer.sentence == "The automations run, but some of them are switched off or only rehearsing or paused."
     assert present.sentence == "The automations run, but some of them are switched off."
     assert [re.sub(r"since .*\d", "since then", text) for text in answer.problems] == [
-        "Motion light is switched off since then.",
-        "Energy is only rehearsing since then.",
-        "A schedule of Night mode is paused since then.",
+        "Motion light has been switched off since then.",
+        "Energy has been only rehearsing since then.",
+        "A schedule of Night mode has been paused since then.",
     ]
     assert [re.sub(r"since .*\d", "since then", text) for text in sorted(present.problems)] == [
         "Garden is switched off.",
-        "Motion light is switched off since then.",
+        "Motion light has been switched off since then.",
     ]
 
 

@@ -86,6 +86,6 @@ async def test_cause_of_a_sensor_after_the_new_file_began_is_not_lost_with_the_o
             (await data.why(entity=name)).found[0].missing for name in ("light.a", "light.b", "binary_sensor.c")
         ]
 
-    assert before == "the history before was lost, so its cause may be in it."
+    assert before == "the earlier history was lost, and the cause may have been in that history."
     assert light == "records of that time were lost, so its cause may be among them."
     assert sensor == ""

@@ -49,7 +49,7 @@ async def test_silenced_error_needs_no_attention_until_the_silence_ends(new_hist
             assert overview.counts.failed == 3, "the failures stay recorded"
 
 
-async def test_household_does_not_see_a_silenced_error(new_history: NewHistory, now_us: int) -> None:
+async def test_household_page_does_not_name_a_silenced_error(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         write(history, now_us, ERROR, ERROR)
         hours = 12 - now_us // HOUR % 24
@@ -63,7 +63,7 @@ async def test_household_does_not_see_a_silenced_error(new_history: NewHistory, 
     assert (after.level, after.problems) == ("good", ())
 
 
-async def test_other_errors_of_the_same_handler_stay_loud(new_history: NewHistory, now_us: int) -> None:
+async def test_other_errors_of_the_same_handler_still_need_attention(new_history: NewHistory, now_us: int) -> None:
     with new_history() as history:
         write(history, now_us, OTHER, ERROR, ERROR, ERROR)
     async with DataSyncService(history.path) as data:

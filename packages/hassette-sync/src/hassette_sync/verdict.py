@@ -149,6 +149,6 @@ def _failures(overview: Overview) -> str:
     counts = overview.counts
     failed = f"{counts.failed:,} of {plural(counts.total, 'run')} failed"
     if known := overview.silenced_failures:
-        # The newest runs may have failed again with these errors.
+        # The newest runs may have failed with a silenced error, so the text does not state that they succeed again.
         return f"{failed}, {'all' if known >= counts.failed else f'{known:,}'} of them with a silenced error"
     return failed if overview.failing_now_count else f"{failed}, but the newest runs succeed again"

@@ -244,7 +244,10 @@ class Listener:
             self.end()
 
     def deactivate(self) -> bool:
-        """Receive no further event. Return False if events are held, or if runs wait or are in progress."""
+        """Deactivate the listener, so that it receives no further event.
+
+        Return False if events are held, or if runs wait or are in progress.
+        """
         self.active = False
         return self._lane.idle and not (self._gates and any(gate.holds for gate in self._gates))
 

@@ -26,7 +26,10 @@ from hassette_core.simulation.demo.summary import summarise
 STOP_BUDGET_S = 9.0
 """Stop budget in seconds until the framework has been created. After that, the budget of its settings applies."""
 START_LIMIT_S = 30.0
-"""Longest start in seconds. An app that blocks the event loop longer, before the page is ready, is stopped."""
+"""Time limit of the start, in seconds.
+
+If an app blocks the event loop for longer before the page is ready, the process ends.
+"""
 
 
 def default_data_dir(get_user: Callable[[], str] = getpass.getuser) -> Path:
@@ -113,7 +116,8 @@ def demo(
     async def main() -> int:
         with guard.on_signals(demonstration.request_stop):
             if seconds is not None:
-                # An app may block the event loop before the page is ready, which announces the end.
+                # An app may block the event loop before `announce` sets the limit. Without this limit, the demo would
+                # not end.
                 guard.expect_stop_within(seconds + START_LIMIT_S)
             await demonstration.run(announce)
         return ExitCode.OK

@@ -218,7 +218,8 @@ class HomeRecorder:
 def _is_restart_of_timer(event: StateChanged) -> bool:
     """Return whether a running timer starts again, or gets another end.
 
-    The same state is reported again, with the context of the call. Its end has a context without a cause.
+    Home Assistant reports the same state again, with the context of the call. The end of a timer has a context without
+    a cause.
     """
     old, new = event.old_state, event.new_state
     if old is None or new is None or new.state != "active" or not event.entity_id.startswith("timer."):

@@ -33,8 +33,8 @@ class OwnCalls:
 
     While no call of Hassette is in progress, an event is recorded at once.
 
-    A call that fails has no context in its response. Its context is then that of its event, if exactly one event of
-    Hassette's user fits.
+    The response to a failed call has no context. If exactly one event of Hassette's user fits the call, the call gets
+    the context of that event.
 
     Args:
         monotonic_ns: Monotonic clock.

@@ -30,7 +30,10 @@ class Entry(Protocol):
         ...
 
     def deactivate(self) -> bool:
-        """Start no further run. Return False if events or runs wait or are in progress."""
+        """Deactivate the entry, so that it starts no further run.
+
+        Return False if events or runs wait or are in progress.
+        """
         ...
 
     def drop_waiting(self) -> None:

@@ -233,7 +233,7 @@ class RunLane:
 
     @property
     def idle(self) -> bool:
-        """Whether no run is in progress or waits."""
+        """Whether the lane has no run in progress and no waiting run."""
         return not self._running and not self._waiting
 
     def close(self) -> None:

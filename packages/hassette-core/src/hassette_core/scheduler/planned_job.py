@@ -198,7 +198,7 @@ class PlannedJob:
         self._lane.skip_waiting()
 
     def deactivate(self) -> bool:
-        """Plan no further run. Return False if runs wait or are in progress."""
+        """Deactivate the job, so that it plans no further run. Return False if runs wait or are in progress."""
         self.active = False
         return self._lane.idle
 

@@ -117,7 +117,8 @@ class Timetable:
         if len(jobs) <= ENDED_AT_ONCE or not self._open:
             self._arm()
         else:
-            # In the next turn of the event loop, because the agenda removes the entries of all these jobs.
+            # Arm the timer in the next turn of the event loop, because the agenda then removes the entries of all these
+            # jobs.
             self._agenda.note_ended(len(jobs))
             self._disarm()
             self._set_timer(self._clock.monotonic_ns(), 0)

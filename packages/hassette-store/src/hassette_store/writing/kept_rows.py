@@ -12,6 +12,7 @@ from hassette_store.writing.texts import cleaned_text, json_object
 _MAX_NAMES: Final = 50_000
 _ADD_FACTS: Final = f"UPDATE sessions SET facts = json_patch({READABLE_FACTS}, :facts) WHERE id = :session_id"
 # A merge of a second file gives its deploys higher ids, and a corrected clock changes the ids of this session.
+# So a comparison of ids alone would insert a deploy twice.
 _ADD_DEPLOY: Final = """
 INSERT INTO deploys (id, session_id, app, version, code_hash, settings_hash, git_commit, at_start)
 SELECT :id, :session_id, :app, :version, :code_hash, :settings_hash, :git_commit, :at_start

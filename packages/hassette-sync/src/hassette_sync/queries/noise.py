@@ -16,8 +16,8 @@ def _runs_sql(kind: RunKind, condition: str) -> str:
 
 
 def _sums_sql(condition: str) -> str:
-    # Each part reads the log lines or the calls of a run once. A subquery for each sum would read them for each of
-    # them.
+    # Each part reads the log lines or the calls of a run once. A subquery for each sum would read them once for each
+    # sum.
     return f"""
 WITH newest AS MATERIALIZED ({union_sql(lambda kind: _runs_sql(kind, condition))})
 SELECT registration_id, sum(runs) AS runs, sum(log_lines) AS log_lines, sum(log_bytes) AS log_bytes,
@@ -41,7 +41,7 @@ A log line has about 24 bytes in addition to its text: keys, time, level and log
 """
 
 ALL = _sums_sql("AND id >= :first_id AND id < :end_id")
-"""The same of all runs in a range of ids."""
+"""Log lines and service calls of all runs of some handlers and jobs in a range of ids, with their bytes."""
 
 _REGISTRATION_ID = f"coalesce({', '.join(f'{kind.runs_table}.{kind.registration_column}' for kind in KINDS)})"
 
@@ -60,7 +60,7 @@ KNOWN_LOG_LINES = _known_sql("log_lines")
 """Number of log lines of each handler and job, among the newest ``:examined`` ones of a range of ids."""
 
 KNOWN_CALLS = _known_sql("service_calls")
-"""The same for service calls."""
+"""Number of service calls of each handler and job, among the newest ``:examined`` ones of a range of ids."""
 
 APPS_OF_REGISTRATIONS = "SELECT id, app FROM registrations WHERE id IN (SELECT value FROM json_each(:registrations))"
 """Apps of some handlers and jobs."""

@@ -55,7 +55,10 @@ HISTORY_LOST = f"""
 SELECT CASE WHEN json_valid(facts) THEN json_extract(facts, '$.{HISTORY_SINCE}') END AS history_since FROM sessions
 WHERE coalesce(ended_us, {LATEST_HEARTBEAT_US}) >= :at_us ORDER BY id LIMIT 1
 """
-"""Since when the file has the history of the first session that ended after a moment; NULL if it has all of it."""
+"""Time from which the file has the history of the first session that ended after a moment.
+
+NULL if nothing is missing.
+"""
 
 EXPECTED_TIME = "SELECT value AS expected_us FROM store_state WHERE name = 'clock_expected_us'"
 """The time that the store expected when it found that the clock is not confirmed. No row if the clock is confirmed."""

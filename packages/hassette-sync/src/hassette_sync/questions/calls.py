@@ -32,10 +32,10 @@ def call_of(row: Row) -> CallMade:
 
 
 def call_of_context(rows: Sequence[Row], change: StateChange | None) -> CallMade | None:
-    """Return the service call among causes with one context: the call that names the entity, or else the last call.
+    """Return the service call among causes with one context that fits a change best.
 
-    If no call names it, a call for an area, a device or a group that may contain it is next. If there are several such
-    calls, a call that can lead to the state is preferred.
+    A call that names the entity comes first, then a call for an area, a device or a group that may contain the entity,
+    and then any other call. Among several such calls, a call that can lead to the new state is preferred.
     """
     calls = [call_by_home(row) for row in rows if row["kind"] == "service_call"]
     if change is None:

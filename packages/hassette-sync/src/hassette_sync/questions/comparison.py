@@ -193,7 +193,8 @@ async def _habits(
 ) -> dict[int, tuple[int, int]]:
     """Return the usual longest gap and the present silence of the current handlers and jobs that are quiet."""
     until_us = min(now.until_us, transaction.at_us)
-    # Only time in which Hassette was running counts. Without this, all of them would be quiet after its end.
+    # Only the time in which Hassette was running counts. Otherwise, all handlers would look quiet after the end of
+    # Hassette.
     if (session := await newest_session(transaction)) is not None:
         until_us = min(until_us, session.until_us)
     quiet = {

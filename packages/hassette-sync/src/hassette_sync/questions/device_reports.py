@@ -64,7 +64,7 @@ async def recording_of(transaction: ReadTransaction, change: StateChange) -> tup
     history_us = time_of_fact(facts_of(session["facts"]).get(HISTORY_SINCE, ""))
     since_us: int = max(session["started_us"], history_us)
     if at_us < history_us:
-        return since_us, "the history before was lost, so its cause may be in it."
+        return since_us, "the earlier history was lost, and the cause may have been in that history."
     domain = change.entity.entity_id.partition(".")[0]
     if domain not in MEASURING and "user" not in facts_of(session["facts"]):
         return since_us, "the automations, scripts and service calls of Home Assistant were not recorded at that time."
@@ -96,8 +96,9 @@ async def began_before(transaction: ReadTransaction, change: StateChange, since_
 
     An automation, a script or a call that began before the connection makes changes later, with its context. For some
     seconds after a call, Home Assistant gives the context of the call to each change of the entity.
-    The id of a context contains its time by the clock of Home Assistant, and that of a change the time by the clock of
-    Hassette. The changes before it show the difference of the clocks, because most contexts begin with their change.
+    The id of a context contains its time by the clock of Home Assistant. The id of a change contains its time by the
+    clock of Hassette. Earlier changes show the difference between the clocks, because most contexts begin with their
+    change.
 
     Args:
         transaction: Read transaction of the question.
@@ -194,9 +195,9 @@ async def _changes_before(transaction: ReadTransaction, change: StateChange, sin
 async def pending_call(transaction: ReadTransaction, change: StateChange) -> tuple[CallMade, str] | None:
     """Return a service call in the minute before for the entity, or for an area or group that may contain it.
 
-    The change may be a late effect of it. It is not if the entity has changed with the context of the call, or if the
-    service leads to another state. If the call does not name the entity or its area, it is also not if any entity has
-    changed with its context.
+    The change may be a late effect of the call. It is no effect of the call if the entity has already changed with the
+    context of the call, or if the service leads to another state. If the call names neither the entity nor its area,
+    the change is also no effect of the call if any entity has changed with that context.
 
     Returns:
         The call, and its target in words: ``it``, or for example ``area kitchen``.

@@ -114,7 +114,7 @@ def _restricted(one: Restriction, since_us: int | None, shown: ShownTimes) -> st
     app = _plain(one.subject.partition(".")[0])
     since = f" since {shown(since_us, seconds=False)}" if since_us is not None else ""
     who = f"A schedule of {app}" if one.kind == "paused" else app
-    return f"{who} is {_RESTRICTED[one.kind]}{since}."
+    return f"{who} {'has been' if since else 'is'} {_RESTRICTED[one.kind]}{since}."
 
 
 def _sentence(label: str, failing: int, restricted: Sequence[Restriction], shown: ShownTimes, session: object) -> str:
@@ -122,7 +122,7 @@ def _sentence(label: str, failing: int, restricted: Sequence[Restriction], shown
         return "The automations have not run yet."
     if label == "not running":
         until_us: int | None = getattr(session, "until_us", None)
-        return f"The automations are not running since {shown(until_us, seconds=False)}."
+        return f"The automations have not been running since {shown(until_us, seconds=False)}."
     if label == "degraded":
         return "The automations run, but something needs attention."
     if failing:

@@ -53,7 +53,8 @@ async def noise(transaction: ReadTransaction, time_range: TimeRange | None = Non
         if sample is not None:
             factor = runs / sample["runs"]
             for column, what in enumerate(_KNOWN, 1):
-                # The few newest runs may have none although other runs have some.
+                # The newest runs may have no log lines or calls although older runs have some. So the known number is
+                # the minimum.
                 total[column] += max(sample[what] * factor, known.get((registration_id, what), 0))
             total[3] += (sample["log_bytes"] + sample["call_bytes"]) * factor
     all_bytes = sum(total[3] for total in totals.values())

@@ -35,7 +35,7 @@ _MAX_LOOK_UPS = 500
 # The index is read once for each combination of a filter and a place of the text, such as the name of an entity. Above
 # this number of combinations, it is read only for the places, and the statement on the runs checks the filters.
 _MAX_COMBINATIONS = 20
-# The first statement reads few minutes, and each later one at most so many times as many.
+# The first statement reads few minutes. Each later one reads at most _GROWTH times as many minutes as the one before.
 _FIRST_MINUTES = 4
 _GROWTH = 4
 # Ends of the slices of a text search, in hours before its end.

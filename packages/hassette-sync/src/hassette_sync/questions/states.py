@@ -35,10 +35,12 @@ def states_meant(entity_id: str, word: str) -> tuple[str, ...]:
 
 
 def changes_to(changes: list[FoundChange], word: str) -> list[FoundChange]:
-    """Return the changes to a state that the word means: those from another state, or from a state of the same meaning.
+    """Return the changes into the states that the word means.
 
-    A climate device turns on when it goes from off to heat, and not when it goes from heat to auto. If only the end is
-    recorded, such as the change of a cover from opening to open, the end is returned.
+    If there are none, return the changes between two such states.
+
+    A climate device turns on when it changes from off to heat, and not when it changes from heat to auto. The history
+    may contain only the last step, such as the change of a cover from opening to open. Then this change is returned.
     """
     found = [one for one in changes if one.change.new_state in states_meant(one.change.entity.entity_id, word)]
     begun = [one for one in found if not _is_meant_twice(one, word)]

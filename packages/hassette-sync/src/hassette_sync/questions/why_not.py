@@ -351,7 +351,8 @@ class _Answer:
         searches_time = (self._is_span or self._asks_about_now) and self._missed is None
         is_partial = reason == "framework_down" or (reason == "not_connected" and self._decided is None)
         if searches_time and is_partial and len(self._checks.reasons) > 1:
-            # Hassette was running or connected for a part of this time only, which need not be the reason.
+            # Hassette was stopped or not connected during a part of this time only. This may not be the reason, so add
+            # the next one.
             detail = f"{detail} {self._checks.reasons[1][1]}"
         did = f"did not run {self._when}"
         if runs:

@@ -265,7 +265,7 @@ function unfoldedRuns(part) {
   return new Set(links.flatMap(runsOf).map((row) => row.dataset.id));
 }
 
-// A new run gets the row of its burst, so the row is known by any of its runs.
+// A new run takes over the row of its burst, so each run of the burst identifies the row.
 function unfoldAgain(part, unfolded) {
   if (unfolded.size === 0) return;
   for (const link of part.querySelectorAll("a[data-unfold]")) {

@@ -185,7 +185,7 @@ def what_failed(answer: WhatFailed, shown: ShownTimes, width: int | None = None)
     if answer.runs:
         lines += ["", "Failed runs", runs(answer.runs, shown, width)]
     if answer.failed > len(answer.runs):
-        lines.append(f"{number(answer.failed - len(answer.runs))} more.")
+        lines.append(f"{plural(answer.failed - len(answer.runs), 'more run')} failed.")
     if answer.last_before is not None:
         when = shown(answer.last_before.ended_us)
         lines += ["", f"The last failure before that time: {when} (run {answer.last_before.id})"]

@@ -17,9 +17,9 @@ _MIN_WIDTH = 8
 _READABLE = 28
 """Width in which a cut text can still be read."""
 _SHORT = 16
-"""Width to which texts are cut before names."""
+"""Width to which other texts are cut before any name is cut."""
 _WHOLE_NAME = 48
-"""Width up to which other columns are left out rather than that a name is cut."""
+"""Other columns are left out so that names up to this width are not cut."""
 _UNLIMITED = 100_000
 _CONTROL = ("Cc", "Cf", "Zl", "Zp")
 

@@ -144,14 +144,14 @@ APP_COLUMNS: Sequence[ListColumn[AppRow]] = (
         title="Log lines",
         value=lambda row: row[1] and row[1].log_lines,
         is_number=True,
-        hint="Log lines of all runs; with ≈ estimated from the newest runs",
+        hint="Log lines of all runs. The sign ≈ marks estimates from the newest runs",
     ),
     ListColumn(
         key="calls",
         title="Calls",
         value=lambda row: row[1] and row[1].service_calls,
         is_number=True,
-        hint="Service calls of all runs; with ≈ estimated from the newest runs",
+        hint="Service calls of all runs. The sign ≈ marks estimates from the newest runs",
     ),
     ListColumn(
         key="database",

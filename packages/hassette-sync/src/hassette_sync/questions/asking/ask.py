@@ -90,7 +90,7 @@ async def _with_time(transaction: ReadTransaction, parsed: ParsedWords) -> tuple
     asked = AskedTime.parse(parsed.at, now_us=now_us, key="moment", home=home)
     day, _, part = parsed.at.partition(" ")
     if day in ("tonight", "this") and asked.at_us > now_us:
-        # A question is about the past, so before 22:00, tonight means the night before.
+        # A question is about the past. If the part of the day has not begun, the words mean that of the day before.
         parsed = replace(parsed, at=f"yesterday {part}" if part not in ("", "night") else "last night")
         asked = AskedTime.parse(parsed.at, now_us=now_us, key="moment", home=home)
     return parsed, asked

@@ -70,12 +70,12 @@ async def _uptime(transaction: ReadTransaction, at: AskedTime | None) -> str:
 
 
 async def _present(transaction: ReadTransaction, times: ShownTimes) -> str:
-    """Return whether the framework is running now, and its last crash."""
+    """Return sentences that state whether the framework is running now, and when it last crashed."""
     session = await newest_session(transaction)
     if session is None:
         return "No start of Hassette is recorded."
     if session.state == "running":
-        sentence = f"Hassette is running since {times(session.started_us)}."
+        sentence = f"Hassette has been running since {times(session.started_us)}."
     else:
         now_us = transaction.at_us
         gaps = await gaps_in(transaction, TimeRange(now_us, now_us + SECOND_US))
@@ -83,4 +83,6 @@ async def _present(transaction: ReadTransaction, times: ShownTimes) -> str:
     if session.state == "crashed":
         return sentence
     crash = await last_crash(transaction)
-    return f"{sentence} {crash.describe(times, 'It last') if crash is not None else 'No crash of it is recorded.'}"
+    return (
+        f"{sentence} {crash.describe(times, 'It last') if crash is not None else 'No crash of Hassette is recorded.'}"
+    )

@@ -21,28 +21,29 @@ _OPENING: Final = r"(?:why|when|how\s+(?:often|many\s+times)|what\s+time|since\s
 _WHICH: Final = r"(?:the|all|new|latest|last|newest|recent)"
 # The patterns are compiled on first use: a command without words must not wait for them.
 _ASKS: Final = (
-    # "Why did motion_light fail", "has anything crashed"
+    # Examples are: why did motion_light fail; has anything crashed.
     rf"^(?:{_OPENING}\s+)?{_AUXILIARY}\b.*{_FAILS}",
-    # "What failed", "which handlers keep failing", "what went wrong with the backup"
+    # Examples are: what failed; which handlers keep failing; what went wrong with the backup.
     rf"^(?:what|which|who|any\w*|some\w*|every\w*)\b.*{_FAILS}",
-    # "Which errors are new", "show the errors of motion_light", "are there problems"
+    # Examples are: which errors are new; show the errors of motion_light; are there problems.
     rf"^(?:what|which|any|list|show|how\s+many|(?:are|were|is|was)\s+there|{_WHICH})\b.*\b{_NOUN}\b",
     rf"^(?:why|when|since\s+when)\b.*\b(?:{_PLURAL}|(?:this|that|the)\s+{_NOUN})\b",
     rf"^(?:(?:did|has|have|had|does|do)\b.*\b{_NOUN}|{_PLURAL})\b",
-    # "Failed runs", "list failed jobs of the backup", "failing", "error of the backup"
+    # Examples are: failed runs; list failed jobs of the backup; failing.
     rf"^(?:(?:list|show|the|all|my)\s+)*(?:{_PAST}|fails?)(?:\s+(?:runs?|jobs?|handlers?|apps?)\b.*)?$",
+    # An example is: error of the backup.
     rf"^{_NOUN}\s+(?:of|in|from|with)\b",
-    # "Is the backup ok", "is everything fine"
+    # Examples are: is the backup ok; is everything fine.
     r"^(?:is|are)\b.*\b(?:ok|okay|fine|healthy|working|all\s+right|alright)$",
-    # "Is that new", "is this error new"
+    # Examples are: is that new; is this error new.
     rf"^(?:is|are|was|were)\s+(?:it|that|this|these|those|they|the)(?:\s+{_NOUN})?\s+new\b",
-    # "Is the humidity error new", "when did the humidity error begin"
+    # Examples are: is the humidity error new; when did the humidity error begin.
     rf"^(?:is|are|was|were|when|since\s+when)\b.*\b{_NOUN}\b.*\b(?:new|first|begin|began|start(?:ed)?)\b",
-    # "When did ValueError first happen", "what does CallFailedError mean"
+    # Examples are: when did ValueError first happen; what does CallFailedError mean.
     r"^(?:what|when|is|was|how|since)\b.*\w(?:Error|Exception)\b",
-    # "What is wrong with the backup", "is something wrong"
+    # Examples are: what is wrong with the backup; is something wrong.
     r"^(?:what|is\s+(?:any|some)\w+)\b.*\bwrong\b",
-    # "motion_light.turn_on failed", "backup errors"
+    # Examples are: motion_light.turn_on failed; backup errors.
     rf"^\S+(?:\s+\S+){{0,3}}\s+(?:{_PAST}|{_PLURAL})$",
 )
 _OTHER_WORDS: Final = (

@@ -43,8 +43,8 @@ _MOMENT: Final = (
     rf"{_DATE}(?:[T ]{_CLOCK})?|{WRITTEN_DATE}|"
     rf"{_CLEAR_CLOCK}|sun(?:set|rise)|right\s+now|just\s+now|now)"
 )
-# The words of times are English. The few German ones (um, gegen, am, und, bis, uhr) come with dates such as 28.11.,
-# which Germans write: "Flurlicht am 28.11. um 3:12 Uhr".
+# The words around a time are English. Some German words (um, gegen, am, und, bis, uhr) are known, too, because Germans
+# write dates such as 28.11. with them: "Flurlicht am 28.11. um 3:12 Uhr".
 _AT: Final = r"(?:(?:\b(?:at|around|about|approximately|roughly|since|after|before|until|by|um|gegen)\s+|@\s*|~\s*)+)"
 _ON_THE: Final = r"(?:\b(?:on|am)\s+(?:the\s+)?)"
 _NAMED_DAY: Final = rf"{NAMED_PARTS}|{_DAYS_AGO}|{_DAYS}|{_DATE}|{WRITTEN_DATE}"
@@ -192,7 +192,7 @@ def _moment(text: str) -> str:
         return "30m"
     if age := re.fullmatch(rf"({_NUMBER}) ?({_UNIT}) ago", text):
         number, unit = _number(age[1]), _unit(age[2])
-        # "3 days ago" is the whole day, and "3 hours ago" a moment.
+        # "3 days ago" means the whole day, and "3 hours ago" means a moment.
         return f"{number * (7 if unit == 'w' else 1)} days ago" if unit in "dw" else f"{number}{unit}"
     if last := re.fullmatch(rf"(.*?)(?:last|past) (?:({_NUMBER}) ?)?({_UNIT})", text):
         if (text, last[2]) == ("last week", None):

@@ -57,9 +57,9 @@ _STATES: Final = (
         r"\b(?:is|was|are|were)(?:n['’]?t)?\b(?P<about>.*?)(?:\s+at)?\s(?P<state>on|off|unavailable|unknown|home|away)$",
         re.IGNORECASE,
     ),
-    # "Who turned the light on?"
+    # An example is: who turned the light on.
     re.compile(r"\b(?:turn|switch)(?:ed)?\s(?P<about>.+)\s(?P<state>on|off)$", re.IGNORECASE),
-    # "Hall light on"
+    # An example is: hall light on.
     re.compile(r"^(?P<about>.+)\s(?P<state>on|off)$", re.IGNORECASE),
 )
 _LASTING: Final = re.compile(
@@ -79,7 +79,7 @@ _POLITE: Final = re.compile(
     re.IGNORECASE,
 )
 _WITHOUT_MEANING: Final = re.compile(
-    # "What caused the light to turn on", "who left the door open", "why was the light left on"
+    # Examples are: what caused the light to turn on; who left the door open; why was the light left on.
     r"\bto\s+(?=(?:turn|go|switch|come|open|close|lock|unlock|change)\b)|^who\s+(?:has\s+)?left\b(?=\s.+\s\w+$)|"
     r"\bleft\s+(?=(?:on|off|open|unlocked)$)",
     re.IGNORECASE,
@@ -89,7 +89,8 @@ _SHORT_IS: Final = re.compile(r"\b(why|who|what|when|where|how)['’]s\b", re.IG
 _WHY_AT_THE_END: Final = re.compile(
     r"[\s,.;:!?]+(?:(?:but|and)\s+)?(?:if\s+(?:so|not)[\s,]+why(?:\s+not)?|why|how come)$", re.IGNORECASE
 )
-# At the end of a subject, these words describe what it did: "which handler got slower", "what will turn on next".
+# Words such as *slower* and *next* at the end of a subject do not belong to its name. An example is: what will turn on
+# next.
 _DESCRIPTION: Final = re.compile(
     r"\b(?:slow(?:er|est)?|faster|nois(?:iest|ier)|busiest|most|next|upcoming)$", re.IGNORECASE
 )
@@ -149,7 +150,7 @@ def parse_words(words: str) -> ParsedWords:
     named = _about_a_name(text, at)
     if found is not None:
         if named is not None and named.state and not _DESCRIPTION.search(named.subject):
-            return named  # "Why did the slower fan turn on"
+            return named  # An example is: why did the slower fan turn on.
         # "When does the next alarm change" is about a name only if the home has it.
         is_without_name = named is None or page_question(_without_words(text, named.subject)) is not None
         instead = None if is_without_name else named
