@@ -567,8 +567,9 @@ async def test_sunset_is_the_last_change_of_the_sun(tmp_path: Path) -> None:
     assert after.at == failed.at == f"since {asked.at}"
 
 
-async def test_tonight_is_the_night_before_if_it_has_not_begun(data: DataSyncService) -> None:
-    asked = await data.ask("hall light tonight")
+@pytest.mark.parametrize("part", ["tonight", "this weekend"])
+async def test_part_that_has_not_begun_is_the_part_before_it(data: DataSyncService, part: str) -> None:
+    asked = await data.ask(f"hall light {part}")
 
     assert asked.why is not None
     assert asked.why.since_us < asked.why.until_us
@@ -721,3 +722,24 @@ async def test_suggestion_with_the_most_words_of_a_misspelt_name_is_first(
     assert asked.why is not None
     assert asked.why.suggestions[0].entity_id == first
     assert f"Did you mean {first}" in asked.why.sentence
+
+
+@pytest.mark.parametrize(
+    ("words", "subject", "state", "at"),
+    [
+        ("did lock.front_door change at 3:12", "lock.front_door", "", "03:12"),
+        ("why did lock.front_door open", "lock.front_door", "open", ""),
+        ("why is lock.front_door jammed", "lock.front_door", "", ""),
+        ("why did cover.open close", "cover.open", "closed", ""),
+        ("why is light.all on", "light.all", "on", ""),
+        ("why did my_app.start run", "my_app.start", "", ""),
+        ("why did motion_light.on_motion not run at 3 p.m.", "motion_light.on_motion", "", "15:00"),
+        ("did backup run at 3 a.m.?", "backup", "", "03:00"),
+        ("did backup run between 11 and 1 pm", "backup", "", "11:00 to 13:00"),
+        ("did backup run between 10 and 11 pm", "backup", "", "22:00 to 23:00"),
+        ("did backup run between 10 and 2 am", "backup", "", "22:00 to 02:00"),
+    ],
+)
+def test_ids_keep_their_words_and_halves_of_a_day_are_read(words: str, subject: str, state: str, at: str) -> None:
+    parsed = parse_words(words)
+    assert (parsed.subject, parsed.state, parsed.at) == (subject, state, at)

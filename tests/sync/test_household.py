@@ -170,11 +170,11 @@ async def test_switched_off_rehearsing_and_paused_automations_are_named(home_pat
         answer, present = await data.household(), await inside.household()
 
     assert answer.level == present.level == "warning"
-    assert answer.sentence == "The automations run, but some of them are switched off or only rehearsing or paused."
+    assert answer.sentence == "The automations run, but some of them are switched off or in rehearsal or paused."
     assert present.sentence == "The automations run, but some of them are switched off."
     assert [re.sub(r"since .*\d", "since then", text) for text in answer.problems] == [
         "Motion light has been switched off since then.",
-        "Energy has been only rehearsing since then.",
+        "Energy has been in rehearsal since then.",
         "A schedule of Night mode has been paused since then.",
     ]
     assert [re.sub(r"since .*\d", "since then", text) for text in sorted(present.problems)] == [

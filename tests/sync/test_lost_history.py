@@ -87,5 +87,5 @@ async def test_cause_of_a_sensor_after_the_new_file_began_is_not_lost_with_the_o
         ]
 
     assert before == "the earlier history was lost, and the cause may have been in that history."
-    assert light == "records of that time were lost, so its cause may be among them."
+    assert light == "records of that time were lost, so the cause of the change may be among them."
     assert sensor == ""

@@ -168,6 +168,8 @@ async def test_page_of_a_disabled_app_has_the_handlers_and_jobs_that_it_had(
         history.lifecycle(session, disabled_us, "control_disable_app", "hall")
     async with DataSyncService(history.path) as data, app_client(data) as client:
         page = (await client.get("/apps/hall?since=15m")).text
+        app = (await data.app("hall")).app
+    assert (app.handlers, app.jobs) == (1, 1)
     assert badges_of(page, "on_move") == badges_of(page, "nightly") == ["disabled"]
     assert badges_of(page, ">removed<") == ["retired"]
     assert "removed_without_runs" not in page

@@ -100,7 +100,7 @@ class AskedTime:
             return begun
         for other, form in _OTHER_FORMS:
             words = other.sub(form, words)
-        found = cls._day_or_part(words, now_us, home) or cls._other_span(words, now_us, home)
+        found = cls._day_or_part(words, now_us, home) or cls._other_span(words, now_us, key, home)
         if found is not None:
             return found
         try:
@@ -158,22 +158,22 @@ class AskedTime:
         return cls.moment(home.moment_us(datetime.combine(day, clock))) if clock is not None else None
 
     @classmethod
-    def _other_span(cls, words: str, now_us: int, home: HomeTime) -> Self | None:
+    def _other_span(cls, words: str, now_us: int, key: str, home: HomeTime) -> Self | None:
         """Return a span between two times of day, or a span that ends now."""
         if words.startswith(("last ", "since ")):
             start, since = words.split(" ", 1)
             if start == "last" and not re.fullmatch(r"[1-9]\d{0,5}\s*[smhdw]", since):
                 return None
-            start_us = cls.parse(since, now_us=now_us, key="since", home=home).at_us
+            start_us = cls.parse(since, now_us=now_us, key=key, home=home).at_us
             return cls(start_us, max(now_us - start_us, SECOND_US))
         if (span := _SPAN.fullmatch(words)) is None:
             return None
-        start_us = cls.parse(_with_t(span["start"]), now_us=now_us, home=home).at_us
+        start_us = cls.parse(_with_t(span["start"]), now_us=now_us, key=key, home=home).at_us
         if re.fullmatch(_CLOCK, span["end"]):
             clock = _time_of(span["end"])
             end_us = next_clock(clock, after_us=start_us, home=home) if clock is not None else 0
             return cls(start_us, end_us - start_us) if end_us else None
-        end = cls.parse(_with_t(span["end"]), now_us=now_us, home=home)
+        end = cls.parse(_with_t(span["end"]), now_us=now_us, key=key, home=home)
         end_us = end.at_us + (end.length_us if end.is_span else 0)
         return cls(start_us, end_us - start_us) if end_us > start_us else None
 

@@ -75,7 +75,7 @@ async def recording_of(transaction: ReadTransaction, change: StateChange) -> tup
     }
     link = await transaction.one(queries.CONNECTION_AT, within)
     if link is not None and link["kind"] == "connection_lost":
-        return since_us, "Home Assistant was not connected at that time, so its cause is not recorded."
+        return since_us, "Home Assistant was not connected at that time, so the cause of the change is not recorded."
     if link is not None:
         since_us = link["at_us"]
     else:
@@ -87,7 +87,7 @@ async def recording_of(transaction: ReadTransaction, change: StateChange) -> tup
     near: Parameters = {"since_us": max(at_us - _NEAR_US, earliest_us), "until_us": at_us + _NEAR_US}
     lost = await transaction.one(queries.LOST_IN, near)
     if lost is not None and lost["count"]:
-        return since_us, "records of that time were lost, so its cause may be among them."
+        return since_us, "records of that time were lost, so the cause of the change may be among them."
     return since_us, _unreported(change) if domain not in MEASURING else ""
 
 

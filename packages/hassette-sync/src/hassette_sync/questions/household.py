@@ -25,7 +25,7 @@ _SCHEDULE, _BY_HAND = "by a schedule", "by hand"
 _MAX_ITEMS = 40
 _MAX_PROBLEMS = 8
 _MAX_NAME = 60
-_RESTRICTED = {"disabled": "switched off", "rehearsing": "only rehearsing", "paused": "paused"}
+_RESTRICTED = {"disabled": "switched off", "rehearsing": "in rehearsal", "paused": "paused"}
 
 # Past participles for the services of a domain. All other domains are "used".
 _VERBS = {

@@ -90,8 +90,9 @@ async def _with_time(transaction: ReadTransaction, parsed: ParsedWords) -> tuple
     asked = AskedTime.parse(parsed.at, now_us=now_us, key="moment", home=home)
     day, _, part = parsed.at.partition(" ")
     if day in ("tonight", "this") and asked.at_us > now_us:
-        # A question is about the past. If the part of the day has not begun, the words mean that of the day before.
-        parsed = replace(parsed, at=f"yesterday {part}" if part not in ("", "night") else "last night")
+        # A question is about the past. If the part has not begun, the words mean that of the day or week before.
+        before = dict.fromkeys(("", "night"), "last night") | {"weekend": "last weekend"}
+        parsed = replace(parsed, at=before.get(part, f"yesterday {part}"))
         asked = AskedTime.parse(parsed.at, now_us=now_us, key="moment", home=home)
     return parsed, asked
 

@@ -23,7 +23,7 @@ _UNIT: Final = r"(?:s|m|h|d|w|(?:sec(?:ond)?|min(?:ute)?|hr|hour|day|week)s?)"
 _CLOCK: Final = r"\d{1,2}:\d{2}(?::\d{2})?"
 _DATE: Final = r"\d{4}-\d{2}-\d{2}"
 _DAYS: Final = "|".join(("today", "yesterday", *WEEKDAYS))
-_HALF: Final = r"(?:[ap]m\b|[ap]\.m\.)"
+_HALF: Final = r"(?:[ap]m\b|[ap]\.m\b\.?)"
 # A number with a colon, or with am, pm or o'clock after it, is a time of day also without "at" before it.
 _CLEAR_CLOCK: Final = (
     rf"(?:(?:{_CLOCK}|\d{{1,2}}(?:\.\d{{2}})?)\s*{_HALF}|{_CLOCK}(?:\s*uhr\b)?|"
@@ -155,12 +155,19 @@ def _written(found: re.Match[str]) -> str:
     day = groups.get("day") or groups.get("day_after")
     start, end = found["at"], groups.get("to")
     if end is not None and (half := re.search(_HALF, end, re.IGNORECASE)) and re.fullmatch(r"[\d:.]+", start):
-        start = f"{start} {half[0]}"
+        start = f"{start} {_half_of_start(start, end, half[0])}"
     at = _moment(start) if day is None else _at_day(_moment(start), start, day)
     if end is None:
         return _open_span(found[0], at)
     last = _moment(end) if day is None else _at_day(_moment(end), end, day)
     return f"{at} to {re.split('[ T]', last)[-1]}"
+
+
+def _half_of_start(start: str, end: str, half: str) -> str:
+    """Return the half of the day in which a span starts: *between 11 and 1 pm* starts before noon."""
+    first, last = (int(re.split(r"\D", text)[0]) % 12 for text in (start, end))
+    is_other = first > last
+    return ("am" if half[0].lower() == "p" else "pm") if is_other else half
 
 
 def _part_of_span(text: str) -> str:
@@ -199,7 +206,7 @@ def _moment(text: str) -> str:
             return text
         return f"last {_number(last[2] or 'one')}{_unit(last[3])}"
     if clock := re.fullmatch(
-        r"(\d{1,2})((?:[:.]\d{2})*) ?(am|pm|a\.m\.|p\.m\.|h|o'?clock|uhr)?|mid-?(?:night|day)|noon", text
+        r"(\d{1,2})((?:[:.]\d{2})*) ?(am|pm|a\.m\.?|p\.m\.?|h|o'?clock|uhr)?|mid-?(?:night|day)|noon", text
     ):
         if clock[1] is None:
             return "00:00" if "night" in text else "12:00"

@@ -94,6 +94,7 @@ _WHY_AT_THE_END: Final = re.compile(
 _DESCRIPTION: Final = re.compile(
     r"\b(?:slow(?:er|est)?|faster|nois(?:iest|ier)|busiest|most|next|upcoming)$", re.IGNORECASE
 )
+_PLACE_OF_ID: Final = "\N{REPLACEMENT CHARACTER}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +173,11 @@ def _about_a_name(text: str, at: str) -> ParsedWords | None:
         at: Text of the moment.
     """
     rest = text
+    ids = ID.findall(rest) if " " in rest else []
+    only_id = ids[0] if len(ids) == 1 else None
+    if only_id is not None:
+        # An id may contain words of a question: "lock" in lock.front_door is no verb.
+        rest = rest.replace(only_id, _PLACE_OF_ID)
     kind: Literal["why", "why_not"] = "why_not" if _NOT.search(rest) else "why"
     rest = re.sub(r"^why-not\b", "", rest, flags=re.IGNORECASE)
     rest = _WITHOUT_MEANING.sub("", rest)
@@ -187,8 +193,10 @@ def _about_a_name(text: str, at: str) -> ParsedWords | None:
             rest, state = f"{rest[: is_state.start()]} {is_state['about']}", _NAMED.get(word, word)
     subject = " ".join(_FILLERS.sub(" ", rest).split()) if " " in rest else rest.strip()
     subject = subject.rstrip(" ,;:").removesuffix(" last")
-    if _QUESTION.match(text) and len(ids := [word for word in subject.split() if ID.fullmatch(word)]) == 1:
-        subject = ids[0]  # an id is clear, so other words are not part of the name
+    if only_id is not None:
+        # In a question, an id is clear, so other words are not part of the name.
+        is_clear = _QUESTION.match(text) is not None and _PLACE_OF_ID in subject.split()
+        subject = only_id if is_clear else subject.replace(_PLACE_OF_ID, only_id)
     if _FILLERS.fullmatch(subject):
         subject = ""
     if not subject or _HELP.fullmatch(subject):

@@ -320,8 +320,8 @@ class _Search:
                 found.append(f"This error began before that time, at {first}, and it has {number} in total.")
         if len(errors) > 1:
             new = sum(one.is_new for one in errors)
-            are = "is" if new <= 1 else "are"
-            found.append(f"There are {len(errors)} different errors, and {new or 'none'} of them {are} new.")
+            at_least, are = "at least " if len(errors) == _MOST_ERRORS else "", "is" if new <= 1 else "are"
+            found.append(f"There are {at_least}{len(errors)} different errors, and {new or 'none'} of them {are} new.")
         return found
 
     def _started(self, starts: tuple[FrameworkEvent, ...]) -> list[str]:
