@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -259,6 +259,44 @@ def test_results_of_an_executor_arrive_in_the_order_of_the_calls(home: HomeUnder
     home.add_app(Order)
     home.fire("go")
     assert home.app(Order).seen == [0, 1, 2, 3]
+
+
+class AtOnce(Executor):
+    """Functions have ended when asyncio gets their futures, as those of a fast thread on a busy machine."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001  as each executor does
+            future.set_exception(error)
+        return future
+
+
+class FastAndSlow(App[AppConfig]):
+    async def on_initialize(self) -> None:
+        self.seen: list[object] = []
+        self.bus.on_event(self.work, "go")
+
+    async def work(self) -> None:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1) as threads:
+            waits = [
+                loop.run_in_executor(threads, time.sleep, 0.02),
+                loop.run_in_executor(AtOnce(), int, "7"),
+                loop.run_in_executor(AtOnce(), int, "seven"),
+            ]
+            for wait in waits:
+                wait.add_done_callback(lambda wait: self.seen.append(wait.exception() or wait.result()))
+            await asyncio.wait(waits)
+
+
+def test_result_that_is_known_at_once_arrives_after_results_of_earlier_calls(home: HomeUnderTest) -> None:
+    home.add_app(FastAndSlow)
+    home.fire("go")
+    first, second, third = home.app(FastAndSlow).seen
+    assert (first, second) == (None, 7)
+    assert isinstance(third, ValueError)
 
 
 class Dependent(App[AppConfig]):

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import selectors
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from concurrent.futures import Future as SourceFuture
 from datetime import UTC, datetime, timedelta
@@ -138,8 +138,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.Handle:
         """Call a function on the loop. A thread that runs in turn with the loop ends its turn with this call."""
         context = context or contextvars.copy_context()
-        if self._others.takes_result(args, partial(context.run, callback, *args)):
-            return self.wake()
         if (call := submitting_call(self.turns)) is not None:
             return self._call_in_turn(call, partial(context.run, callback, *args))
         if self._runs_here():
@@ -209,11 +207,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """
         if executor is None:
             return asyncio.ensure_future(self._threads.run(partial(func, *args)), loop=self)
+        # `asyncio.wrap_future` passes a result on at once if the function has already ended. Then the order of two
+        # results would depend on the speed of the threads.
         source = executor.submit(func, *args)
-        self._others.add(source)
-        future = asyncio.wrap_future(source, loop=self)
-        future.add_done_callback(lambda _: self._others.discard(source))
+        future = self.create_future()
+        self._others.expect(source, future)
+        source.add_done_callback(self._wake_for_result)
         return future
+
+    def _wake_for_result(self, _: object) -> None:
+        if not self.is_closed():
+            self.wake()
 
     def close(self) -> None:
         """Close the loop and its threads."""
@@ -229,41 +233,43 @@ class OtherThreads:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._results: dict[SourceFuture[Any], Callable[[], object] | None] = {}
+        self._expected: dict[asyncio.Future[Any], SourceFuture[Any]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._results)
+        return bool(self._expected)
 
-    def add(self, source: "SourceFuture[Any]") -> None:
-        """Expect a result."""
-        with self._lock:
-            self._results[source] = None
+    def expect(self, source: "SourceFuture[Any]", future: "asyncio.Future[Any]") -> None:
+        """Expect a result, and set it in a future of the loop later.
 
-    def takes_result(self, args: Sequence[object], deliver: Callable[[], object]) -> bool:
-        """Return whether a call of asyncio passes an expected result to the loop. Then keep it for `next_result`."""
-        source = args[-1] if args else None
-        if not isinstance(source, SourceFuture):
-            return False
-        with self._lock:
-            if source not in self._results:
-                return False
-            self._results[source] = deliver
-            return True
+        If the app cancels the future, the function is cancelled unless it has begun.
+        """
+        self._expected[future] = source
+        future.add_done_callback(self._discard)
 
-    def discard(self, source: "SourceFuture[Any]") -> None:
+    def _discard(self, future: "asyncio.Future[Any]") -> None:
         """Expect no result any more, because the loop no longer waits for it."""
-        with self._lock:
-            self._results.pop(source, None)
+        if (source := self._expected.pop(future, None)) is not None and future.cancelled():
+            source.cancel()
 
     def next_result(self) -> Callable[[], object] | None:
         """Remove the oldest result, and return the function that passes it on. None if it is not known yet."""
-        with self._lock:
-            source = next(iter(self._results), None)
-            if source is None or (deliver := self._results[source]) is None:
-                return None
-            del self._results[source]
-            return deliver
+        future, source = next(iter(self._expected.items()), (None, None))
+        if future is None or source is None or not source.done():
+            return None
+        del self._expected[future]
+        return partial(_copy_result, source, future)
+
+
+def _copy_result(source: "SourceFuture[Any]", future: "asyncio.Future[Any]") -> None:
+    """Set the result of a function that has ended."""
+    if future.done():
+        return  # the app has cancelled the future meanwhile
+    if source.cancelled():
+        future.cancel()
+    elif (error := source.exception()) is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(source.result())
 
 
 class _IdleSelector(selectors.BaseSelector):
