@@ -69,6 +69,9 @@ IN_EACH_ENVIRONMENT = f"{QUICK} and not long"  # tests marked `long` run once pe
 WITHOUT_HEAVY = f"{IN_EACH_ENVIRONMENT} and not heavy"
 # Tests run in parallel, because most of them wait for processes and timers. ``-- -n 0`` runs one test after the other.
 PARALLEL = ["--numprocesses=logical", "--dist=worksteal"]
+# A test that fails runs once more, because several sessions share the cores. pytest shows the traceback of the first
+# try, and `.ci/run` lists these tests. docs/adr/0032-second-try.md has the reason and the limit.
+SECOND_TRY = ["--reruns=1", "--rerun-show-tracebacks"]
 CONSTRAINTS = ROOT / "constraints.txt"
 LOWEST_CONSTRAINTS = ROOT / "constraints-minimums.txt"
 PINNED = ["-c", str(CONSTRAINTS)]
@@ -82,7 +85,7 @@ def test(session: nox.Session) -> None:
     """Run all quick tests with all packages, on the Python that runs nox, with one process per core."""
     install(session, "full", "test", "api")
     where = session.posargs or ["--ignore=tests/typing", "tests", "examples"]
-    session.run("pytest", "-m", QUICK, *PARALLEL, *where)
+    session.run("pytest", "-m", QUICK, *SECOND_TRY, *PARALLEL, *where)
 
 
 @nox.session(venv_backend="none")
@@ -170,8 +173,8 @@ def coverage(session: nox.Session) -> None:
     """Check that the executor's tests cover each of its branches."""
     install(session, "full", "test")
     session.run(
-        *["pytest", "-m", IN_EACH_ENVIRONMENT, "--cov=hassette_executor", "--cov-branch", "--cov-fail-under=100"],
-        *["--cov-report=term-missing:skip-covered", "tests/executor", "tests/otel"],
+        *["pytest", "-m", IN_EACH_ENVIRONMENT, *SECOND_TRY, "--cov=hassette_executor", "--cov-branch"],
+        *["--cov-fail-under=100", "--cov-report=term-missing:skip-covered", "tests/executor", "tests/otel"],
     )
 
 
@@ -198,7 +201,7 @@ def build(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Test the web pages in the system's Chromium."""
     install(session, "full", "test", "browser")
-    session.run("pytest", "-m", "browser", *(session.posargs or ["tests/browser"]))
+    session.run("pytest", "-m", "browser", *SECOND_TRY, *(session.posargs or ["tests/browser"]))
 
 
 @nox.session(python=USUAL)
@@ -212,8 +215,9 @@ def homeassistant(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", "-m", "homeassistant", *session.posargs)
         return
-    session.run("pytest", "-m", "homeassistant", "tests/homeassistant", env={"HASS_VERSION": "2025.4.4"})
-    session.run("pytest", "-m", "homeassistant", *ANSWER_TESTS, env={"HASS_VERSION": "2026.11"})
+    command = ["pytest", "-m", "homeassistant", *SECOND_TRY]
+    session.run(*command, "tests/homeassistant", env={"HASS_VERSION": "2025.4.4"})
+    session.run(*command, *ANSWER_TESTS, env={"HASS_VERSION": "2026.11"})
 
 
 @nox.session(python=USUAL)
@@ -268,7 +272,8 @@ def test_part(session: nox.Session, part: str, constraints: Path) -> None:
     session.install("-c", str(constraints), *group("test"))
     options = PARALLEL if part == "full" else []  # these tests wait for processes most of the time
     selected = IN_EACH_ENVIRONMENT if session.python == NEWEST else WITHOUT_HEAVY
-    session.run("pytest", "-m", selected, *options, *(session.posargs or TESTS_OF_PARTS.get(part, [f"tests/{part}"])))
+    where = session.posargs or TESTS_OF_PARTS.get(part, [f"tests/{part}"])
+    session.run("pytest", "-m", selected, *SECOND_TRY, *options, *where)
 
 
 def run_lint(session: nox.Session) -> None:
