@@ -1,6 +1,7 @@
 """Questions in words about failures: what failed, why, and whether the error is new."""
 
 import asyncio
+import html
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -268,3 +269,53 @@ async def test_failures_are_in_the_terminal(
     for run in answer.runs:
         assert str(run.id) in output
     assert f"(error {answer.errors[0].group.id})" in output
+
+
+async def test_link_to_all_failed_runs_has_the_filters_of_the_question(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    motion = change("binary_sensor.hall", "off", "on", "d1")
+    for second in range(25):
+        home.run(1600 + second, MOTION, motion, status="timed_out", failure=FULL)
+        home.run(1700 + second, BACKUP, Due(home.us(1700 + second)), status="error", failure=OLD)
+    await home.write()
+
+    async with app_client(data) as client:
+        for words, number in (
+            ("which runs timed out", 25),
+            ("which jobs failed", 26),
+            ("why did motion_light.on_motion time out", 25),
+            ("what failed", 53),
+            ("no space left failed", 26),
+        ):
+            page = (await client.get("/ask", params={"q": words})).text
+            link = html.unescape(re.findall(r'<a href="([^"]*)">All failed runs of this time</a>', page)[0])
+            listed = (await client.get(f"/api/v1/{link.lstrip('./')}&limit=100")).json()["runs"]
+            assert len(listed) == number, (words, link)
+
+
+async def test_failed_starts_are_only_those_of_the_apps_that_change_the_entity(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    motion, off = change("binary_sensor.hall", "off", "on", "d1"), Job("lights_off", "evening", "default")
+    home.run(20, MOTION, motion, calls=[call("light.turn_on", "light.hall", "a")])
+    home.run(30, off, Due(home.us(30)), calls=[call("light.turn_off", "light.hall", "b")])
+    for second, app in enumerate(("doors", "evening.default", "evening.default", "motion_light.hall")):
+        home.event(400 + second, "app_failed", app, "ImportError: no module named door.")
+    await home.write()
+
+    answer = await failures(data, "why did light.hall fail")
+
+    assert {ref.app for ref in answer.registrations} == {"evening", "motion_light"}
+    subjects = [start.subject for start in answer.failed_starts]
+    assert subjects == ["motion_light.hall", "evening.default", "evening.default"]
+    assert "doors" not in answer.sentence
+
+
+async def test_noun_of_the_last_failure_is_that_of_the_question(home: RecordedHome, data: DataSyncService) -> None:
+    home.run(100, MOTION, change("binary_sensor.hall", "off", "on", "d1"), status="timed_out", failure=FULL)
+    await home.write()
+    words = "did motion_light.on_motion time out in the last 5 minutes"
+    async with app_client(data) as client:
+        page = (await client.get("/ask", params={"q": words})).text
+    assert "The last timeout before that time:" in page

@@ -1,13 +1,26 @@
 """Answers to words in the ask box, and to the question which runs failed."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from hassette_sync.answers.errors import ErrorGroup
 from hassette_sync.answers.explanations import Why, WhyNot
-from hassette_sync.answers.kinds import RegistrationRef
+from hassette_sync.answers.kinds import Kind, RegistrationRef
 from hassette_sync.answers.logs import FrameworkEvent
 from hassette_sync.answers.runs import Run
 from hassette_sync.answers.values import Answer
+from hassette_sync.formatting import plural
+
+MOST_COUNTED: Final = 500
+"""Highest number of runs that the answer counts."""
+
+FailedStatus = Literal["timed_out", "interrupted"]
+
+FAILURE_NOUNS: Final[dict[FailedStatus | None, str]] = {
+    None: "failure",
+    "timed_out": "timeout",
+    "interrupted": "interruption",
+}
+"""Noun for a failed run, by the status that a question asks about."""
 
 
 class FoundError(Answer):
@@ -31,6 +44,8 @@ class WhatFailed(Answer):
     Attributes:
         subject: Name of the handler, job, app or entity in the question, or a text of failed runs; empty for all runs.
         registrations: Handlers and jobs that the name means, at most 20; empty for all runs, and for an unknown name.
+        kind: Kind of the runs that were asked about; None for both kinds, and for one subject.
+        status: Status that was asked about: ``timed_out`` or ``interrupted``; None for all failures.
         at_us: The moment that was asked about; None for a span, or for the newest failures.
         since_us: Start of the time that was searched.
         until_us: End of the time that was searched.
@@ -46,6 +61,8 @@ class WhatFailed(Answer):
 
     subject: str
     registrations: tuple[RegistrationRef, ...]
+    kind: Kind | None = None
+    status: FailedStatus | None = None
     at_us: int | None
     since_us: int
     until_us: int
@@ -57,6 +74,19 @@ class WhatFailed(Answer):
     last_before: Run | None
     failed_starts: tuple[FrameworkEvent, ...]
     suggestions: tuple[RegistrationRef, ...]
+
+    @property
+    def noun(self) -> str:
+        """Noun for a run with the status that was asked about."""
+        return FAILURE_NOUNS[self.status]
+
+    @property
+    def rest(self) -> str:
+        """Sentence about the failed runs that ``runs`` leaves out; empty if there are none."""
+        more = self.failed - len(self.runs)
+        if more <= 0:
+            return ""
+        return f"{'At least ' if self.failed >= MOST_COUNTED else ''}{plural(more, 'more run')} failed."
 
 
 class AnsweredElsewhere(Answer):

@@ -184,11 +184,11 @@ def what_failed(answer: WhatFailed, shown: ShownTimes, width: int | None = None)
         lines.append(f"  {mark}{text}: {count}, first seen {shown(one.group.first_seen_us)} (error {one.group.id})")
     if answer.runs:
         lines += ["", "Failed runs", runs(answer.runs, shown, width)]
-    if answer.failed > len(answer.runs):
-        lines.append(f"{plural(answer.failed - len(answer.runs), 'more run')} failed.")
+    if answer.rest:
+        lines.append(answer.rest)
     if answer.last_before is not None:
         when = shown(answer.last_before.ended_us)
-        lines += ["", f"The last failure before that time: {when} (run {answer.last_before.id})"]
+        lines += ["", f"The last {answer.noun} before that time: {when} (run {answer.last_before.id})"]
     if answer.failed_starts:
         lines += ["", "Apps that failed to start"]
         lines += [plain(f"  {shown(one.at_us)}  {one.subject}: {one.detail}") for one in answer.failed_starts]

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from hassette_sync.answers.asked import FailedStatus
 from hassette_sync.answers.kinds import Kind
 
 ID: Final = re.compile(r"[a-z_][a-z0-9_]*(?:\.[a-z0-9_]+)+", re.IGNORECASE)
@@ -72,7 +73,7 @@ def failing_subject(text: str) -> str | None:
     return " ".join(re.sub(r"[,;:]", " ", re.sub(_OTHER_WORDS, " ", text, flags=re.IGNORECASE)).split())
 
 
-def failing_status(text: str) -> str | None:
+def failing_status(text: str) -> FailedStatus | None:
     """Return the status of runs that words such as *which runs timed out* ask about; None for all failures."""
     if re.search(r"\btim(?:ed|es?|ing)\s+out\b", text, re.IGNORECASE):
         return "timed_out"

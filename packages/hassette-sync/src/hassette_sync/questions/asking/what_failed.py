@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from hassette_store.ids import time_of
 from hassette_store.kinds import KINDS
 from hassette_store.statuses import FAILED_STATUSES, STATUS_NUMBERS
-from hassette_sync.answers.asked import FoundError, WhatFailed
+from hassette_sync.answers.asked import FAILURE_NOUNS, MOST_COUNTED, FailedStatus, FoundError, WhatFailed
 from hassette_sync.answers.kinds import LABELS, Kind, RegistrationRef
 from hassette_sync.answers.logs import FrameworkEvent
 from hassette_sync.answers.runs import Run
@@ -37,7 +37,6 @@ from hassette_sync.questions.wording import shortened
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import AROUND_US, DAY_US, MINUTE_US, TimeRange
 
-_MOST_COUNTED: Final = 500
 _MOST_RUNS: Final = 20
 _MOST_ERRORS: Final = 5
 _MOST_STARTS: Final = 5
@@ -48,18 +47,17 @@ _LONGEST_ERROR: Final = 200
 
 
 class _Verb(NamedTuple):
-    """Forms of the verb for a failure: of one run or handler, of several, and the denial; and the noun."""
+    """Forms of the verb for a failure: of one run or handler, of several, and the denial."""
 
     one: str
     several: str
     denial: str
-    noun: str
 
 
 _VERBS: Final = {
-    None: _Verb("failed", "failed", "did not fail", "failure"),
-    "timed_out": _Verb("timed out", "timed out", "did not time out", "timeout"),
-    "interrupted": _Verb("was interrupted", "were interrupted", "had no interruption", "interruption"),
+    None: _Verb("failed", "failed", "did not fail"),
+    "timed_out": _Verb("timed out", "timed out", "did not time out"),
+    "interrupted": _Verb("was interrupted", "were interrupted", "had no interruption"),
 }
 _APP_FAILED: Final = "app_failed"
 
@@ -69,7 +67,7 @@ async def what_failed(
     of: str = "",
     *,
     kind: Kind | None = None,
-    status: str | None = None,
+    status: FailedStatus | None = None,
     at: AskedTime | None = None,
 ) -> WhatFailed | None:
     """Return the newest failed runs of a handler, job or app, or of all; None if the name fits nothing.
@@ -110,13 +108,14 @@ class _Search:
         of: str,
         refs: list[RegistrationRef],
         kind: Kind | None,
-        status: str | None,
+        status: FailedStatus | None,
     ) -> None:
         self._transaction = transaction
         self._times = times
         self._of = of
         self._statuses = _FAILED if status is None else (STATUS_NUMBERS[status],)
-        self._verb = _VERBS[status]
+        self._status: FailedStatus | None = status
+        self._verb, self._noun = _VERBS[status], FAILURE_NOUNS[status]
         self._refs = refs
         self._moment = at if at is not None and not at.is_span else None
         if at is None:
@@ -129,7 +128,7 @@ class _Search:
                 self._range = replace(self._range, until_us=now_us)
             span = times.span(self._range.since_us, self._range.until_us)
             self._when = f"from {span}" if at.is_span else at.describe(times)
-        self._search = RunSearch(first_id=self._range.first_id, below=self._range.end_id, limit=_MOST_COUNTED)
+        self._search = RunSearch(first_id=self._range.first_id, below=self._range.end_id, limit=MOST_COUNTED)
         self._kind: Kind | None = None if of else kind
         if self._kind is not None:
             self._search = replace(self._search, kinds=tuple(one for one in KINDS if one.name == kind))
@@ -205,6 +204,8 @@ class _Search:
         return WhatFailed(
             subject=self._of,
             registrations=tuple(self._refs[:_MOST_NAMED]),
+            kind=self._kind,
+            status=self._status,
             at_us=self._moment.at_us if self._moment is not None else None,
             since_us=self._range.since_us,
             until_us=self._range.until_us,
@@ -243,12 +244,14 @@ class _Search:
         return found[0] if found else None
 
     async def _failed_starts(self) -> tuple[FrameworkEvent, ...]:
-        apps = {ref.app for ref in self._refs} or ({self._of.partition(".")[0]} if self._of else set())
-        wanted = FrameworkEventFilter(
-            group="lifecycle", text=_APP_FAILED, routine=False, app=apps.pop() if len(apps) == 1 else None
-        )
-        page = await events_page(self._transaction, wanted, self._range, limit=_MOST_STARTS)
-        return tuple(event for event in page.events if event.kind == _APP_FAILED)
+        """Return the newest failed starts: of the apps that the question means, or of all apps."""
+        apps = {ref.app for ref in self._refs} or ({self._of.partition(".")[0]} if self._of else {None})
+        found: list[FrameworkEvent] = []
+        for app in apps:
+            wanted = FrameworkEventFilter(group="lifecycle", text=_APP_FAILED, routine=False, app=app)
+            page = await events_page(self._transaction, wanted, self._range, limit=_MOST_STARTS)
+            found += [event for event in page.events if event.kind == _APP_FAILED]
+        return tuple(sorted(found, key=lambda event: event.id, reverse=True)[:_MOST_STARTS])
 
     async def _crashes_and_stops(self) -> list[str]:
         """Return a sentence about each of the newest times without a running Hassette, in an answer about all runs."""
@@ -278,7 +281,7 @@ class _Search:
         nearest = "nearest" if self._moment is not None else "newest"
         if is_one:
             number = f"{self._verb.one} {_at_least(failed)} times"
-            return f"{who} {number} {self._when}. The {nearest} {self._verb.noun} was at {when}: {error}."
+            return f"{who} {number} {self._when}. The {nearest} {self._noun} was at {when}: {error}."
         number = _at_least(failed).capitalize()
         return (
             f"{number} runs{self._runs_of(who)} {self._verb.several} {self._when}. The {nearest} one was "
@@ -300,10 +303,10 @@ class _Search:
 
     def _before(self, before: Run | None) -> str:
         if before is None:
-            return f" No earlier {self._verb.noun} is recorded."
+            return f" No earlier {self._noun} is recorded."
         of_which = "" if len(self._refs) == 1 else f"of {before.registration.title} "
         when = f"{of_which}at {self._times(before.started_us)}"
-        return f" The last {self._verb.noun} before that time was {when}: {_error_of(before)}."
+        return f" The last {self._noun} before that time was {when}: {_error_of(before)}."
 
     def _newness(self, runs: tuple[Run, ...], errors: tuple[FoundError, ...]) -> list[str]:
         group_id = runs[0].failure.error_group_id if runs and runs[0].failure is not None else None
@@ -332,7 +335,7 @@ class _Search:
 
 
 def _at_least(number: int) -> str:
-    return f"at least {number:,}" if number >= _MOST_COUNTED else f"{number:,}"
+    return f"at least {number:,}" if number >= MOST_COUNTED else f"{number:,}"
 
 
 def _error_of(run: Run) -> str:
