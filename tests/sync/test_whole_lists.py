@@ -4,13 +4,15 @@ import html
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from hassette_sync import DataSyncService, TimeRange
+from hassette_sync.answers.errors import ErrorGroupsPage
 from hassette_sync.answers.kinds import LABELS
-from hassette_sync.web.whole_lists import MOST_ERRORS, ListRequest, listed_registrations
+from hassette_sync.web.whole_lists import MOST_ERRORS, ListRequest, listed_errors, listed_registrations
 from support.history import HOUR, MINUTE, SECOND, NewHistory
 from support.web_clients import app_client
 
@@ -165,3 +167,24 @@ async def test_very_long_list_of_handlers_states_how_many_were_sorted(
         shown, _, _ = await listed_registrations(data, time_range, LABELS["handler"], None, asked, most=most)
     assert (shown.total, shown.examined) == (most, examined)
     assert shown.list.rows[0].app == f"app{most - 1:04}"
+
+
+@pytest.mark.parametrize(("sort", "first"), [("-total", "Error00"), ("-apps", "Error59")])
+async def test_sorted_list_of_errors_reads_each_page_once(errors_path: Path, sort: str, first: str) -> None:
+    class Recorded(DataSyncService):
+        cursors: list[object]
+
+        async def error_groups(self, *args: Any, **kwargs: Any) -> ErrorGroupsPage:  # pyright: ignore[reportIncompatibleMethodOverride]
+            self.cursors.append(kwargs["cursor"])
+            return await super().error_groups(*args, **kwargs)
+
+    async with Recorded(errors_path) as data:
+        data.cursors = []
+        shown = await listed_errors(data, TimeRange.last("24h"), ListRequest(sort=sort))
+        whole = (await DataSyncService.error_groups(data, TimeRange.last("24h"), limit=ERRORS)).trends
+    assert len(data.cursors) == 2
+    assert len(set(data.cursors)) == 2
+    assert shown.total == ERRORS
+    group, _ = shown.list.rows[0]
+    assert group.type == first
+    assert all(trend in whole for _, trend in shown.list.rows)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Generic, TypeVar
 
 from hassette_store.search_form import search_form
-from hassette_sync.answers.errors import ErrorGroup
+from hassette_sync.answers.errors import ErrorGroup, ErrorGroupsPage
 from hassette_sync.answers.kinds import KindLabels
 from hassette_sync.answers.registrations import Registration, Registrations
 from hassette_sync.answers.trends import ErrorTrend
@@ -94,10 +94,14 @@ async def listed_errors(
         is_part = page.next_cursor is not None or (asked.cursor is not None and not asked.is_whole)
         shown = sorted_list(ERROR_COLUMNS, rows, asked.sort, is_part=is_part)
         return ShownList(shown, page.next_cursor, cursor=None if asked.is_whole else asked.cursor)
-    groups, has_more = await _newest_errors(data, time_range, most)
+    groups, has_more = await _newest_errors(data, time_range, page, most)
     # The course of many errors takes a while, and few orders need it.
     needs_trends = bool(asked.find) or (asked.sort or "").removeprefix("-") in _OF_TRENDS
-    trends = await data.error_trends(groups, time_range) if needs_trends else [_no_trend(group) for group in groups]
+    trends = (
+        [*page.trends, *await data.error_trends(groups[len(page.trends) :], time_range)]
+        if needs_trends
+        else [_no_trend(group) for group in groups]
+    )
     whole = sorted_list(ERROR_COLUMNS, zip(groups, trends, strict=True), asked.sort, is_part=True)
     cut, total = _cut(whole, asked, _text_of_error, ERRORS_ON_A_PAGE)
     if not needs_trends:
@@ -106,16 +110,16 @@ async def listed_errors(
     return ShownList(cut, total=total, examined=len(groups) if has_more else None)
 
 
-async def _newest_errors(data: DataSyncService, time_range: TimeRange, most: int) -> tuple[list[ErrorGroup], bool]:
-    """Return the newest errors, and whether there are more."""
-    groups: list[ErrorGroup] = []
-    cursor: str | None = None
-    while len(groups) < most:
+async def _newest_errors(
+    data: DataSyncService, time_range: TimeRange, first: ErrorGroupsPage, most: int
+) -> tuple[list[ErrorGroup], bool]:
+    """Return the newest errors, and whether there are more. The first page of them has been read already."""
+    groups, cursor = list(first.groups), first.next_cursor
+    while cursor is not None and len(groups) < most:
         limit = min(MAX_LIMIT, most - len(groups))
         page = await data.error_groups(time_range, cursor=cursor, limit=limit, with_trends=False)
         groups += page.groups
-        if (cursor := page.next_cursor) is None:
-            break
+        cursor = page.next_cursor
     return groups, cursor is not None
 
 
