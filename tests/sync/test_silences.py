@@ -123,3 +123,21 @@ async def test_silence_stays_visible_on_the_page_in_the_api_and_in_the_terminal(
     assert f"Silenced   {sentence}" in rendered(one, shown).splitlines()
     until = shown(now_us + HOUR, seconds=False)
     assert f"Silenced   2 errors are silenced, the first until {until}" in rendered(both, shown).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("failures", "reason"),
+    [
+        (0, "1 run, none failed"),
+        (1, "1 of 2 runs failed, with a silenced error"),
+        (2, "2 of 3 runs failed, all of them with a silenced error"),
+    ],
+)
+async def test_reason_fits_the_number_of_silenced_failures(
+    new_history: NewHistory, now_us: int, failures: int, reason: str
+) -> None:
+    with new_history() as history:
+        write(history, now_us, *[ERROR] * failures, None)
+        silence(history, now_us + HOUR)
+    async with DataSyncService(history.path) as data:
+        assert reason in verdict_of(await data.overview()).reasons

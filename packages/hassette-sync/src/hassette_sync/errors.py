@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import hassette_store
+from hassette_sync.formatting import plural
 
 
 class SyncError(Exception):
@@ -115,7 +116,7 @@ class FollowerTooSlowError(SyncError):
     """A follower of `MemoryFeed` is too far behind."""
 
     def __init__(self, waiting: int) -> None:
-        super().__init__(f"The follower was dropped: it fell {waiting} runs behind.")
+        super().__init__(f"The follower was dropped: it fell {plural(waiting, 'run')} behind.")
 
 
 class ActionError(SyncError):

@@ -105,6 +105,24 @@ def plural(count: int, noun: str, nouns: str | None = None) -> str:
     return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
 
 
+_RECORD_NOUNS = {
+    "lifecycle": ("event", "events"),
+    "registered": ("registration", "registrations"),
+    "retired": ("end of a registration", "ends of registrations"),
+    "skipped": ("trigger without a run", "triggers without a run"),
+    "not_runs": ("trigger without a run", "triggers without a run"),
+    "summaries": ("summary of runs", "summaries of runs"),
+    "losses": ("loss", "losses"),
+    "framework_log": ("log line of the framework", "log lines of the framework"),
+}
+
+
+def record_noun(what: str, count: int) -> str:
+    """Return the noun for a number of lost records: ``log line`` for one of ``log_lines``."""
+    one, several = _RECORD_NOUNS.get(what, (label(what).removesuffix("s"), label(what)))
+    return one if count == 1 else several
+
+
 def share(value: float | None) -> str:
     """Format a share: ``0 %``, ``0.3 %``, ``12 %``. Only an exact 0 or 1 becomes ``0 %`` or ``100 %``."""
     if value is None:

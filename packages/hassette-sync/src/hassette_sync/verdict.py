@@ -150,5 +150,6 @@ def _failures(overview: Overview) -> str:
     failed = f"{counts.failed:,} of {plural(counts.total, 'run')} failed"
     if known := overview.silenced_failures:
         # The newest runs may have failed with a silenced error, so the text does not state that they succeed again.
-        return f"{failed}, {'all' if known >= counts.failed else f'{known:,}'} of them with a silenced error"
+        of_them = "" if counts.failed == 1 else f"{'all' if known >= counts.failed else f'{known:,}'} of them "
+        return f"{failed}, {of_them}with a silenced error"
     return failed if overview.failing_now_count else f"{failed}, but the newest runs succeed again"

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from hassette_store.ids import time_of
 from hassette_sync.answers.kinds import Kind, RegistrationRef, Trigger
 from hassette_sync.answers.values import Answer, Id
+from hassette_sync.formatting import plural
 
 
 class FailureBrief(Answer):
@@ -150,7 +151,7 @@ class StateRead(Answer):
             name_of: Returns the shown name of an entity. By default, it is the entity id.
         """
         if self.is_domain:
-            return f"{self.entity_id} ({self.state or 0} entities)"
+            return f"{self.entity_id} ({plural(int(self.state or 0), 'entity', 'entities')})"
         name = name_of(self.entity_id)
         return f"{name} was {self.state}" if self.state is not None else f"{name} did not exist"
 

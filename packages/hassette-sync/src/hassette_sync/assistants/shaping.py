@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from hassette_sync.answers.values import json_values
-from hassette_sync.formatting import replace_surrogates
+from hassette_sync.formatting import plural, replace_surrogates
 from hassette_sync.home_time import HomeTime, ShownTimes
 
 MAX_BYTES: Final = 20_000
@@ -103,5 +103,5 @@ def _cut(value: Any, longest: int, most: int, path: str, left_out: Counter[str])
             left_out[path] += len(entries) - most
         return [_cut(one, longest, most, f"{path}[]", left_out) for one in entries[:most]]
     if isinstance(value, str) and len(value) > longest:
-        return f"{value[:longest]}… ({len(value) - longest} more characters)"
+        return f"{value[:longest]}… ({plural(len(value) - longest, 'more character')})"
     return value

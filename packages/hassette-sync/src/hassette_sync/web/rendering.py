@@ -48,7 +48,7 @@ _SCRIPTS = ("live.js", "keys.js", "tables.js", "charts.js")
 _NAME_BREAK = re.compile(r"(?<=\w)[._](?=\w)")
 _FILTERS = (
     *("duration", "rough_duration", "number", "share", "size", "label"),
-    *("event_label", "group_label", "status_label", "reason_label", "failure_label", "plural"),
+    *("event_label", "group_label", "status_label", "reason_label", "failure_label", "plural", "record_noun"),
 )
 
 
