@@ -315,7 +315,8 @@ async def test_change_with_a_context_from_before_the_connection_has_an_unknown_c
 
     assert titles(begun) == [("unknown", "unknown")]
     assert begun.sentence.endswith(
-        "its context is older than the connection to Home Assistant, so its cause is not recorded."
+        "the context of the change is older than the connection to Home Assistant, so the cause of the change is not "
+        "recorded."
     )
     assert titles(alone) == [("device", "fan.hall")]
 

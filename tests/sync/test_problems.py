@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hassette_sync import DataSyncService
-from hassette_sync.answers.overview import SystemStatus
+from hassette_sync import DataSyncService, TimeRange
+from hassette_sync.answers.overview import Overview, SystemStatus
 from hassette_sync.control import MemoryControl
 from hassette_sync.live import MemoryFeed, MemorySnapshot
 from hassette_sync.settings import WebSettings
@@ -22,6 +22,9 @@ class FailingService(DataSyncService):
     """Has an error in one of its answers."""
 
     async def status(self) -> SystemStatus:
+        raise ZeroDivisionError("secret of the code")
+
+    async def overview(self, time_range: TimeRange | None = None) -> Overview:
         raise ZeroDivisionError("secret of the code")
 
 
@@ -69,6 +72,12 @@ async def test_missing_history_is_a_problem_that_asks_to_come_back(tmp_path: Pat
         answer = await client.get(path)
     assert "There is no history at" in assert_is_problem(answer, 503, "database_missing")
     assert answer.headers["retry-after"] == "5"
+
+
+async def test_readiness_of_a_history_does_not_ask_for_the_overview(plausible: Path) -> None:
+    async with FailingService(plausible) as data, app_client(data) as client:
+        answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()) == (200, {"ready": True})
 
 
 async def test_framework_that_is_not_ready_is_a_problem_with_the_state_of_its_connection(plausible: Path) -> None:

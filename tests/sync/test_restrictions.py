@@ -182,3 +182,66 @@ async def test_app_with_enabled_false_is_listed_although_it_has_never_run(plausi
     async with DataSyncService(plausible, MemoryFeed(), control) as data, app_client(data) as client:
         assert badges_of((await client.get("/apps")).text, "pond") == ["disabled"]
         assert (await client.get("/apps/pond")).status_code == 200
+
+
+async def test_handlers_and_jobs_of_a_disabled_app_are_disabled_in_all_lists(
+    new_history: NewHistory, now_us: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with new_history() as history:
+        session = history.session(now_us - 3 * HOUR, None, "open", heartbeat_us=now_us)
+        history.run(history.listener("hall", "removed", "t", retired_us=now_us - 2 * HOUR), now_us - SECOND)
+        history.listener("hall", "on_move", "t", retired_us=now_us - HOUR)
+        job = history.job("hall", "nightly", "daily", retired_us=now_us - HOUR)
+        history.lifecycle(session, now_us - HOUR, "control_disable_app", "hall")
+    async with DataSyncService(history.path) as data, app_client(data) as client:
+        handlers, jobs = [(await client.get(path)).text for path in ("/handlers", "/jobs?since=15m")]
+        one = (await client.get(f"/registrations/{job}")).text
+        listed = (await client.get("/api/v1/registrations?retired=false")).json()["registrations"]
+        app = await data.app("hall")
+    assert badges_of(handlers, "on_move") == badges_of(jobs, "nightly") == ["disabled"]
+    assert badges_of(handlers, "removed") == ["retired"]
+    assert '<span class="badge waiting">disabled</span></h1>' in one
+    assert "next run" not in one.lower()
+    assert [(each["name"], each["disabled"], each["retired_us"]) for each in listed] == [
+        ("nightly", True, None),
+        ("on_move", True, None),
+    ]
+    assert {each.name: each.state for each in app.registrations} == {
+        "nightly": "disabled",
+        "on_move": "disabled",
+        "removed": "retired",
+    }
+    for command, name in (
+        (["handlers"], "on_move"),
+        (["jobs"], "nightly"),
+        (["handler", "hall.on_move"], "on_move"),
+        (["app", "show", "hall"], "on_move"),
+    ):
+        assert await asyncio.to_thread(main, [*command, "--db", str(history.path)]) == 0
+        assert f"{name} (disabled)" in capsys.readouterr().out, command
+
+
+async def test_running_framework_decides_which_handlers_are_disabled(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - 3 * HOUR, now_us - 2 * HOUR, "clean")
+        history.session(now_us - HOUR, None, "open", heartbeat_us=now_us)
+        history.listener("hall", "on_move", "t", retired_us=now_us - 2 * HOUR)
+        history.listener("attic", "on_move", "t", last_registered_us=now_us - HOUR + SECOND)
+    control = MemoryControl({"hall": [], "attic": []})
+    async with DataSyncService(history.path, MemoryFeed(), control) as data:
+        before = {one.app: one.state for one in (await data.registrations()).registrations}
+        await control.act(ControlAction(verb="disable_app", target="hall", by="the test"))
+        after = {one.app: one.state for one in (await data.registrations()).registrations}
+    assert before == {"attic": "", "hall": "retired"}
+    assert after == {"attic": "", "hall": "disabled"}
+
+
+async def test_overview_counts_a_disabled_app_that_has_never_registered_anything(plausible: Path) -> None:
+    control = MemoryControl({"pond": [], "backup": ["nightly_backup"]})
+    await control.act(ControlAction(verb="disable_app", target="pond", by="the test"))
+    async with DataSyncService(plausible, MemoryFeed(), control) as data, app_client(data) as client:
+        apps = [one["app"] for one in (await client.get("/api/v1/overview")).json()["apps"]]
+        assert apps == [one["app"] for one in (await client.get("/api/v1/apps")).json()]
+        busiest = (await client.get("/")).text.partition('id="busiest"')[2].partition("</section>")[0]
+    assert "pond" in apps
+    assert "pond" not in busiest

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from hassette_sync.answers.overview import Restriction
 from hassette_sync.cache import Caches
 from hassette_sync.errors import HistoryUnavailableError, QueryTimeoutError, SyncError
 from hassette_sync.history_file import (
@@ -55,6 +56,8 @@ class ReadTransaction:
         at_us: Time at which the transaction began, in microseconds since the Unix epoch.
         caches: Values that questions have computed from the history. Keys must contain ``identity``.
         computed: Values that several parts of this answer need.
+        present: Restrictions in the running framework; None outside of its process, and for questions that do not need
+            them.
     """
 
     def __init__(self, connection: HistoryConnection, question: RunningQuestion, at_us: int, caches: Caches) -> None:
@@ -64,6 +67,7 @@ class ReadTransaction:
         self.at_us = at_us
         self.caches = caches
         self.computed: dict[Hashable, Any] = {}
+        self.present: Sequence[Restriction] | None = None
         self._once: dict[object, Sequence[sqlite3.Row]] = {}
         self._db = connection.db
         self._question = question

@@ -10,8 +10,8 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from hassette_sync.answers.comparison import Comparison
 from hassette_sync.answers.household import Household
-from hassette_sync.answers.overview import Live, Overview, Restriction, SystemStatus, TriggerState, Upcoming
-from hassette_sync.answers.registrations import Registration
+from hassette_sync.answers.overview import Live, Overview, SystemStatus, TriggerState, Upcoming
+from hassette_sync.answers.registrations import Registration, RegistrationDetail
 from hassette_sync.answers.runs import RunningNow
 from hassette_sync.answers.stream import LiveRun
 from hassette_sync.answers.trends import ErrorTrend
@@ -36,7 +36,6 @@ from hassette_sync.questions.paging import DEFAULT_LIMIT
 from hassette_sync.questions.periods import covered_range
 from hassette_sync.questions.registrations import (
     app_summaries,
-    ended_with_app,
     registration_detail,
     registration_list,
     skip_reasons,
@@ -44,6 +43,7 @@ from hassette_sync.questions.registrations import (
 from hassette_sync.questions.restrictions import present_restrictions, restrictions
 from hassette_sync.questions.runs import newest_id, run_detail, runs_page
 from hassette_sync.questions.sessions import (
+    check_readable,
     home_time,
     lifecycle_page,
     losses_page,
@@ -71,7 +71,10 @@ AnswerT = TypeVar("AnswerT")
 
 
 def question(
-    name: str, answer: Callable[Concatenate[ReadTransaction, Asked], Coroutine[Any, Any, AnswerT]]
+    name: str,
+    answer: Callable[Concatenate[ReadTransaction, Asked], Coroutine[Any, Any, AnswerT]],
+    *,
+    with_present: bool = False,
 ) -> Callable[Concatenate["DataSyncService", Asked], Coroutine[Any, Any, AnswerT]]:
     """Make a method of `DataSyncService` from a function that answers a question.
 
@@ -81,11 +84,14 @@ def question(
     Args:
         name: Name of the method, also for error messages.
         answer: Function of `hassette_sync.questions`.
+        with_present: Whether the answer depends on the restrictions in the running framework.
     """
 
     @functools.wraps(answer)
     async def ask(self: "DataSyncService", /, *args: Asked.args, **kwargs: Asked.kwargs) -> AnswerT:
         words = name.replace("_", " ")
+        if with_present:
+            return await self._ask_with_present(words, answer, *args, **kwargs)  # pyright: ignore[reportPrivateUsage]  ask is a method
         return await self._reader.ask(words, answer, *args, **kwargs)  # pyright: ignore[reportPrivateUsage]  ask is a method
 
     signature = inspect.signature(answer)
@@ -152,18 +158,17 @@ class DataSyncService:
     ) -> None:
         await self.close()
 
-    apps = question("apps", app_summaries)
-    app = question("app", app_detail)
+    apps = question("apps", app_summaries, with_present=True)
+    app = question("app", app_detail, with_present=True)
     registration_named = question("registration_named", registration_named)
-    registrations = question("registrations", registration_list)
-    ended_with_app = question("ended_with_app", ended_with_app)
-    registration = question("registration", registration_detail)
+    registrations = question("registrations", registration_list, with_present=True)
     runs = question("runs", runs_page)
     run = question("run", run_detail)
     run_facets = question("run_facets", facets_of_runs)
     waterfall = question("waterfall", waterfall)
     time_choices = question("time_choices", time_choices)
     newest_id = question("newest_id", newest_id)
+    check_readable = question("check_readable", check_readable)
     error_groups = question("error_groups", error_groups_page)
     error_group_key = question("error_group_key", error_group_key)
     error_group = question("error_group", error_group_detail)
@@ -188,15 +193,26 @@ class DataSyncService:
     versions = question("versions", versions_page)
 
     timeline = question("timeline", overview.timeline)
+    restrictions = question("restrictions", restrictions, with_present=True)
 
     # These questions also need the live feed.
+    async def registration(self, registration_id: int, time_range: TimeRange | None = None) -> RegistrationDetail:
+        """Return one handler or job: settings, source, figures, heat map, next run, and triggers that led to no run.
+
+        Raises:
+            NotFoundError: The history has no registration with this id.
+        """
+        answer = await self._ask_with_present("registration", registration_detail, registration_id, time_range)
+        next_run_us = next(iter(self.next_runs((answer.registration,)).values()), None)
+        return answer.model_copy(update={"next_run_us": next_run_us})
+
     async def status(self) -> SystemStatus:
         """Return facts about the file, its incidents, the newest session and run, and the present state."""
-        return await self._reader.ask("status", overview.status, self.live_state(), self._present())
+        return await self._ask_with_present("status", overview.status, self.live_state())
 
     async def overview(self, time_range: TimeRange | None = None) -> Overview:
         """Return the status, the figures, the failures and the recent runs."""
-        return await self._reader.ask("overview", self._overview, time_range, self._snapshot(), self._present())
+        return await self._ask_with_present("overview", self._overview, time_range, self._snapshot())
 
     async def compared_overview(
         self, time_range: TimeRange | None = None, *, limit: int = DEFAULT_LIMIT
@@ -209,33 +225,29 @@ class DataSyncService:
             time_range: Time range of all parts.
             limit: Maximum number of handlers and jobs that differ from before, and of error groups.
         """
-        snapshot, present = self._snapshot(), self._present()
+        snapshot = self._snapshot()
 
         async def answer(transaction: ReadTransaction) -> tuple[Overview, tuple[ErrorTrend, ...], Comparison]:
-            shown = await self._overview(transaction, time_range, snapshot, present)
+            shown = await self._overview(transaction, time_range, snapshot)
             trends = await error_trends(transaction, shown.errors, time_range)
             return shown, trends, await compare(transaction, time_range, limit=limit)
 
-        return await self._reader.ask("overview", answer)
+        return await self._ask_with_present("overview", answer)
 
     async def _overview(
-        self,
-        transaction: ReadTransaction,
-        time_range: TimeRange | None,
-        snapshot: LiveSnapshot | None,
-        present: tuple[Restriction, ...] | None,
+        self, transaction: ReadTransaction, time_range: TimeRange | None, snapshot: LiveSnapshot | None
     ) -> Overview:
         return await overview.overview(
             transaction,
             time_range=time_range,
-            status=await overview.status(transaction, now.live_state(snapshot) if snapshot else None, present),
+            status=await overview.status(transaction, now.live_state(snapshot) if snapshot else None),
             running=await now.running(transaction, snapshot),
             upcoming=now.live_upcoming(snapshot) if snapshot else (),
         )
 
     async def household(self) -> Household:
         """Return what the automations did today, for the people of the home, without names from code."""
-        return await self._reader.ask("household", household, self.live_state(), self._present())
+        return await self._ask_with_present("household", household, self.live_state())
 
     async def running(self) -> RunningNow:
         """Return the runs in progress, from the live feed or from the last heartbeat in the file."""
@@ -245,12 +257,21 @@ class DataSyncService:
         """Return the newest run and session, and the runs in progress, as one question."""
         return await self._reader.ask("present facts", now.present_facts, self._snapshot())
 
-    async def restrictions(self) -> tuple[Restriction, ...]:
-        """Return the disabled and rehearsing apps and the paused jobs, from the framework or from recorded actions."""
-        return await self._reader.ask("restrictions", restrictions, self._present())
+    async def _ask_with_present(
+        self,
+        name: str,
+        answer: Callable[Concatenate[ReadTransaction, Asked], Coroutine[Any, Any, AnswerT]],
+        *args: Asked.args,
+        **kwargs: Asked.kwargs,
+    ) -> AnswerT:
+        """Answer one question whose transaction has the restrictions in the running framework, like `Reader.ask`."""
+        present = present_restrictions(self.control) if self.can_control else None
 
-    def _present(self) -> tuple[Restriction, ...] | None:
-        return present_restrictions(self.control) if self.can_control else None
+        async def answer_with_present(transaction: ReadTransaction) -> AnswerT:
+            transaction.present = present
+            return await answer(transaction, *args, **kwargs)
+
+        return await self._reader.ask(name, answer_with_present)
 
     def _snapshot(self) -> LiveSnapshot | None:
         # A question runs in another thread, but the feed belongs to the event loop.

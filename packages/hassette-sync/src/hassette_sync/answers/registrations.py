@@ -1,5 +1,7 @@
 """Answers about handlers, jobs and apps."""
 
+from typing import Literal
+
 from hassette_sync.answers.kinds import Kind, RegistrationRef, Trigger
 from hassette_sync.answers.values import Answer, Counts, Id, Percentiles
 
@@ -17,7 +19,8 @@ class Registration(Answer):
         skipped: Number of triggers that did not lead to a run.
         last_run_id: Id of the newest run, even if it is outside the time range; None if no run is stored.
         last_status: Status of the newest run.
-        retired_us: End of the registration; None for a current one. A stop of the framework does not end a
+        disabled: Whether the app is disabled. Until then, the registration was current.
+        retired_us: End of the registration; None for a current or disabled one. A stop of the framework does not end a
             registration.
     """
 
@@ -35,7 +38,18 @@ class Registration(Answer):
     skipped: int
     last_run_id: Id | None
     last_status: str | None
+    disabled: bool = False
     retired_us: int | None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is neither retired nor disabled."""
+        return self.retired_us is None and not self.disabled
+
+    @property
+    def state(self) -> Literal["", "disabled", "retired"]:
+        """The word that lists add to the name; empty for a current registration."""
+        return "disabled" if self.disabled else "" if self.retired_us is None else "retired"
 
     @property
     def ref(self) -> RegistrationRef:
@@ -156,8 +170,8 @@ class AppSummary(Answer):
     """App (all instances) with its figures in the time range.
 
     Attributes:
-        handlers: Number of current handlers. Each kind of registration has such a field.
-        jobs: Number of current jobs.
+        handlers: Number of handlers that are current or disabled. Each kind of registration has such a field.
+        jobs: Number of jobs that are current or disabled.
         total_us: Sum of the durations of all runs.
     """
 

@@ -39,7 +39,7 @@ def apps(options: HistoryOptions) -> None:
         time_range = options.time_range(home)
         noise.append(await data.noise(time_range))
         restrictions.extend(await data.restrictions())
-        return await data.apps(time_range, restrictions=restrictions)
+        return await data.apps(time_range)
 
     show_answer(
         options,

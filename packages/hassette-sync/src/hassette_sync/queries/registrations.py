@@ -19,21 +19,22 @@ CASE WHEN retired_us < coalesce(
     9223372036854775807) THEN retired_us END
 """
 """End of a registration; NULL for a current one."""
-_RETIRED = f"{RETIRED_US} AS retired_us"
+_DISABLED = "id IN (SELECT value FROM json_each(:disabled))"
+_STATE = f"{_DISABLED} AS disabled, CASE WHEN NOT {_DISABLED} THEN {RETIRED_US} END AS retired_us"
 
 MEMBERS = f"""
-SELECT app, instance, {KIND} AS kind, sum({RETIRED_US} IS NULL) AS current FROM registrations
+SELECT app, instance, {KIND} AS kind, sum({RETIRED_US} IS NULL OR {_DISABLED}) AS current FROM registrations
 WHERE :app IS NULL OR app = :app GROUP BY app, instance, kind ORDER BY app, instance
 """
-"""Numbers of current handlers and jobs of each instance of all apps, or of ``:app``."""
+"""Numbers of current and disabled handlers and jobs of each instance of all apps, or of ``:app``."""
 
 # An app that is disabled ends all its handlers and jobs together. Those that it removed before are older.
 MEMBERS_OF_DISABLED = f"""
-SELECT id, app, {KIND} AS kind FROM registrations
+SELECT id FROM registrations
 WHERE app IN (SELECT value FROM json_each(:apps)) AND ({RETIRED_US} IS NULL OR retired_us >= (
     SELECT max(retired_us) FROM registrations AS others WHERE others.app = registrations.app) - {_SHUTDOWN_US})
 """
-"""Handlers and jobs of disabled apps that were current until the app was disabled."""
+"""Ids of the handlers and jobs of disabled apps that were current until the app was disabled."""
 
 REGISTRATIONS_OF_APP = "SELECT id FROM registrations WHERE app = :app"
 """Ids of the handlers and jobs of an app."""
@@ -41,9 +42,9 @@ REGISTRATIONS_OF_APP = "SELECT id FROM registrations WHERE app = :app"
 APPS_AND_KINDS = f"SELECT id, app, name, {KIND} AS kind FROM registrations"
 """App, name and kind of each handler and job."""
 
-# A registration is shown if it is current, if the question also asks for all retired registrations, or if it has runs
-# in the time range.
-_SHOWN = f"(:retired OR {RETIRED_US} IS NULL OR id IN (SELECT value FROM json_each(:registrations)))"
+# A registration is shown if it is current or disabled, if the question also asks for all retired registrations, or if
+# it has runs in the time range.
+_SHOWN = f"(:retired OR {RETIRED_US} IS NULL OR {_DISABLED} OR id IN (SELECT value FROM json_each(:registrations)))"
 _AFTER = "(app, instance, name, id) > (:after_app, :after_instance, :after_name, :after_id)"
 
 
@@ -51,7 +52,7 @@ def _registrations_of(kind: RunKind, conditions: str) -> str:
     # Each kind needs a separate ORDER BY and LIMIT. Otherwise SQLite would read and sort all registrations for each
     # page.
     return f"""
-        SELECT id, '{kind.name}' AS kind, app, instance, name, {kind.trigger_source} AS listens_to, handler, {_RETIRED}
+        SELECT id, '{kind.name}' AS kind, app, instance, name, {kind.trigger_source} AS listens_to, handler, {_STATE}
         FROM {kind.registrations_table}
         WHERE (:kind IS NULL OR '{kind.name}' = :kind) AND {_SHOWN} AND {conditions}
         ORDER BY app, instance, name, id LIMIT :limit
@@ -88,14 +89,14 @@ LIMIT 1
 """Key of the app with a name. If no app has exactly this name, case does not matter."""
 
 REGISTRATION = f"""
-SELECT id, {KIND} AS kind, app, instance, name, {LISTENS_TO}, handler, {_RETIRED}, settings,
+SELECT id, {KIND} AS kind, app, instance, name, {LISTENS_TO}, handler, {_STATE}, settings,
        source_file, source_line, source_snippet, runs_in, timeout_s, first_registered_us, last_registered_us
 FROM registrations WHERE id = :registration_id
 """
 """All columns of one handler or job."""
 
 SOME_REGISTRATIONS = f"""
-SELECT id, {KIND} AS kind, app, instance, name, {LISTENS_TO}, handler, {_RETIRED}
+SELECT id, {KIND} AS kind, app, instance, name, {LISTENS_TO}, handler, {_STATE}
 FROM registrations WHERE id IN (SELECT value FROM json_each(:registrations))
 """
 """Some handlers and jobs, in any order."""

@@ -3,7 +3,8 @@
 # ruff: noqa: S608  the statements contain only text from this package and from the store's tables
 
 from hassette_store.file.owner_note import HEARTBEAT_FUNCTION
-from hassette_store.kinds import HISTORY_SINCE, KINDS, LEFT_OUT
+from hassette_store.kinds import DETAILS, EVENT_TABLES, HISTORY_SINCE, KINDS, LEFT_OUT
+from hassette_store.periods import PERIOD_TABLES
 from hassette_store.statuses import INTERRUPTED, SUCCESS
 
 _INTERRUPTED_RUNS = " + ".join(
@@ -193,3 +194,15 @@ DATA_VERSION = "PRAGMA data_version"
 
 RUNS_OF_NEWEST_SESSION = "SELECT id, runs FROM sessions ORDER BY id DESC LIMIT 1"
 """Number of runs of the newest session. It changes with each batch of runs, whatever their ids are."""
+
+_NEEDED_TABLES = (
+    *("statuses", "names", "sessions", "error_groups", "losses"),
+    *(table for kind in KINDS for table in (kind.registrations_table, kind.runs_table)),
+    *DETAILS,
+    *EVENT_TABLES,
+    *(table for table, _ in PERIOD_TABLES),
+)
+ROW_OF_EACH_TABLE = " UNION ALL ".join(
+    f"SELECT * FROM (SELECT 1 FROM {table} NOT INDEXED LIMIT 1)" for table in _NEEDED_TABLES
+)
+"""One row for each table with rows that the pages need."""

@@ -8,7 +8,6 @@ from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.formatting import plural, replace_surrogates
 from hassette_sync.questions.names import near_names, registrations_named
 from hassette_sync.questions.registrations import MAX_LISTED, app_summaries, registration_list
-from hassette_sync.questions.restrictions import restrictions
 from hassette_sync.questions.rows import registration_ref
 from hassette_sync.questions.runs import RunFilter, check_text, known_app, runs_page
 from hassette_sync.questions.versions import versions_page
@@ -34,9 +33,7 @@ async def app_detail(transaction: ReadTransaction, app: str, time_range: TimeRan
     check_text(app)
     app = await known_app(transaction, app)
     listed = await registration_list(transaction, time_range, app=app, idle=False, limit=MAX_LISTED)
-    summary = next(
-        iter(await app_summaries(transaction, time_range, app=app, restrictions=await restrictions(transaction))), None
-    )
+    summary = next(iter(await app_summaries(transaction, time_range, app=app)), None)
     if summary is None:
         if not listed.registrations and not listed.hidden:
             raise NotFoundError("app", app)

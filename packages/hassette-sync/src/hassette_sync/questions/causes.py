@@ -11,8 +11,8 @@ from hassette_sync.answers.kinds import DueTrigger, EventTrigger
 from hassette_sync.answers.runs import Run
 from hassette_sync.formatting import plural
 from hassette_sync.queries import causes as queries
-from hassette_sync.queries.registrations import REGISTRATION
 from hassette_sync.queries.runs import RUN
+from hassette_sync.queries.why_not import REGISTRATION_BY_ID
 from hassette_sync.questions.authors import requester_of
 from hassette_sync.questions.calls import call_of, call_of_context, contradicts
 from hassette_sync.questions.changes import change_of_row, change_of_run
@@ -102,7 +102,10 @@ class Causes:
         self, chain: CauseChain, change: StateChange, user_id: str | None, missed: bool, seen: set[str]
     ) -> None:
         if missed:
-            chain.end_unknown("it happened while Home Assistant was not connected, so its cause is not recorded.")
+            chain.end_unknown(
+                "the change happened while Home Assistant was not connected, so the cause of the change is not "
+                "recorded."
+            )
             return
         await self._follow_context(chain, change.context_id, change.parent_id, user_id, change, seen)
 
@@ -182,7 +185,7 @@ class Causes:
     async def _follow_run(self, chain: CauseChain, run: Run, call: CallMade | None, seen: set[str]) -> None:
         trigger = run.trigger
         if isinstance(trigger, DueTrigger):
-            listens = await self._transaction.one(REGISTRATION, {"registration_id": run.registration.id})
+            listens = await self._transaction.one(REGISTRATION_BY_ID, {"registration_id": run.registration.id})
             schedule = listens["listens_to"] if listens is not None else ""
             chain.causes.append(
                 Cause(
@@ -350,7 +353,8 @@ class Causes:
             return
         if await began_before(self._transaction, change, since_us):
             chain.end_unknown(
-                "its context is older than the connection to Home Assistant, so its cause is not recorded."
+                "the context of the change is older than the connection to Home Assistant, so the cause of the change "
+                "is not recorded."
             )
             return
         chain.causes.append(

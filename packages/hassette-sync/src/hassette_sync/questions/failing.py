@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.queries.failing import NEWEST_RESULTS
 from hassette_sync.queries.registrations import SOME_REGISTRATIONS
+from hassette_sync.questions.restrictions import disabled_ids
 from hassette_sync.questions.rows import registration_ref
 from hassette_sync.questions.silences import silenced_groups
 from hassette_sync.reader import Parameters, ReadTransaction
@@ -20,7 +21,7 @@ async def failing_now(
     """Return the first handlers and jobs whose failures are not over, and the number of all of them.
 
     The failures of a handler or job are over if its newest run succeeded and at most one of its newest ten runs failed.
-    Retired handlers and jobs do not count, and neither do runs with a silenced error.
+    Retired and disabled handlers and jobs do not count, and neither do runs with a silenced error.
 
     Args:
         transaction: Read transaction of the question.
@@ -32,5 +33,6 @@ async def failing_now(
     results = await transaction.all(NEWEST_RESULTS, asked)
     not_over = {row["registration_id"] for row in results if row["newest_failed"] or row["failed"] >= _MIN_FAILED}
     failing = [id_ for id_ in registrations if id_ in not_over]
-    rows = await transaction.all(SOME_REGISTRATIONS, {"registrations": json.dumps(failing[:limit])})
+    shown: Parameters = {"registrations": json.dumps(failing[:limit]), "disabled": await disabled_ids(transaction)}
+    rows = await transaction.all(SOME_REGISTRATIONS, shown)
     return tuple(map(registration_ref, sorted(rows, key=lambda row: failing.index(row["id"])))), len(failing)

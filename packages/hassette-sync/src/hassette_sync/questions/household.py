@@ -12,7 +12,7 @@ from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries.household import ACTIONS, HOME_NAMES_OF
 from hassette_sync.questions.failing import failing_now
 from hassette_sync.questions.registrations import failing_registrations
-from hassette_sync.questions.restrictions import restrictions
+from hassette_sync.questions.restrictions import recorded_restrictions, restrictions
 from hassette_sync.questions.sessions import home_time, newest_session
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.reader import ReadTransaction
@@ -53,9 +53,7 @@ class _Actions:
     causes: Counter[str] = field(default_factory=Counter[str])
 
 
-async def household(
-    transaction: ReadTransaction, live: Live | None, present: Sequence[Restriction] | None = None
-) -> Household:
+async def household(transaction: ReadTransaction, live: Live | None) -> Household:
     """Return what the automations did today, without names from code.
 
     The answer counts the newest 2,000 actions of the day.
@@ -63,7 +61,6 @@ async def household(
     Args:
         transaction: Read transaction of the question.
         live: Present state of the framework; None outside of its process.
-        present: The disabled and rehearsing apps and the paused jobs in the running framework; None outside of it.
     """
     home = await home_time(transaction)
     at_us = transaction.at_us
@@ -86,9 +83,8 @@ async def household(
     failing_refs, failing_count = await failing_now(transaction, failing, limit=_MAX_PROBLEMS)
     state = framework_state(await newest_session(transaction), live)
     shown = ShownTimes(home, at_us)
-    recorded = await restrictions(transaction)
-    restricted = recorded if present is None else present
-    since = {(one.kind, one.subject): one.since_us for one in recorded}
+    restricted = await restrictions(transaction)
+    since = {(one.kind, one.subject): one.since_us for one in await recorded_restrictions(transaction)}
     problems = [
         *(_restricted(one, one.since_us or since.get((one.kind, one.subject)), shown) for one in restricted),
         *(f"{_plain(ref.app)} does not work at the moment." for ref in failing_refs),

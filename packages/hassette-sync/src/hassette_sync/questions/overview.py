@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from hassette_store.file.side_files import log_path, second_files
@@ -10,7 +10,6 @@ from hassette_sync.answers.overview import (
     Before,
     Live,
     Overview,
-    Restriction,
     ShownTimeZone,
     SystemStatus,
     Timeline,
@@ -22,9 +21,9 @@ from hassette_sync.answers.sessions import LifecycleEvent, Session
 from hassette_sync.answers.values import Counts
 from hassette_sync.formatting import INCIDENT_LABELS, plural, replace_surrogates, rough_duration
 from hassette_sync.home_time import ShownTimes
-from hassette_sync.queries.registrations import REGISTRATION
 from hassette_sync.queries.sessions import EARLY_DELETIONS, EXPECTED_TIME, SCHEMA_REVISION
 from hassette_sync.queries.statistics import statistics_sql
+from hassette_sync.queries.why_not import REGISTRATION_BY_ID
 from hassette_sync.questions.errors import error_groups_page
 from hassette_sync.questions.failing import failing_now
 from hassette_sync.questions.periods import newest_run_us, periods_of
@@ -63,15 +62,12 @@ _CLOCK_TOLERANCE_US = MINUTE_US
 _EARLY_FOR_US = 7 * DAY_US
 
 
-async def status(
-    transaction: ReadTransaction, live: Live | None, present: Sequence[Restriction] | None = None
-) -> SystemStatus:
+async def status(transaction: ReadTransaction, live: Live | None) -> SystemStatus:
     """Return facts about the file, its incidents, the newest session and run, and the present state.
 
     Args:
         transaction: Read transaction of the question.
         live: Present state of the framework; None outside of its process.
-        present: Restrictions in the running framework; None outside of its process.
     """
     at_us, path = transaction.at_us, transaction.path
     revision = await transaction.one(SCHEMA_REVISION)
@@ -99,7 +95,7 @@ async def status(
         last_run=last.runs[0] if last.runs else None,
         silenced=await silenced(transaction),
         live=live,
-        restrictions=await restrictions(transaction, present),
+        restrictions=await restrictions(transaction),
         time_zone=ShownTimeZone(
             name=home.name,
             source="machine" if home.zone is None else "home",
@@ -255,7 +251,7 @@ async def timeline(
 async def _app_of(transaction: ReadTransaction, registration_id: int | None) -> str | None:
     if registration_id is None:
         return None
-    row = await transaction.one(REGISTRATION, {"registration_id": registration_id})
+    row = await transaction.one(REGISTRATION_BY_ID, {"registration_id": registration_id})
     return row["app"] if row is not None else None
 
 

@@ -5,7 +5,7 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from sqlite3 import Row
 from typing import get_args
 from urllib.parse import quote, unquote
@@ -13,7 +13,6 @@ from urllib.parse import quote, unquote
 from hassette_store.ids import MAX_ID
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import Kind
-from hassette_sync.answers.overview import Restriction
 from hassette_sync.answers.registrations import (
     AppSummary,
     HeatCell,
@@ -33,6 +32,7 @@ from hassette_sync.queries.runs import NOT_RUNS
 from hassette_sync.queries.statistics import statistics_sql
 from hassette_sync.questions.failing import MAX_CHECKED
 from hassette_sync.questions.periods import periods_of
+from hassette_sync.questions.restrictions import disabled_ids, restrictions
 from hassette_sync.questions.rows import (
     bucket_value_us,
     facts_of,
@@ -77,7 +77,7 @@ async def registration_list(
         time_range: Time range of the figures.
         kind: ``handler`` or ``job``; None for both.
         app: Key of an app; None for all.
-        retired: If false, the list contains only current registrations.
+        retired: If false, the list contains only current and disabled registrations.
         idle: If false, the list leaves out retired registrations without runs in the time range.
         cursor: ``next_cursor`` of the page before.
         limit: Maximum number of registrations, up to 5,000.
@@ -95,6 +95,7 @@ async def registration_list(
         "app": app,
         "retired": retired and idle,
         "registrations": json.dumps(active),
+        "disabled": await disabled_ids(transaction),
         "limit": limit + 1,
     }
     if after is not None:
@@ -148,7 +149,8 @@ async def failing_registrations(
     failing = sorted((-one.failed, names[id_], id_) for id_, one in sums.items() if one.failed and id_ in names)
     checked = tuple(id_ for _, _, id_ in failing[: max(limit, MAX_CHECKED)])
     ids = await without_silenced(transaction, checked, periods.time_range)
-    listed = await transaction.all(queries.SOME_REGISTRATIONS, {"registrations": json.dumps(ids[:limit])})
+    shown: Parameters = {"registrations": json.dumps(ids[:limit]), "disabled": await disabled_ids(transaction)}
+    listed = await transaction.all(queries.SOME_REGISTRATIONS, shown)
     listed.sort(key=lambda row: ids.index(row["id"]))
     return await _with_figures(transaction, periods, listed, None), ids, len(failing) - len(checked) + len(ids)
 
@@ -199,6 +201,7 @@ def _registration(
         skipped=skipped,
         last_run_id=newest["run_id"] if newest is not None else None,
         last_status=newest["status"] if newest is not None else None,
+        disabled=bool(row["disabled"]),
         retired_us=row["retired_us"],
     )
 
@@ -211,7 +214,9 @@ async def registration_detail(
     Raises:
         NotFoundError: The history has no registration with this id.
     """
-    row = await transaction.one(queries.REGISTRATION, {"registration_id": registration_id})
+    row = await transaction.one(
+        queries.REGISTRATION, {"registration_id": registration_id, "disabled": await disabled_ids(transaction)}
+    )
     if row is None:
         raise NotFoundError("handler or job", registration_id)
     periods = await periods_of(transaction, time_range)
@@ -295,17 +300,16 @@ async def app_summaries(
     time_range: TimeRange | None = None,
     *,
     app: str | None = None,
-    restrictions: Iterable[Restriction] = (),
 ) -> tuple[AppSummary, ...]:
-    """Return the apps with their figures. An app without current registrations is listed only if it has runs.
+    """Return the apps with their figures. An app without current registrations is listed if it is disabled or has runs.
 
     Args:
         transaction: Read transaction of the question.
         time_range: Time range of the figures.
         app: Key of the only wanted app; None for all.
-        restrictions: Disabled apps in these are listed, too, with the handlers and jobs that they had.
     """
-    disabled = {one.subject for one in restrictions if one.kind == "disabled" and app in (None, one.subject)}
+    found = await restrictions(transaction)
+    disabled = {one.subject for one in found if one.kind == "disabled" and app in (None, one.subject)}
     periods = await periods_of(transaction, time_range)
     apps = {row["id"]: row["app"] for row in await transaction.once(queries.APPS_AND_KINDS)}
     sums: defaultdict[str, Sums] = defaultdict(Sums)
@@ -314,28 +318,16 @@ async def app_summaries(
         if registration_id in apps:
             sums[apps[registration_id]].add(one)
     by_app: dict[str, list[Row]] = defaultdict(list)
-    for row in await transaction.all(queries.MEMBERS, {"app": app}):
+    for row in await transaction.all(queries.MEMBERS, {"app": app, "disabled": await disabled_ids(transaction)}):
         by_app[row["app"]].append(row)
-    ended = Counter((row["app"], row["kind"]) for row in await _members_of_disabled(transaction, disabled))
     return tuple(
-        _app_summary(name, members, sums.get(name), {kind: ended[name, kind] for kind in get_args(Kind)})
+        _app_summary(name, members, sums.get(name))
         for name, members in ({name: [] for name in sorted(disabled)} | by_app).items()
         if name in sums or name in disabled or any(row["current"] for row in members)
     )
 
 
-async def _members_of_disabled(transaction: ReadTransaction, apps: Iterable[str]) -> list[Row]:
-    if not (names := sorted(apps)):
-        return []
-    return await transaction.all(queries.MEMBERS_OF_DISABLED, {"apps": json.dumps(names)})
-
-
-async def ended_with_app(transaction: ReadTransaction, app: str) -> frozenset[int]:
-    """Return the ids of the handlers and jobs that a disabled app had when it was disabled."""
-    return frozenset(row["id"] for row in await _members_of_disabled(transaction, [app]))
-
-
-def _app_summary(app: str, members: list[Row], sums: Sums | None, ended: Mapping[str, int]) -> AppSummary:
+def _app_summary(app: str, members: list[Row], sums: Sums | None) -> AppSummary:
     sums = sums or Sums()
     current = Counter[str]()
     for row in members:
@@ -343,7 +335,7 @@ def _app_summary(app: str, members: list[Row], sums: Sums | None, ended: Mapping
     return AppSummary(
         app=app,
         instances=tuple(dict.fromkeys(row["instance"] for row in members)),
-        **{f"{kind}s": max(current[kind], ended[kind]) for kind in get_args(Kind)},
+        **{f"{kind}s": current[kind] for kind in get_args(Kind)},
         counts=sums.counts(),
         total_us=sums.total_us,
     )

@@ -8,6 +8,7 @@ from hassette_sync.answers.overview import Restriction
 from hassette_sync.control import Control
 from hassette_sync.formatting import job_title, replace_surrogates
 from hassette_sync.queries.events import ACTIONS
+from hassette_sync.queries.registrations import MEMBERS_OF_DISABLED
 from hassette_sync.questions.sessions import newest_session
 from hassette_sync.reader import ReadTransaction
 
@@ -39,25 +40,24 @@ def _present(kind: _Kind, subject: str) -> Restriction:
     return Restriction(kind=kind, subject=replace_surrogates(subject), since_us=None)
 
 
-async def restrictions(
-    transaction: ReadTransaction, present: Sequence[Restriction] | None = None
-) -> tuple[Restriction, ...]:
+async def restrictions(transaction: ReadTransaction) -> tuple[Restriction, ...]:
     """Return the disabled and rehearsing apps and the paused jobs.
 
-    Without ``present``, the answer is from the recorded actions. A start of the framework ends all except pauses.
-    Only the newest 5,000 events are read, so a pause that is older than these is missing in the answer.
-
-    Args:
-        transaction: Read transaction of the question.
-        present: The restrictions in the running framework; None outside of its process.
+    Outside of the framework's process, the answer is from the recorded actions. A start of the framework ends all
+    except pauses. Only the newest 5,000 events are read, so a pause that is older than these is missing in the answer.
     """
-    if present is not None:
-        return tuple(present)
+    if transaction.present is not None:
+        return tuple(transaction.present)
+    return await recorded_restrictions(transaction)
+
+
+async def recorded_restrictions(transaction: ReadTransaction) -> tuple[Restriction, ...]:
+    """Return the disabled and rehearsing apps and the paused jobs, from the recorded actions with their times."""
     session = await newest_session(transaction)
     if session is None:
         return ()
     found: dict[tuple[_Kind, str], Restriction] = {}
-    rows = await transaction.all(ACTIONS, {"examined": _EXAMINED, "kinds": json.dumps([*_BEGINS, *_ENDS])})
+    rows = await transaction.once(ACTIONS, {"examined": _EXAMINED, "kinds": json.dumps([*_BEGINS, *_ENDS])})
     for row in rows:
         kind = _BEGINS.get(row["kind"]) or _ENDS[row["kind"]]
         if kind != "paused" and (row["session_id"] != session.id or session.state != "running"):
@@ -67,6 +67,15 @@ async def restrictions(
         if row["kind"] in _BEGINS:
             found[kind, subject] = Restriction(kind=kind, subject=subject, since_us=row["at_us"])
     return tuple(sorted(found.values(), key=lambda one: (_ORDER.index(one.kind), one.subject)))
+
+
+async def disabled_ids(transaction: ReadTransaction) -> str:
+    """Return the ids of the handlers and jobs that the disabled apps had until they were disabled, as a JSON array."""
+    apps = sorted({one.subject for one in await restrictions(transaction) if one.kind == "disabled"})
+    if not apps:
+        return "[]"
+    rows = await transaction.once(MEMBERS_OF_DISABLED, {"apps": json.dumps(apps)})
+    return json.dumps([row["id"] for row in rows])
 
 
 def by_subject(found: Sequence[Restriction]) -> dict[str, tuple[str, ...]]:

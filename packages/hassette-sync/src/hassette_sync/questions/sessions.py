@@ -227,3 +227,11 @@ async def lost_records(transaction: ReadTransaction, time_range: TimeRange) -> i
     """Return the number of lost records in a time range."""
     row = await transaction.one(queries.LOST, {"since_us": time_range.since_us, "until_us": time_range.until_us})
     return row[0] if row is not None else 0
+
+
+async def check_readable(transaction: ReadTransaction) -> None:
+    """Read one row of each table that the pages need. If a table cannot be read, the question raises an error.
+
+    The status alone can often be read from a damaged file whose first page cannot be shown.
+    """
+    await transaction.all(queries.ROW_OF_EACH_TABLE)

@@ -44,7 +44,7 @@ def app(answer: AppDetail, shown: ShownTimes, width: int | None = None) -> str:
             (
                 str(each.id),
                 each.kind,
-                name(each) + (" (retired)" if each.retired_us else ""),
+                name(each) + (f" ({each.state})" if each.state else ""),
                 each.listens_to,
                 number(each.counts.total),
                 number(each.counts.failed),
@@ -87,7 +87,7 @@ def registration(
     since, until = (shown(us, seconds=False) for us in (answer.since_us, answer.until_us))
     figures = f"p50 {duration(ranks.p50_us)}, p95 {duration(ranks.p95_us)}, p99 {duration(ranks.p99_us)}"
     lines = [
-        f"{one.kind.capitalize()} {styled(plain(name(one)), 'bold')}{' (retired)' if one.retired_us else ''}",
+        f"{one.kind.capitalize()} {styled(plain(name(one)), 'bold')}{f' ({one.state})' if one.state else ''}",
         "",
         f"{'Topic' if one.kind == 'handler' else 'Schedule':<10} {plain(one.listens_to)}",
         f"ID         {one.id}",
@@ -101,7 +101,7 @@ def registration(
     if one.last_run_id and one.last_status:
         lines.append(f"Last run   {one.last_run_id}: {styled_status(one.last_status)}")
     lines += _restricted(answer.registration, shown, restrictions)
-    if one.kind == "job" and not one.retired_us:
+    if one.kind == "job" and one.is_current:
         unknown = "known only to the running Hassette" + (", which did not answer" if was_asked else "")
         planned = "none is planned" if is_live else unknown
         lines.append(f"Next run   {planned if answer.next_run_us is None else shown(answer.next_run_us)}")

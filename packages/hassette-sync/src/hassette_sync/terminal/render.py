@@ -114,7 +114,7 @@ def registrations(
         (
             str(one.id),
             with_restrictions(name(one), restrictions, name(one), kind=one.kind)
-            + (" (retired)" if one.retired_us else ""),
+            + (f" ({one.state})" if one.state else ""),
             one.listens_to,
             number(one.counts.total),
             number(one.counts.failed),

@@ -54,7 +54,7 @@ async def overview(data: History, time_range: Range) -> Overview:
 @api.get("/apps")
 async def apps(data: History, time_range: Range) -> tuple[AppSummary, ...]:
     """Apps with their runs and failures."""
-    return await data.apps(time_range, restrictions=await data.restrictions())
+    return await data.apps(time_range)
 
 
 @api.get("/apps/{app}")
@@ -71,7 +71,9 @@ async def registrations(
     time_range: Range,
     kind: KindName = None,
     app: AppKey = None,
-    retired: Annotated[bool, Query(description="Whether retired handlers and jobs are included.")] = True,
+    retired: Annotated[
+        bool, Query(description="Whether retired handlers and jobs are included; disabled ones always are.")
+    ] = True,
     cursor: RegistrationCursor = None,
     limit: Annotated[int, Query(ge=1, le=MAX_LISTED, description="Maximum number of entries.")] = MAX_LISTED,
 ) -> Registrations:
@@ -84,9 +86,7 @@ async def registrations(
 @api.get("/registrations/{id}")
 async def registration(data: History, time_range: Range, id_: PathId) -> RegistrationDetail:
     """One handler or job: settings, source, statistics, heat map, and why triggers led to no run."""
-    answer = await data.registration(id_, time_range)
-    next_run_us = next(iter(data.next_runs((answer.registration,)).values()), None)
-    return answer.model_copy(update={"next_run_us": next_run_us})
+    return await data.registration(id_, time_range)
 
 
 @api.get("/runs")

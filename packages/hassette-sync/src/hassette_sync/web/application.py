@@ -146,8 +146,7 @@ async def _health_ready(request: Request) -> Response:
             return problem(503, "not_ready", f"Hassette is not ready. Its connection to Home Assistant: {connection}.")
         return JSONResponse({"ready": True, "connection": connection})
     try:
-        # The status alone can often be read from a damaged file whose first page cannot be shown.
-        await data.overview()
+        await data.check_readable()
     except SyncError as error:
         return problem(503, _name(error), str(error), headers={"retry-after": "5"})
     return JSONResponse({"ready": True})

@@ -61,8 +61,7 @@ async def apps(request: Request, data: History, time_range: Range, sort: Sort = 
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
     noise = {one.app: one for one in (await data.noise(time_range)).apps}
-    restrictions = await data.restrictions()
-    rows = [(one, noise.get(one.app)) for one in await data.apps(time_range, restrictions=restrictions)]
+    rows = [(one, noise.get(one.app)) for one in await data.apps(time_range)]
     rows.sort(key=lambda row: row[1].rank if row[1] else len(noise) + 1)
     listed = sorted_list(APP_COLUMNS, rows, sort)
     return await page(
@@ -71,7 +70,7 @@ async def apps(request: Request, data: History, time_range: Range, sort: Sort = 
         time_range=time_range,
         follow_from=follow_from,
         list=listed,
-        restricted=by_subject(restrictions),
+        restricted=by_subject(await data.restrictions()),
     )
 
 
@@ -80,11 +79,8 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
     """One app: its figures, its handlers and jobs, and its newest runs."""
     time_range = await data.covered(time_range)
     follow_from = await data.newest_id()
-    restrictions = await data.restrictions()
-    is_disabled = "disabled" in by_subject(restrictions).get(app, ())
-    ended = await data.ended_with_app(app) if is_disabled else frozenset[int]()
-    members = await data.registrations(time_range, app=app, idle=is_disabled, limit=REGISTRATIONS_ON_A_PAGE)
-    summary = next(iter(await data.apps(time_range, app=app, restrictions=restrictions)), None)
+    members = await data.registrations(time_range, app=app, idle=False, limit=REGISTRATIONS_ON_A_PAGE)
+    summary = next(iter(await data.apps(time_range, app=app)), None)
     # An app that ended before the time range has a page, too.
     if summary is None and not members.registrations and not members.hidden:
         raise NotFoundError("app", app)
@@ -97,12 +93,11 @@ async def app(request: Request, data: History, time_range: Range, app: str) -> R
         follow_from=follow_from,
         name=app,
         summary=summary,
-        members=[one for one in members.registrations if one.retired_us is None or one.id in ended or one.counts.total],
-        ended=ended,
+        members=members.registrations,
         more_members=members.next_cursor is not None,
         state=next((one for one in data.control.apps() if one.app == app), None),
         upcoming=data.next_runs(members.registrations),
-        restricted=by_subject(restrictions),
+        restricted=by_subject(await data.restrictions()),
         noise=next((one for one in noise.apps if one.app == app), None),
         versions=await data.versions(app, limit=_MAX_VERSIONS),
         recent=folded(recent.runs, at_least=2)[:_MAX_RECENT],
@@ -142,13 +137,9 @@ for _kind in LABELS.values():
     pages.add_api_route(f"/{_kind.plural}", registrations, name=_kind.name)
 
 
-def _key(registration: Registration) -> tuple[str, str, str]:
-    return registration.app, registration.instance, registration.name
-
-
 def trigger_of(registration: Registration, triggers: tuple[TriggerState, ...]) -> TriggerState | None:
     """Return Home Assistant's answer to the triggers of a handler; None for other handlers and for jobs."""
-    if registration.kind != "handler" or registration.retired_us is not None:
+    if registration.kind != "handler" or not registration.is_current:
         return None
     key = (registration.app, registration.instance, registration.name, registration.listens_to)
     return next((one for one in triggers if (one.app, one.instance, one.name, one.topic) == key), None)
@@ -172,7 +163,6 @@ async def registration(request: Request, data: History, time_range: Range, id_: 
         answer=answer,
         trigger=trigger_of(answer.registration, data.triggers()),
         is_live=data.is_live,
-        next_run_us=data.next_runs((answer.registration,)).get(_key(answer.registration)),
         paused="paused" in by_subject(await data.restrictions()).get(answer.registration.ref.title, ()),
         over_time=await data.timeline(time_range, id_),
         time_choices=await data.time_choices(answer.registration.app),
