@@ -102,7 +102,7 @@ async def write_home(home: RecordedHome) -> None:
         ("hall light 7:05:30 pm", "why", "hall light", "19:05:30", ""),
         ("hall light tuesday 7am", "why", "hall light", "tuesday 07:00", ""),
         ("hall light at 7am on tuesday", "why", "hall light", "tuesday 07:00", ""),
-        ("why did the light turn on last monday at 7", "why", "light", "monday 07:00", "on"),
+        ("why did the light turn on last monday at 7", "why", "light", "last monday 07:00", "on"),
         ("why did the light turn on 2026-01-31 at 7:05", "why", "light", "2026-01-31T07:05", "on"),
         ("hall light this morning at 7", "why", "hall light", "today 07:00", ""),
         ("hall light at 3:12am this morning", "why", "hall light", "today 03:12", ""),
@@ -551,6 +551,10 @@ async def test_sunset_is_the_last_change_of_the_sun(tmp_path: Path) -> None:
         async with patient_data(tmp_path / "hassette.db") as data:
             asked, after = await data.ask("hall light at sunset"), await data.ask("hall light after sunset")
             failed = await data.ask("what failed since sunset")
+            span, hour = (
+                await data.ask("hall light from sunset to sunrise"),
+                await data.ask("hall light 1 min after sunset"),
+            )
             with pytest.raises(
                 BadQuestionError, match=r"got 'sunrise'. No change of sun.sun to above_horizon is recorded"
             ):
@@ -565,6 +569,9 @@ async def test_sunset_is_the_last_change_of_the_sun(tmp_path: Path) -> None:
     assert failed.what_failed is not None
     assert failed.what_failed.since_us == after.why.since_us == home.us(60)
     assert after.at == failed.at == f"since {asked.at}"
+    assert span.at == f"{asked.at} to now"  # there was no sunrise since then
+    assert hour.why is not None
+    assert hour.why.at_us == home.us(120)
 
 
 @pytest.mark.parametrize("part", ["tonight", "this weekend"])

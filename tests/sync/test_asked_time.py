@@ -67,6 +67,7 @@ def asked(text: str, now: str = "") -> AskedTime:
         ("last weekend", "2026-03-28T00:00", "2026-03-30T00:00"),
         ("this month", "2026-03-01T00:00", "2026-04-01T00:00"),
         ("last month", "2026-02-01T00:00", "2026-03-01T00:00"),
+        ("sunday to friday", "2026-03-22T00:00", "2026-03-28T00:00"),  # of the week before
         ("friday to sunday", "2026-03-27T00:00", "2026-03-30T00:00"),
         ("yesterday 22:00 to today 07:00", "2026-03-29T22:00", "2026-03-30T07:00"),
         ("3 days ago", "2026-03-27T00:00", "2026-03-28T00:00"),
@@ -181,7 +182,7 @@ def test_span_can_end_now(text: str, since: str) -> None:
         "28 nov 25:00",
         "03:00 to 25:00",
         "last 0h",
-        "sunday to friday",
+        "wednesday to 28 nov",
         "1 to 2 to 3",
     ],
 )

@@ -1,7 +1,8 @@
 """The time that a question asks about: a moment, a day, a part of a day, or another span."""
 
+import contextlib
 import re
-from calendar import monthrange
+from calendar import isleap, monthrange
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Final, Self
@@ -16,9 +17,12 @@ from hassette_sync.time_range import (
     clock_of,
     named_day,
     next_clock,
+    not_a_time,
     parse_moment,
 )
-from hassette_sync.written_dates import DATE_PATTERN, WRITTEN_DATE, written_date
+from hassette_sync.time_words import find_time
+from hassette_sync.unread_times import hint_about
+from hassette_sync.written_dates import DATE_PATTERN, MONTH, WRITTEN_DATE, last_day_with, month_number, written_date
 
 NAMED_PARTS: Final = (
     f"last night|tonight|(?:this|yesterday|{'|'.join(WEEKDAYS)}) (?:morning|afternoon|evening|night)|"
@@ -49,10 +53,24 @@ _OTHER_FORMS: Final = (
 
 _CLOCK: Final = r"\d{1,2}(?:(?::\d{2}){1,2}|(?::\d{2})?\s?[ap]m)"
 _SPAN: Final = re.compile(r"(?P<start>(?:(?! to ).)+) to (?P<end>(?:(?! to ).)+)")
+_WEEKDAY: Final = "|".join(WEEKDAYS)
 _OF_A_DAY: Final = re.compile(
-    rf"(?:(?P<number>\d{{1,3}}) (?P<unit>day|week)s? ago|(?P<date>{WRITTEN_DATE}))(?:,? (?P<clock>{_CLOCK}))?"
+    rf"(?:(?P<of_week>{_WEEKDAY}) )?(?P<day>today|yesterday|(?:last )?(?:{_WEEKDAY})|(?P<weekday>{_WEEKDAY}) last week|"
+    rf"(?P<number>\d{{1,3}}) (?P<unit>day|week)s? ago|\d{{4}}-\d{{2}}-\d{{2}}|(?P<of_month>\d{{1,2}})(?:st|nd|rd|th)|"
+    rf"{WRITTEN_DATE})(?: (?P<part>{'|'.join(_PARTS)})|(?:t|,? )(?P<clock>{_CLOCK}))?"
 )
-_SUN: Final = re.compile(r"\bsun(?:set|rise|down|up)\b|\b(?:dusk|dawn)\b")
+_PERIOD: Final = re.compile(
+    rf"(?P<which>this|last|the) (?P<unit>week(?:end)?|month|year)|(?P<before>week(?:end)?|month) before last|"
+    rf"(?P<month>{MONTH})(?: (?P<year>\d{{4}}))?"
+)
+_OPEN: Final = re.compile(r"(?P<word>since|after|before|until) (?P<time>.+)")
+_HINT: Final = "Parts of a day have names such as 'last night', and dates are written as 28 Nov."
+_LONGEST_BEFORE: Final = timedelta(days=29)  # and one day that ends at the edge
+"""Length of the span that *before* and *until* mean, such as *before 28 Nov*."""
+
+
+class _FutureTimeError(BadQuestionError):
+    """A span would begin in the future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +95,20 @@ class AskedTime:
     def parse(cls, text: str, *, now_us: int, key: str = "at", home: HomeTime = MACHINE_TIME) -> Self:
         """Parse a moment, a day, a part of a day, or another span.
 
-        - ``yesterday``, ``monday``, ``3 days ago``, ``28 Nov``, ``28.11.`` or ``2026-01-31`` means the whole day.
+        - ``yesterday``, ``monday``, ``3 days ago``, ``28 Nov``, ``28.11.``, ``3rd`` or ``2026-01-31`` means the whole
+          day.
         - ``last night``, ``tonight``, ``this morning`` or ``monday evening`` means this part of the day. A night lasts
           from 22:00 to 06:00. A weekday never means a part of the day that has not begun. From 18:00, ``tonight`` means
           from 18:00 until now, and before 06:00 the night so far.
-        - ``this week`` and ``last week`` begin on a Monday. There are also ``last weekend`` and ``last month``.
-        - ``03:00 to 04:30``, also after a day, ``monday to wednesday``, ``last 2h``, and ``since 22:00``.
+        - ``this week`` and ``last week`` begin on a Monday. There are also ``last weekend``, ``last month`` and
+          ``november``.
+        - ``03:00 to 04:30``, also after a day, ``monday to wednesday``, ``last 2h``, and ``since 22:00``. ``after
+          monday`` begins when the day ends. ``before 28 Nov`` means the 30 days until the day begins, and ``until 28
+          Nov`` those until it ends.
         - ``noon``, ``midnight``, and ``28 Nov 03:12`` or ``3 days ago 7am`` are moments, as are all other texts; see
           `parse_moment`.
+
+        A time may also have more words, as in ``around half past six in the evening``; see `time_words`.
 
         Args:
             text: Text to parse.
@@ -95,24 +119,36 @@ class AskedTime:
         Raises:
             BadQuestionError: The text has another form.
         """
+        try:
+            return cls._parse(text, now_us, key, home)
+        except _FutureTimeError:
+            raise
+        except BadQuestionError as error:
+            # The other forms are slower to read, and texts for programs do not have them.
+            found = find_time(text)
+            read = found.text if found is not None and not text[found.end :].strip(" ?.") else text
+            if read != text:
+                with contextlib.suppress(BadQuestionError):  # the error about the written text is clearer
+                    return cls._parse(read, now_us, key, home)
+            if (hint := hint_about(text) or hint_about(read)) is not None:
+                raise BadQuestionError(f"{not_a_time(text)} {hint}", parameter=key) from None
+            raise BadQuestionError(f"{error.problem} {_HINT}", parameter=key) from None
+
+    @classmethod
+    def _parse(cls, text: str, now_us: int, key: str, home: HomeTime) -> Self:
         written = words = " ".join(text.lower().split())
         if words == "tonight" and (begun := cls._tonight(now_us, home)) is not None:
             return begun
         for other, form in _OTHER_FORMS:
             words = other.sub(form, words)
-        found = cls._day_or_part(words, now_us, home) or cls._other_span(words, now_us, key, home)
+        found = (
+            cls._day_or_part(words, now_us, home)
+            or cls._period(words, now_us, home)
+            or cls._other_span(words, now_us, key, home)
+        )
         if found is not None:
             return found
-        try:
-            at_us = parse_moment(text if words == written else words, at_us=now_us, key=key, home=home)
-        except BadQuestionError as error:
-            hint = "Parts of a day have names such as 'last night', and dates are written as 28 Nov."
-            if _SUN.search(words):
-                hint = "Write the time of day in place of sunrise or sunset."
-            raise BadQuestionError(f"{error.problem} {hint}", parameter=error.parameter) from None
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", words):
-            return cls._between(date.fromisoformat(words), 0, 24, home)
-        return cls.moment(at_us)
+        return cls.moment(parse_moment(text if words == written else words, at_us=now_us, key=key, home=home))
 
     @classmethod
     def _tonight(cls, now_us: int, home: HomeTime) -> Self | None:
@@ -128,53 +164,73 @@ class AskedTime:
 
     @classmethod
     def _day_or_part(cls, words: str, now_us: int, home: HomeTime) -> Self | None:
-        today = home.local(now_us).date()
-        if (named := named_day(words, today)) is not None:
-            return cls._between(named, 0, 24, home)
-        if re.fullmatch(r"(?:this|last) week(?:end)?", words):
-            monday = today - timedelta(days=today.weekday() + (7 if words.startswith("last") else 0))
-            return cls._between(monday, 5 * 24 if words.endswith("end") else 0, 7 * 24, home)
-        if words in ("this month", "last month"):
-            first_day = today.replace(day=1)
-            if words == "last month":
-                first_day = (first_day - timedelta(days=1)).replace(day=1)
-            return cls._between(first_day, 0, 24 * monthrange(first_day.year, first_day.month)[1], home)
-        if re.fullmatch(NAMED_PARTS, words):
-            day, part = words.split()
-            first, last = _PARTS[part]
+        now = home.local(now_us)
+        if re.fullmatch("(?:this|last) (?:" + "|".join(_PARTS) + ")", words):
             # "This night" means the night that has begun, if there is one.
-            has_begun = words == "this night" and home.local(now_us).hour < last - 24
-            start = named_day("yesterday" if day == "last" or has_begun else day, today) or today
-            found = cls._between(start, first, last, home)
-            if day in WEEKDAYS and found.at_us > now_us:
-                return cls._between(start - timedelta(days=7), first, last, home)
-            return found
-        if (of_day := _OF_A_DAY.fullmatch(words)) is None:
+            has_begun = words == "this night" and now.hour < _NIGHT_ENDS
+            day = "yesterday" if has_begun or words.startswith("last") else "today"
+            return cls._day_or_part(f"{day} {words.split()[1]}", now_us, home)
+        if (found := _OF_A_DAY.fullmatch(words)) is None or (day := _day_of(found, now.date())) is None:
             return None
-        day = _day_of(of_day, today)
-        if day is None or of_day["clock"] is None:
-            return cls._between(day, 0, 24, home) if day is not None else None
-        clock = _time_of(of_day["clock"])
-        return cls.moment(home.moment_us(datetime.combine(day, clock))) if clock is not None else None
+        if found["clock"] is not None:
+            if found["day"] in WEEKDAYS:
+                return None  # it may be that of the week before: see `parse_moment`
+            clock = _time_of(found["clock"])
+            return cls.moment(home.moment_us(datetime.combine(day, clock))) if clock is not None else None
+        part = cls._between(day, *_PARTS.get(found["part"], (0, 24)), home)
+        if found["day"] in WEEKDAYS and part.at_us > now_us:
+            return cls._between(day - timedelta(days=7), *_PARTS[found["part"]], home)
+        return part
+
+    @classmethod
+    def _period(cls, words: str, now_us: int, home: HomeTime) -> Self | None:
+        """Return a week, a weekend, a month or a year."""
+        if (found := _PERIOD.fullmatch(words)) is None:
+            return None
+        today = home.local(now_us).date()
+        unit = found["unit"] or found["before"] or "month"
+        periods_ago = 2 if found["before"] else int(found["which"] == "last")
+        if unit.startswith("week"):
+            monday = today - timedelta(days=today.weekday() + 7 * periods_ago)
+            if found["which"] == "the" and today.weekday() < 5:  # the last weekend in the past, or the present one
+                monday -= timedelta(days=7)
+            return cls._between(monday, 5 * 24 if unit.endswith("end") else 0, 7 * 24, home)
+        if unit == "year":
+            first_day = date(today.year - periods_ago, 1, 1)
+            return cls._between(first_day, 0, 24 * (366 if isleap(first_day.year) else 365), home)
+        year, month = divmod(today.year * 12 + today.month - 1 - periods_ago, 12)
+        if found["month"]:
+            number = month_number(found["month"])
+            year, month = int(found["year"] or today.year - (number > today.month)), number - 1
+        return cls._between(date(year, month + 1, 1), 0, 24 * monthrange(year, month + 1)[1], home)
 
     @classmethod
     def _other_span(cls, words: str, now_us: int, key: str, home: HomeTime) -> Self | None:
-        """Return a span between two times of day, or a span that ends now."""
-        if words.startswith(("last ", "since ")):
-            start, since = words.split(" ", 1)
-            if start == "last" and not re.fullmatch(r"[1-9]\d{0,5}\s*[smhdw]", since):
-                return None
-            start_us = cls.parse(since, now_us=now_us, key=key, home=home).at_us
-            return cls(start_us, max(now_us - start_us, SECOND_US))
+        """Return a span between two times, or a span that begins or ends with a time."""
+        if re.fullmatch(r"last [1-9]\d{0,5}\s*[smhdw]", words):
+            words = f"since {words.removeprefix('last ')}"
+        if (open_span := _OPEN.fullmatch(words)) is not None:
+            word, time = open_span["word"], cls._parse(open_span["time"], now_us, key, home)
+            edge_us = time._end_us if word in ("after", "until") else time.at_us
+            if word in ("since", "after"):
+                if word == "after" and edge_us > now_us:
+                    raise _FutureTimeError(f"must be in the past, got {words!r}. It has not ended.", parameter=key)
+                return cls(edge_us, max(now_us - edge_us, SECOND_US))
+            # Before a time of day, the day begins. Before a day, some weeks are enough to find the last change.
+            start = home.local(max(edge_us - 1, 0)).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+            start_us = home.moment_us(start - _LONGEST_BEFORE if time.is_span else start)
+            return cls(start_us, edge_us - start_us) if edge_us > start_us else None
         if (span := _SPAN.fullmatch(words)) is None:
             return None
-        start_us = cls.parse(_with_t(span["start"]), now_us=now_us, key=key, home=home).at_us
+        start_us = cls._parse(_with_t(span["start"]), now_us, key, home).at_us
         if re.fullmatch(_CLOCK, span["end"]):
             clock = _time_of(span["end"])
             end_us = next_clock(clock, after_us=start_us, home=home) if clock is not None else 0
             return cls(start_us, end_us - start_us) if end_us else None
-        end = cls.parse(_with_t(span["end"]), now_us=now_us, key=key, home=home)
-        end_us = end.at_us + (end.length_us if end.is_span else 0)
+        end_us = cls._parse(_with_t(span["end"]), now_us, key, home)._end_us
+        if start_us >= end_us and span["start"].split()[0] in WEEKDAYS:
+            # "Sunday to friday" begins on the sunday before this friday.
+            start_us = home.moment_us(home.local(start_us).replace(tzinfo=None) - timedelta(days=7))
         return cls(start_us, end_us - start_us) if end_us > start_us else None
 
     @classmethod
@@ -183,6 +239,11 @@ class AskedTime:
         midnight = datetime.combine(day, time())
         start_us, end_us = (home.moment_us(midnight + timedelta(hours=hour)) for hour in (first_hour, last_hour))
         return cls(start_us, end_us - start_us)
+
+    @property
+    def _end_us(self) -> int:
+        """End of a day or of another span; the moment itself for a moment."""
+        return self.at_us + (self.length_us if self.is_span else 0)
 
     @property
     def is_span(self) -> bool:
@@ -208,9 +269,25 @@ def _with_t(words: str) -> str:
 
 
 def _day_of(found: re.Match[str], today: date) -> date | None:
-    if found["number"] is None:
-        return written_date(found["date"], today)
-    return today - timedelta(days=int(found["number"]) * (7 if found["unit"] == "week" else 1))
+    """Return the day that a text means; None if there is no such day."""
+    day = found["day"]
+    if found["of_week"] is not None:  # "friday 28 Nov" is a day only if this day is a Friday
+        dated = last_day_with(int(found["of_month"]), today) if found["of_month"] else written_date(day, today)
+        return dated if dated is not None and WEEKDAYS[dated.weekday()] == found["of_week"] else None
+    if found["number"] is not None:
+        return today - timedelta(days=int(found["number"]) * (7 if found["unit"] == "week" else 1))
+    if found["weekday"] is not None:
+        return today + timedelta(days=WEEKDAYS.index(found["weekday"]) - today.weekday() - 7)
+    if found["of_month"] is not None:
+        return last_day_with(int(found["of_month"]), today)
+    if day.startswith("last "):  # never today
+        return named_day(day.removeprefix("last "), today - timedelta(days=1))
+    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", day):
+        try:
+            return date.fromisoformat(day)
+        except ValueError:
+            return None
+    return named_day(day, today) or written_date(day, today)
 
 
 def _time_of(clock: str) -> time | None:

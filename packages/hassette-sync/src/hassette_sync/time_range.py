@@ -170,14 +170,18 @@ def parse_moment(text: str, *, at_us: int, key: str = "time", home: HomeTime = M
     try:
         moment = _moment(text, at_us, key, home)
     except (ValueError, OverflowError, OSError):
-        raise BadQuestionError(
-            "must be an age such as 24h or 7d, or a time such as 07:00, monday 7am, yesterday or "
-            f"2026-01-31T18:00, got {text[:40]!r}.",
-            parameter=key,
-        ) from None
+        raise BadQuestionError(not_a_time(text), parameter=key) from None
     if not 0 <= moment <= _MAX_US:
         raise BadQuestionError(f"must be in the years 1970 to 2100, got {text[:40]!r}.", parameter=key)
     return moment
+
+
+def not_a_time(text: str) -> str:
+    """Return the problem of a text that is not a time."""
+    return (
+        "must be an age such as 24h or 7d, or a time such as 07:00, monday 7am, yesterday or 2026-01-31T18:00, "
+        f"got {text[:40]!r}."
+    )
 
 
 def _moment(text: str, at_us: int, key: str, home: HomeTime) -> int:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from hassette_sync.answers.asked import Asked, WhatFailed
 from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.asked_time import AskedTime
+from hassette_sync.errors import BadQuestionError
 from hassette_sync.questions.asking.elsewhere import elsewhere
 from hassette_sync.questions.asking.failure_words import failing_kind, failing_status
 from hassette_sync.questions.asking.parsing import ParsedWords, parse_words
-from hassette_sync.questions.asking.sun import SUN, time_of_sun
+from hassette_sync.questions.asking.sun import SUN, with_times_of_sun
 from hassette_sync.questions.asking.what_failed import what_failed
 from hassette_sync.questions.entities import SERVICE, HomeNames
 from hassette_sync.questions.moment_states import why_in_state
@@ -23,7 +24,6 @@ from hassette_sync.questions.sessions import home_time
 from hassette_sync.questions.why import why
 from hassette_sync.questions.why_not import why_not
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.time_range import MINUTE_US
 
 
 async def ask(transaction: ReadTransaction, words: str) -> Asked:
@@ -38,7 +38,7 @@ async def ask(transaction: ReadTransaction, words: str) -> Asked:
     if parsed.instead is not None and await _is_name(transaction, parsed.instead.subject):
         parsed = parsed.instead
     asked = None
-    if parsed.at:
+    if parsed.at and (parsed.page_question is None or parsed.page_question.has_time):
         parsed, asked = await _with_time(transaction, parsed)
     if parsed.page_question is not None:
         found = await elsewhere(transaction, parsed.page_question, at=asked, at_text=parsed.at)
@@ -78,15 +78,8 @@ async def _failures(transaction: ReadTransaction, parsed: ParsedWords, asked: As
 async def _with_time(transaction: ReadTransaction, parsed: ParsedWords) -> tuple[ParsedWords, AskedTime]:
     """Return the words with a time that `AskedTime.parse` reads, and this time."""
     home, now_us = await home_time(transaction), transaction.at_us
-    if (sun := SUN.search(parsed.at)) is not None:
-        day = parsed.at.removesuffix(sun[0]).strip()
-        is_open, day = day.startswith("since"), day.removeprefix("since").strip()
-        within = AskedTime.parse(day, now_us=now_us, key="moment", home=home).around(0) if day else None
-        at_us = await time_of_sun(transaction, sun[0], within)
-        text = f"{home.local(at_us):%Y-%m-%dT%H:%M}"
-        if is_open:
-            return replace(parsed, at=f"since {text}"), AskedTime(at_us, max(now_us - at_us, MINUTE_US))
-        return replace(parsed, at=text), AskedTime(at_us, MINUTE_US)
+    if SUN.search(parsed.at) is not None:
+        parsed = replace(parsed, at=await with_times_of_sun(transaction, parsed.at, home))
     asked = AskedTime.parse(parsed.at, now_us=now_us, key="moment", home=home)
     day, _, part = parsed.at.partition(" ")
     if day in ("tonight", "this") and asked.at_us > now_us:
@@ -94,6 +87,11 @@ async def _with_time(transaction: ReadTransaction, parsed: ParsedWords) -> tuple
         before = dict.fromkeys(("", "night"), "last night") | {"weekend": "last weekend"}
         parsed = replace(parsed, at=before.get(part, f"yesterday {part}"))
         asked = AskedTime.parse(parsed.at, now_us=now_us, key="moment", home=home)
+    if asked.at_us > now_us:
+        raise BadQuestionError(
+            f"must be in the past, got {parsed.at!r}. hassette upcoming lists the next runs of jobs.",
+            parameter="moment",
+        )
     return parsed, asked
 
 

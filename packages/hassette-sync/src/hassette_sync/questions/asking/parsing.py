@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from hassette_sync.errors import UnclearWordsError
 from hassette_sync.questions.asking.failure_words import ID, failing_subject
-from hassette_sync.questions.asking.moments import is_since, split_moment
+from hassette_sync.questions.asking.moments import split_moment
 from hassette_sync.questions.asking.page_questions import PageQuestion, page_question
 from hassette_sync.questions.runs import check_text
 
@@ -147,7 +147,7 @@ def parse_words(words: str) -> ParsedWords:
     if found is not None and not found.may_describe:
         return ParsedWords("elsewhere", found.name, at, page_question=found, text=text)
     if (failing := failing_subject(text)) is not None:
-        return ParsedWords("what_failed", failing, f"since {at}" if at and is_since(words) else at, text=text)
+        return ParsedWords("what_failed", failing, at, text=text)
     named = _about_a_name(text, at)
     if found is not None:
         if named is not None and named.state and not _DESCRIPTION.search(named.subject):
@@ -214,4 +214,4 @@ def _without_words(text: str, subject: str) -> str:
 def _without_end(words: str) -> str:
     """Return the words without a question mark or full stop. A date such as 28.11. keeps its full stop."""
     rest = words.strip().rstrip("?! ")
-    return rest if re.search(r"(?:^|\s)\d{1,2}\.\d{1,2}\.$", rest) else rest.rstrip("?!. ")
+    return rest if re.search(r"(?:^|[\s–-])\d{1,2}\.\d{1,2}\.$", rest) else rest.rstrip("?!. ")
