@@ -187,6 +187,20 @@ async def write_home(home: RecordedHome) -> None:
         ("sensor 10.0.21", "why", "sensor 10.0.21", "", ""),
         ("the lamp on 45", "why", "lamp on 45", "", ""),
         ("could not read config.yaml", "why_not", "could read config.yaml", "", ""),
+        ("which app turned on the hall light", "why", "hall light", "", "on"),
+        ("what automation opened the left blind", "why", "left blind", "", "open"),
+        ("when was the last time the hall light turned on", "why", "hall light", "", "on"),
+        ("the last time that the front door opened", "why", "front door", "", "open"),
+        ("how many lights are on", "why", "lights", "", "on"),
+        ("since when is the hall light on", "why", "hall light", "", "on"),
+        ("why does the kitchen light always turn on at 7", "why", "kitchen light", "07:00", "on"),
+        ("why doesn't the kitchen light turn on anymore", "why_not", "kitchen light", "", "on"),
+        ("did the hall light ever turn on", "why", "hall light", "", "on"),
+        ("show the runs of motion_light yesterday", "why", "motion_light", "yesterday", ""),
+        ("what changed in the kitchen before 28 Nov", "why", "kitchen", "before 28 nov", ""),
+        ("when did the last error happen", "what_failed", "", "", ""),
+        ("what failed since last friday", "what_failed", "", "since last friday", ""),
+        ("what failed until 28 Nov", "what_failed", "", "until 28 nov", ""),
     ],
 )
 def test_words_are_parsed(words: str, kind: str, subject: str, at: str, state: str) -> None:
@@ -233,7 +247,11 @@ def test_any_words_are_parsed_or_refused(fragments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["", "?", "why", "why not?", "at 03:12", "why did the", "help", "what can I ask?", "x" * 201]
+    "words",
+    [
+        *("", "?", "why", "why not?", "at 03:12", "why did the", "help", "what can I ask?", "x" * 201),
+        *("who came home last", "how long was the hall light on"),
+    ],
 )
 def test_words_that_name_nothing_are_refused(words: str) -> None:
     with pytest.raises(BadQuestionError):
@@ -460,6 +478,23 @@ async def test_words_of_the_name_of_a_handler_are_enough(data: DataSyncService, 
         ),
         ("what happened between 3 and 4", "runs", "runs", "hassette runs --at '03:00 to 04:00'"),
         ("what did this run change", "runs", "runs", "hassette runs"),
+        ("what changed last night", "runs", "runs", "hassette runs --at 'last night'"),
+        ("what has changed around 3:12", "runs", "runs", "hassette runs --at 03:12"),
+        ("will night_round run tomorrow", "next", "", "hassette upcoming"),
+        ("when will the night round run", "next", "", "hassette upcoming"),
+        ("will the hall light turn on tonight", "next", "", "hassette upcoming"),
+        ("when does night_round run", "next", "", "hassette upcoming"),
+        ("which jobs run at 7", "next", "", "hassette upcoming"),
+        ("what will run next monday at 7", "next", "", "hassette upcoming"),
+        ("how often did motion_light run today", "counts", "handlers", "hassette handlers --at today"),
+        ("how many times has night_round run", "counts", "handlers", "hassette handlers"),
+        ("how long did night_round take last night", "durations", "handlers", "hassette handlers --at 'last night'"),
+        ("is motion_light disabled", "switched_off", "apps", "hassette apps"),
+        ("which apps are rehearsing", "switched_off", "apps", "hassette apps"),
+        ("is motion_light running", "running", "", "hassette running"),
+        ("when did the last crash happen", "uptime", "sessions", "hassette uptime"),
+        ("why did no job run last night", "not_run", "not-run", "hassette not-run --at 'last night'"),
+        ("is the connection ok", "connection", "events", "hassette events"),
     ],
 )
 async def test_question_that_another_page_answers_leads_there(
@@ -572,6 +607,81 @@ async def test_sunset_is_the_last_change_of_the_sun(tmp_path: Path) -> None:
     assert span.at == f"{asked.at} to now"  # there was no sunrise since then
     assert hour.why is not None
     assert hour.why.at_us == home.us(120)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("why did the hall light turn on on 6/11", "6/11'.*either order. Write a date as 28 Nov"),
+        ("hall light tomorrow at 7", "got 'tomorrow at 7'.*hassette upcoming"),
+        ("hall light today at 23:59:59", "moment must be in the past, got 'today 23:59:59'"),
+        ("hall light on 1 jan 2099", "moment must be in the past, got '1 jan 2099'"),
+        ("hall light at dusk", "Write sunset or sunrise"),
+    ],
+)
+async def test_time_without_an_answer_is_refused(data: DataSyncService, words: str, message: str) -> None:
+    with pytest.raises(BadQuestionError, match=message):
+        await data.ask(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("which lights are on", "2 of 3 entities with a known state are on now: Hall, Kitchen. "),
+        ("how many lights were on at {1}", "1 of 1 entity with a known state was on at {1}: Hall. "),
+        ("which lights turned on", "Changes to on in the last 7 days: Hall 2 times, Kitchen 1 time. "),
+        ("how often did the hall light turn on", "Changes to on in the last 7 days: Hall 2 times. Hall turned on at "),
+        ("how often did the hall light change", "Changes in the last 7 days: Hall 3 times. Hall turned on at "),
+        ("how often did the hall light turn on from {1} to {3}", "Changes to on from {1} to {3}: Hall 1 time. "),
+        ("which app turned on the hall light", "Hall turned on at "),
+        ("which doors are open", "Not all changes of these 2 entities are recorded, so their states are not known. "),
+    ],
+)
+async def test_each_entity_of_several_is_named_with_its_changes(tmp_path: Path, words: str, sentence: str) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        for name in ("Hall", "Kitchen", "Attic"):
+            home.named(f"light.{name.lower()}", name)
+        for name in ("Front door", "Back door"):
+            entity = f"binary_sensor.{name.lower().replace(' ', '_')}"
+            home.named(entity, name)
+            home.changed(50, entity, "off", "on", name)
+        home.changed(70, "light.hall", "off", "on", "c1")
+        home.changed(80, "light.hall", "on", "off", "c2")  # off again in the same minute
+        home.changed(600, "light.attic", "on", "off", "c3")
+        home.changed(610, "light.hall", "off", "on", "c4")
+        home.changed(620, "light.kitchen", "off", "on", "c5")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            written = await data.home_time()
+            clocks = [f"{written.local(home.us(minute * 60)):%H:%M}" for minute in range(4)]
+            asked = await data.ask(words.format(*clocks))
+
+    assert asked.why is not None
+    assert asked.why.sentence.startswith(sentence.format(*clocks)), asked.why.sentence
+
+
+async def test_last_run_of_a_handler_is_named(data: DataSyncService) -> None:
+    for words in ("when did motion_light last run", "when was the last time motion_light ran"):
+        asked = await data.ask(words)
+
+        assert asked.why_not is not None
+        assert re.match(r"motion_light.hall.on_motion last ran at \S+\. ", asked.why_not.sentence)
+
+
+async def test_app_is_meant_although_the_words_of_its_name_fit_an_entity(tmp_path: Path) -> None:
+    closed = Listener("window_closed", "room_climate", "", topic="state_changed.binary_sensor.window")
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.named("climate.living_room", "Living room")
+        home.named("light.hall_light", "Hall light")
+        home.run(10, closed, change("binary_sensor.window", "on", "off", "c1"))
+        home.run(11, Listener("on_motion", "hall_light", ""), change("binary_sensor.hall", "off", "on", "c2"))
+        home.changed(20, "climate.living_room", "off", "heat", "c3")
+        home.changed(21, "light.hall_light", "off", "on", "c4")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            app, light = await data.ask("room_climate"), await data.ask("hall light")
+
+    assert (app.kind, light.kind) == ("why_not", "why")
 
 
 @pytest.mark.parametrize("part", ["tonight", "this weekend"])

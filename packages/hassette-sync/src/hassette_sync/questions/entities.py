@@ -21,6 +21,7 @@ _SIMILAR = 0.8
 _HARDLY_SIMILAR = 0.5
 _SHORTEST_WORD = 3
 _ABOUT_AS_MANY = 0.5
+_PLURAL = re.compile(r"(?<=[^\W_]{3})s\b")
 # Words for all entities of a domain.
 _DOMAINS = {
     **dict.fromkeys(("light", "lights", "lamp", "lamps"), "light"),
@@ -70,11 +71,16 @@ class HomeNames:
         return row["name"] if row is not None else ""
 
     async def find(self, text: str) -> NamedEntity:
-        """Find the entity that a text means: an id, or words of its name.
+        """Find the entity that a text means: an id, or words of its name. A transaction looks up a text once.
 
         An id means only the entity with exactly this id. For an unknown one, the answer has similar ids.
         """
-        text = text.strip()
+        computed, key = self._transaction.computed, (HomeNames, text.strip())
+        if key not in computed:
+            computed[key] = await self._found(text.strip())
+        return computed[key]
+
+    async def _found(self, text: str) -> NamedEntity:
         row = await self._transaction.one(queries.KNOWN_NAME, {"name": text})
         if row is not None and ENTITY_ID.fullmatch(row["name"]) and await self._may_be_entity(row["name"]):
             return NamedEntity(row["name"])
@@ -94,6 +100,11 @@ class HomeNames:
         containing += await self._of_domain(parts)
         if len(dict.fromkeys(containing)) == 1 and not named:
             return NamedEntity(containing[0])
+        singular = _PLURAL.sub("", text)
+        if not containing and not named and singular != text:
+            one = await self._found(singular)  # doors mean each door
+            if one.fitting or one.entity_id is not None:
+                return one
         fitting = list(dict.fromkeys([*(row["key"] for row in named), *containing]))[:_MAX_SUGGESTIONS]
         near = difflib.get_close_matches(
             text.lower().replace(" ", "_"), list(candidates), _MAX_SUGGESTIONS, _HARDLY_SIMILAR

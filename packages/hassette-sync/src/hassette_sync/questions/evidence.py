@@ -20,7 +20,7 @@ from hassette_sync.time_range import HOUR_US, MINUTE_US, SECOND_US, TimeRange
 
 MAX_RELATED = 50
 _MAX_EVIDENCE = 100
-_MAX_NEWEST = 40
+MAX_NEWEST = 40
 # A run has the id of its end. Its event, or its call, may be this much earlier.
 _LATER_END_US = 10 * MINUTE_US
 # Two records of one change differ by the delay of the event and by the wait before the run.
@@ -98,7 +98,7 @@ async def changes_of(
         change = await change_of_row(names, row)
         same = FoundChange(change=change, user_id=row["user_id"], is_recorded=True)
         found[change.context_id, change.new_state].append(same)
-    limit = _MAX_NEWEST if at_us is None else _MAX_EVIDENCE
+    limit = MAX_NEWEST if at_us is None else _MAX_EVIDENCE
     rows = await transaction.all(queries.RUNS_OF_ENTITY, within(time_range, entity=entity_id, limit=limit))
     for run in runs_of(rows):
         change = await change_of_run(names, run)

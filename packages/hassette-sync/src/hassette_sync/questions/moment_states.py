@@ -1,5 +1,6 @@
 """Why an entity is in a state, or was in it at a moment: the last change before the moment."""
 
+from collections.abc import Sequence
 from sqlite3 import Row
 from typing import Final
 
@@ -14,6 +15,7 @@ from hassette_sync.questions.sessions import home_time
 from hassette_sync.questions.states import states_meant
 from hassette_sync.questions.why import why
 from hassette_sync.reader import ReadTransaction
+from hassette_sync.time_range import MINUTE_US
 
 _MILLISECOND_US: Final = 1_000
 _MOST_CHANGES: Final = 50
@@ -56,6 +58,7 @@ async def _at_moment(
             continue  # not all changes of a sensor are recorded, so its state is not known
         before = {"entity": entity_id, "first_id": 0, "end_id": first_id_at(before_us), "limit": _MOST_CHANGES}
         if rows := await transaction.all(CHANGES_BEFORE, dict(before)):
+            rows = rows[change_at(rows, states_meant(entity_id, state), at) :]
             last.append((rows[0]["new_state"] in states_meant(entity_id, state), rows, entity_id))
     if not last:
         return None
@@ -70,7 +73,9 @@ async def _at_moment(
     sentence = newest.sentence
     title = answer.entity.title if answer.entity is not None else entity_id
     if at is not None:
-        sentence = f"{title} was {rows[0]['new_state']} at {times(at.at_us)}. {sentence}"
+        sentence = (
+            f"{title} was {rows[0]['new_state']} at {times(at.at_us, seconds=at.length_us < MINUTE_US)}. {sentence}"
+        )
     elif not is_in_state:
         sentence = f"{title} has been {rows[0]['new_state']} since {times(newest.at_us)}. {sentence}"
     found: tuple[Explained, ...] = (newest,)
@@ -91,6 +96,20 @@ async def _at_moment(
             "suggestions": tuple(one for one in named.fitting if one.entity_id != entity_id)[:_MAX_SUGGESTED],
         }
     )
+
+
+def change_at(rows: Sequence[Row], states: Sequence[str], at: AskedTime | None) -> int:
+    """Return the position of the change that led to the state at a moment.
+
+    At 03:12 means any time in this minute, so one of the states may also have ended in it.
+
+    Args:
+        rows: Changes before the end of the moment, the newest first.
+        states: The states in the question. If none of them fits, the newest change is meant.
+        at: The moment; None for now.
+    """
+    in_it = 0 if at is None else sum(time_of(row["id"]) >= at.at_us for row in rows)
+    return next((number for number, row in enumerate(rows[: in_it + 1]) if row["new_state"] in states), 0)
 
 
 async def _about(transaction: ReadTransaction, entity_id: str, row: Row) -> Why | None:

@@ -6,6 +6,8 @@ from hassette_sync.answers.asked import Asked, WhatFailed
 from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError
+from hassette_sync.home_time import ShownTimes
+from hassette_sync.questions.asking.each import each_of
 from hassette_sync.questions.asking.elsewhere import elsewhere
 from hassette_sync.questions.asking.failure_words import failing_kind, failing_status
 from hassette_sync.questions.asking.parsing import ParsedWords, parse_words
@@ -59,6 +61,13 @@ async def ask(transaction: ReadTransaction, words: str) -> Asked:
     else:
         answer = await why(transaction, entity=parsed.subject, state=parsed.state or None, at=asked)
         is_answered = answer.found or answer.entity is not None or answer.suggestions
+    if parsed.asks == "each" and isinstance(answer, Why) and answer.about == "entity":
+        each = await each_of(transaction, parsed.subject, parsed.state, asked, is_lasting=parsed.is_lasting)
+        answer = answer.model_copy(update={"sentence": f"{each} {answer.sentence}".strip()})
+    if parsed.asks == "last" and isinstance(answer, WhyNot) and answer.last_run is not None:
+        times = ShownTimes(await home_time(transaction), transaction.at_us)
+        last = f"{answer.last_run.registration.title} last ran at {times(answer.last_run.started_us)}."
+        answer = answer.model_copy(update={"sentence": f"{last} {answer.sentence}"})
     if not is_answered:
         logged = await why(transaction, text=parsed.text, at=asked)
         answer = logged if logged.found else answer
@@ -106,9 +115,13 @@ def _asked(parsed: ParsedWords, answer: Why | WhyNot | WhatFailed) -> Asked:
 async def _is_about_a_run(transaction: ReadTransaction, parsed: ParsedWords, asked: AskedTime | None) -> bool:
     """Return whether the words ask why a handler or job did not run, or whether it ran."""
     if parsed.kind == "why":
-        if await _is_entity(transaction, parsed.subject):
-            return False
         is_name = bool(await registrations_named(transaction, parsed.subject))
+        names = HomeNames(transaction)
+        entity_id = (await names.find(parsed.subject)).entity_id
+        if entity_id is not None:
+            # The app room_climate is meant, although the words of its name fit climate.living_room.
+            exact = (entity_id, (await names.entity(entity_id)).name.casefold())
+            return is_name and parsed.subject.casefold() not in exact
         return is_name or await _is_spelt_freely(transaction, parsed.subject)
     at_us = asked.at_us if asked is not None else transaction.at_us
     # If no app changes the entity to this state, the last changes of the entity are the best answer.
@@ -133,10 +146,6 @@ async def _is_name(transaction: ReadTransaction, subject: str) -> bool:
     found = await HomeNames(transaction).find(subject)
     is_entity = found.entity_id is not None or bool(found.fitting)
     return is_entity or bool(await registrations_with_words(transaction, subject))
-
-
-async def _is_entity(transaction: ReadTransaction, subject: str) -> bool:
-    return (await HomeNames(transaction).find(subject)).entity_id is not None
 
 
 async def _is_spelt_freely(transaction: ReadTransaction, subject: str) -> bool:

@@ -28,7 +28,7 @@ _ASKS: Final = (
     rf"^(?:what|which|who|any\w*|some\w*|every\w*)\b.*{_FAILS}",
     # Examples are: which errors are new; show the errors of motion_light; are there problems.
     rf"^(?:what|which|any|list|show|how\s+many|(?:are|were|is|was)\s+there|{_WHICH})\b.*\b{_NOUN}\b",
-    rf"^(?:why|when|since\s+when)\b.*\b(?:{_PLURAL}|(?:this|that|the)\s+{_NOUN})\b",
+    rf"^(?:why|when|since\s+when)\b.*\b(?:{_PLURAL}|(?:this|that|the)\s+(?:(?:last|latest|newest)\s+)?{_NOUN})\b",
     rf"^(?:(?:did|has|have|had|does|do)\b.*\b{_NOUN}|{_PLURAL})\b",
     # Examples are: failed runs; list failed jobs of the backup; failing.
     rf"^(?:(?:list|show|the|all|my)\s+)*(?:{_PAST}|fails?)(?:\s+(?:runs?|jobs?|handlers?|apps?)\b.*)?$",

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 
@@ -21,6 +21,7 @@ class PageQuestion:
         has_time: Whether the page and the command take the time of the question.
         may_describe: Whether its words may also describe a subject, as in *the slower fan*. Then words about a failure,
             and the names of the home, are more likely.
+        words_with_time: Like ``words``, for a question with a time only. It goes before the words of other questions.
     """
 
     name: str
@@ -32,6 +33,7 @@ class PageQuestion:
     default_since: str | None = None
     has_time: bool = True
     may_describe: bool = False
+    words_with_time: str = ""
 
 
 def _words(*patterns: str) -> str:
@@ -46,7 +48,8 @@ UPTIME: Final = PageQuestion(
         r"\buptime\b",
         r"^(?:(?:when|why|how\s+often)\s+)?(?:did|has|was|is)\s+it\s+(?:(?:re)?start(?:ed)?|stop(?:ped)?|"
         r"crash(?:ed|ing)?|running|down)$",
-        r"^(?:(?:when|what)\s+(?:was|is)\s+)?(?:the\s+)?(?:last|latest|newest)\s+(?:crash|(?:re)?start|stop)$",
+        r"^(?:(?:when|what)\s+(?:was|is|did)\s+)?(?:the\s+)?(?:last|latest|newest)\s+(?:crash|(?:re)?start|stop)"
+        r"(?:\s+happen)?$",
     ),
     sentence="The page Sessions lists each start and stop.",
     page="sessions",
@@ -58,11 +61,26 @@ _NOT_RUN: Final = PageQuestion(
         r"^(?:what|which(?:\s+(?:jobs?|handlers?|apps?|runs?))?)\s+(?:(?:did|has)(?:\s+not|n['’]t)|never)\s+(?:run|happen)$",
         r"^(?:why\s+)?(?:did\s+)?nothing\s+(?:run|ran|happen(?:ed)?)$",
         r"^(?:why\s+)?did\s+anything\s+not\s+run$",
+        r"^(?:why\s+)?(?:did\s+)?no\s+(?:jobs?|handlers?|apps?|automations?)\s+(?:run|ran)$",
     ),
     sentence="The page Not run lists the triggers that led to no run. To ask about one handler or job, write why not "
     "and its name.",
     page="not-run",
     command="hassette not-run",
+)
+_NEXT: Final = PageQuestion(
+    name="next",
+    words=_words(
+        r"^(?:what|which|when|who)\b.*\bnext\b",
+        r"^(?:the\s+)?next\s+(?:runs?|jobs?)\b",
+        r"\bupcoming\b",
+        r"^what\s+(?:will|is\s+going\s+to)\s+(?:run|happen)\b",
+    ),
+    sentence="The overview of the running Hassette lists the next runs of jobs under Next runs.",
+    page="",
+    command="hassette upcoming",
+    has_time=False,
+    may_describe=True,
 )
 _PAGE_QUESTIONS: Final = (
     UPTIME,
@@ -72,7 +90,7 @@ _PAGE_QUESTIONS: Final = (
         words=_words(
             r"\bhome\s*assistant\b(?![._]).*\b(?:up|down|(?:re)?start(?:ed|s)?|(?:off|on)line|(?:dis)?connect(?:ed)?|"
             r"(?:un)?available|(?:un)?reachable|lost|gone|away)\b",
-            r"\bconnection\b.*\b(?:lost|down|up|drop(?:ped)?|restored|broken?)\b",
+            r"\bconnection\b.*\b(?:lost|down|up|ok|okay|fine|working|drop(?:ped)?|restored|broken?)\b",
             r"\b(?:lose|lost)\b.*\bconnection\b",
         ),
         sentence="The page Events lists each lost and restored connection to Home Assistant.",
@@ -112,19 +130,44 @@ _PAGE_QUESTIONS: Final = (
         page="logs",
         command="hassette logs",
     ),
-    PageQuestion(
-        name="next",
+    _NEXT,
+    replace(
+        _NEXT,
         words=_words(
-            r"^(?:what|which|when|who)\b.*\bnext\b",
-            r"^(?:the\s+)?next\s+(?:runs?|jobs?)\b",
-            r"\bupcoming\b",
-            r"^what\s+(?:will|is\s+going\s+to)\s+(?:run|happen)\b",
+            r"^(?:when\s+|which\s+\w+\s+)?will\s",
+            r"^(?:when|at\s+what\s+time)\s+(?:does|do)\b.*\brun$",
+            r"^(?:what|which)(?:\s+(?:jobs?|handlers?|apps?))?\s+runs?$",
         ),
-        sentence="The overview of the running Hassette lists the next runs of jobs under Next runs.",
+        may_describe=False,
+    ),
+    PageQuestion(
+        name="counts",
+        words=r"^how\s+(?:often|many\s+times)\b.*\b(?:run|ran|execute[ds]?|fire[ds]?|triggered)$",
+        sentence="The pages Handlers and Jobs list the number of runs of each handler and job in a time.",
+        page="handlers",
+        command="hassette handlers",
+    ),
+    PageQuestion(
+        name="durations",
+        words=r"^how\s+long\b.*\b(?:take|took|runs?|last(?:ed)?)$",
+        sentence="The pages Handlers and Jobs list the durations of each handler and job in a time.",
+        page="handlers",
+        command="hassette handlers",
+    ),
+    PageQuestion(
+        name="switched_off",
+        words=r"^(?:is|are|was|were|which|what|any)\b.*\b(?:enabled|disabled|paused|rehearsing|switched\s+off)$",
+        sentence="The page Apps marks disabled and rehearsing apps, and the page Jobs paused jobs.",
+        page="apps",
+        command="hassette apps",
+    ),
+    PageQuestion(
+        name="running",
+        words=r"^(?:is|are|which|what|how\s+many)\b.*\brunning$",
+        sentence="The overview lists the runs in progress. The page Apps lists the apps.",
         page="",
-        command="hassette upcoming",
+        command="hassette running",
         has_time=False,
-        may_describe=True,
     ),
     PageQuestion(
         name="versions",
@@ -142,6 +185,7 @@ _PAGE_QUESTIONS: Final = (
     ),
     PageQuestion(
         name="runs",
+        words_with_time=r"^what\s+(?:all\s+)?(?:has\s+|have\s+)?changed$",
         words=_words(
             r"^what\s+(?:all\s+)?(?:has\s+|have\s+)?(?:happened|ran|is\s+happening|(?:is|was)\s+going\s+on)$",
             r"^(?:what|which)\s+(?:apps?|handlers?|jobs?|automations?)\s+(?:ran|did\s+run|have\s+run|were\s+running)$",
@@ -155,10 +199,14 @@ _PAGE_QUESTIONS: Final = (
 )
 
 
-def page_question(text: str) -> PageQuestion | None:
+def page_question(text: str, *, has_time: bool = False) -> PageQuestion | None:
     """Return the question that another page answers; None if the words ask another question.
 
     Args:
         text: The words without the moment.
+        has_time: Whether the words have a moment.
     """
+    for one in _PAGE_QUESTIONS:
+        if has_time and one.words_with_time and re.search(one.words_with_time, text, re.IGNORECASE):
+            return one
     return next((one for one in _PAGE_QUESTIONS if re.search(one.words, text, re.IGNORECASE)), None)

@@ -16,7 +16,7 @@ _NOT: Final = re.compile(rf"\b(?:{_NEGATIONS})\b|^why-not\b", re.IGNORECASE)
 _FILLERS: Final = re.compile(
     rf"\b(?:why|did|does|do|was|were|is|are|has|have|been|the|a|an|all|my|our|it|that|in|so|please|still|again|keeps?|"
     rf"by (?:it|them)sel(?:f|ves)|suddenly|just|often|"
-    rf"many\s+times|else|currently|(?:any|some)(?:one|body)|how|who|what|when|which|{_NEGATIONS})\b",
+    rf"many(?:\s+times)?|since\s+when|always|ever|any\s?more|once|twice|really|actually|at\s+all|else|currently|(?:any|some)(?:one|body)|how|who|what|when|which|{_NEGATIONS})\b",
     re.IGNORECASE,
 )
 _ON: Final = r"(?:turn|turned|turning|go|goes|went|going|switch|switched|switching|stay|stayed)(?:\s+back)?"
@@ -68,6 +68,13 @@ _LASTING: Final = re.compile(
     re.IGNORECASE,
 )
 _BEGINNING: Final = re.compile(r"\b(?:turn|switch|go|come|chang)(?:ed|ing)\b", re.IGNORECASE)
+_ASKS: Final[tuple[tuple[re.Pattern[str], Literal["each", "last"]], ...]] = (
+    (
+        re.compile(r"^(?:which|how\s+(?:many|often)|what\s+\w+s\s+(?:is|are|was|were|did|turned|changed))\b", re.I),
+        "each",
+    ),
+    (re.compile(r"^(?:when\b.*\blast\b|(?:when\s+was\s+)?the\s+last\s+time\b)", re.I), "last"),
+)
 _NAMED: Final = {"away": "not_home"}
 _QUESTION: Final = re.compile(r"(?:why|who|what|when|which|did|does|is|was|are|were|has|have)\b", re.IGNORECASE)
 _POLITE: Final = re.compile(
@@ -78,8 +85,15 @@ _POLITE: Final = re.compile(
     r"what (?:made|caused)\s+)+",
     re.IGNORECASE,
 )
+_DOER: Final = re.compile(
+    r"^(?:which|what)\s+(?:apps?|automations?|handlers?|jobs?|scripts?|persons?|people|users?|devices?)\s+"
+    r"(?=(?:turn|switch|open|clos|lock|unlock|chang|set|trigger|call)\w*\s)",
+    re.IGNORECASE,
+)
 _WITHOUT_MEANING: Final = re.compile(
     # Examples are: what caused the light to turn on; who left the door open; why was the light left on.
+    # Also: which app turned on the light; when was the last time that the door opened; the runs of the night round.
+    rf"{_DOER.pattern}|^(?:when\s+was\s+)?the\s+last\s+time(?:\s+that)?\b|^(?:(?:show|list|the|all)\s+)*runs\s+of\b|"
     r"\bto\s+(?=(?:turn|go|switch|come|open|close|lock|unlock|change)\b)|^who\s+(?:has\s+)?left\b(?=\s.+\s\w+$)|"
     r"\bleft\s+(?=(?:on|off|open|unlocked)$)",
     re.IGNORECASE,
@@ -111,6 +125,8 @@ class ParsedWords:
         instead: Meaning of the same words if their subject is a name of the home, such as *the slower fan*; None if
             they have no such meaning.
         is_lasting: Whether the words ask about being in the state, such as *is on*, and not about the change to it.
+        asks: ``each`` if the words ask how often something changed, or which of several entities did; ``last`` if they
+            ask when something last happened.
         text: All words without the moment, which may be the text of a log line or of an error.
     """
 
@@ -123,6 +139,7 @@ class ParsedWords:
     instead: "ParsedWords | None" = None
     text: str = ""
     is_lasting: bool = False
+    asks: Literal["", "each", "last"] = ""
 
 
 def parse_words(words: str) -> ParsedWords:
@@ -143,7 +160,7 @@ def parse_words(words: str) -> ParsedWords:
     rest, at = split_moment(_WHY_AT_THE_END.sub("", _POLITE.sub("", rest)))
     text = rest
     # An id is a name also if it contains words of a question, such as sensor.uptime.
-    found = page_question(ID.sub(" ", text))
+    found = page_question(ID.sub(" ", text), has_time=bool(at))
     if found is not None and not found.may_describe:
         return ParsedWords("elsewhere", found.name, at, page_question=found, text=text)
     if (failing := failing_subject(text)) is not None:
@@ -156,6 +173,11 @@ def parse_words(words: str) -> ParsedWords:
         is_without_name = named is None or page_question(_without_words(text, named.subject)) is not None
         instead = None if is_without_name else named
         return ParsedWords("elsewhere", found.name, at, page_question=found, instead=instead, text=text)
+    if re.match(r"how\s+long\b", text, re.IGNORECASE):
+        raise UnclearWordsError(
+            f"must not ask how long, got {words.strip()[:60]!r}. Ask when it last turned on, and when off.",
+            parameter="q",
+        )
     if named is None:
         raise UnclearWordsError(
             f"must name an entity, a service, a handler or a text in quotes, got {words.strip()[:60]!r}. "
@@ -197,12 +219,27 @@ def _about_a_name(text: str, at: str) -> ParsedWords | None:
         # In a question, an id is clear, so other words are not part of the name.
         is_clear = _QUESTION.match(text) is not None and _PLACE_OF_ID in subject.split()
         subject = only_id if is_clear else subject.replace(_PLACE_OF_ID, only_id)
-    if _FILLERS.fullmatch(subject):
+    if _FILLERS.fullmatch(subject) or subject.lower() == "last":
         subject = ""
     if not subject or _HELP.fullmatch(subject):
         return None
     is_lasting = bool(state) and _LASTING.search(text) is not None and not _BEGINNING.search(text)
-    return ParsedWords(kind, subject, at, state, text=text, is_lasting=is_lasting and kind == "why")
+    return ParsedWords(
+        kind,
+        subject,
+        at,
+        state,
+        text=text,
+        is_lasting=is_lasting and kind == "why",
+        asks=_asks(_DOER.sub("", text)),
+    )
+
+
+def _asks(text: str) -> Literal["", "each", "last"]:
+    for words, asks in _ASKS:
+        if words.search(text):
+            return asks
+    return ""
 
 
 def _without_words(text: str, subject: str) -> str:
