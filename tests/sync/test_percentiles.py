@@ -56,3 +56,16 @@ def test_percentiles_are_within_one_percent_of_the_nearest_rank(durations_us: li
 
 def test_no_durations_have_no_percentiles() -> None:
     assert percentiles([Durations()]) == Percentiles()
+
+
+async def test_no_percentile_is_longer_than_the_longest_run(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - HOUR)
+        handler = history.listener("app", "on_x", "t")
+        for number in range(3):
+            history.run(handler, now_us - 1_000_000 + number, duration_us=834)
+    async with DataSyncService(history.path) as data:
+        (listed,) = (await data.registrations()).registrations
+        detail = (await data.registration(handler)).registration
+    assert Percentiles(p50_us=834, p95_us=834, p99_us=834) == listed.percentiles == detail.percentiles
+    assert Percentiles().at_most(0) == Percentiles()

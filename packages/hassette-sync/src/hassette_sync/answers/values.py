@@ -94,3 +94,8 @@ class Percentiles(Answer):
     p50_us: int | None = None
     p95_us: int | None = None
     p99_us: int | None = None
+
+    def at_most(self, max_us: int) -> "Percentiles":
+        """Return the percentiles without their error above the longest duration, which is known exactly."""
+        limited = (None if one is None else min(one, max_us) for one in (self.p50_us, self.p95_us, self.p99_us))
+        return Percentiles(**dict(zip(("p50_us", "p95_us", "p99_us"), limited, strict=True)))

@@ -195,7 +195,7 @@ def _registration(
         listens_to=row["listens_to"],
         handler=row["handler"],
         counts=sums.counts(),
-        percentiles=ranks or Percentiles(),
+        percentiles=(ranks or Percentiles()).at_most(sums.max_us),
         mean_us=sums.mean_us,
         max_us=sums.max_us,
         skipped=skipped,
@@ -321,9 +321,9 @@ async def app_summaries(
     for row in await transaction.all(queries.MEMBERS, {"app": app, "disabled": await disabled_ids(transaction)}):
         by_app[row["app"]].append(row)
     return tuple(
-        _app_summary(name, members, sums.get(name))
-        for name, members in ({name: [] for name in sorted(disabled)} | by_app).items()
-        if name in sums or name in disabled or any(row["current"] for row in members)
+        _app_summary(name, by_app[name], sums.get(name))
+        for name in sorted({*disabled, *by_app})
+        if name in sums or name in disabled or any(row["current"] for row in by_app[name])
     )
 
 
