@@ -101,4 +101,4 @@ async def test_page_of_a_gap_shows_the_sessions_before_and_after_it(data: DataSy
     assert 'id="session-2"' in text
     assert "These are the sessions before and after it." in text
     assert "These are the sessions before and after it." not in whole
-    assert "<td>hassette crashed</td>" in whole
+    assert '<td>hassette crashed</td><td class="text"></td>' in whole, "the label names the subject"

@@ -113,3 +113,13 @@ async def test_wide_list_is_only_the_default_of_a_link(plausible: Path) -> None:
             page = (await client.get(f"/registrations/4{query}")).text
             (link,) = re.findall(r'href="([^"]*)">all runs</a>', page)
             assert parse_qs(urlsplit(html.unescape(link)).query)["since"] == [since]
+
+
+async def test_lists_beside_each_other_in_the_menu_begin_at_the_same_time(plausible: Path) -> None:
+    starts: dict[str, list[str]] = {}
+    async with DataSyncService(plausible) as data, app_client(data) as client:
+        for path in ("/apps", "/handlers", "/errors", "/logs", "/events", "/not-run"):
+            page = (await client.get(path, params={"since": "7d"})).text
+            starts[path] = re.findall(r'<span class="quiet">(since [^·]*) ·', page)
+    assert {len(found) for found in starts.values()} == {1}
+    assert len({found[0] for found in starts.values()}) == 1, starts

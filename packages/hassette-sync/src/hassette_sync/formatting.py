@@ -193,7 +193,12 @@ def job_title(full: str) -> str:
 
 
 def event_subject(kind: str, subject: str) -> str:
-    """Return the subject of an event. A job has the name of the lists: ``APP.JOB`` or ``APP.INSTANCE.JOB``."""
+    """Return the subject of an event. A job has the name of the lists: ``APP.JOB`` or ``APP.INSTANCE.JOB``.
+
+    The subject is empty if the label of the event names it, as in ``hassette crashed``.
+    """
+    if subject == "hassette" and kind.startswith("hassette_"):
+        return ""
     return job_title(subject) if kind.startswith("control_") and kind.endswith("_job") else subject
 
 

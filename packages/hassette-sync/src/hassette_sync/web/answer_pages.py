@@ -176,6 +176,7 @@ async def events(
     cursor: Cursor = None,
 ) -> Response:
     """Events of the framework, newest first: starts and stops, connections, versions, stalls and actions."""
+    time_range = await data.covered(time_range)
     follow_from = await data.newest_id() if cursor is None and not request.query_params.get("until") else None
     event_filter = FrameworkEventFilter(group=group or None, app=app or None, text=text or None, routine=bool(routine))
     return await page(
@@ -203,6 +204,7 @@ async def not_run(
     cursor: Cursor = None,
 ) -> Response:
     """Triggers that led to no run, newest first, with their reasons."""
+    time_range = await data.covered(time_range)  # the numbers cover whole hours or days, and so does the list
     follow_from = await data.newest_id() if cursor is None and not request.query_params.get("until") else None
     not_run_filter = NotRunFilter(
         app=app or None,
