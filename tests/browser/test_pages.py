@@ -38,6 +38,26 @@ CUT_OFF = (
     "[...document.querySelectorAll('.scroll:has(table)')].filter((one) => one.scrollWidth > one.clientWidth)"
     ".map((one) => one.getAttribute('aria-label'))"
 )
+# Words that are on two lines although they are shorter than the block that contains them.
+BROKEN_WORDS = r"""() => {
+  const broken = [];
+  const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
+    if (node.parentElement.closest("pre, svg, select, [hidden]")) continue;
+    let block = node.parentElement;
+    while (getComputedStyle(block).display.startsWith("inline")) block = block.parentElement;
+    for (const word of node.textContent.matchAll(/(?<![^\s._\/-])[a-z0-9]+(?![^\s._\/,:?-])/gi)) {
+      const range = document.createRange();
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      const boxes = [...range.getClientRects()];
+      const width = boxes.reduce((sum, box) => sum + box.width, 0);
+      const lines = new Set(boxes.map((box) => Math.round(box.top)));
+      if (lines.size > 1 && width < block.clientWidth) broken.push(`${word[0]} in ${node.textContent}`);
+    }
+  }
+  return broken;
+}"""
 RUN_LINK = "#recent tbody tr a[href*='/runs/']"
 PATH = "link => link.pathname"
 
@@ -63,6 +83,15 @@ def test_every_page_fits_its_window(
         assert wide or page.evaluate(CUT_OFF) == [], look
         grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
     assert grounds == ({"rgb(18, 22, 23)"} if dark else {"rgb(244, 245, 244)"})
+
+
+def test_names_break_between_their_words_on_a_phone(open_page: Callable[..., Any], address: str) -> None:
+    page = open_page("/", wide=False)
+    page.goto(address + "/runs?status=failed&app=climate_guard")
+    failed_run = page.locator(RUN_LINK).first.evaluate(PATH)
+    for name, path in {**PAGES, "failed-run": failed_run}.items():
+        page.goto(address + str(path))
+        assert page.evaluate(BROKEN_WORDS) == [], name
 
 
 LONG = "an_app_with_a_very_long_name_for_all_lights_and_pumps_in_the_garden"

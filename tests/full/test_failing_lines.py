@@ -16,6 +16,7 @@ from hassette_sync.cli import main
 from hassette_sync.settings import WebSettings
 from hassette_sync.web.application import create_app
 from support.records import invoke, listener
+from support.web_clients import without_breaks
 
 APP = """
 async def on_light(attributes):
@@ -76,7 +77,7 @@ async def test_pages_label_samples_and_show_the_failing_line(failed: tuple[Path,
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8765") as client:
 
             async def text_of(page: str) -> str:
-                return html.unescape((await client.get(page)).text)
+                return html.unescape(without_breaks((await client.get(page)).text))
 
             one, other = await text_of(f"/runs/{first}"), await text_of(f"/runs/{second}")
             lists = [await text_of(page) for page in ("/", "/errors", "/errors/1")]

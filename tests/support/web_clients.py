@@ -29,3 +29,8 @@ def app_client(data: Any, settings: Any = None, **options: Any) -> httpx.AsyncCl
     app = create_app(data, settings or WebSettings())
     options.setdefault("base_url", "http://localhost:8765")
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), **options)
+
+
+def without_breaks(page: str) -> str:
+    """Return the HTML of a page without the places where the lines of a long name may break."""
+    return page.replace("<wbr>", "")

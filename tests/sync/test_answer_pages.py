@@ -12,7 +12,7 @@ import pytest
 from hassette_sync import DataSyncService
 from support.history import HOUR, MINUTE, SECOND, NewHistory
 from support.recorded_home import recorded_home
-from support.web_clients import app_client
+from support.web_clients import app_client, without_breaks
 
 pytest.importorskip("fastapi")
 from hassette_sync.web.differences import differences_of
@@ -26,7 +26,7 @@ async def client(data: DataSyncService) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def text_of(page: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.partition("<main")[2])).split())
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", without_breaks(page).partition("<main")[2])).split())
 
 
 @pytest.mark.parametrize(
@@ -276,6 +276,7 @@ async def test_why_not_lists_each_check(client: httpx.AsyncClient, path: str) ->
 async def test_unknown_handler_has_suggestions(client: httpx.AsyncClient) -> None:
     answer = await client.get("/why-not", params={"of": "climate_guard.check_window"})
     assert 'href="./why-not?of=climate_guard.check_windows"' in answer.text
+    assert "searched" not in text_of(answer.text), "an unknown name has no time to search"
     assert (await client.get("/why-not")).status_code == 200
 
 
@@ -288,7 +289,7 @@ async def test_overview_names_what_differs_from_before(new_history: NewHistory, 
             history.run(handler, hour_us - 40 * HOUR + n * SECOND, duration_us=1_000)
             history.run(handler, hour_us - 2 * HOUR + n * SECOND, duration_us=80_000)
     async with DataSyncService(history.path) as data, app_client(data) as client:
-        text = (await client.get("/")).text
+        text = without_breaks((await client.get("/")).text)
     part = text.partition('id="changed"')[2].partition("</section>")[0]
     assert 'class="badge slower"' in part
     assert "on_motion" in part

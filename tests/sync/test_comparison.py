@@ -16,7 +16,7 @@ from support.history import NewHistory
 from support.patient_data import patient_data
 from support.recorded_home import SECOND, RecordedHome, call, change, recorded_home
 from support.rows import Failure, Listener, LogLine
-from support.web_clients import app_client
+from support.web_clients import app_client, without_breaks
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
@@ -434,9 +434,9 @@ async def test_page_lists_each_difference_in_the_chosen_order(home: RecordedHome
     await home.write()
     between = f"since={home.us(-4 * HOUR_S)}&until={home.us(0)}"
     async with app_client(data) as client:
-        gravest = (await client.get(f"/compare?{between}")).text
+        gravest = without_breaks((await client.get(f"/compare?{between}")).text)
         slowest = (await client.get(f"/compare?{between}&sort=-p95")).text
-        only = (await client.get(f"/compare?{between}&finding=slower")).text
+        only = without_breaks((await client.get(f"/compare?{between}&finding=slower")).text)
         refused = await client.get("/compare?finding=odd")
         unknown = await client.get("/compare?against=yesterday")
 
@@ -450,7 +450,7 @@ async def test_page_lists_each_difference_in_the_chosen_order(home: RecordedHome
     assert "failingError" in gravest
     assert "failingError" not in only
     assert (refused.status_code, unknown.status_code) == (400, 400)
-    assert "finding must be one of failing_more, silent" in refused.text
+    assert "finding must be one of failing_more, silent" in without_breaks(refused.text)
 
 
 async def test_choice_of_time_and_sentence_have_the_same_start(data: DataSyncService) -> None:

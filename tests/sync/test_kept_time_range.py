@@ -115,7 +115,7 @@ async def test_wide_list_is_only_the_default_of_a_link(plausible: Path) -> None:
             assert parse_qs(urlsplit(html.unescape(link)).query)["since"] == [since]
 
 
-async def test_lists_beside_each_other_in_the_menu_begin_at_the_same_time(plausible: Path) -> None:
+async def test_lists_of_the_menu_begin_at_the_same_time(plausible: Path) -> None:
     starts: dict[str, list[str]] = {}
     async with DataSyncService(plausible) as data, app_client(data) as client:
         for path in ("/apps", "/handlers", "/errors", "/logs", "/events", "/not-run"):

@@ -21,7 +21,7 @@ from hassette_sync.settings import WebSettings
 from support.patient_data import patient_data
 from support.proxy import Proxy
 from support.waiting import eventually
-from support.web_clients import http_client, live_client
+from support.web_clients import http_client, live_client, without_breaks
 
 pytestmark = pytest.mark.heavy
 
@@ -184,7 +184,7 @@ async def test_wrong_address_of_a_known_page_is_not_blamed_on_a_proxy(plausible:
     async with behind(plausible) as address, http_client() as client:
         page = await client.get(f"{address}/runs/7/x")
     assert page.status_code == 404
-    assert "There is no page /runs/7/x." in page.text
+    assert "There is no page /runs/7/x." in without_breaks(page.text)
     assert "proxy" not in page.text
 
 

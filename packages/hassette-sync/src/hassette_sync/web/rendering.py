@@ -45,7 +45,8 @@ NAMED_RANGES = (
 """Further time ranges: start, end and name."""
 _HEADINGS = {403: "Not allowed", 404: "Not found", 409: "Not possible now"}
 _SCRIPTS = ("live.js", "keys.js", "tables.js", "charts.js")
-_NAME_BREAK = re.compile(r"(?<=\w)[._](?=\w)")
+# Within a number such as 0.3, no line breaks.
+_NAME_BREAK = re.compile(r"(?<=\w)(?:_|[./](?!\d)|(?<!\d)[./])(?=\w)")
 _FILTERS = (
     *("duration", "rough_duration", "number", "share", "size", "label"),
     *("event_label", "group_label", "status_label", "reason_label", "failure_label", "plural", "record_noun"),
@@ -167,8 +168,13 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _breakable(text: str) -> markupsafe.Markup:
-    """Return a text as markup. Its lines break after the dots and underscores of names, not between two letters."""
+def _breakable(value: object) -> markupsafe.Markup:
+    """Return a text as markup. Its lines break after a dot, underscore or slash in a name, not between two letters."""
+    return _with_breaks(str(value))  # a text with other markup would be escaped, too
+
+
+@functools.lru_cache(4_096)
+def _with_breaks(text: str) -> markupsafe.Markup:
     return markupsafe.Markup(_NAME_BREAK.sub(r"\g<0><wbr>", str(markupsafe.escape(text))))  # noqa: S704  escaped above
 
 
