@@ -318,6 +318,12 @@ async def test_id_of_a_run_in_place_of_an_entity_is_named(home: RecordedHome, da
     assert unknown.sentence == f"The history has no entity called {run + 1}."
 
 
+@pytest.mark.parametrize("number", [str(2**63 - 1), str(2**63), "9" * 19, "9" * 20])
+async def test_number_above_all_ids_is_no_error(data: DataSyncService, number: str) -> None:
+    assert (await data.why(entity=number)).sentence == f"The history has no entity called {number}."
+    assert number in (await data.why_not(number)).sentence
+
+
 async def test_whole_day_lists_its_newest_change_first(home: RecordedHome, data: DataSyncService) -> None:
     for at_s, state in ((0, "on"), (3600, "off"), (7200, "on"), (20_000, "off")):
         home.run(at_s, LIGHT, change("light.hall", "?", state, f"context {at_s}"))

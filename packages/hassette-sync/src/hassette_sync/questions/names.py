@@ -11,6 +11,7 @@ from sqlite3 import Row
 from hassette_store.ids import first_id_at
 from hassette_sync.answers.explanations import Entity
 from hassette_sync.answers.kinds import Kind, RegistrationRef
+from hassette_sync.ids import id_in
 from hassette_sync.queries import causes as cause_queries
 from hassette_sync.queries import why_not as queries
 from hassette_sync.questions.entities import ENTITY_ID, HomeNames
@@ -46,8 +47,8 @@ async def registrations_named(transaction: ReadTransaction, of: str) -> list[Row
         of: ``APP``, ``APP.HANDLER``, ``APP.INSTANCE.HANDLER``, or the id of a handler or job. Spaces may stand for
             underscores.
     """
-    if of.isascii() and of.isdigit() and len(of) < 19:
-        return await transaction.all(queries.REGISTRATION_BY_ID, {"registration_id": int(of)})
+    if (id_ := id_in(of)) is not None:
+        return await transaction.all(queries.REGISTRATION_BY_ID, {"registration_id": id_})
     rows = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": of})
     if not rows and " " in of:
         rows = await transaction.all(queries.REGISTRATIONS_NAMED, {"name": of.replace(" ", "_")})

@@ -11,6 +11,7 @@ from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import plural, replace_surrogates
 from hassette_sync.home_time import ShownTimes
+from hassette_sync.ids import id_in
 from hassette_sync.queries.causes import (
     CHANGES_OF_CONTEXT,
     EXAMINED,
@@ -49,7 +50,6 @@ AROUND_US = 10 * MINUTE_US
 """A question about a moment searches this much before and after it."""
 
 _NEWEST_US = 7 * DAY_US
-_MAX_DIGITS = 19
 _MAX_SUGGESTED = 6
 _DEFAULT_LIMIT = 10
 _MAX_LIMIT = 50
@@ -251,8 +251,8 @@ class _Search:
         return self._answer("entity", subject, (), sentence, suggestions=suggestions)
 
     async def _is_run(self, subject: str) -> bool:
-        is_id = subject.isascii() and subject.isdigit() and len(subject) <= _MAX_DIGITS
-        return is_id and await self._transaction.one(RUN, {"id": int(subject)}) is not None
+        id_ = id_in(subject)
+        return id_ is not None and await self._transaction.one(RUN, {"id": id_}) is not None
 
     async def about_service(self, subject: str) -> Why:
         service = subject.lower()
