@@ -247,6 +247,19 @@ async def test_long_message_of_a_live_client_ends_its_connection(attacker: Attac
     assert closed.value.rcvd.code == 1009
 
 
+async def test_answers_to_pings_of_a_client_that_never_reads_use_bounded_memory(attacker: Attacker) -> None:
+    upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    head = b"GET /api/v1/live?at_most=0 HTTP/1.1\r\nHost: localhost\r\nSec-WebSocket-Version: 13\r\n" + upgrade
+    pings = (b"\x89\xfd\0\0\0\0" + b"x" * 125) * 8_000
+    client = await attacker.connect(head + b"\r\n")
+    assert (await client.head()).startswith(b"HTTP/1.1 101")
+    for _ in range(40):
+        await client.send(pings)
+    await client.send(b"\x88\x80\0\0\0\0")
+    # The answers to all pings have 40 MB. The two sockets keep some of it.
+    assert len(await client.received()) < 20_000_000
+
+
 async def test_live_client_outlives_the_time_limit_of_requests(plausible: Path) -> None:
     async with (
         attacked(plausible, replace(LIMITS, request_s=0.05)) as attacker,

@@ -147,6 +147,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(_REFUSED_HANDSHAKE)
             self.transport.close()
 
+    def handle_ping(self) -> None:
+        """Answer pings, unless the client does not read the answers.
+
+        uvicorn would keep all answers in memory, 30 MB for each second of such a client. RFC 6455 allows to leave out
+        answers.
+        """
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
     def connection_lost(self, exc: Exception | None) -> None:
         if self.open_connections is not None:
             self.open_connections.remove(self.transport)
