@@ -126,6 +126,42 @@ async def test_wrong_request_changes_nothing_and_is_a_problem(
     assert control.actions == []
 
 
+JSON = "application/json"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "parameter", "sentence"),
+    [
+        (JSON, b'{"job": "hall.on", "job": "hall.off"}', "job", "This key must have one value, and got several."),
+        (JSON, b'{"job": "hall.off", "jb": 1}', "jb", "There is no such key."),
+        (JSON, b"{", "body", "The body must be JSON in UTF-8, got an error: Expecting property name"),
+        (JSON, b"", "body", "The body must be JSON in UTF-8, got an error: Expecting value"),
+        (JSON, b'{"job": "\xff"}', "body", "The body must be JSON in UTF-8."),
+        (JSON, b"[" * 60_000, "body", "The body must be JSON in UTF-8."),
+        (JSON, b'{"job": %s}' % (b"9" * 5_000), "body", "The body must be JSON in UTF-8."),
+        (JSON, b'["hall.off"]', "body", "The body must be a JSON object."),
+        ("text/plain", b'{"job": "hall.off"}', "Content-Type", "must be application/json, got 'text/plain'."),
+        ("", b'{"job": "hall.off"}', "Content-Type", "must be application/json, got ''."),
+    ],
+)
+async def test_body_of_a_wrong_form_changes_nothing_and_is_explained(
+    client: httpx.AsyncClient, control: MemoryControl, content_type: str, body: bytes, parameter: str, sentence: str
+) -> None:
+    answer = await client.post("/api/v1/jobs/run", content=body, headers={"content-type": content_type})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
+    (invalid,) = answer.json()["invalid_parameters"]
+    assert invalid["parameter"] == parameter
+    assert sentence in invalid["detail"]
+    assert control.actions == []
+
+
+@pytest.mark.parametrize("content_type", ["Application/JSON", "application/json; charset=utf-8"])
+async def test_type_of_a_body_is_read_in_any_case(client: httpx.AsyncClient, content_type: str) -> None:
+    headers = {"content-type": content_type}
+    answer = await client.post("/api/v1/jobs/run", content=b'{"job": "hall.off"}', headers=headers)
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize(
     ("outcome", "status"),
     [("done", 200), ("in_progress", 202), ("not_found", 404), ("conflict", 409), ("unavailable", 503)],
@@ -230,6 +266,24 @@ async def test_wrong_form_is_a_page_with_the_reason(
     answer = await client.post("/control", data={"key": key, **fields})
     assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
     assert control.actions == []
+
+
+async def test_form_with_two_values_of_a_field_changes_nothing(
+    client: httpx.AsyncClient, control: MemoryControl
+) -> None:
+    key = await browser(client)
+    fields = {"key": key, "action": "reload_app", "target": ["hall", "a/b"]}
+    answer = await client.post("/control", data=fields)
+    assert answer.status_code == 400
+    assert "one value for each field, got several for &#39;target&#39;" in answer.text
+    assert control.actions == []
+
+
+async def test_type_of_a_form_is_read_in_any_case(client: httpx.AsyncClient) -> None:
+    key = await browser(client)
+    headers = {"content-type": "Application/X-WWW-Form-Urlencoded"}
+    answer = await client.post("/control", content=f"key={key}&action=reload_app&target=hall", headers=headers)
+    assert answer.status_code == 303
 
 
 async def test_form_of_another_site_is_refused(client: httpx.AsyncClient, control: MemoryControl) -> None:

@@ -10,6 +10,7 @@ from hassette_sync.control import ControlResult, Verb
 from hassette_sync.ids import parse_id
 from hassette_sync.service import LONGEST_SILENCE_S, DataSyncService
 from hassette_sync.web.changes import Changer, Form
+from hassette_sync.web.json_bodies import JsonRoute
 from hassette_sync.web.notices import Notices
 from hassette_sync.web.parameters import History, PathId, check_names
 from hassette_sync.web.problems import Problem, problem
@@ -18,7 +19,7 @@ _STATUS: Final = {"not_found": 404, "conflict": 409, "unavailable": 503}
 _MAX_NAME: Final = 1_000
 
 
-class JobName(BaseModel):
+class JobName(BaseModel, extra="forbid"):
     """The job of an action."""
 
     job: str = Field(
@@ -28,7 +29,7 @@ class JobName(BaseModel):
     )
 
 
-class SilenceLength(BaseModel):
+class SilenceLength(BaseModel, extra="forbid"):
     """The length of a silence."""
 
     seconds: int = Field(
@@ -87,7 +88,7 @@ api_control = APIRouter(
     dependencies=[Depends(check_names)],
     responses={"4XX": {"model": Problem}, "5XX": {"model": Problem}},
 )
-_actions = APIRouter(responses={202: {"model": ActionAnswer}})
+_actions = APIRouter(responses={202: {"model": ActionAnswer}}, route_class=JsonRoute)
 control_form = APIRouter(include_in_schema=False)
 
 _AppKey = Annotated[str, Path(description="The app's key in hassette.toml.", max_length=_MAX_NAME)]

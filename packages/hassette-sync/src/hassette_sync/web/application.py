@@ -57,6 +57,8 @@ _STATUS = {
     QueryTimeoutError: 503,
     HistoryUnavailableError: 503,
 }
+_MESSAGES = {"extra_forbidden": "There is no such key"}
+"""Messages in place of those of pydantic, by the type of the error."""
 _UNREADABLE = (DatabaseUnreadableError, NotADatabaseError)
 _MAX_SHOWN = 200
 
@@ -154,22 +156,28 @@ async def _health_ready(request: Request) -> Response:
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     code = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
+    headers = {"retry-after": "5"} if code == 503 else {}
     if is_for_programs(request.scope["path"]):
-        headers = {"retry-after": "5"} if code == 503 else None
         return problem(code, _name(cast("SyncError", error)), str(error), headers=headers)
-    return await error_page(request, code, str(error), is_unreadable=isinstance(error, _UNREADABLE))
+    answer = await error_page(request, code, str(error), is_unreadable=isinstance(error, _UNREADABLE))
+    answer.headers.update(headers)
+    return answer
 
 
 async def _answer_invalid_parameter(request: Request, error: Exception) -> Response:
     """When FastAPI has rejected a parameter, send the same kind of response as for a `BadQuestionError`."""
     found = [
-        (str(one["loc"][-1])[:_MAX_SHOWN], one["msg"] if one["msg"].endswith("?") else f"{one['msg']}.")
+        (str(one["loc"][-1])[:_MAX_SHOWN], _sentence(_MESSAGES.get(one.get("type", "")) or one["msg"]))
         for one in cast("RequestValidationError", error).errors()
     ]
     message = " ".join(f"{name}: {sentence}" for name, sentence in found)
     if is_for_programs(request.scope["path"]):
         return problem(400, "bad_question", message, invalid=found)
     return await error_page(request, 400, message)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith("?") else f"{text}."
 
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
@@ -185,7 +193,9 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
         sentence = f"The method of a request for {path} must be {allowed}, got {request.method[:20]!r}."
     if is_for_programs(request.scope["path"]):
         return problem(status, status.name.lower(), sentence, headers=refused.headers)
-    return await error_page(request, refused.status_code, sentence)
+    answer = await error_page(request, refused.status_code, sentence)
+    answer.headers.update(refused.headers or {})
+    return answer
 
 
 def _name(error: SyncError) -> str:

@@ -20,7 +20,7 @@ HOW_TO_ALLOW: Final = (
 
 async def read_form(request: Request) -> dict[str, str]:
     """Return the fields of a form. The size of the body is limited for all requests."""
-    if not request.headers.get("content-type", "").startswith(_FORM_TYPES[0]):
+    if not _is_form(request, _FORM_TYPES[0]):
         return {}
     try:
         fields = parse_qs(
@@ -28,9 +28,16 @@ async def read_form(request: Request) -> dict[str, str]:
         )
     except ValueError:
         raise HTTPException(400, f"A form must have at most {_MAX_FIELDS} fields") from None
+    if doubled := [name for name, values in fields.items() if len(values) > 1]:
+        raise HTTPException(400, f"A form must have one value for each field, got several for {doubled[0][:40]!r}")
     form = {name: values[0] for name, values in fields.items()}
     request.state.came_from = form.get("next", "")  # a refusal leads back to this page
     return form
+
+
+def _is_form(request: Request, *types: str) -> bool:
+    # Case does not matter in the type of a body.
+    return request.headers.get("content-type", "").lower().startswith(types)
 
 
 Form = Annotated[dict[str, str], Depends(read_form)]
@@ -74,10 +81,7 @@ def check_origin(request: Request, form: dict[str, str], visitor: Visitor) -> No
     keys: PageKeys = request.app.state.page_keys
     site = headers.get("sec-fetch-site", "same-origin")
     is_browser = (
-        "origin" in headers
-        or "sec-fetch-site" in headers
-        or "cookie" in headers
-        or headers.get("content-type", "").startswith(_FORM_TYPES)
+        "origin" in headers or "sec-fetch-site" in headers or "cookie" in headers or _is_form(request, *_FORM_TYPES)
     )
     key = headers.get(KEY_HEADER) or form.get(KEY_FIELD, "")
     if site not in ("same-origin", "none") or (is_browser and not keys.accepts(key, visitor.session)):
