@@ -141,3 +141,11 @@ async def test_error_of_the_api_names_the_allowed_method(data: DataSyncService) 
         answer = await client.put("/api/v1/runs")
     assert answer.headers["allow"] == "GET"
     assert "must be GET, got 'PUT'" in answer.json()["detail"]
+
+
+async def test_error_on_a_page_has_the_header_fields_of_its_status(data: DataSyncService, tmp_path: Path) -> None:
+    async with app_client(data) as client:
+        assert (await client.put("/runs")).headers["allow"] == "GET"
+        assert (await client.get("/logout")).headers["allow"] == "POST"
+    async with patient_data(tmp_path / "missing.db") as missing, app_client(missing) as client:
+        assert (await client.get("/runs")).headers["retry-after"] == "5"
