@@ -26,11 +26,12 @@ TOKEN = "a-secret-of-many-letters"
 ADDRESS = "http://192.168.1.5:8765"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 HOUR_US = 3_600_000_000
+CONTROL_BYTES = "off\x1b[31m\x07\u202e"
 
 
 @pytest.fixture
 def control() -> MemoryControl:
-    return MemoryControl({"hall": ["off", "on/off 100 %"], "a/b": []})
+    return MemoryControl({"hall": ["off", "on/off 100 %", CONTROL_BYTES], "a/b": []})
 
 
 @pytest.fixture
@@ -428,6 +429,16 @@ async def test_terminal_prints_the_reason_of_a_refusal(configuration: Path, caps
     replace(configuration, 'token = "another-secret-of-letters"', "")
     assert await run(app, ["reload", "hall"], configuration) == 1
     assert "A token is required: set HASSETTE__SYNC__TOKEN" in capsys.readouterr().err
+
+
+async def test_control_bytes_of_an_answer_do_not_reach_the_terminal(
+    configuration: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await run(job, ["pause", f"hall.{CONTROL_BYTES}"], configuration) == 0
+    assert await run(job, ["pause", f"hall.{CONTROL_BYTES}x"], configuration) == 1
+    output = capsys.readouterr()
+    assert "pause_job hall.off [31m" in output.out
+    assert not set(output.out + output.err) & set("\x1b\x07\u202e")
 
 
 @pytest.mark.parametrize("reference", ['secret("page")', "!secret page"])

@@ -1,6 +1,7 @@
 """Questions in the terminal: a command of ``hassette`` for each, as text and as JSON."""
 
 import asyncio
+import io
 import json
 import os
 import re
@@ -258,6 +259,24 @@ def test_control_bytes_of_texts_do_not_reach_the_terminal(
         COMMANDS[name]([*arguments, "--db", str(history.path)])
         output = capsys.readouterr()
         assert not set(output.out + output.err) & set("\x1b\x07\x9b\r\u202e\ue003"), name
+
+
+class Terminal(io.StringIO):
+    """Output that is a terminal, for which click removes no control sequences."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_control_bytes_of_a_suggested_name_do_not_reach_the_terminal(
+    new_history: NewHistory, monkeypatch: pytest.MonkeyPatch, now_us: int
+) -> None:
+    with new_history() as history:
+        history.run(history.listener("hall", f"on_motion{HOSTILE}", "state"), now_us - 1_000_000)
+    monkeypatch.setattr(sys, "stderr", errors := Terminal())
+    assert COMMANDS["handler"](["hall.on_moton", "--db", str(history.path)]) == 1
+    assert "Did you mean hall.on_motion" in errors.getvalue()
+    assert not set(errors.getvalue()) & set("\x1b\x07\x9b\r\u202e\ue003")
 
 
 def test_colours_are_shown_only_by_a_terminal_without_no_color() -> None:

@@ -13,9 +13,8 @@ from hassette_sync.asked_time import AskedTime
 from hassette_sync.cli.shared import HistoryOptions, show_output
 from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.service import DataSyncService
-from hassette_sync.terminal.colours import paint, shows_colours
+from hassette_sync.terminal.colours import shows_colours
 from hassette_sync.terminal.database import database_path
-from hassette_sync.terminal.tables import without_control
 from hassette_sync.time_range import now_us
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel | tuple[BaseModel, ...])
@@ -62,8 +61,7 @@ def show_json(answer: object, *, indent: int | None = 2) -> bool:
 
 def show_text(rendered: str) -> bool:
     """Print rendered text, with colours if the terminal shows them. Return whether there is still a reader."""
-    # Names of apps and entities may contain control characters, which the terminal would interpret.
-    return show_output(paint(without_control(rendered), colours=shows_colours(sys.stdout)))
+    return show_output(rendered, colours=shows_colours(sys.stdout))
 
 
 def list_page(text: str, shown: ShownTimes | None, cursor: str | None = None) -> str:

@@ -11,6 +11,7 @@ from click.shell_completion import ShellComplete
 from hassette_store import StoreError
 from hassette_sync.cli.shared import ExitCode
 from hassette_sync.errors import BadQuestionError, SyncError
+from hassette_sync.terminal.tables import plain_lines
 
 
 class TerminalCommand:
@@ -91,5 +92,6 @@ def _message_of(error: Exception) -> str:
 
 
 def _report(program: str, message: str, code: ExitCode) -> int:
-    click.echo(f"{program}: {message}", err=True)
+    # A message may suggest a name of an app, and an answer of the framework may contain one.
+    click.echo(plain_lines(f"{program}: {message}"), err=True)
     return code

@@ -16,6 +16,8 @@ import click
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.home_time import HomeTime
+from hassette_sync.terminal.colours import paint
+from hassette_sync.terminal.tables import without_control
 from hassette_sync.time_range import AROUND_US, SECOND_US, TimeRange, now_us
 
 DEFAULT_LIMIT = 20
@@ -180,14 +182,19 @@ def parse_min_duration(text: str) -> int:
     return round(seconds * SECOND_US)
 
 
-def show_output(text: str) -> bool:
+def show_output(text: str, *, colours: bool = False) -> bool:
     """Print a text. A reader that closes the pipe early, such as ``head``, does not cause an error.
+
+    Args:
+        text: Text, which may have styles (`hassette_sync.terminal.colours`).
+        colours: Whether the styles are shown.
 
     Returns:
         Whether there is still a reader.
     """
     try:
-        print(text, flush=True)
+        # Names of apps and entities may contain control characters, which the terminal would interpret.
+        print(paint(without_control(text), colours=colours), flush=True)
     except BrokenPipeError:
         # The interpreter flushes the output again at exit, and that flush must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
