@@ -101,6 +101,7 @@ PREFIXES = [
     {"prefix": "/a/b", "adds": {"X-Forwarded-Prefix": "/a/b/"}},
     {"prefix": "/a/b", "adds": {"X-Forwarded-Prefix": "/a/b"}, "removes_prefix": False},
     {"prefix": "/a", "adds": {"X-Forwarded-Prefix": "javascript:alert(1)"}},
+    {"prefix": "/%CE%BB", "removes_prefix": False, "adds": {"X-Forwarded-Prefix": "/%CE%BB"}},
 ]
 
 
@@ -178,6 +179,29 @@ async def test_prefix_that_a_proxy_does_not_remove_is_named_with_the_fix(
     # A redirection of /hassette/ to /hassette would never end, because nginx redirects /hassette to /hassette/.
     assert page.status_code == 404
     assert "If a proxy adds /hassette to the path, let it remove this prefix, or send it in the header" in page.text
+
+
+@pytest.mark.parametrize("prefix", ["/" + "p" * 501, "/..", "/a/../b", "/./x", "//evil.example", "/a b", "/\\evil"])
+async def test_prefix_that_is_none_leaves_links_relative(plausible: Path, prefix: str) -> None:
+    async with behind(plausible, adds={"X-Forwarded-Prefix": prefix}) as address, http_client() as client:
+        page = await client.get(f"{address}/runs/7/x", headers={"accept": "text/html"})
+    assert set(re.findall(r'href="([^"#]*static/)', page.text)) == {"../../static/"}
+
+
+async def test_address_with_the_host_in_the_first_line_is_answered(plausible: Path) -> None:
+    async def ask(url: str, host: str) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET {url} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        return answer.partition(b"\r\n")[0]
+
+    async with create_web_service(patient_data(plausible, MemoryFeed()), WebSettings(port=0)) as service:
+        port = urlsplit(service.url or "").port
+        assert await ask("http://localhost/runs?since=7d", "other.example") == b"HTTP/1.1 200 OK"
+        assert await ask("HTTP://127.0.0.1:8765/api/v1/status", "x") == b"HTTP/1.1 200 OK"
+        assert (await ask("http://localhost", "localhost")) == b"HTTP/1.1 200 OK"
+        assert (await ask("http://other.example/runs", "localhost")).startswith(b"HTTP/1.1 421")
 
 
 async def test_wrong_address_of_a_known_page_is_not_blamed_on_a_proxy(plausible: Path) -> None:

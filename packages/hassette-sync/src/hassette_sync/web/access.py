@@ -19,7 +19,7 @@ from hassette_sync.web.browser_sessions import BrowserSessions
 from hassette_sync.web.page_keys import PageKeys
 from hassette_sync.web.problems import PROBLEM_TYPE, problem_body
 from hassette_sync.web.refusals import RefusalLog
-from hassette_sync.web.root import first_part, no_page, root_of, without_prefix
+from hassette_sync.web.root import first_part, in_origin_form, no_page, root_of, without_prefix
 from hassette_sync.web.visitors import VISITOR, Visitor
 from hassette_sync.web.wrong_tokens import WrongTokens
 
@@ -120,6 +120,7 @@ class AccessControl:
         if scope["type"] == "http" and scope["method"] == "HEAD":
             # Monitoring programs send HEAD requests, but the routes accept only GET. uvicorn sends no body for HEAD.
             scope = {**scope, "method": "GET"}
+        scope = in_origin_form(scope)
         headers = Headers(scope=scope)
         scope = {**scope, "path": without_prefix(scope["path"], headers)}
         if not self._is_known_host(headers.get("host")):

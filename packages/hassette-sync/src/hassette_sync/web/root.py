@@ -3,17 +3,23 @@
 import re
 from collections.abc import Collection, Mapping
 from typing import Final
+from urllib.parse import unquote
+
+from starlette.types import Scope
 
 # Home Assistant's ingress sends the first header, most other proxies send the second one.
 PREFIX_HEADERS: Final = ("x-ingress-path", "x-forwarded-prefix")
-_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+")
+# A part of only dots would lead to another path.
+_PREFIX: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+")
+_MAX_PREFIX: Final = 500
+"""Each link contains the prefix, so a long one would make a page of many megabytes."""
 
 
 def prefix_of(headers: Mapping[str, str]) -> str:
     """Return the prefix in the headers of a proxy, such as ``/hassette``; empty if there is none."""
     for header in PREFIX_HEADERS:
         prefix = headers.get(header, "").strip().rstrip("/")
-        if _PREFIX.fullmatch(prefix):
+        if len(prefix) <= _MAX_PREFIX and _PREFIX.fullmatch(prefix):
             return prefix
     return ""
 
@@ -30,11 +36,24 @@ def root_of(path: str, headers: Mapping[str, str]) -> str:
 
 def without_prefix(path: str, headers: Mapping[str, str]) -> str:
     """Return the path without the prefix. Some proxies send the prefix in a header but do not remove it."""
-    prefix = prefix_of(headers)
+    prefix = unquote(prefix_of(headers))  # as the server decodes the path
     if prefix and (path == prefix or path.startswith(f"{prefix}/")):
         path = path.removeprefix(prefix) or "/"
     # A proxy that maps /hassette to / sends //runs for /hassette/runs.
     return re.sub("^/{2,}", "/", path)
+
+
+def in_origin_form(scope: Scope) -> Scope:
+    """Return a request for ``http://HOST/PATH`` as a request for ``/PATH`` with this host.
+
+    RFC 9112 asks each server to accept this form, which clients send to a proxy, and to ignore the header ``Host``.
+    """
+    scheme, _, rest = scope["path"].partition("://")
+    if scheme.lower() not in ("http", "https"):
+        return scope
+    host, _, path = rest.partition("/")
+    headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
+    return {**scope, "path": f"/{path}", "headers": [*headers, (b"host", host.encode("latin-1", "replace"))]}
 
 
 def first_part(path: str) -> str:
