@@ -202,6 +202,18 @@ async def test_text_in_the_address_is_never_markup(client: httpx.AsyncClient) ->
         assert "<b>x</b>" not in answer.text
 
 
+@pytest.mark.parametrize("path", ["/runs", "/why", "/runs%1b%9b"])
+async def test_page_has_no_control_characters(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path, params={"text": "\x00a\x1b[31m\x9b\x7f"})
+    assert "&#27;" in answer.text
+    assert not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", answer.text)
+
+
+async def test_field_of_a_page_keeps_control_characters_as_references(client: httpx.AsyncClient) -> None:
+    page = await client.get("/runs", params={"text": "a\x1b[31m\x00\x9b"})
+    assert 'value="a&#27;[31m\ufffd\ufffd"' in page.text
+
+
 async def test_every_json_route_answers_and_is_described(client: httpx.AsyncClient, data: DataSyncService) -> None:
     paths = (await client.get("/api/v1/openapi.json")).json()["paths"]
     described = {path: one for path, one in paths.items() if "get" in one}

@@ -47,6 +47,7 @@ _HEADINGS = {403: "Not allowed", 404: "Not found", 409: "Not possible now"}
 _SCRIPTS = ("live.js", "keys.js", "tables.js", "charts.js")
 # Within a number such as 0.3, no line breaks.
 _NAME_BREAK = re.compile(r"(?<=\w)(?:_|[./](?!\d)|(?<!\d)[./])(?=\w)")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _FILTERS = (
     *("duration", "rough_duration", "number", "share", "size", "label"),
     *("event_label", "group_label", "status_label", "reason_label", "failure_label", "plural", "record_noun"),
@@ -195,7 +196,7 @@ def _render(request: Request, template: str, /, **values: Any) -> str:
     notice = request.app.state.notices.get(query.pop(NOTICE, ""))  # links do not contain it
     root = root_of(path, request.headers)
     links = Links(path, root, query)
-    return _environment().get_template(template).render(
+    text = _environment().get_template(template).render(
         path=path,
         root=root,
         page_key_name=request.app.state.page_keys.name,
@@ -213,6 +214,17 @@ def _render(request: Request, template: str, /, **values: Any) -> str:
         to=links.to,
         **values,
     )  # fmt: skip
+    return _CONTROL.sub(_reference, text)
+
+
+def _reference(found: re.Match[str]) -> str:
+    """Return a control character as HTML. As it is, HTML does not allow it, and a terminal would interpret it.
+
+    A button needs the exact name of its job. HTML has no reference for NUL, and it reads those from 128 on as other
+    characters.
+    """
+    number = ord(found[0])
+    return f"&#{number};" if 0 < number < 128 else "\ufffd"
 
 
 def _tick_label(tick_us: int, *, shown: ShownTimes) -> str:
