@@ -8,7 +8,7 @@ from itertools import product
 from typing import Final, Literal, NamedTuple
 
 from hassette_sync.time_range import WEEKDAYS
-from hassette_sync.unread_times import UNREAD, UNREAD_OUTSIDE_SPANS
+from hassette_sync.unread_times import TWO_CLOCKS, UNREAD, UNREAD_OUTSIDE_SPANS
 from hassette_sync.written_dates import MONTH, MONTHS, WRITTEN_DATE, month_name, written_date
 
 PARTS: Final = ("morning", "afternoon", "evening", "night")
@@ -40,6 +40,7 @@ _UNITS: Final = {"sec": "s", "min": "m", "hr": "h", "hour": "h", "day": "d", "we
 UNIT: Final = r"(?:s|m|h|d|w|(?:sec(?:ond)?|min(?:ute)?|hr|hour|day|week)s?)"
 """Regular expression of a unit of time."""
 
+_AFTER_A_DAY: Final = r"(?:at|around|about|between|from|since|after|before|until|till|to|and|in|um|\d)"
 _MOST_DAYS: Final = 31
 _HOUR: Final = "|".join(_TO_TWENTY[:12])
 _PART: Final = "|".join(PARTS)
@@ -219,8 +220,10 @@ def _hour(found: re.Match[str]) -> TimePoint | None:
 
 def _dotted(found: re.Match[str]) -> TimePoint | None:
     """Read 7.30 as a time of day. After *since*, 6.11 may be a date, too, and is refused by its name."""
-    is_date = int(found["minutes"][1:]) <= 12 and 1 <= int(found["hour"]) <= 31
-    return TimePoint(whole=_words(found)) if is_date else _hour(found)
+    hour, minute = int(found["hour"]), int(found["minutes"][1:])
+    if not (1 <= minute <= 12 and 1 <= hour <= _MOST_DAYS):
+        return _hour(found)
+    return TimePoint(f"{found['hour']}.{minute}.") if hour >= 24 else TimePoint(whole=_words(found))
 
 
 def _past_or_to(found: re.Match[str]) -> TimePoint | None:
@@ -237,6 +240,7 @@ def _past_or_to(found: re.Match[str]) -> TimePoint | None:
 FORMS: Final[tuple[TimeForm, ...]] = (
     TimeForm(UNREAD, _whole),
     TimeForm(UNREAD_OUTSIDE_SPANS, _whole, is_outside_spans=True),
+    TimeForm(TWO_CLOCKS, _whole, needs="number", is_outside_spans=True),
     TimeForm(
         r"(?P<day>\d{4}-\d{2}-\d{2}|\d{4}/\d{1,2}/\d{1,2})(?:(?P<t>T|\s+(?:at\s+)?)(?P<clock>\d{1,2}:\d{2}(?::\d{2})?)"
         r"(?P<more>\.\d+(?:Z|[+-]\d{2}:?\d{2})?|Z|[+-]\d{2}:?\d{2})?)?",
@@ -287,7 +291,11 @@ FORMS: Final[tuple[TimeForm, ...]] = (
         rf"(?:the\s+)?(?P<day>{'|'.join(_ORDINALS)})\s+(?:of\s+)?(?P<month>{MONTH})",
         lambda found: TimePoint(f"{_ORDINALS.index(found['day'].lower()) + 1} {found['month'].lower()}"),
     ),
-    TimeForm(r"(?:the\s+)?\d{1,2}(?:st|nd|rd|th)", lambda found: TimePoint(_words(found).removeprefix("the "))),
+    # "The light on the 2nd floor" is no time.
+    TimeForm(
+        rf"(?:the\s+)?\d{{1,2}}(?:st|nd|rd|th)(?!\s+(?!{_AFTER_A_DAY})\w)",
+        lambda found: TimePoint(_words(found).removeprefix("the ")),
+    ),
     TimeForm(r"mid-?night", lambda found: TimePoint(clock="00:00", half="24")),
     TimeForm(r"noon|mid-?day", lambda found: TimePoint(clock="12:00", half="p")),
     TimeForm("|".join(SUN), lambda found: TimePoint(clock=SUN[_words(found)], half="24")),
@@ -301,7 +309,10 @@ FORMS: Final[tuple[TimeForm, ...]] = (
     TimeForm(rf"(?P<hour>{_HOUR})(?:\s+(?P<word>o['’]?clock)|\s*{_HALF})", _clock),
     TimeForm(r"(?P<hour>\d{1,2})(?P<minutes>\.\d{2})", _hour, needs="at"),
     TimeForm(r"(?P<hour>\d{1,2})(?P<minutes>\.\d{1,2})", _dotted, needs="number"),
-    TimeForm(r"(?:2[4-9]|3[01])\.(?:0?[1-9]|1[0-2])", lambda found: TimePoint(f"{_words(found)}.")),
+    TimeForm(
+        r"(?:on|am)\s+(?P<day>\d{1,2})\.(?P<month>0?[1-9]|1[0-2])(?!\.)",
+        lambda found: TimePoint(f"{found['day']}.{found['month']}."),
+    ),
     TimeForm(rf"(?P<hour>\d{{1,2}}|{_HOUR})(?=\s+(?:in\s+the\s+(?:{_PART})|at\s+night))", _hour),
     TimeForm(rf"(?P<hour>{_HOUR})(?P<minutes>[- ](?:{_WORDS}))(?:\s*{_HALF})?", _clock, needs="number"),
     TimeForm(rf"(?P<hour>\d{{1,2}}|{_HOUR})", _hour, needs="number"),

@@ -12,6 +12,7 @@ def _words(*patterns: str) -> str:
 
 
 _DAY: Final = f"today|yesterday|{'|'.join(WEEKDAYS)}"
+_PERIOD: Final = "time|minute|hour|day|night|morning|afternoon|evening|week|month"
 _ZONE: Final = "utc|gmt|cest|cet|bst|wes?t|ees?t|[ecmp][sd]t|a[ec][sd]t|jst"
 _AT_A_TIME: Final = r"(?:\s+(?:at\s+)?\d[\d:.]*(?:\s*[ap]m)?)?"
 _FUTURE: Final = "A question is about the past. hassette upcoming lists the next runs of jobs."
@@ -22,7 +23,10 @@ _HINTS: Final = (
     (rf"tomorrow(?:\s+(?:morning|afternoon|evening|night))?{_AT_A_TIME}", _FUTURE),
     (rf"next\s+(?:week(?:end)?|month|year|night|{'|'.join(WEEKDAYS)}){_AT_A_TIME}", _FUTURE),
     (r"in\s+(?:an?|one|two|three|\d+)\s+(?:min(?:ute)?|hour|day|week)s?", _FUTURE),
-    (r"dusk|dawn|twilight", "Write sunset or sunrise, or a time of day."),
+    (
+        r"(?:(?:at|around|before|after|since|until|by|from|to)\s+)?(?:dusk|dawn|twilight)",
+        "Write sunset or sunrise, or a time of day.",
+    ),
     (
         rf"(?:\d{{4}}-\d\d-\d\d[t ])?(?:\d{{1,2}}(?::\d{{2}}){{1,2}}|\d{{1,2}}\s*[ap]m)\s+(?:{_ZONE})",
         "Times are those of the home. Write a time of another time zone as 2026-11-28T07:00Z.",
@@ -45,7 +49,7 @@ _HINTS: Final = (
         "Write the date, or the first and the last day: 23 Nov to 29 Nov.",
     ),
     (
-        rf"(?:on\s+)?(?:{'|'.join(WEEKDAYS)}|week\s?day)s|every\s+\w+",
+        rf"(?:on\s+)?(?:{'|'.join(WEEKDAYS)}|week\s?day)s|every\s+(?:{_DAY}|{_PERIOD})",
         "Ask about one day, such as monday, or about last week.",
     ),
     (r"half\s+(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)", "Write half past six or 06:30."),
@@ -53,11 +57,11 @@ _HINTS: Final = (
     (r"since\s+(?:the\s+)?(?:last\s+)?(?:restart|reboot|crash)", "Write its time: hassette uptime shows it."),
     (r"sun(?:set|rise|down|up)", "Write the time of day in place of sunrise or sunset."),
 )
+TWO_CLOCKS: Final = r"\d{1,2}(?::\d{2})?\s*(?:[ap]m\s+)?(?:and|or)\s+\d{1,2}(?::\d{2})?(?:\s*[ap]m)?"
+"""Regular expression of two times of day, such as *7 or 8* after *at*. They are refused."""
+
 _HINTS_OUTSIDE_SPANS: Final = (
-    (
-        r"\d{1,2}(?::\d{2})?\s*(?:[ap]m\s+)?(?:and|or)\s+\d{1,2}(?::\d{2})?(?:\s*[ap]m)?",
-        "Write one time such as 07:00, or a span such as 07:00 to 08:00.",
-    ),
+    (TWO_CLOCKS, "Write one time such as 07:00, or a span such as 07:00 to 08:00."),
     (rf"(?:on\s+)?(?:{_DAY})\s+(?:and|or)\s+(?:on\s+)?(?:{_DAY})", "Write one day, or a span: monday to tuesday."),
     (r"(?:5|10|20|25)\s+to\s+\d{1,2}(?:\s*[ap]m)?", "Write 06:55, or a span such as from 5 to 7 pm."),
 )
@@ -77,7 +81,7 @@ _HINTS_ABOUT_NUMBERS: Final = (
 UNREAD: Final = "|".join(f"(?:{pattern})" for pattern, _ in _HINTS[:-1])
 """Regular expression of the times that are found in a question and refused. Those of the sun can be looked up."""
 
-UNREAD_OUTSIDE_SPANS: Final = "|".join(f"(?:{pattern})" for pattern, _ in _HINTS_OUTSIDE_SPANS)
+UNREAD_OUTSIDE_SPANS: Final = "|".join(f"(?:{pattern})" for pattern, _ in _HINTS_OUTSIDE_SPANS[1:])
 """Regular expression of times that are found and refused, except in a span: *between 7 and 8* is clear."""
 
 

@@ -21,10 +21,18 @@ _ON_DAY: Final = re.compile(
 )
 _NO_TIME: Final = re.compile(
     r"\b(?:(?:very\s+)?recently|lately|a\s+(?:moment|(?:short\s+)?while)\s+ago|all\s+day|earlier$|"
-    r"for\s+(?:an?|\d+|two|three|a\s+few|several)\s+(?:minute|hour|day|week)s?)\b",
+    r"(?:for|after)\s+(?:an?|\d+|two|three|a\s+few|several)\s+(?:second|minute|hour|day|week)s?(?!\s+(?:ago|before|after)))\b",
     re.IGNORECASE,
 )
 """Words that leave the time open."""
+
+
+_PERHAPS_A_NAME: Final = re.compile(
+    rf"(?:the\s+)?(?:(?P<weekday>{'|'.join(WEEKDAYS)})|noon|mid-?(?:night|day)|now|over-?night|tonight|sun(?:set|rise|down|up)|dusk|dawn|"
+    r"\d{1,2}/\d{1,2}|\d{1,2} to \d{1,2})",
+    re.IGNORECASE,
+)
+"""Times that are part of a name if other words follow them, such as *the sunset scene*."""
 
 
 def split_moment(text: str) -> tuple[str, str]:
@@ -57,9 +65,16 @@ def _times_in(text: str) -> list[FoundTime]:
     for word in _WORD.finditer(text):
         if times and word.start() < times[-1].end:
             continue
-        if (found := find_time(text, word.start())) is not None:
+        found = find_time(text, word.start())
+        if found is not None and not _is_part_of_a_name(text, found):
             times.append(found)
     return times
+
+
+def _is_part_of_a_name(text: str, time: FoundTime) -> bool:
+    words = _PERHAPS_A_NAME.fullmatch(text, time.start, time.end)
+    is_day_before_all = words is not None and words["weekday"] is not None and time.start == 0
+    return words is not None and not is_day_before_all and re.match(r"[\s.]*\w", text[time.end :]) is not None
 
 
 def _both(text: str, times: list[FoundTime]) -> str | None:

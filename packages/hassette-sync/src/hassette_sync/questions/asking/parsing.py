@@ -19,7 +19,7 @@ _FILLERS: Final = re.compile(
     rf"many(?:\s+times)?|since\s+when|always|ever|any\s?more|once|twice|really|actually|at\s+all|else|currently|(?:any|some)(?:one|body)|how|who|what|when|which|{_NEGATIONS})\b",
     re.IGNORECASE,
 )
-_ON: Final = r"(?:turn|turned|turning|go|goes|went|going|switch|switched|switching|stay|stayed)(?:\s+back)?"
+_ON: Final = r"(?:turn(?:s|ed|ing)?|go|goes|went|going|switch(?:es|ed|ing)?|stay(?:s|ed)?)(?:\s+back)?"
 _COME: Final = r"(?:come|comes|came|coming)(?:\s+back)?"
 _NO_STATE: Final = r"(?:become|becomes|became|go|goes|went|turn|turned)"
 _VERBS: Final = (
