@@ -588,6 +588,41 @@ async def test_question_about_the_uptime_is_answered(data: DataSyncService) -> N
     assert future.sentence.startswith("It is not known whether Hassette was running from ")
 
 
+@pytest.mark.parametrize(
+    ("text", "since", "until"),
+    [
+        ("sunset", 60, 120),
+        ("from sunset to sunrise", 60, 600),
+        ("after sunrise", 600, None),
+        ("{0} to sunset", 0, 60),
+        ("{0} to sunrise", 0, 600),
+        ("{11} to sunset", 660, None),  # there was no sunset since then
+        ("between sunset and {2}", 60, 120),
+        ("2 min before sunrise", 480, 540),
+        ("today sunrise to now", 600, None),
+    ],
+)
+async def test_time_of_the_sun_is_looked_up_in_the_history(
+    tmp_path: Path, text: str, since: int, until: int | None
+) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.changed(60, "sun.sun", "above_horizon", "below_horizon", "c1")
+        home.changed(600, "sun.sun", "below_horizon", "above_horizon", "c2")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            written = await data.home_time()
+            clocks = [f"{written.local(home.us(minute * 60)):%Y-%m-%dT%H:%M}" for minute in range(12)]
+            words = text.replace("today", f"{written.local(home.us(600)):%Y-%m-%d}").format(*clocks)
+            found = await data.asked_time(words)
+            async with app_client(data) as client:
+                answer = await client.get("/api/v1/why", params={"entity": "sun.sun", "at": words})
+
+    assert found.at_us == home.us(since)
+    if until is not None:
+        assert found.at_us + found.length_us == home.us(until)
+    assert answer.status_code == 200
+
+
 async def test_sunset_is_the_last_change_of_the_sun(tmp_path: Path) -> None:
     async with recorded_home(tmp_path / "hassette.db") as home:
         home.named("light.hall", "Hall light")

@@ -163,7 +163,7 @@ async def test_lists_have_the_words_of_the_pages(home: RecordedHome, ask: Ask) -
         ("error", ["one"], 2, "error group id must be a whole number"),
         ("why", [], 2, "ENTITY must be an entity such as light.hall"),
         ("why", ["light.hall", "--at", "teatime"], 2, "at must be an age such as 24h"),
-        ("ask", ["what", "runs", "tonight"], 2, "The question must name an entity"),
+        ("ask", ["what", "was", "that"], 2, "The question must name an entity"),
         ("why-not", [], 2, "Missing argument 'APP[.HANDLER]'"),
         ("logs", ["--run", "one"], 2, "run id must be a whole number"),
         ("compare", ["--sort", "size"], 2, "sort must be one of gravity"),

@@ -24,6 +24,7 @@ from hassette_sync.live import LiveFeed, LiveSnapshot, NoFeed
 from hassette_sync.questions import now, overview
 from hassette_sync.questions.apps import app_detail, registration_named
 from hassette_sync.questions.asking.ask import ask
+from hassette_sync.questions.asking.sun import asked_time
 from hassette_sync.questions.comparison import compare
 from hassette_sync.questions.errors import error_group_detail, error_group_key, error_groups_page
 from hassette_sync.questions.events import events_page
@@ -187,6 +188,7 @@ class DataSyncService:
     events = question("events", events_page)
     not_runs = question("not_runs", not_runs_page)
     why_not = question("why_not", why_not)
+    asked_time = question("asked_time", asked_time)
     ask = question("ask", ask)
     compare = question("compare", compare)
     noise = question("noise", noise)

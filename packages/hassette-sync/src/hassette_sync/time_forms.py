@@ -76,7 +76,8 @@ class TimePoint(NamedTuple):
         if not self.clock:
             return self._day_and_part()
         if not self.part:
-            return f"{self.day}{'T' if re.fullmatch(r'[0-9-]{10}', self.day) else ' '}{self.clock}".strip()
+            is_iso = re.fullmatch(r"[0-9-]{10}", self.day) is not None and self.clock not in SUN
+            return f"{self.day}{'T' if is_iso else ' '}{self.clock}".strip()
         name = {"last": "yesterday", "this": "today", "tonight": "today"}.get(self.day, self.day)
         if self.clock in SUN:
             return self.clock if name in ("", "today") else f"{name} {self.clock}"

@@ -50,15 +50,10 @@ class ToolCall:
     home: HomeTime
     by: str
 
-    def asked_time(self, text: str) -> AskedTime | None:
-        """Return the time of a question; None for an empty text."""
-        return AskedTime.parse(text, now_us=now_us(), home=self.home) if text else None
-
     def time_range(self, arguments: RangeArguments, default: str | None = None) -> TimeRange:
         """Return the time range; ``default`` is its start if there is none."""
-        at = self.asked_time(arguments.at) if isinstance(arguments, ListArguments) else None
-        if at is not None:
-            return at.around(AROUND_US)
+        if isinstance(arguments, ListArguments) and arguments.at:
+            return AskedTime.parse(arguments.at, now_us=now_us(), home=self.home).around(AROUND_US)
         return TimeRange.parse(arguments.since or default, arguments.until or None, home=self.home)
 
     async def registration_id(self, of: str) -> int | None:
@@ -150,14 +145,15 @@ async def _why(call: ToolCall, arguments: WhyArguments) -> Mapping[str, object]:
         service=arguments.service or None,
         text=arguments.text or None,
         state=arguments.state or None,
-        at=call.asked_time(arguments.at),
+        at=await call.data.asked_time(arguments.at) if arguments.at else None,
         limit=arguments.limit,
     )
     return {"sentence": answer.sentence, **_fields(answer)}
 
 
 async def _why_not(call: ToolCall, arguments: WhyNotArguments) -> Mapping[str, object]:
-    answer = await call.data.why_not(arguments.of, at=call.asked_time(arguments.at))
+    at = await call.data.asked_time(arguments.at) if arguments.at else None
+    answer = await call.data.why_not(arguments.of, at=at)
     return {"sentence": answer.sentence, **_fields(answer)}
 
 

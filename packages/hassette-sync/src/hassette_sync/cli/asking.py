@@ -71,10 +71,12 @@ def list_page(text: str, shown: ShownTimes | None, cursor: str | None = None) ->
     return "\n\n".join([text, "\n".join(notes)] if notes else [text])
 
 
-def asked_time(text: str | None, home: HomeTime) -> AskedTime | None:
-    """Return the time of ``--at``; None without it.
+async def with_asked_time(
+    data: DataSyncService, text: str | None, question: Callable[[AskedTime | None], Awaitable[AnswerT]]
+) -> AnswerT:
+    """Ask a question about the time of ``--at``, or about no time without it.
 
     Raises:
         BadQuestionError: The text is not a time.
     """
-    return None if text is None else AskedTime.parse(text, now_us=now_us(), home=home)
+    return await question(None if text is None else await data.asked_time(text))

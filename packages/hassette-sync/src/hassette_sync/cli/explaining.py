@@ -4,7 +4,7 @@ import re
 
 import click
 
-from hassette_sync.cli.asking import asked_time, list_page, show_answer
+from hassette_sync.cli.asking import list_page, show_answer, with_asked_time
 from hassette_sync.cli.shared import DEFAULT_LIMIT, HistoryOptions, epilog, history_options
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import QUESTION_SUBJECTS
@@ -53,13 +53,17 @@ def why(
         return
     show_answer(
         options,
-        lambda data, home: data.why(
-            entity=words if words and not text else None,
-            service=service,
-            text=words if words and text else None,
-            state=state,
-            at=asked_time(options.at, home),
-            limit=options.limit,
+        lambda data, home: with_asked_time(
+            data,
+            options.at,
+            lambda at: data.why(
+                entity=words if words and not text else None,
+                service=service,
+                text=words if words and text else None,
+                state=state,
+                at=at,
+                limit=options.limit,
+            ),
         ),
         lambda answer, shown: explanations.why(answer, shown, options.table_width),
     )
@@ -77,7 +81,7 @@ def why_not(options: HistoryOptions, of: str) -> None:
     """
     show_answer(
         options,
-        lambda data, home: data.why_not(of, at=asked_time(options.at, home)),
+        lambda data, home: with_asked_time(data, options.at, lambda at: data.why_not(of, at=at)),
         lambda answer, shown: explanations.why_not(answer, shown, options.table_width),
     )
 

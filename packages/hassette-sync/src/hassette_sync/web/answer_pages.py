@@ -14,7 +14,6 @@ from starlette.responses import HTMLResponse, Response
 from hassette_sync.answers.comparison import GRAVITY
 from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.answers.registrations import SkipReason
-from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError, UnclearWordsError
 from hassette_sync.formatting import QUESTION_SUBJECTS
 from hassette_sync.ids import parse_id
@@ -22,7 +21,7 @@ from hassette_sync.questions.comparison import MAX_COMPARED, Against
 from hassette_sync.questions.events import FrameworkEventFilter
 from hassette_sync.questions.logs import LogFilter
 from hassette_sync.questions.not_runs import NotRunFilter
-from hassette_sync.time_range import TimeRange, now_us
+from hassette_sync.time_range import TimeRange
 from hassette_sync.web.api_answers import At, Text
 from hassette_sync.web.chips import chips_of
 from hassette_sync.web.columns import COMPARED_COLUMNS
@@ -75,7 +74,7 @@ async def why_not(request: Request, data: History, home: Home, of: Text = None, 
     """Why a handler or job did not run: each check with its result, and the first reason in one sentence."""
     if not of:
         return await page(request, "ask_page.html", question="why not ")
-    answer = await data.why_not(of, at=AskedTime.parse(at, now_us=now_us(), home=home) if at else None)
+    answer = await data.why_not(of, at=await data.asked_time(at) if at else None)
     return await _why_not_page(request, answer, of=of, question=_question("why not", of, at), at=at)
 
 
@@ -103,7 +102,7 @@ async def why(
         service=service or None,
         text=text or None,
         state=state or None,
-        at=AskedTime.parse(at, now_us=now_us(), home=home) if at else None,
+        at=await data.asked_time(at) if at else None,
     )
     return await _why_page(request, answer, question=_question("why", entity or service or text or "", at), at=at)
 

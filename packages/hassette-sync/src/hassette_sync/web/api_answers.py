@@ -8,14 +8,12 @@ from hassette_sync.answers.asked import Asked
 from hassette_sync.answers.comparison import Comparison
 from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.answers.logs import EventsPage, LogsPage, Noise, NotRunsPage, VersionsPage
-from hassette_sync.asked_time import AskedTime
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.comparison import SORTS
 from hassette_sync.questions.events import GROUPS, FrameworkEventFilter
 from hassette_sync.questions.logs import LEVELS, LogFilter
 from hassette_sync.questions.not_runs import NotRunFilter
 from hassette_sync.questions.paging import DEFAULT_LIMIT
-from hassette_sync.time_range import now_us
 from hassette_sync.web.parameters import (
     ASKED_TIME_SCHEMA,
     ID_SCHEMA,
@@ -24,7 +22,6 @@ from hassette_sync.web.parameters import (
     AppKey,
     Cursor,
     History,
-    Home,
     Limit,
     LogCursor,
     NotRunCursor,
@@ -63,7 +60,6 @@ def _subject(description: str) -> Any:
 @api_answers.get("/why")
 async def why(
     data: History,
-    home: Home,
     entity: Annotated[str | None, _subject("Id of an entity, or words of its name.")] = None,
     service: Annotated[str | None, _subject("Service such as light.turn_on.")] = None,
     text: Annotated[str | None, _subject("Text within a log line, or within the error of a run.")] = None,
@@ -76,7 +72,7 @@ async def why(
         entity=entity,
         service=service,
         text=text,
-        at=AskedTime.parse(at, now_us=now_us(), home=home) if at else None,
+        at=await data.asked_time(at) if at else None,
         state=state or None,
         limit=limit,
     )
@@ -85,12 +81,11 @@ async def why(
 @api_answers.get("/why-not")
 async def why_not(
     data: History,
-    home: Home,
     of: Annotated[str, _subject("APP, APP.HANDLER, APP.INSTANCE.HANDLER, or the id of a handler or job.")],
     at: At = None,
 ) -> WhyNot:
     """Why a handler or job did not run: each check with its result, and the first reason in one sentence."""
-    return await data.why_not(of, at=AskedTime.parse(at, now_us=now_us(), home=home) if at else None)
+    return await data.why_not(of, at=await data.asked_time(at) if at else None)
 
 
 @api_answers.get("/ask")

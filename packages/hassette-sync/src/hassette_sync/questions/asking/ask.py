@@ -88,7 +88,7 @@ async def _with_time(transaction: ReadTransaction, parsed: ParsedWords) -> tuple
     """Return the words with a time that `AskedTime.parse` reads, and this time."""
     home, now_us = await home_time(transaction), transaction.at_us
     if SUN.search(parsed.at) is not None:
-        parsed = replace(parsed, at=await with_times_of_sun(transaction, parsed.at, home))
+        parsed = replace(parsed, at=await with_times_of_sun(transaction, parsed.at, home, key="moment"))
     asked = AskedTime.parse(parsed.at, now_us=now_us, key="moment", home=home)
     day, _, part = parsed.at.partition(" ")
     if day in ("tonight", "this") and asked.at_us > now_us:
