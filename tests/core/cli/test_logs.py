@@ -117,6 +117,17 @@ def test_terminal_gets_colour_and_a_file_does_not() -> None:
     assert "\x1b" not in FactsFormatter(Redaction(())).format(record)
 
 
+def test_control_characters_are_written_as_text(out: Out) -> None:
+    hostile = "a\x1b[31m\x9b2J\x07\rb\u202ec\u2028d"
+    shown = r"a\x1b[31m\x9b2J\x07\rb\u202ec\u2028d"
+    facts = {"name_of": hostile, "problem": hostile}
+    out.logger.error("Light %s\tis\non", hostile, extra=facts, exc_info=ValueError(hostile))
+    text = out.ours.getvalue()
+    assert f"Light {shown}\tis\non: {shown}  name_of=" in text
+    assert f"ValueError: {shown}\n" in text
+    assert not set(text) & set("\x1b\x9b\x07\r\u202e\u2028")
+
+
 def test_time_of_a_line_has_its_offset_and_is_in_the_time_zone_of_the_home() -> None:
     record = logging.makeLogRecord({"created": 1_782_907_200.5, "name": "x", "msg": "it rains", "levelname": "INFO"})
     formatter = FactsFormatter(Redaction(()))

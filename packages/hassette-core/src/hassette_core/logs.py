@@ -1,6 +1,7 @@
 """Console log: one line per log record, with the message and its facts. Secrets are masked."""
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, tzinfo
@@ -11,13 +12,16 @@ from hassette_core.redaction import Redaction
 from hassette_executor import format_exception, redact_and_cut
 
 _NO_FACTS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message", "problem"}
+# Control characters except tab and line feed, and those that reverse the direction of the text after them.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _CHATTY = ("aiohttp", "aiosqlite", "alembic", "uvicorn", "watchfiles")
 
 
 class FactsFormatter(logging.Formatter):
     """Formats a log record as a message followed by the facts from ``extra``.
 
-    A fact has at most `MAX_DESCRIPTION` characters.
+    A fact has at most `MAX_DESCRIPTION` characters. Control characters, such as in the name of an entity, are written
+    as in ``ascii()``, because a terminal would interpret them.
 
     Example:
         ``12:00:01+01:00 warning  link.link  Connection to Home Assistant lost  url=http://…``
@@ -43,10 +47,10 @@ class FactsFormatter(logging.Formatter):
         if self._colour and (start := self._colours.get(record.levelno)):
             level = f"{start}{level}\x1b[0m"
         where = record.name.removeprefix("hassette_core.").removeprefix("hassette_")
-        lines = ["  ".join((f"{self._time_of(record)} {level}", where, self.describe(record)))]
+        lines = ["  ".join((f"{self._time_of(record)} {level}", where, _printable(self.describe(record))))]
         if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
             record.exc_text = format_exception(record.exc_info[1], self._redact).rstrip("\n")
-        lines += [text for text in (record.exc_text, record.stack_info) if text]
+        lines += [_printable(text) for text in (record.exc_text, record.stack_info) if text]
         return self._redact("\n".join(lines))
 
     def describe(self, record: logging.LogRecord) -> str:
@@ -69,6 +73,10 @@ class FactsFormatter(logging.Formatter):
             return f"<unreadable: {type(error).__name__}>"
         text = redact_and_cut(text, MAX_DESCRIPTION, self._redact)
         return repr(text) if not text or any(character.isspace() for character in text) else text
+
+
+def _printable(text: str) -> str:
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def _text(key: str, value: object) -> str:
