@@ -347,7 +347,7 @@ async def test_right_token_is_accepted_while_others_guess(data: DataSyncService)
 
 @pytest.mark.parametrize(
     ("addresses", "expected"),
-    [((), "token, 127.0.0.1"), (("127.0.0.1",), "Anna"), (("127.0.0.2",), "token, 127.0.0.1")],
+    [((), "token, 127.0.0.1"), (("127.0.0.1",), "Jürgen"), (("127.0.0.2",), "token, 127.0.0.1")],
 )
 async def test_name_of_a_user_is_accepted_from_the_ingress_only(
     data: DataSyncService, addresses: tuple[str, ...], expected: str
@@ -363,9 +363,19 @@ async def test_name_of_a_user_is_accepted_from_the_ingress_only(
     async def who(who: Changer) -> str:  # pyright: ignore[reportUnusedFunction]  a route
         return who
 
-    headers = {"authorization": f"Bearer {TOKEN}", "x-remote-user-name": "anna", "x-remote-user-display-name": "Anna"}
+    headers = {"authorization": f"Bearer {TOKEN}", "x-remote-user-name": "anna"}
+    headers["x-remote-user-display-name"] = "Jürgen".encode()  # Home Assistant sends UTF-8
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=ADDRESS) as client:
         assert json.loads((await client.post("/api/v1/who", headers=headers)).text) == expected
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_token_with_letters_outside_ascii_is_accepted(data: DataSyncService, encoding: str) -> None:
+    token = "geheimnis-für-später"
+    async with app_client(data, WebSettings(token=token)) as client:
+        for name, value in (("authorization", f"Bearer {token}"), ("x-hassette-token", token)):
+            answer = await client.get("/api/v1/status", headers={name: value.encode(encoding)})
+            assert answer.status_code == 200
 
 
 def test_name_of_a_browser_does_not_contain_its_id() -> None:

@@ -441,6 +441,15 @@ async def test_control_bytes_of_an_answer_do_not_reach_the_terminal(
     assert not set(output.out + output.err) & set("\x1b\x07\u202e")
 
 
+async def test_token_of_the_terminal_may_have_any_letters(
+    controlled: DataSyncService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HASSETTE__SYNC__TOKEN", token := "geheimnis-für-10-€-λ")
+    async with WebService(controlled, WebSettings(port=0, token=token)) as service:
+        monkeypatch.setenv("HASSETTE__SYNC__PORT", str(service.url).rstrip("/").rpartition(":")[2])
+        assert await run(app, ["reload", "hall"], tmp_path / "hassette.toml") == 0
+
+
 @pytest.mark.parametrize("reference", ['secret("page")', "!secret page"])
 async def test_token_of_the_terminal_may_be_a_secret(configuration: Path, reference: str) -> None:
     replace(configuration, f'"{TOKEN}"', f"'{reference}'\n[hassette]\nsecrets_file = 'my.toml'")

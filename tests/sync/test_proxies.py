@@ -102,6 +102,7 @@ PREFIXES = [
     {"prefix": "/a/b", "adds": {"X-Forwarded-Prefix": "/a/b"}, "removes_prefix": False},
     {"prefix": "/a", "adds": {"X-Forwarded-Prefix": "javascript:alert(1)"}},
     {"prefix": "/%CE%BB", "removes_prefix": False, "adds": {"X-Forwarded-Prefix": "/%CE%BB"}},
+    {"prefix": "/%CE%BB", "removes_prefix": False, "adds": {"X-Forwarded-Prefix": "/λ".encode().decode("latin-1")}},
 ]
 
 

@@ -68,7 +68,8 @@ class RunningFramework:
     def _send(self, method: str, path: str, data: bytes | None) -> bytes:
         headers = {"content-type": "application/json", "accept": "application/json"}
         if self.token is not None:
-            headers["authorization"] = f"Bearer {self.token}"
+            # http.client would encode it as Latin-1, and fail with other letters.
+            headers["authorization"] = f"Bearer {self.token}".encode().decode("latin-1")
         request = Request(f"{self.url}api/v1/{path}", data, headers, method=method)  # noqa: S310  checked when created
         try:
             with urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310  as above

@@ -171,7 +171,7 @@ class AccessControl:
         user = ""
         if address in self._ingress_addresses:
             # Other senders could write any name into these headers.
-            user = next((headers[name].strip()[:_MAX_USER] for name in USER_HEADERS if headers.get(name)), "")
+            user = next((_text(headers[name]).strip()[:_MAX_USER] for name in USER_HEADERS if headers.get(name)), "")
         if self._token is None:
             return Visitor(kind="open", address=address, user=user)
         if (presented := presented_token(headers)) is not None:
@@ -234,10 +234,18 @@ def presented_token(headers: Headers) -> str | None:
     """Return the token in the headers of a request."""
     scheme, _, presented = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
-        return presented.strip()
+        return _text(presented).strip()
     # A proxy may need the header Authorization for its password.
     presented = headers.get(TOKEN_HEADER)
-    return None if presented is None else presented.strip()
+    return None if presented is None else _text(presented).strip()
+
+
+def _text(value: str) -> str:
+    """Return the value of a header field. It is in UTF-8 or Latin-1, and starlette always decodes it as Latin-1."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
 
 
 def _header_size(scope: Scope) -> int:

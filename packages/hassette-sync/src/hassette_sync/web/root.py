@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from starlette.types import Scope
 
@@ -11,6 +11,7 @@ from starlette.types import Scope
 PREFIX_HEADERS: Final = ("x-ingress-path", "x-forwarded-prefix")
 # A part of only dots would lead to another path.
 _PREFIX: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+")
+_NOT_ASCII: Final = re.compile("[\x80-\xff]")
 _MAX_PREFIX: Final = 500
 """Each link contains the prefix, so a long one would make a page of many megabytes."""
 
@@ -18,7 +19,9 @@ _MAX_PREFIX: Final = 500
 def prefix_of(headers: Mapping[str, str]) -> str:
     """Return the prefix in the headers of a proxy, such as ``/hassette``; empty if there is none."""
     for header in PREFIX_HEADERS:
-        prefix = headers.get(header, "").strip().rstrip("/")
+        # Letters outside ASCII arrive as they are in the configuration of the proxy.
+        prefix = _NOT_ASCII.sub(lambda found: quote(found[0], encoding="latin-1"), headers.get(header, ""))
+        prefix = prefix.strip().rstrip("/")
         if len(prefix) <= _MAX_PREFIX and _PREFIX.fullmatch(prefix):
             return prefix
     return ""
