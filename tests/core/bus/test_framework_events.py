@@ -169,6 +169,24 @@ async def test_plain_function_may_emit_in_its_thread(home: Home, other: AppBus, 
     assert calls == [("done", {"n": 1})]
 
 
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_run_records_the_event_that_it_emits_and_the_event_names_the_run(
+    home: Home, other: AppBus, calls: list[Any], in_thread: bool
+) -> None:
+    async def emit() -> None:
+        home.bus.emit("done", {"n": 1})
+
+    other.on_event(heard(calls), "done")
+    home.bus.on_event((lambda: home.bus.emit("done", {"n": 1})) if in_thread else emit, "button")
+    home.fire("button")
+    records = {one.trigger.event_type: one for one in await home.records(2)}
+    assert records["button"].effects is not None
+    (call,) = records["button"].effects.service_calls
+    assert (call.domain, call.service, call.data) == ("bus", "emit", '{"event_type":"done"}')
+    assert call.context_id is not None
+    assert records["done"].trigger.parent_id == call.context_id
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -7,6 +7,7 @@ parsing the message and checking its fields takes 25 µs.
 """
 
 import reprlib
+import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -19,6 +20,8 @@ from hassette_core.errors import UnreadableEventError
 Time = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with a time zone. Without a time zone, it could not be compared with any other time."""
 
+_ULID_DIGITS = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ" * 8
+"""A digit for each value of a byte."""
 
 _set = msgspec.structs.force_setattr  # read once: it is called twice for each state change
 
@@ -291,7 +294,14 @@ def missed_change(before: State | None, after: State | None, time_fired: datetim
     )
 
 
-def own_event(event_type: str, data: Mapping[str, Any], now: datetime, received_ns: int) -> Event:
+def new_context_id() -> str:
+    """Return a context id for what is not sent to Home Assistant. It has the form of Home Assistant's ids."""
+    return secrets.token_bytes(26).translate(_ULID_DIGITS).decode()
+
+
+def own_event(
+    event_type: str, data: Mapping[str, Any], now: datetime, received_ns: int, context: Context | None = None
+) -> Event:
     """Return an event that does not come from Home Assistant.
 
     Args:
@@ -299,8 +309,9 @@ def own_event(event_type: str, data: Mapping[str, Any], now: datetime, received_
         data: The data. It is copied.
         now: The present time (aware, UTC).
         received_ns: The present time, in nanoseconds of `time.monotonic_ns`.
+        context: The cause; None if it is not known.
     """
-    return Event(event_type, MappingProxyType(dict(data)), Context(""), now, received_ns)
+    return Event(event_type, MappingProxyType(dict(data)), context or Context(""), now, received_ns)
 
 
 def current_state(state: State, received_ns: int) -> StateChanged:

@@ -38,7 +38,8 @@ class Api(ServiceApi, StateApi, HistoryApi, CommandApi, AppComponent, attribute=
     next event is handled as usual.
 
     The record of a run contains its service calls, and also its written states, its fired events, its commands and its
-    REST requests. These have the domain ``api`` in the record, for example ``api.fire_event``.
+    REST requests. These have the domain ``api`` in the record, for example ``api.fire_event``. An event that the app
+    emits for other apps is recorded as ``bus.emit``.
 
     Args:
         link: The connection.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, NamedTuple
 
 from hassette_core.api.expectations import Expectation
-from hassette_core.api.requests import CallOutcome, Requests, Timing, check_json, context_id_of, new_context_id
+from hassette_core.api.requests import CallOutcome, Requests, Timing, check_json, context_id_of
 from hassette_core.errors import (
     CallFailedError,
     LinkError,
@@ -15,6 +15,7 @@ from hassette_core.errors import (
     NotConnectedError,
     RehearsalError,
 )
+from hassette_core.events import new_context_id
 from hassette_core.states import StateCache, StateWatch
 
 TEMPORARY_ERRORS = frozenset({"home_assistant_error", "timeout", "unknown_error"})

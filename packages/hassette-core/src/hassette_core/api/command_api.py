@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Literal, cast
 from urllib.parse import unquote
 
-from hassette_core.api.requests import ApiMethods, mapping_of, new_context_id
+from hassette_core.api.requests import ApiMethods, mapping_of
 from hassette_core.errors import CallFailedError, LinkError, NoAnswerError
+from hassette_core.events import new_context_id
 from hassette_core.handlers import Duration, seconds
 from hassette_core.link.reads import READS, reads_only
 

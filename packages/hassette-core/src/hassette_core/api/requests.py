@@ -2,7 +2,6 @@
 
 import json
 import math
-import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -270,11 +269,6 @@ def _json_problem(value: object, path: str, around: frozenset[int]) -> str | Non
         return None
     advice = "write list(…)" if isinstance(value, Collection) else "write str(…) of it"
     return f"{path} must be a text, a number, True, False, None, a list or a dict, got {value!r}; {advice}"
-
-
-def new_context_id() -> str:
-    """Return a context id for a call that is not sent. It has the form of Home Assistant's ids."""
-    return "".join(secrets.choice("0123456789ABCDEFGHJKMNPQRSTVWXYZ") for _ in range(26))
 
 
 def context_id_of(action: str, answer: Any) -> str:

@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
-from hassette_core.api.requests import ApiMethods, context_id_of, mapping_of, new_context_id
+from hassette_core.api.requests import ApiMethods, context_id_of, mapping_of
 from hassette_core.api.targets import check_one
-from hassette_core.events import Context, State
+from hassette_core.events import Context, State, new_context_id
 from hassette_core.link.answers import parse_one_state, parse_states
 
 

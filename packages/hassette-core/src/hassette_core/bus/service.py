@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,12 +24,19 @@ from hassette_core.clock import SystemClock, TimerClock
 from hassette_core.conditions import Condition, ConditionContext, as_condition
 from hassette_core.containment import check_may_control, is_rehearsing
 from hassette_core.entities import parse_entities
-from hassette_core.events import Event, State, StateChanged, TriggerFired, own_event
+from hassette_core.events import Context, Event, State, StateChanged, TriggerFired, new_context_id, own_event
 from hassette_core.handlers import Handler, InjectionPlan, Provides
 from hassette_core.lifecycle import AsyncWithService
 from hassette_core.roster import Roster, registration_fields
 from hassette_core.watchdogs import CauseChains, CauseLoop
-from hassette_executor import CommandExecutor, EventTrigger, ListenerRegistration, ServiceCall, record_service_call
+from hassette_executor import (
+    CommandExecutor,
+    EventTrigger,
+    ListenerRegistration,
+    ServiceCall,
+    current_execution,
+    record_service_call,
+)
 
 STATE_CHANGED = "state_changed"
 
@@ -269,13 +277,18 @@ class BusService(AsyncWithService):
     def emit(self, event_type: str, data: Mapping[str, Any]) -> None:
         """Pass an event of this process to its listeners. May be called in a thread.
 
-        An event of an app that rehearses reaches only apps that rehearse, because the others would act on it.
+        An event of an app that rehearses reaches only apps that rehearse, because the others would act on it. The
+        record of the present run contains the call, so that the history can show which run emitted the event.
         """
         clock = self._context.clock
-        event = own_event(event_type, data, clock.now(), clock.monotonic_ns())
+        call = _emitting(event_type, clock.wall_ns() // 1_000)
+        context = Context("") if call is None else Context(new_context_id(), call.context_id)
+        event = own_event(event_type, data, clock.now(), clock.monotonic_ns(), context)
         trigger = trigger_of(event, self._redact)
 
         def emit() -> None:
+            if call is not None:
+                record_service_call(call)
             self._pause_loop(self._causes.add_event(trigger))
             self.dispatch(event, trigger)
 
@@ -366,3 +379,11 @@ class BusService(AsyncWithService):
         """
         check_may_control((app, instance), "cancel the listeners")
         self.roster.call(lambda: self.roster.end(self.roster.entries_of(app, instance), Listener.end))
+
+
+def _emitting(event_type: str, at_us: int) -> ServiceCall | None:
+    """Return the record of the emission of an event; None outside a run."""
+    if current_execution() is None:
+        return None
+    data = json.dumps({"event_type": event_type}, separators=(",", ":"), ensure_ascii=False)
+    return ServiceCall(at_us, "bus", "emit", "", data, 0, new_context_id(), None)

@@ -107,7 +107,7 @@ class CauseChains:
         origin = current_origin() if self._turns else None
         if origin is None:
             return None
-        cause = self._causes[_key_of(event)] = self._new_cause(origin)
+        cause = self._causes[event.parent_id or _key_of(event)] = self._new_cause(origin)
         cause.event = event
         return self._find_loop(cause)
 
