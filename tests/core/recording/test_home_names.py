@@ -40,3 +40,22 @@ async def test_setting_switches_names_off(tmp_path: Path) -> None:
     async with whole_home(tmp_path, APPS, executor=QUICK, recording={"names": False}) as whole:
         await whole.hassette.home.wait_known()
         assert names(whole) == []
+
+
+async def test_followed_entities_are_recorded_and_the_members_of_groups_are_not(tmp_path: Path) -> None:
+    async with whole_home(tmp_path, APPS, executor=QUICK) as whole:
+        home = whole.home
+        home.core.set("sensor.by_registry", "1", {"friendly_name": "By registry"})
+        home.registries.register_entity("sensor.by_registry", platform="derivative")
+        home.core.set("binary_sensor.high", "off", {"entity_id": "sensor.level", "friendly_name": "High"})
+        home.core.set("sensor.energy", "1", {"source": "sensor.power", "friendly_name": "Energy"})
+        home.core.set("binary_sensor.any", "off", {"entity_id": ["light.a"], "friendly_name": "Any"})
+        home.core.set("light.group", "off", {"entity_id": "light.a", "friendly_name": "Group"})
+        home.core.set("sensor.radio", "1", {"source": "FM", "friendly_name": "Radio"})
+        await find(whole, "entity", "Radio")
+        followers = {one.key: one.name for one in names(whole) if one.kind == "follower"}
+        assert followers == {
+            "sensor.by_registry": "derivative",
+            "binary_sensor.high": "sensor.level",
+            "sensor.energy": "sensor.power",
+        }

@@ -384,6 +384,19 @@ def test_event_that_triggers_an_automation_is_recorded_with_its_type_and_user() 
     assert causes_noted(received) == [("event", "E", "zha_event"), ("automation", "A", "")]
 
 
+def test_event_of_a_timer_that_triggers_an_automation_is_recorded_with_the_timer() -> None:
+    received = Received()
+    records = recorder(received)
+    for event_type in ("timer.finished", "zha_event"):
+        records.receive(event(event_type, {"entity_id": "timer.tea", "code": "1234"}, event_type))
+        records.receive(event("automation_triggered", {"entity_id": "automation.a"}, "A", parent_id=event_type))
+    causes = [one for one in received.noted if isinstance(one, HomeCause) and one.kind == "event"]
+    assert [(one.service, one.target) for one in causes] == [
+        ("timer.finished", '{"entity_id":["timer.tea"]}'),
+        ("zha_event", ""),
+    ]
+
+
 @pytest.mark.parametrize("user_id", ["U", None])
 def test_event_of_a_call_outside_runs_is_recorded_with_the_caller(user_id: str | None) -> None:
     received = Received()

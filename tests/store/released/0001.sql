@@ -174,9 +174,9 @@ CREATE TABLE home_changes (
 INSERT INTO "home_changes" VALUES(3753902080065011712,1,8,'off','on','01HZX3CHANGE','01HZX3PARENT',7);
 INSERT INTO "home_changes" VALUES(3753902101036531712,2,8,'off','on','01HZX3CHANGE','01HZX3PARENT',7);
 CREATE TABLE home_names (
-    kind TEXT NOT NULL,              -- entity, user, device or area
+    kind TEXT NOT NULL,              -- entity, user, device or area; follower: an entity that follows others
     key  TEXT NOT NULL,              -- the id, for example light.hall
-    name TEXT NOT NULL,
+    name TEXT NOT NULL,              -- of a follower: the followed entity, or its integration
     area TEXT,                       -- name of the area of the entity or device, if it has one
     PRIMARY KEY (kind, key)
 ) WITHOUT ROWID, STRICT;

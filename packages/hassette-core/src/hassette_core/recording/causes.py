@@ -11,6 +11,7 @@ MAX_TEXT: Final = 255
 """Number of characters of a recorded state, name or id. Home Assistant's states and entity ids are not longer."""
 MAX_TARGETS: Final = 50
 """Number of entities, areas, devices, floors or labels in a recorded target."""
+_TIMER_EVENTS: Final = "timer."
 _TARGET_KEYS: Final = ("entity_id", "device_id", "area_id", "floor_id", "label_id")
 
 Redact = Callable[[str], str]
@@ -28,6 +29,26 @@ def cause_of(event: Event, redact: Redact) -> HomeCause | None:
     if (parse := _PARSERS.get(event.event_type)) is None or not event.context.id:
         return None
     return parse(event, event.data, redact)
+
+
+def event_as_cause(event: Event, redact: Redact) -> HomeCause:
+    """Return an event of another type as a cause, for example one that triggered an automation.
+
+    The events of a timer have a context without a cause, so the cause has the timer as its target. All other data may
+    be private.
+    """
+    is_of_timer = event.event_type.startswith(_TIMER_EVENTS)
+    return HomeCause(
+        0,
+        "event",
+        None,
+        redact_and_cut(event.event_type, MAX_TEXT, redact),
+        _target_text(event.data, redact) if is_of_timer else "",
+        "",
+        event.context.id,
+        event.context.parent_id,
+        event.context.user_id,
+    )
 
 
 def _automation(event: Event, data: Mapping[str, Any], redact: Redact) -> HomeCause | None:
@@ -61,13 +82,12 @@ def _service_call(event: Event, data: Mapping[str, Any], redact: Redact) -> Home
     domain, service, context = _text(data, "domain", redact), _text(data, "service", redact), event.context
     if domain is None or service is None:
         return None
-    target = _target(data.get("service_data"), redact)
     return HomeCause(
         0,
         "service_call",
         None,
         f"{domain}.{service}",
-        json.dumps(target, separators=(",", ":"), ensure_ascii=False) if target else "",
+        _target_text(data.get("service_data"), redact),
         "",
         context.id,
         context.parent_id,
@@ -75,10 +95,10 @@ def _service_call(event: Event, data: Mapping[str, Any], redact: Redact) -> Home
     )
 
 
-def _target(data: object, redact: Redact) -> dict[str, list[str]]:
-    """Return the target in the data of a service call, without all other data, which may be private."""
+def _target_text(data: object, redact: Redact) -> str:
+    """Return the target in the data of an event as JSON, without all other data, which may be private."""
     if not isinstance(data, Mapping):
-        return {}
+        return ""
     found: dict[str, list[str]] = {}
     for key in _TARGET_KEYS:
         value = cast("Mapping[str, object]", data).get(key)
@@ -86,7 +106,7 @@ def _target(data: object, redact: Redact) -> dict[str, list[str]]:
         texts = [redact_and_cut(one, MAX_TEXT, redact) for one in values[:MAX_TARGETS] if isinstance(one, str) and one]
         if texts:
             found[key] = texts
-    return found
+    return json.dumps(found, separators=(",", ":"), ensure_ascii=False) if found else ""
 
 
 def _text(data: Mapping[str, Any], key: str, redact: Redact) -> str | None:

@@ -1,5 +1,10 @@
-"""`NameRecorder`: record the names that Home Assistant shows for entities, devices, areas and users."""
+"""`NameRecorder`: record the names that Home Assistant shows for entities, devices, areas and users.
 
+An entity that follows another one, such as a threshold sensor, changes without a cause. So the name of the followed
+entity is recorded, or that of the integration if the followed entities are not known.
+"""
+
+import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
@@ -11,6 +16,18 @@ from hassette_executor import HomeName, redact_and_cut
 
 MAX_NAMES: Final = 50_000
 """Number of names that are remembered and recorded."""
+
+FOLLOWERS: Final = frozenset(
+    (
+        *("compensation", "derivative", "filter", "generic_hygrostat", "history_stats", "integration", "min_max"),
+        *("mold_indicator", "plant", "proximity", "statistics", "switch_as_x", "threshold", "trend", "utility_meter"),
+    )
+)
+"""Integrations whose entities follow other entities, and change without the context of the change that they follow."""
+
+_SOURCES: Final = ("entity_id", "source", "source_entity")
+"""Attributes with which such an entity names the entity that it follows."""
+_ENTITY_ID: Final = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 
 
 class NameRecorder:
@@ -56,9 +73,22 @@ class NameRecorder:
             area = None if entry is None else areas.get(membership.area_of(entry) or "")
             if name or area:
                 yield self._name("entity", entity_id, name or entity_id, area)
+            if followed := _followed(state) or (entry.integration if entry and entry.integration in FOLLOWERS else ""):
+                yield self._name("follower", entity_id, followed)
 
     def _name(self, kind: str, key: str, name: str, area: str | None = None) -> HomeName:
         return HomeName(kind, key, self._text(name), None if area is None else self._text(area))
 
     def _text(self, text: str) -> str:
         return redact_and_cut(text, MAX_TEXT, self._redact)
+
+
+def _followed(state: State) -> str:
+    """Return the only entity that a sensor follows, as its attributes name it; empty for any other entity.
+
+    A group lists its members. It changes with their contexts.
+    """
+    if state.entity_id.partition(".")[0] not in ("sensor", "binary_sensor"):
+        return ""
+    named = (state.attributes.get(key) for key in _SOURCES)
+    return next((one for one in named if isinstance(one, str) and _ENTITY_ID.fullmatch(one)), "")

@@ -10,7 +10,7 @@ from hassette_core.clock import TimerClock
 from hassette_core.entities import glob_matcher
 from hassette_core.events import Event, State, StateChanged
 from hassette_core.recording.budgets import Budgets
-from hassette_core.recording.causes import MAX_TEXT, cause_of
+from hassette_core.recording.causes import MAX_TEXT, cause_of, event_as_cause
 from hassette_core.recording.own_calls import OwnCalls
 from hassette_executor import Circumstance, HomeCause, HomeChange, RepeatedLog, ServiceCall, redact_and_cut
 
@@ -190,10 +190,7 @@ class HomeRecorder:
         context = trigger.context
         if type(trigger) is not StateChanged:
             self._know(context_id)
-            event_type = redact_and_cut(trigger.event_type, MAX_TEXT, self._redact)
-            self._record_or_hold(
-                HomeCause(0, "event", None, event_type, "", "", context_id, context.parent_id, context.user_id)
-            )
+            self._record_or_hold(event_as_cause(trigger, self._redact))
         elif (
             self._wanted.get(trigger.entity_id) == _IF_CAUSED and context.parent_id is None and context.user_id is None
         ):

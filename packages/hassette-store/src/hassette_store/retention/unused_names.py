@@ -38,7 +38,7 @@ _OTHER_TABLES: Final = (
 
 _MAX_HOME_NAMES: Final = 20_000
 _DELETE_HOME_NAMES: Final = """
-DELETE FROM home_names WHERE kind IN ('entity', 'user') AND key NOT IN (SELECT name FROM names)
+DELETE FROM home_names WHERE kind IN ('entity', 'user', 'follower') AND key NOT IN (SELECT name FROM names)
 """
 
 

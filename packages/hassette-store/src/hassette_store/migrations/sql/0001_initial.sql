@@ -322,9 +322,9 @@ CREATE INDEX home_causes_service_calls ON home_causes (id, service_id) WHERE kin
 
 -- Names that Home Assistant shows. `names` has the ids.
 CREATE TABLE home_names (
-    kind TEXT NOT NULL,              -- entity, user, device or area
+    kind TEXT NOT NULL,              -- entity, user, device or area; follower: an entity that follows others
     key  TEXT NOT NULL,              -- the id, for example light.hall
-    name TEXT NOT NULL,
+    name TEXT NOT NULL,              -- of a follower: the followed entity, or its integration
     area TEXT,                       -- name of the area of the entity or device, if it has one
     PRIMARY KEY (kind, key)
 ) WITHOUT ROWID, STRICT;
