@@ -120,7 +120,7 @@ class RecordedHome:
             trigger=trigger,
             started_us=self.us(at_s),
             duration_us=int(duration_s * SECOND),
-            waited_us=250,
+            waited_us=more.pop("waited_us", 250),
             status=more.pop("status", "success"),
             effects=effects if calls or logs else None,
             **more,
@@ -195,9 +195,12 @@ class RecordedHome:
         )
         self.add("home_causes", row)
 
-    def sent(self, at_s: float, event_type: str, context: str, *, user: str | None = None) -> None:
-        """Add an event that triggered an automation."""
-        row = HomeCause(self.id_at(at_s), "event", None, event_type, "", "", context, None, user, None, None)
+    def sent(
+        self, at_s: float, event_type: str, context: str, *, user: str | None = None, timer: str | None = None
+    ) -> None:
+        """Add an event that triggered an automation, for example one of a timer."""
+        target = json.dumps({"entity_id": [timer]}) if timer else ""
+        row = HomeCause(self.id_at(at_s), "event", None, event_type, target, "", context, None, user, None, None)
         self.add("home_causes", row)
 
     def deploy(self, at_s: float, app: str, version: str, commit: str | None = None, **more: Any) -> None:

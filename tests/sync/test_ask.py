@@ -297,7 +297,7 @@ async def test_words_with_not_lead_to_why_not_for_a_handler_and_to_why_for_an_en
     assert handler.why_not is not None
     assert handler.why_not.reason == "ran"
     assert entity.why is not None
-    assert entity.why.sentence.startswith("Hall light did not change to off in this time.")
+    assert entity.why.sentence.startswith("No change of Hall light to off is recorded in this time.")
 
 
 async def test_words_with_not_and_an_entity_lead_to_the_handler_that_changes_it(data: DataSyncService) -> None:
@@ -774,7 +774,7 @@ async def test_words_for_states_mean_those_of_the_domain(
     assert len(asked.why.found) == 1
     assert asked.why.found[0].change is not None
     assert asked.why.found[0].change.new_state == new
-    assert "did not change to" not in asked.why.sentence
+    assert "No change of" not in asked.why.sentence
 
 
 async def test_climate_that_changes_its_mode_was_on_before(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ PARAMETERS = {
     "text": "x",
     "context_id": "c",
     "contexts": "[]",
+    "examined": 1,
     "app": None,
     "first": 1,
     "last": 2,

@@ -224,7 +224,7 @@ async def test_asked_state_selects_the_changes_to_it(home: RecordedHome, data: D
     await home.write()
 
     assert only(await data.why(entity="light.hall", state="off")).change is not None
-    assert (await data.why(entity="light.hall", state="red")).sentence.startswith("light.hall did not change to red")
+    assert (await data.why(entity="light.hall", state="red")).sentence.startswith("No change of light.hall to red is")
 
 
 async def test_call_without_a_recorded_change_is_found_by_its_target(home: RecordedHome, data: DataSyncService) -> None:

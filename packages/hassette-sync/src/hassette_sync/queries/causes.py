@@ -145,8 +145,16 @@ WHERE context_id = :context_id ORDER BY home_causes.id DESC LIMIT 50
 """
 """Automations, scripts and service calls of Home Assistant with a context, newest first."""
 
+STARTS_OF_SCRIPT = """
+SELECT id, context_id FROM (
+    SELECT id, context_id, kind, entity_id FROM home_causes WHERE id > :first_id AND id < :end_id
+    ORDER BY id DESC LIMIT :examined)
+WHERE kind = 'script' AND entity_id = (SELECT id FROM names WHERE name = :entity) LIMIT 1
+"""
+"""A start of a script in a range, among the newest ``:examined`` causes."""
+
 HOME_NAME = "SELECT name, area FROM home_names WHERE kind = :kind AND key = :key"
-"""The name of an entity, user, device or area."""
+"""The name of an entity, user, device or area, or of the integration of an entity that follows other ones."""
 
 ENTITIES_NAMED = f"""
 SELECT key FROM home_names WHERE kind = 'entity' AND {form_sql("name")} = {form_sql(":name")} LIMIT 10
@@ -220,3 +228,9 @@ WHERE id >= :first_id AND id < :end_id AND session_id = :session_id
   AND kind IN ('connection_lost', 'connection_restored') ORDER BY id DESC LIMIT 1
 """
 """The last change of the connection to Home Assistant in a session before a moment."""
+
+LAST_GAP = """
+SELECT at_us FROM lifecycle_events
+WHERE id >= :first_id AND id < :end_id AND kind = 'connection_lost' ORDER BY id DESC LIMIT 1
+"""
+"""The last loss of the connection to Home Assistant in a range. Changes before the next connection are not recorded."""

@@ -21,6 +21,22 @@ _IDS = " UNION ".join(
 CAUSED = with_names(f"SELECT * FROM runs WHERE id IN ({_IDS} ORDER BY 1 LIMIT :limit)", "ASC")
 """Runs triggered by an event with one of these contexts or with a child context, oldest first."""
 
+PARENTS = f"""
+SELECT parent_id FROM home_causes WHERE context_id {_IN_CONTEXTS} AND parent_id IS NOT NULL
+UNION
+SELECT parent_id FROM home_changes WHERE context_id {_IN_CONTEXTS} AND parent_id IS NOT NULL
+LIMIT :limit
+"""
+"""The parents of some contexts, as far as automations, scripts, calls or changes with them are recorded."""
+
+AUTOMATIONS_AFTER = f"""
+SELECT context_id, parent_id FROM (
+    SELECT kind, context_id, parent_id FROM home_causes WHERE id >= :first_id AND id < :end_id
+    ORDER BY id LIMIT :examined)
+WHERE kind = 'automation' AND parent_id {_IN_CONTEXTS} LIMIT :limit
+"""
+"""Automations that events with one of these contexts triggered, among the first ``:examined`` causes of a range."""
+
 RUNS = with_names("SELECT * FROM runs WHERE id IN (SELECT value FROM json_each(:ids))", "ASC")
 """Some runs with their names."""
 

@@ -73,9 +73,16 @@ def contradicts(call: CallMade, change: StateChange) -> bool:
     those that the device makes by itself. A script is off when it has ended, and brightness 0 turns a light off.
     No call for an entity makes it unavailable.
     """
-    entity_id = change.entity.entity_id
-    if entity_id.startswith("script.") or "brightness" in (call.data or ""):
+    if "brightness" in (call.data or "") or not is_for(call, change.entity.entity_id):
         return False
-    return (entity_id in entities_of(call.target) or may_mean(call, entity_id)) and (
-        change.new_state == "unavailable" or leads_elsewhere(call, change)
-    )
+    return change.new_state == "unavailable" or leads_elsewhere(call, change)
+
+
+def is_for(call: CallMade, entity_id: str) -> bool:
+    """Return whether a call is for an entity that only such calls and the device change.
+
+    A script changes by itself when it ends, and a group when one of its members changes.
+    """
+    if entity_id.partition(".")[0] in ("script", "group"):
+        return False
+    return entity_id in entities_of(call.target) or may_mean(call, entity_id)

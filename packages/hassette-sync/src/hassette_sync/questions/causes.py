@@ -1,21 +1,29 @@
 """Follow a change back to its first cause, from one context of Home Assistant to the next."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from sqlite3 import Row
-from urllib.parse import quote
 
-from hassette_store.ids import first_id_at, time_of
+from hassette_store.ids import time_of
 from hassette_sync.answers.explanations import CallMade, Cause, StateChange
-from hassette_sync.answers.kinds import DueTrigger, EventTrigger
+from hassette_sync.answers.kinds import DueTrigger
 from hassette_sync.answers.runs import Run
 from hassette_sync.formatting import plural
 from hassette_sync.queries import causes as queries
 from hassette_sync.queries.runs import RUN
 from hassette_sync.queries.why_not import REGISTRATION_BY_ID
+from hassette_sync.questions.actors import (
+    Actor,
+    actors_of,
+    after_moment,
+    before_moment,
+    moment_of_change,
+    moment_of_event,
+)
 from hassette_sync.questions.authors import requester_of
-from hassette_sync.questions.calls import call_of, call_of_context, contradicts
-from hassette_sync.questions.changes import change_of_row, change_of_run
+from hassette_sync.questions.calls import call_by_home, call_of, call_of_context
+from hassette_sync.questions.cause_chain import CauseChain, trace_link
+from hassette_sync.questions.changes import change_of_row, change_of_run, event_time_of
+from hassette_sync.questions.contradictions import contradiction_of
 from hassette_sync.questions.device_reports import (
     began_before,
     beginning_of,
@@ -24,40 +32,17 @@ from hassette_sync.questions.device_reports import (
     recording_of,
 )
 from hassette_sync.questions.entities import HomeNames
+from hassette_sync.questions.followers import change_followed
 from hassette_sync.questions.rows import facts_of, run_of
+from hassette_sync.questions.script_ends import is_end_of_script, stopping_call, was_started_again
+from hassette_sync.questions.timer_events import change_of_timer, timer_in
+from hassette_sync.questions.triggering_changes import triggering_change
 from hassette_sync.questions.wording import app_clause, change_clause, job_clause, shortened
-from hassette_sync.reader import Parameters, ReadTransaction
-from hassette_sync.time_range import MINUTE_US, SECOND_US
+from hassette_sync.reader import ReadTransaction
+from hassette_sync.time_range import SECOND_US
 
 MAX_STEPS = 20
-_NEAR_US = 2 * MINUTE_US
 _SENT = ("service_call", "event")
-
-
-@dataclass(slots=True)
-class CauseChain:
-    """Causes of something, the nearest first.
-
-    Attributes:
-        causes: The steps.
-        missing: The reason why the chain breaks off; empty if it reaches its first cause.
-    """
-
-    causes: list[Cause] = field(default_factory=list[Cause])
-    missing: str = ""
-
-    def end_unknown(self, missing: str) -> "CauseChain":
-        """End the chain with an unknown cause."""
-        self.missing = missing
-        self.causes.append(Cause(kind="unknown", title="unknown", text="something that is not recorded"))
-        return self
-
-
-def _trace_link(kind: str, item_id: str | None, trace_id: str | None) -> str:
-    """Return the path of the trace of an automation or script in Home Assistant; empty if it has no id."""
-    if not item_id:
-        return ""
-    return f"/config/{kind}/trace/{quote(item_id, safe='')}" + (f"?run_id={quote(trace_id)}" if trace_id else "")
 
 
 class Causes:
@@ -90,10 +75,11 @@ class Causes:
         await self._follow_run(chain, run, call, set())
         return chain
 
-    async def of_call(self, call: CallMade, context: str, parent: str | None, user_id: str | None) -> CauseChain:
-        """Return the causes of a service call that no app made."""
-        chain = CauseChain()
-        await self._follow_context(chain, context, parent, user_id, None, set())
+    async def of_call(self, call: CallMade, row: Row) -> CauseChain:
+        """Return the causes of a service call that no app made, from its row."""
+        chain, context, parent = CauseChain(), row["context_id"], row["parent_id"]
+        before_id = row["id"] if time_of(row["id"]) == call.at_us else after_moment(call.at_us)
+        await self._follow_context(chain, context, parent, row["user_id"], None, before_id, set())
         if chain.causes and chain.causes[0].call is None and chain.causes[0].kind != "unknown":
             chain.causes[0] = chain.causes[0].model_copy(update={"call": call})
         return chain
@@ -107,7 +93,27 @@ class Causes:
                 "recorded."
             )
             return
-        await self._follow_context(chain, change.context_id, change.parent_id, user_id, change, seen)
+        if is_end_of_script(change) and await self._follow_end_of_script(chain, change, seen):
+            return
+        moment = await moment_of_change(self._transaction, change)
+        await self._follow_context(chain, change.context_id, change.parent_id, user_id, change, moment, seen)
+
+    async def _follow_end_of_script(self, chain: CauseChain, change: StateChange, seen: set[str]) -> bool:
+        """Add the causes of the end of a script. Return False if its context shows them."""
+        row = await stopping_call(self._transaction, change)
+        if row is not None and "run_id" in row.keys():  # noqa: SIM118  a row has no `in`
+            await self._follow_call(chain, row, seen)
+        elif row is not None:
+            found = await self.of_call(call_by_home(row), row)
+            chain.causes += found.causes
+            chain.missing = found.missing
+        elif await was_started_again(self._transaction, change):
+            chain.end_unknown(
+                "the script was started again while it ran, and Home Assistant does not report which of its runs ended."
+            )
+        else:
+            return False
+        return True
 
     async def _follow_context(
         self,
@@ -116,9 +122,13 @@ class Causes:
         parent: str | None,
         user_id: str | None,
         change: StateChange | None,
+        before_id: int,
         seen: set[str],
     ) -> None:
-        """Add the causes behind a context: an app's call, automations and scripts, a person, a parent, the device."""
+        """Add the causes behind a context: an app's call, automations and scripts, a person, a parent, the device.
+
+        ``before_id`` is the id of what is explained, or the first id after it.
+        """
         if context is None:
             chain.end_unknown("its event had no context.")
             return
@@ -127,16 +137,19 @@ class Causes:
             return
         seen.add(context)
         rows = await self._transaction.all(queries.CAUSES_OF_CONTEXT, {"context_id": context})
+        actors = await actors_of(self._transaction, rows, change, before_id)
+        rows = before_moment(rows, before_id)
         call = call_of_context(rows, change)
-        ran = [row for row in rows if row["kind"] in ("automation", "script")]
-        for row in ran:
-            chain.causes.append(await self._cause_by_home(row, call))
-            call = None
         own = await self._transaction.one(queries.OWN_CALL, {"context_id": context})
-        made = call_of(own) if own is not None else call
-        if change is not None and made is not None and not ran and contradicts(made, change):
-            self._end_contradicted(chain, change, made)
+        made = call_of(own) if own is not None and (call is None or not actors) else call
+        contradiction = await contradiction_of(self._transaction, made, change, before_id)
+        if contradiction:
+            chain.end_unknown(contradiction)
             return
+        ran = [actor.row for actor in actors]
+        for actor in actors:
+            chain.causes.append(await self._cause_by_home(actor, call))
+            call = None
         if own is not None:
             await self._follow_call(chain, own, seen)
             return
@@ -157,13 +170,29 @@ class Causes:
         elif change is not None:
             await self._end_with_device(chain, change, seen)
         else:
-            chain.end_unknown("the sender of the event that began it is not recorded.")
+            await self._follow_event(chain, *timer_in(rows) or ("", None), time_of(before_id), seen)
 
-    async def _cause_by_home(self, row: Row, call: CallMade | None) -> Cause:
+    async def _follow_event(
+        self, chain: CauseChain, event_type: str, entity_id: str | None, at_us: int, seen: set[str]
+    ) -> None:
+        """Add the causes behind an event without a user and a parent: those of the timer that it reports."""
+        row = await change_of_timer(self._transaction, event_type, entity_id, at_us)
+        if row is None:
+            chain.end_unknown("the sender of the event that began it is not recorded.")
+            return
+        change = await change_of_row(self._names, row)
+        chain.causes[-1] = chain.causes[-1].model_copy(update={"change": change})
+        await self._follow(chain, change, row["user_id"], False, seen)
+
+    async def _cause_by_home(self, actor: Actor, call: CallMade | None) -> Cause:
+        row = actor.row
         entity = await self._names.entity(row["entity_id"] or "?")
         kind = "script" if row["kind"] == "script" else "automation"
         detail = row["detail"] or ""
         shown = f" ({shortened(detail)})" if detail and kind == "automation" else ""
+        if actor.beside:
+            others = [shortened((await self._names.entity(one)).title) for one in actor.beside]
+            shown += f" and started {', '.join(others)}, which may have done it"
         return Cause(
             kind=kind,
             title=entity.title,
@@ -172,7 +201,7 @@ class Causes:
             call=call,
             entity=entity,
             detail=detail,
-            link=_trace_link(kind, row["item_id"], row["trace_id"]),
+            link=trace_link(kind, row["item_id"], row["trace_id"]),
         )
 
     async def _follow_call(self, chain: CauseChain, row: Row, seen: set[str]) -> None:
@@ -220,11 +249,20 @@ class Causes:
             await self._follow(chain, change, trigger.user_id, trigger.missed, seen)
         elif trigger.event_type.startswith("hassette_"):
             return  # the framework itself sent the event, for example because the connection was restored
+        elif emitted := await self._emission(trigger.parent_id):
+            await self._follow_call(chain, emitted, seen)
+        elif trigger.event_type.startswith("timer.") and not (trigger.user_id or trigger.parent_id):
+            await self._follow_event(chain, trigger.event_type, trigger.entity_id, event_time_of(run), seen)
         elif trigger.context_id:
             context, parent = trigger.context_id, trigger.parent_id
-            await self._follow_context(chain, context, parent, trigger.user_id, None, seen)
+            await self._follow_context(chain, context, parent, trigger.user_id, None, moment_of_event(run), seen)
         else:
             chain.end_unknown(f"the sender of the event {shortened(trigger.event_type)} is not recorded.")
+
+    async def _emission(self, parent: str | None) -> Row | None:
+        """Return the call of an app that emitted an event for other apps; None if the event has another origin."""
+        row = await self._transaction.one(queries.OWN_CALL, {"context_id": parent})
+        return row if row is not None and row["service"] == "bus.emit" else None
 
     async def _end_with_person(
         self,
@@ -244,19 +282,12 @@ class Causes:
             )
             return
         # A scene, a group or a script makes further calls with the context of the first one.
-        sent = next((row for row in reversed(rows) if row["kind"] in _SENT), None)
+        sent = min((row for row in rows if row["kind"] in _SENT), key=lambda row: row["id"], default=None)
         text = f"{title} did it"
         if sent is not None:
             what = shortened(sent["service"] or "?")
             text = f"{title} called {what}" if sent["kind"] == "service_call" else f"{title} sent the event {what}"
         chain.causes.append(Cause(kind="person", title=title, text=text, at_us=at_us, call=call))
-
-    def _end_contradicted(self, chain: CauseChain, change: StateChange, call: CallMade) -> None:
-        before = plural(max((change.at_us - call.at_us) // SECOND_US, 1), "second")
-        chain.end_unknown(
-            f"Home Assistant attributes it to {call.service}, called {before} before, which does not lead to "
-            f"{shortened(change.new_state or 'this state')}. The device may have changed by itself."
-        )
 
     def _end_with_app(self, chain: CauseChain, caller: str, call: CallMade | None) -> None:
         """End with code of an app outside the runs of its handlers and jobs, or with Hassette itself."""
@@ -282,7 +313,7 @@ class Causes:
         self, chain: CauseChain, parent: str, ran: Row | None, change: StateChange | None, seen: set[str]
     ) -> None:
         """Add the causes behind the context of the event that triggered an automation, or another unknown part."""
-        trigger = await self._change_of_context(parent, ran, change)
+        trigger = await triggering_change(self._transaction, self._names, parent, ran, change)
         known = (
             trigger is not None
             or await self._transaction.one(queries.OWN_CALL, {"context_id": parent}) is not None
@@ -305,35 +336,9 @@ class Causes:
         if trigger is not None:
             await self._follow(chain, trigger[0], trigger[1], trigger[2], seen)
         else:
-            await self._follow_context(chain, parent, None, None, None, seen)
-
-    async def _change_of_context(
-        self, context: str, ran: Row | None, change: StateChange | None
-    ) -> tuple[StateChange, str | None, bool] | None:
-        """Return the change with a context that triggered an automation, its user, and whether it was missed.
-
-        If several changes have the context, take the change
-        that the automation names, or else the last change before it.
-        """
-        before_us = time_of(ran["id"]) if ran is not None else change.at_us if change is not None else None
-        rows = await self._transaction.all(queries.CHANGES_OF_CONTEXT, {"context_id": context})
-        if before_us is not None:
-            rows = [row for row in rows if time_of(row["id"]) <= before_us + SECOND_US]
-        named = [row for row in rows if ran is not None and row["entity_id"] in (ran["detail"] or "").split()]
-        if rows:
-            row = (named or rows)[-1]
-            return await change_of_row(self._names, row), row["user_id"], False
-        if before_us is None:
-            return None
-        # Changes of sensors are not recorded, but the runs that they triggered are.
-        near = {"first_id": first_id_at(before_us - _NEAR_US), "end_id": first_id_at(before_us + _NEAR_US)}
-        parameters: Parameters = {**near, "context_id": context, "examined": queries.EXAMINED, "limit": 10}
-        for row in await self._transaction.all(queries.RUNS_OF_CONTEXT, parameters):
-            run = run_of(row)
-            found = await change_of_run(self._names, run)
-            if found is not None and isinstance(run.trigger, EventTrigger):
-                return found, run.trigger.user_id, run.trigger.missed
-        return None
+            began_us = time_of(ran["id"]) if ran is not None else change.at_us if change is not None else None
+            before_id = after_moment(began_us or self._transaction.at_us)
+            await self._follow_context(chain, parent, None, None, None, before_id, seen)
 
     async def _end_with_device(self, chain: CauseChain, change: StateChange, seen: set[str]) -> None:
         since_us, missing = await recording_of(self._transaction, change)
@@ -343,6 +348,14 @@ class Causes:
         if (state := await ended_state(self._transaction, change)) is not None:
             await self._follow_beginning(chain, change, state, since_us, seen)
             return
+        if follower := await self._names.follower(change.entity.entity_id):
+            source, missing = await change_followed(self._transaction, follower, change)
+            if source is not None:
+                await self._follow(chain, await change_of_row(self._names, source), source["user_id"], False, seen)
+                return
+            if missing:
+                chain.end_unknown(missing)
+                return
         if (pending := await pending_call(self._transaction, change)) is not None:
             call, target = pending
             seconds = max((change.at_us - call.at_us) // SECOND_US, 1)

@@ -1,7 +1,8 @@
 """Find the chain of cause and effect that a run belongs to.
 
-A service call has a Home Assistant context. The events that it causes have the same context, or a child of it. So the
-function follows the contexts from a run back to the first run, and from there to all effects.
+A service call has a Home Assistant context. The events that it causes have the same context, or a descendant of it:
+each automation in between has a context of its own. So the function follows the contexts from a run back to the first
+run, and from there to all effects.
 """
 
 import json
@@ -10,23 +11,30 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from sqlite3 import Row
 
-from hassette_store.ids import time_of
+from hassette_store.ids import first_id_at, time_of
 from hassette_sync.answers.kinds import EventTrigger, Trigger
 from hassette_sync.answers.runs import LogLine, Run, ServiceCall, StateRead
 from hassette_sync.errors import NotFoundError
 from hassette_sync.queries import waterfall as queries
 from hassette_sync.queries.runs import RUN
 from hassette_sync.questions.rows import level_name, run_of, state_read_of
-from hassette_sync.reader import ReadTransaction
+from hassette_sync.reader import Parameters, ReadTransaction
+from hassette_sync.time_range import MINUTE_US
 
 MAX_STEPS = 24
 """Maximum number of steps back to the first cause, and of steps from there to the last effect."""
+MAX_AUTOMATIONS = 10
+"""Maximum number of automations of Home Assistant that are followed between two runs."""
 MAX_RUNS = 60
 MAX_RUNS_OF_EVENT = 20
 # A chain of few runs shows more of each.
 _MANY_RUNS = 5
 _MANY_LINES, _FEW_LINES = 50, 8
 _MAX_FOUND = 200
+# An automation may begin some time after the call, for example if a state must last. This much of the history, and this
+# many causes, are searched for automations.
+_LATEST_AUTOMATION_US = 10 * MINUTE_US
+_EXAMINED = 2_000
 
 
 @dataclass(slots=True)
@@ -72,6 +80,7 @@ class Chain:
     Attributes:
         asked: The run that was asked for.
         path: The runs from the first run of the chain to ``asked``.
+        lineages: For the id of each of these runs, the contexts of its event and their ancestors.
         event: The first event of the chain, or the due time of a job.
         more_runs: Number of runs of the first event that the limits leave out.
         earlier: Whether there are earlier runs than the first one, which the limits leave out.
@@ -79,6 +88,7 @@ class Chain:
 
     asked: Run
     path: list[Run]
+    lineages: dict[int, tuple[str, ...]]
     event: ChainedEvent
     more_runs: int = 0
     earlier: bool = False
@@ -93,8 +103,8 @@ async def chain_of(transaction: ReadTransaction, run_id: int) -> Chain:
     asked = await _run(transaction, run_id)
     if asked is None:
         raise NotFoundError("run", run_id)
-    path, earlier = await _path_to(transaction, asked)
-    chain = Chain(asked, path, _event_of(path[0]), earlier=earlier)
+    path, lineages, earlier = await _path_to(transaction, asked)
+    chain = Chain(asked, path, lineages, _event_of(path[0]), earlier=earlier)
     await _grow(transaction, chain)
     return chain
 
@@ -104,19 +114,33 @@ async def _run(transaction: ReadTransaction, run_id: int) -> Run | None:
     return run_of(row) if row is not None else None
 
 
-async def _path_to(transaction: ReadTransaction, run: Run) -> tuple[list[Run], bool]:
-    """Return the runs from the first cause to a run, and whether there are causes before it."""
+async def _path_to(transaction: ReadTransaction, run: Run) -> tuple[list[Run], dict[int, tuple[str, ...]], bool]:
+    """Return the runs from the first cause to a run, their contexts, and whether there are causes before it."""
     path = [run]
-    while (caller := await _caller_of(transaction, path)) is not None:
+    lineages = {run.id: await _lineage(transaction, run)}
+    while (caller := await _caller_of(transaction, path, lineages[path[0].id])) is not None:
         if len(path) > MAX_STEPS:
-            return path, True
+            return path, lineages, True
         path.insert(0, caller)
-    return path, False
+        lineages[caller.id] = await _lineage(transaction, caller)
+    return path, lineages, False
 
 
-async def _caller_of(transaction: ReadTransaction, path: list[Run]) -> Run | None:
+async def _lineage(transaction: ReadTransaction, run: Run) -> tuple[str, ...]:
+    """Return the contexts that lead to a run: that of its event, and its ancestors, the nearest first."""
+    lineage = dict.fromkeys(_causing_contexts(run.trigger))
+    newest = list(lineage)[1:]  # a context without a parent has no ancestors
+    for _ in range(MAX_AUTOMATIONS):
+        if not newest:
+            break
+        rows = await transaction.all(queries.PARENTS, {"contexts": json.dumps(newest), "limit": _MAX_FOUND})
+        newest = [row["parent_id"] for row in rows if row["parent_id"] not in lineage]
+        lineage |= dict.fromkeys(newest)
+    return tuple(lineage)
+
+
+async def _caller_of(transaction: ReadTransaction, path: list[Run], contexts: tuple[str, ...]) -> Run | None:
     """Return the run whose service call led to the first run of a path."""
-    contexts = _causing_contexts(path[0].trigger)
     if not contexts:
         return None
     rows = await transaction.all(queries.CALLERS, {"contexts": json.dumps(contexts), "limit": _MAX_FOUND})
@@ -159,12 +183,14 @@ async def _grow(transaction: ReadTransaction, chain: Chain) -> None:
     for step in range(MAX_STEPS + 1):
         await _add_calls(transaction, level)
         calls = {call.call.context_id: call for node in level for call in node.calls if call.call.context_id}
-        found = await _caused(transaction, calls)
         await _add_changes(transaction, calls)
+        calls |= await _descendants(transaction, calls)
+        found = await _caused(transaction, calls)
         found += [run for run in chain.path[step + 1 : step + 2] if run.id not in {one.id for one in found}]
         placing: list[ChainedRun] = []
         for run in sorted(found, key=lambda run: (run.id not in on_path, run.id)):
-            call = next((calls[context] for context in _causing_contexts(run.trigger) if context in calls), None)
+            contexts = chain.lineages.get(run.id) or _causing_contexts(run.trigger)
+            call = next((calls[context] for context in contexts if context in calls), None)
             if call is None or run.id in placed:
                 continue
             placed.add(run.id)
@@ -179,6 +205,27 @@ async def _grow(transaction: ReadTransaction, chain: Chain) -> None:
             break
         every += level
     await _add_logs_and_reads(transaction, every)
+
+
+async def _descendants(transaction: ReadTransaction, calls: Mapping[str, ChainedCall]) -> dict[str, ChainedCall]:
+    """Return the contexts of the automations that calls led to, directly or through other automations."""
+    found: dict[str, ChainedCall] = {}
+    newest = dict(calls)
+    for _ in range(MAX_AUTOMATIONS):
+        if not newest:
+            break
+        times = [call.call.at_us for call in newest.values()]
+        parameters: Parameters = {
+            "contexts": json.dumps(list(newest)),
+            "first_id": first_id_at(min(times)),
+            "end_id": first_id_at(max(times) + _LATEST_AUTOMATION_US),
+            "examined": _EXAMINED,
+            "limit": _MAX_FOUND,
+        }
+        rows = await transaction.all(queries.AUTOMATIONS_AFTER, parameters)
+        newest = {row["context_id"]: newest[row["parent_id"]] for row in rows if row["context_id"] not in found}
+        found |= newest
+    return found
 
 
 async def _add_changes(transaction: ReadTransaction, calls: Mapping[str, ChainedCall]) -> None:

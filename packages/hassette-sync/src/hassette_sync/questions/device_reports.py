@@ -29,7 +29,7 @@ _MAX_CONTEXTS = 100
 _MIN_CONTEXTS = 3
 _EXAMINED = 1_000
 _ARMED: Final = ("armed_home", "armed_away", "armed_night", "armed_vacation", "armed_custom_bypass")
-_ENDS: Final = {
+ENDS: Final = {
     "opening": frozenset(("open",)),
     "closing": frozenset(("closed", "open")),
     "locking": frozenset(("locked", "jammed")),
@@ -149,10 +149,10 @@ async def ended_state(transaction: ReadTransaction, change: StateChange) -> str 
     domain = change.entity.entity_id.partition(".")[0]
     if domain in _ACTIVE_STATES:
         return change.old_state if (change.old_state, change.new_state) == _ACTIVE_STATES[domain] else None
-    if change.new_state in _ENDS.get(change.old_state or "", ()):
+    if change.new_state in ENDS.get(change.old_state or "", ()):
         return change.old_state
-    rows = await _changes_before(transaction, change, change.at_us - _SECOND_STEP_US)
-    if rows and rows[0]["new_state"] == change.old_state and change.new_state in _ENDS.get(rows[0]["old_state"], ()):
+    rows = await changes_before(transaction, change, change.at_us - _SECOND_STEP_US)
+    if rows and rows[0]["new_state"] == change.old_state and change.new_state in ENDS.get(rows[0]["old_state"], ()):
         return rows[0]["old_state"]
     return None
 
@@ -166,7 +166,7 @@ async def beginning_of(transaction: ReadTransaction, change: StateChange, state:
         state: The state in progress that it ends.
         since_us: Since when the home had been recorded without a gap.
     """
-    rows = await _changes_before(transaction, change, since_us)
+    rows = await changes_before(transaction, change, since_us)
     begun = next((row for row in rows if row["new_state"] == state), None)
     if begun is None or rows[0]["new_state"] != change.old_state:
         return None
@@ -175,7 +175,7 @@ async def beginning_of(transaction: ReadTransaction, change: StateChange, state:
     return None if lost is not None and lost["count"] else begun
 
 
-async def _changes_before(transaction: ReadTransaction, change: StateChange, since_us: int) -> list[Row]:
+async def changes_before(transaction: ReadTransaction, change: StateChange, since_us: int) -> list[Row]:
     """Return the last recorded changes of the entity before a change, newest first, at least two if there are so many.
 
     The changes before it may be of the same millisecond, so their order is that of the ids.
@@ -203,7 +203,7 @@ async def pending_call(transaction: ReadTransaction, change: StateChange) -> tup
         The call, and its target in words: ``it``, or for example ``area kitchen``.
     """
     entity_id, at_us = change.entity.entity_id, change.at_us
-    calls = sorted(await _calls_near(transaction, change), key=lambda pair: -pair[1].at_us)
+    calls = sorted(await calls_near(transaction, change), key=lambda pair: -pair[1].at_us)
     # The targets are parsed only as far as they are needed, because a busy minute has many calls.
     possible = (
         (row, call, is_named)
@@ -232,7 +232,7 @@ async def _areas_of(transaction: ReadTransaction, call: CallMade) -> set[str]:
     return {row["name"] for row in rows if row is not None}
 
 
-async def _calls_near(transaction: ReadTransaction, change: StateChange) -> list[tuple[Row, CallMade]]:
+async def calls_near(transaction: ReadTransaction, change: StateChange) -> list[tuple[Row, CallMade]]:
     """Return the calls with a target by apps and by Home Assistant in the minute before a change."""
     since_us = change.at_us - _LATE_US
     near: Parameters = {

@@ -70,6 +70,11 @@ class HomeNames:
         row = await self._transaction.one(queries.HOME_NAME, {"kind": "user", "key": user_id})
         return row["name"] if row is not None else ""
 
+    async def follower(self, entity_id: str) -> str:
+        """Return the entity that an entity follows, or the integration of such an entity; empty for any other one."""
+        row = await self._transaction.one(queries.HOME_NAME, {"kind": "follower", "key": entity_id})
+        return row["name"] if row is not None else ""
+
     async def find(self, text: str) -> NamedEntity:
         """Find the entity that a text means: an id, or words of its name. A transaction looks up a text once.
 

@@ -16,13 +16,15 @@ from hassette_sync.queries.causes import (
     CHANGES_OF_CONTEXT,
     EXAMINED,
     LAST_CHANGES,
+    LAST_GAP,
     LAST_TRIGGERS,
     LOST_CHANGES_IN,
     SESSION_AT,
 )
 from hassette_sync.queries.runs import RUN
 from hassette_sync.questions.calls import call_by_home, call_of
-from hassette_sync.questions.causes import CauseChain, Causes
+from hassette_sync.questions.cause_chain import CauseChain
+from hassette_sync.questions.causes import Causes
 from hassette_sync.questions.changes import MEASURING
 from hassette_sync.questions.entities import ENTITY_ID, SERVICE, HomeNames
 from hassette_sync.questions.evidence import (
@@ -179,10 +181,11 @@ class _Search:
         if not found and before_us is not None:
             sentence = f"{sentence} The last one before was at {self._times(before_us)}."
         if found and state is not None and not to_state:
-            sentence = f"{entity.title} did not change to {shortened(state)} in this time. {sentence}"
+            sentence = f"No change of {entity.title} to {shortened(state)} is recorded in this time. {sentence}"
         answer = self._answer("entity", entity_id, found, sentence, entity=entity, more=len(ordered) - len(found))
         near: dict[str, object] = {"before_us": before_us, "after_us": after_us}
-        near["missing"] = (*answer.missing, *await self._not_recorded(entity_id, has_changes=bool(changes)))
+        has_changes = bool(changes if state is None else to_state)
+        near["missing"] = (*answer.missing, *await self._not_recorded(entity_id, has_changes=has_changes))
         return answer.model_copy(update=near)
 
     async def _not_recorded(self, entity_id: str, *, has_changes: bool) -> tuple[str, ...]:
@@ -205,6 +208,9 @@ class _Search:
         lost = await self._transaction.one(LOST_CHANGES_IN, dict(within))
         if lost is not None and lost["count"]:
             found.append(f"{plural(lost['count'], 'change')} of the home could not be recorded in this time.")
+        ids: Parameters = {"first_id": self._range.first_id, "end_id": self._range.end_id}
+        if (gap := await self._transaction.one(LAST_GAP, ids)) is not None:
+            found.append(f"Home Assistant was not connected for some time from {self._times(gap['at_us'])} on.")
         return tuple(found)
 
     async def _about_one_of(self, fitting: tuple[Entity, ...], state: str | None) -> Why | None:
@@ -213,7 +219,7 @@ class _Search:
         names = json.dumps([one.entity_id for one in fitting])
         states = json.dumps(named_states((one.entity_id for one in fitting), state))
         parameters: Parameters = {"entities": names, "states": states, "examined": EXAMINED}
-        for searched in (self._moment.around(0) if self._moment is not None else self._range, self._range):
+        for searched in (self._moment.around(0) if self._moment else self._range, self._range):
             parameters |= {"first_id": searched.first_id, "end_id": searched.end_id}
             rows = [*await self._transaction.all(LAST_CHANGES, parameters)]
             rows += await self._transaction.all(LAST_TRIGGERS, parameters)
@@ -318,17 +324,19 @@ class _Search:
         if "run_id" in one.keys():  # noqa: SIM118  a row has no `in`
             chain = await self._chain_of_run(one["run_id"], call)
         else:
-            call = await self._dated(call, one["context_id"])
-            chain = await self._causes.of_call(call, one["context_id"], one["parent_id"], one["user_id"])
+            call = await self._dated(call, one)
+            chain = await self._causes.of_call(call, one)
         return self._finding(chain, await self._call_clause(call), call.at_us, call=call)
 
-    async def _dated(self, call: CallMade, context: str) -> CallMade:
-        """Return a call of Home Assistant with the time of its first change, if that is earlier.
+    async def _dated(self, call: CallMade, row: Row) -> CallMade:
+        """Return a call of a user with the time of its first change, if that is earlier.
 
         A call with the user of Hassette is recorded up to 30 s later, when it is clear that no app made it.
         """
-        row = await self._transaction.one(CHANGES_OF_CONTEXT, {"context_id": context})
-        return call if row is None else call.model_copy(update={"at_us": min(call.at_us, time_of(row["id"]))})
+        rows = await self._transaction.all(CHANGES_OF_CONTEXT, {"context_id": row["context_id"]})
+        named = entities_of(call.target)
+        times = [time_of(one["id"]) for one in rows if row["user_id"] and (not named or one["entity_id"] in named)]
+        return call.model_copy(update={"at_us": min(call.at_us, *times[:1])}) if times else call
 
     async def _call_clause(self, call: CallMade) -> str:
         targets = [(await self._names.entity(one)).title for one in sorted(entities_of(call.target))[:3]]
@@ -341,11 +349,10 @@ class _Search:
             chain = await self._causes.of_run(one, None)
             clause = f"{one.registration.title} failed with “{shortened(_error_of(one))}”"
             return self._finding(chain, clause, one.ended_us, text=_error_of(one))
-        chain = CauseChain()
         if one.run_id is not None:
             chain = await self._chain_of_run(one.run_id, None)
         else:
-            chain.end_unknown("it was logged outside the runs of handlers and jobs.")
+            chain = CauseChain().end_unknown("it was logged outside the runs of handlers and jobs.")
         return self._finding(chain, f"“{shortened(one.message)}” was logged", one.at_us, text=one.message)
 
     async def _chain_of_run(self, run_id: int, call: CallMade | None) -> CauseChain:

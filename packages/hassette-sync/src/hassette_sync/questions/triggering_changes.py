@@ -1,0 +1,44 @@
+"""Find the change that triggered an automation."""
+
+from sqlite3 import Row
+
+from hassette_store.ids import first_id_at, time_of
+from hassette_sync.answers.explanations import StateChange
+from hassette_sync.answers.kinds import EventTrigger
+from hassette_sync.queries import causes as queries
+from hassette_sync.questions.changes import change_of_row, change_of_run
+from hassette_sync.questions.entities import HomeNames
+from hassette_sync.questions.rows import run_of
+from hassette_sync.reader import Parameters, ReadTransaction
+from hassette_sync.time_range import MINUTE_US, SECOND_US
+
+_NEAR_US = 2 * MINUTE_US
+
+
+async def triggering_change(
+    transaction: ReadTransaction, names: HomeNames, context: str, ran: Row | None, change: StateChange | None
+) -> tuple[StateChange, str | None, bool] | None:
+    """Return the change with a context that triggered an automation, its user, and whether it was missed.
+
+    If several changes have the context, take the change
+    that the automation names, or else the last change before it.
+    """
+    before_us = time_of(ran["id"]) if ran is not None else change.at_us if change is not None else None
+    rows = await transaction.all(queries.CHANGES_OF_CONTEXT, {"context_id": context})
+    if before_us is not None:
+        rows = [row for row in rows if time_of(row["id"]) <= before_us + SECOND_US]
+    named = [row for row in rows if ran is not None and row["entity_id"] in (ran["detail"] or "").split()]
+    if rows:
+        row = (named or rows)[-1]
+        return await change_of_row(names, row), row["user_id"], False
+    if before_us is None:
+        return None
+    # Changes of sensors are not recorded, but the runs that they triggered are.
+    near = {"first_id": first_id_at(before_us - _NEAR_US), "end_id": first_id_at(before_us + _NEAR_US)}
+    parameters: Parameters = {**near, "context_id": context, "examined": queries.EXAMINED, "limit": 10}
+    for row in await transaction.all(queries.RUNS_OF_CONTEXT, parameters):
+        run = run_of(row)
+        found = await change_of_run(names, run)
+        if found is not None and isinstance(run.trigger, EventTrigger):
+            return found, run.trigger.user_id, run.trigger.missed
+    return None
