@@ -13,6 +13,7 @@ import pytest
 from aiohttp import ClientSession
 
 from hassette_core.simulation.home import SimulatedHome
+from support.chained_home import add_chained_entities
 from support.home_assistant import SIMULATED_NAMES, VERSIONS, Endpoint, RealHomeAssistant, home_assistant_folder
 from support.late_home import add_late_entities
 from support.planted_home import add_planted_entities
@@ -41,7 +42,9 @@ def home_assistant_process() -> Iterator[RealHomeAssistant]:
 @pytest.fixture(scope="session")
 def recording_home_assistant() -> Iterator[RealHomeAssistant]:
     """Start another Home Assistant. It records its history, has the helpers of the recipes, and plants causes."""
-    packages = [Path(__file__).with_name(name) for name in ("recipes.yaml", "planted.yaml", "late.yaml")]
+    packages = [
+        Path(__file__).with_name(name) for name in ("recipes.yaml", "planted.yaml", "late.yaml", "chained.yaml")
+    ]
     options = [option for package in packages for option in ("--package", package)]
     real = RealHomeAssistant(home_assistant_folder(), "--recorder", *options)
     yield real
@@ -94,6 +97,7 @@ async def planting_home(request: pytest.FixtureRequest) -> AsyncIterator[Plantin
     async with SimulatedHome(speed=0, version=request.param) as home:
         add_planted_entities(home)
         add_late_entities(home)
+        add_chained_entities(home)
         endpoint = Endpoint(home.url, home.token, SIMULATED_NAMES, request.param)
         anna = home.add_user("Anna").token
         yield PlantingHome(endpoint, lambda: home.restart(down_s=0.2, startup_s=0.1), anna)

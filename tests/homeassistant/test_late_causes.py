@@ -59,8 +59,8 @@ CAUSES = {
     ("input_boolean.other_client", "by a program"): ["unknown"],
     # The automation began before Hassette started.
     (PLANTED, "begun before"): ["unknown"],
-    # The event has no context, and its data are not recorded.
-    (PLANTED, "timer event"): ["automation", "unknown"],
+    # The event has a context without a cause. It names the timer.
+    (PLANTED, "timer event"): ["automation", "person"],
 }
 """Kinds of the causes of each change, the nearest first."""
 ONLY_REAL = {
