@@ -94,7 +94,7 @@ async def test_device_that_reports_after_the_end_of_the_script_follows_the_call_
     assert await causes(data, home, "light.hall", 12) == f"{DIM}, {EVENING}"
 
 
-async def test_script_beside_an_automation_is_the_cause_only_if_it_ends_with_the_change(
+async def test_script_that_an_automation_does_not_wait_for_is_the_cause_only_if_it_ends_with_the_change(
     home: RecordedHome, data: DataSyncService
 ) -> None:
     home.automation(10, EVENING, "time", "a1")

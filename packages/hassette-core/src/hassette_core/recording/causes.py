@@ -32,7 +32,7 @@ def cause_of(event: Event, redact: Redact) -> HomeCause | None:
 
 
 def event_as_cause(event: Event, redact: Redact) -> HomeCause:
-    """Return an event of another type as a cause, for example one that triggered an automation.
+    """Return an event of another type as a cause, for example the trigger of an automation.
 
     The events of a timer have a context without a cause, so the cause has the timer as its target. All other data may
     be private.

@@ -35,11 +35,11 @@ class Actor:
 
     Attributes:
         row: Its start.
-        beside: Scripts that it started and that were in progress beside it. One of them may have acted instead.
+        parallel: Scripts that it started and that were still in progress. One of them may have acted instead.
     """
 
     row: Row
-    beside: tuple[str, ...] = ()
+    parallel: tuple[str, ...] = ()
 
 
 async def moment_of_change(transaction: ReadTransaction, change: StateChange) -> int:
@@ -91,16 +91,16 @@ async def actors_of(
     moment = _moment_of_call(rows, change, before_id)
     *inner, outermost = [row for row in ran if row["id"] < moment] or ran[-1:]
     found: list[Actor] = []
-    beside: tuple[str, ...] = ()
+    parallel: tuple[str, ...] = ()
     for row in inner:
         if await _has_ended(transaction, row, moment):
             continue
-        if _is_beside(rows, row) and not await _ends_at_once(transaction, row, before_id):
-            beside += (row["entity_id"],)
+        if _is_unawaited(rows, row) and not await _ends_at_once(transaction, row, before_id):
+            parallel += (row["entity_id"],)
             continue
-        found.append(Actor(row, beside))
-        beside = ()
-    return [*found, Actor(outermost, beside)]
+        found.append(Actor(row, parallel))
+        parallel = ()
+    return [*found, Actor(outermost, parallel)]
 
 
 def _moment_of_call(rows: Sequence[Row], change: StateChange | None, before_id: int) -> int:
@@ -137,7 +137,7 @@ async def _ends_at_once(transaction: ReadTransaction, row: Row, before_id: int) 
     return ended is not None and ended["new_state"] == "off"
 
 
-def _is_beside(rows: Sequence[Row], row: Row) -> bool:
+def _is_unawaited(rows: Sequence[Row], row: Row) -> bool:
     """Return whether the starter of a script did not wait for its end."""
     services = {
         one["service"]

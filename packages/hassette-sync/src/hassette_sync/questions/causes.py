@@ -190,8 +190,8 @@ class Causes:
         kind = "script" if row["kind"] == "script" else "automation"
         detail = row["detail"] or ""
         shown = f" ({shortened(detail)})" if detail and kind == "automation" else ""
-        if actor.beside:
-            others = [shortened((await self._names.entity(one)).title) for one in actor.beside]
+        if actor.parallel:
+            others = [shortened((await self._names.entity(one)).title) for one in actor.parallel]
             shown += f" and started {', '.join(others)}, which may have done it"
         return Cause(
             kind=kind,

@@ -1,7 +1,7 @@
 """Find the chain of cause and effect that a run belongs to.
 
 A service call has a Home Assistant context. The events that it causes have the same context, or a descendant of it:
-each automation in between has a context of its own. So the function follows the contexts from a run back to the first
+each automation in between has its own context. So the function follows the contexts from a run back to the first
 run, and from there to all effects.
 """
 

@@ -43,8 +43,8 @@ async def stopping_call(transaction: ReadTransaction, change: StateChange) -> Ro
 async def was_started_again(transaction: ReadTransaction, change: StateChange) -> bool:
     """Return whether a script was started again while it ran, so that it is not known which of its runs ended.
 
-    The mode of the script decides whether the new run replaces the old one, follows it, runs beside it, or is refused.
-    Home Assistant reports a start in each case.
+    The mode of the script decides whether the new run replaces the old one, follows it, runs at the same time, or is
+    refused. Home Assistant reports a start in each case.
     """
     rows = await changes_before(transaction, change, 0)
     begun = next((row for row in rows if row["new_state"] == "on"), None)
