@@ -30,7 +30,7 @@ _WITHOUT_WAIT: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Actor:
+class ActingPart:
     """An automation or script that acted.
 
     Attributes:
@@ -76,7 +76,7 @@ def before_moment(rows: Sequence[Row], before_id: int) -> list[Row]:
 
 async def actors_of(
     transaction: ReadTransaction, rows: Sequence[Row], change: StateChange | None, before_id: int
-) -> list[Actor]:
+) -> list[ActingPart]:
     """Return the automations and scripts of a context that acted at a moment, the innermost first.
 
     Args:
@@ -87,10 +87,10 @@ async def actors_of(
     """
     ran = [row for row in rows if row["kind"] in ("automation", "script") and row["id"] < before_id]
     if len(ran) < 2:
-        return [Actor(row) for row in ran]
+        return [ActingPart(row) for row in ran]
     moment = _moment_of_call(rows, change, before_id)
     *inner, outermost = [row for row in ran if row["id"] < moment] or ran[-1:]
-    found: list[Actor] = []
+    found: list[ActingPart] = []
     parallel: tuple[str, ...] = ()
     for row in inner:
         if await _has_ended(transaction, row, moment):
@@ -98,9 +98,9 @@ async def actors_of(
         if _is_unawaited(rows, row) and not await _ends_at_once(transaction, row, before_id):
             parallel += (row["entity_id"],)
             continue
-        found.append(Actor(row, parallel))
+        found.append(ActingPart(row, parallel))
         parallel = ()
-    return [*found, Actor(outermost, parallel)]
+    return [*found, ActingPart(outermost, parallel)]
 
 
 def _moment_of_call(rows: Sequence[Row], change: StateChange | None, before_id: int) -> int:

@@ -12,7 +12,7 @@ from hassette_sync.queries import causes as queries
 from hassette_sync.queries.runs import RUN
 from hassette_sync.queries.why_not import REGISTRATION_BY_ID
 from hassette_sync.questions.actors import (
-    Actor,
+    ActingPart,
     actors_of,
     after_moment,
     before_moment,
@@ -23,7 +23,6 @@ from hassette_sync.questions.authors import requester_of
 from hassette_sync.questions.calls import call_by_home, call_of, call_of_context
 from hassette_sync.questions.cause_chain import CauseChain, trace_link
 from hassette_sync.questions.changes import change_of_row, change_of_run, event_time_of
-from hassette_sync.questions.contradictions import contradiction_of
 from hassette_sync.questions.device_reports import (
     began_before,
     beginning_of,
@@ -32,11 +31,12 @@ from hassette_sync.questions.device_reports import (
     recording_of,
 )
 from hassette_sync.questions.entities import HomeNames
-from hassette_sync.questions.followers import change_followed
+from hassette_sync.questions.other_causes import contradiction_of
 from hassette_sync.questions.rows import facts_of, run_of
 from hassette_sync.questions.script_ends import is_end_of_script, stopping_call, was_started_again
+from hassette_sync.questions.source_entities import change_followed
 from hassette_sync.questions.timer_events import change_of_timer, timer_in
-from hassette_sync.questions.triggering_changes import triggering_change
+from hassette_sync.questions.trigger_changes import triggering_change
 from hassette_sync.questions.wording import app_clause, change_clause, job_clause, shortened
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import SECOND_US
@@ -184,7 +184,7 @@ class Causes:
         chain.causes[-1] = chain.causes[-1].model_copy(update={"change": change})
         await self._follow(chain, change, row["user_id"], False, seen)
 
-    async def _cause_by_home(self, actor: Actor, call: CallMade | None) -> Cause:
+    async def _cause_by_home(self, actor: ActingPart, call: CallMade | None) -> Cause:
         row = actor.row
         entity = await self._names.entity(row["entity_id"] or "?")
         kind = "script" if row["kind"] == "script" else "automation"
