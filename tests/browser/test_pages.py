@@ -94,6 +94,13 @@ def test_names_break_between_their_words_on_a_phone(open_page: Callable[..., Any
         assert page.evaluate(BROKEN_WORDS) == [], name
 
 
+def test_whole_name_in_a_text_looks_like_a_link(open_page: Callable[..., Any]) -> None:
+    page = open_page("/why-not?of=climate_guard.check_windows")
+    for part in ("", " .name"):
+        lines = page.locator(f"#answer .who{part}").evaluate("one => getComputedStyle(one).textDecorationLine")
+        assert lines == "underline", part
+
+
 LONG = "an_app_with_a_very_long_name_for_all_lights_and_pumps_in_the_garden"
 
 

@@ -347,7 +347,7 @@ async def test_right_token_is_accepted_while_others_guess(data: DataSyncService)
 
 @pytest.mark.parametrize(
     ("addresses", "expected"),
-    [((), "token, 127.0.0.1"), (("127.0.0.1",), "Jürgen"), (("127.0.0.2",), "token, 127.0.0.1")],
+    [((), "token (127.0.0.1)"), (("127.0.0.1",), "Jürgen"), (("127.0.0.2",), "token (127.0.0.1)")],
 )
 async def test_name_of_a_user_is_accepted_from_the_ingress_only(
     data: DataSyncService, addresses: tuple[str, ...], expected: str
@@ -380,7 +380,7 @@ async def test_token_with_letters_outside_ascii_is_accepted(data: DataSyncServic
 
 def test_name_of_a_browser_does_not_contain_its_id() -> None:
     visitor = Visitor(kind="session", address="192.0.2.1", session="0123456789abcdef")
-    assert visitor.name == "browser 012345, 192.0.2.1"
+    assert visitor.name == "browser 012345 (192.0.2.1)"
 
 
 @pytest.mark.parametrize(

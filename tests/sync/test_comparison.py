@@ -483,5 +483,8 @@ async def test_page_compares_with_the_version_before(data: DataSyncService, home
     await home.write()
     async with app_client(data) as client:
         text = (await client.get("/compare?against=version")).text
+        period = (await client.get("/compare")).text
     assert "compared with the version before" in text
+    assert 'id="range"' in period
+    assert 'id="range"' not in text, "the versions decide about the time"
     assert "No handler or job differs" in text

@@ -94,6 +94,15 @@ def test_job_at_seven_is_shown_at_seven_in_the_terminal_of_any_machine(
     assert (status["time_zone"]["name"], status["time_zone"]["source"]) == ("Europe/Berlin", "home")
 
 
+async def test_page_that_does_not_exist_shows_the_time_of_the_home(morning: tuple[Path, int], machine: str) -> None:
+    web_clients = pytest.importorskip("support.web_clients")
+    pytest.importorskip("fastapi")
+    async with DataSyncService(morning[0]) as data, web_clients.app_client(data) as client:
+        answer = await client.get("/nothing")
+    assert answer.status_code == 404
+    assert "times in Europe/Berlin" in answer.text
+
+
 @pytest.mark.parametrize(
     ("since", "count"), [("2026-01-20T06:59", 1), ("2026-01-20 07:00", 1), ("2026-01-20T07:01", 0)]
 )

@@ -200,6 +200,12 @@ async def test_a_burst_ends_after_a_minute(new_history: NewHistory, now_us: int)
     assert [burst.count for burst in folded(runs)] == [4, 4, 1, 1]
 
 
+async def test_filter_on_ordinary_events_has_the_words_of_its_form(client: httpx.AsyncClient) -> None:
+    text = (await client.get("/events", params={"routine": "yes"})).text
+    ((removed, name, value),) = CHIP.findall(text)
+    assert (html.unescape(removed), name, value) == ("./events", "ordinary starts and stops", "shown")
+
+
 async def test_page_of_an_app_lists_its_handlers_and_jobs(client: httpx.AsyncClient) -> None:
     text = without_breaks((await client.get("/apps/motion_light")).text)
     assert re.findall(r'<span class="name">([a-z_]+)</span></a></th>', text) == ["on_motion", "turn_off", "on_motion"]

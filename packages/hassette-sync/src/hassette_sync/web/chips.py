@@ -28,6 +28,7 @@ _NAMES = {
     "error_group": "error",
     "finding": "difference",
     "registration": "handler or job",
+    "routine": "ordinary starts and stops",
     "status": "result",
 }
 _VALUES: Mapping[str, Callable[[str], str]] = {
@@ -35,6 +36,7 @@ _VALUES: Mapping[str, Callable[[str], str]] = {
     "max_duration_us": _duration,
     "status": status_label,
     "finding": label,
+    "routine": lambda _: "shown",
 }
 
 

@@ -50,7 +50,16 @@ _NAME_BREAK = re.compile(r"(?<=\w)(?:_|[./](?!\d)|(?<!\d)[./])(?=\w)")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _FILTERS = (
     *("duration", "rough_duration", "number", "share", "size", "label"),
-    *("event_label", "group_label", "status_label", "reason_label", "failure_label", "plural", "record_noun"),
+    *(
+        "event_label",
+        "group_label",
+        "status_label",
+        "reason_label",
+        "failure_label",
+        "plural",
+        "record_noun",
+        "app_title",
+    ),
 )
 
 
@@ -82,6 +91,8 @@ async def _about_the_framework(request: Request) -> dict[str, Any]:
     data, settings = request.app.state.data, request.app.state.settings
     allowed = is_allowed(request.scope[VISITOR], settings)
     try:
+        if not hasattr(request.state, "home"):  # a page of an error shows times, too
+            request.state.home = await data.home_time()
         known = hasattr(request.state, "session")
         session: Session | None = request.state.session if known else await data.newest_session()
         state = framework_state(session, data.live_state())

@@ -31,8 +31,8 @@ class Visitor:
 
     @property
     def name(self) -> str:
-        """Name for the list of events."""
+        """Name for the list of events, and for sentences such as *disabled by a visitor without a token*."""
         if self.user:
             return self.user
-        how = {"token": "token", "session": f"browser {self.session[:6]}"}.get(self.kind, "visitor without a token")
-        return f"{how}, {self.address}"
+        how = {"token": "token", "session": f"browser {self.session[:6]}"}
+        return f"{how.get(self.kind, 'a visitor without a token')} ({self.address})"
