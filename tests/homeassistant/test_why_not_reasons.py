@@ -127,7 +127,7 @@ REMOVED = {
 """Changes of the code between two sessions: a handler is removed, and an app fails at its start."""
 Answers = Mapping[str, tuple[str, str]]
 ANSWERS: Answers = {
-    "hall.ran": ("ran", "(success)."),
+    "hall.ran": ("ran", "(ok)."),
     "hall.failed": ("ran", "(error)."),
     "hall.condition": ("condition", "a condition did not hold (a function must be true, it returned False)."),
     "hall.predicate_failed": ("predicate_failed", "(RuntimeError: no answer from the radio)."),

@@ -133,6 +133,22 @@ def test_counts_agree_with_their_nouns(count: int, text: str) -> None:
     assert formatting.plural(count, "crash", "crashes") == text
 
 
+@pytest.mark.parametrize(
+    ("kind", "subject", "shown"),
+    [
+        ("app_failed", "hall", "hall"),
+        ("app_failed", "hall.hall", "hall"),
+        ("app_failed", "hall.default", "hall"),
+        ("app_failed", "light.hall", "light.hall"),
+        ("control_run_job", "hall.hall.off", "hall.off"),
+        ("hassette_crashed", "hassette", ""),
+        ("service_started", "sync", "sync"),
+    ],
+)
+def test_subject_of_an_event_has_the_name_of_the_lists(kind: str, subject: str, shown: str) -> None:
+    assert formatting.event_subject(kind, subject) == shown
+
+
 def test_public_names_are_sorted_and_exist() -> None:
     assert hassette_sync.__all__ == sorted(hassette_sync.__all__)
     assert all(hasattr(hassette_sync, name) for name in hassette_sync.__all__)

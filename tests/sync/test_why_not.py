@@ -232,7 +232,7 @@ async def test_obstacle_at_the_asked_minute_is_the_reason_although_runs_are_near
     answer = await ask(data, home)
 
     assert answer.reason == reason
-    assert re.search(r" did not run at \S.*\. The .* The nearest run was at \S.* \(success\)\.$", answer.sentence)
+    assert re.search(r" did not run at \S.*\. The .* The nearest run was at \S.* \(ok\)\.$", answer.sentence)
     assert (await ask(data, home, "cleaner.tidy")).reason == "ran"
     assert (await data.why_not("motion_light.hall.on_motion", at=AskedTime.moment(home.us(720)))).reason == "ran"
 
@@ -268,7 +268,7 @@ async def test_missing_change_of_a_sensor_may_not_be_recorded(home: RecordedHome
     [
         ({"rehearsed": True}, "The app rehearsed, so light.turn_on was not sent."),
         ({"error": "not supported."}, "light.turn_on failed: not supported."),
-        ({}, "(success)."),
+        ({}, "(ok)."),
     ],
 )
 async def test_run_whose_service_calls_changed_nothing_is_answered_with_them(
@@ -471,7 +471,7 @@ async def test_handler_that_ran_before_its_app_was_disabled_has_not_run_since(
 
     assert answer.reason == "disabled"
     assert re.fullmatch(
-        r"motion_light\.hall\.on_motion has not run since \S.* \(success\)\. "
+        r"motion_light\.hall\.on_motion has not run since \S.* \(ok\)\. "
         r"The app motion_light\.hall was disabled at \S.*\.",
         answer.sentence,
     )

@@ -192,13 +192,21 @@ def job_title(full: str) -> str:
     return registration_title(app, instance, name) if name else full
 
 
+def app_title(subject: str) -> str:
+    """Return the name of an app, with its instance only if that has a name. The full name is ``app.instance``."""
+    app, _, instance = subject.partition(".")
+    return subject if is_named_instance(app, instance) else app
+
+
 def event_subject(kind: str, subject: str) -> str:
-    """Return the subject of an event. A job has the name of the lists: ``APP.JOB`` or ``APP.INSTANCE.JOB``.
+    """Return the subject of an event. Jobs and apps have the names of the lists: ``APP.JOB`` or ``APP.INSTANCE.JOB``.
 
     The subject is empty if the label of the event names it, as in ``hassette crashed``.
     """
     if subject == "hassette" and kind.startswith("hassette_"):
         return ""
+    if kind.startswith("app_"):
+        return app_title(subject)
     return job_title(subject) if kind.startswith("control_") and kind.endswith("_job") else subject
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from hassette_store.ids import first_id_at
 from hassette_sync.answers.explanations import WhyNotCheck
+from hassette_sync.formatting import app_title
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries import causes as cause_queries
 from hassette_sync.queries import why_not as queries
@@ -201,7 +202,7 @@ class Surroundings:
             author = author_in(row["detail"])
             what += f" by {shortened(author)}" if author is not None else ""
             because = f": {shortened(row['detail'])}" if row["detail"] and author is None else ""
-            detail = f"The app {row['subject']} {what} at {self._times(row['at_us'])}{because}"
+            detail = f"The app {app_title(row['subject'])} {what} at {self._times(row['at_us'])}{because}"
             self._checks.add("enabled", question, "no", detail, at_us=row["at_us"], reason="disabled")
         elif paused is not None and paused["kind"] == "control_pause_job":
             author = author_in(paused["detail"])

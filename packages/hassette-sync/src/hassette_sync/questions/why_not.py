@@ -9,7 +9,7 @@ from hassette_sync.answers.kinds import EventTrigger
 from hassette_sync.answers.runs import Run
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError
-from hassette_sync.formatting import reason_label, replace_surrogates
+from hassette_sync.formatting import app_title, reason_label, replace_surrogates, status_label
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries import why_not as queries
 from hassette_sync.queries.not_runs import not_runs_sql
@@ -94,8 +94,8 @@ async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us
     elif (failure := await newest_failure(transaction, of, at_us)) is not None:
         reason = "disabled"
         sentence = (
-            f"{shortened(of)} has not been registered, because the app {failure['subject']} failed to start at "
-            f"{times(failure['at_us'])}: {(failure['detail'] or 'unknown').removesuffix('.')}."
+            f"{shortened(of)} has not been registered, because the app {app_title(failure['subject'])} failed to start "
+            f"at {times(failure['at_us'])}: {(failure['detail'] or 'unknown').removesuffix('.')}."
         )
     else:
         near = await near_registrations(transaction, of)
@@ -279,7 +279,7 @@ class _Answer:
         question = "Did it run?"
         if runs:
             nearest = self._nearest(runs)
-            detail = f"It ran at {self._times(nearest.started_us)} ({nearest.status})."
+            detail = f"It ran at {self._times(nearest.started_us)} ({status_label(nearest.status)})."
             self._checks.add("ran", question, "yes", detail, at_us=nearest.started_us)
         elif last_run is not None:
             detail = f"The last run before was at {self._times(last_run.started_us)}."
@@ -333,7 +333,7 @@ class _Answer:
         obstacle = self._obstacle(runs, not_run)
         if obstacle is not None and runs:
             nearest, because = self._nearest(runs), obstacle[1].removesuffix(".")
-            run = f"{self._times(nearest.started_us)} ({nearest.status})"
+            run = f"{self._times(nearest.started_us)} ({status_label(nearest.status)})"
             if self._asks_about_now:
                 return obstacle[0], f"{title} has not run since {run}. {because}."
             did_not = f"{title} did not run at {self._times(self._at_us)}"
@@ -341,9 +341,10 @@ class _Answer:
         self._decided = self._missed or obstacle or self._decided
         if runs and self._decided is None:
             nearest = self._nearest(runs)
+            result = status_label(nearest.status)
             return (
                 "ran",
-                f"{title} did run {self._when}: at {self._times(nearest.started_us)} ({nearest.status}).{not_done}",
+                f"{title} did run {self._when}: at {self._times(nearest.started_us)} ({result}).{not_done}",
             )
         reason, detail = self._decided or (
             self._checks.reasons[0][:2] if self._checks.reasons else ("unknown", "The history does not show why.")

@@ -6,7 +6,7 @@ from typing import Final
 from hassette_sync.answers.asked import Asked, WhatFailed
 from hassette_sync.answers.comparison import ComparedRegistration, Comparison
 from hassette_sync.answers.explanations import CauseKind, Explained, StateChange, Why, WhyNot, WhyNotCheck
-from hassette_sync.formatting import ago, duration, label, number, plural, reason_label, status_label
+from hassette_sync.formatting import ago, app_title, duration, label, number, plural, reason_label, status_label
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.questions.steps import Step, steps_of, target_text
 from hassette_sync.terminal.colours import Style, styled
@@ -191,7 +191,9 @@ def what_failed(answer: WhatFailed, shown: ShownTimes, width: int | None = None)
         lines += ["", f"The last {answer.noun} before that time: {when} (run {answer.last_before.id})"]
     if answer.failed_starts:
         lines += ["", "Apps that failed to start"]
-        lines += [plain(f"  {shown(one.at_us)}  {one.subject}: {one.detail}") for one in answer.failed_starts]
+        lines += [
+            plain(f"  {shown(one.at_us)}  {app_title(one.subject)}: {one.detail}") for one in answer.failed_starts
+        ]
     return "\n".join(lines)
 
 

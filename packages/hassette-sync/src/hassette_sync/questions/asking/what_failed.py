@@ -13,7 +13,7 @@ from hassette_sync.answers.kinds import LABELS, Kind, RegistrationRef
 from hassette_sync.answers.logs import FrameworkEvent
 from hassette_sync.answers.runs import Run
 from hassette_sync.asked_time import AskedTime
-from hassette_sync.formatting import plural, status_label
+from hassette_sync.formatting import app_title, plural, status_label
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries.runs import RUNS_BY_ID
 from hassette_sync.questions.errors import groups_of_runs
@@ -179,8 +179,8 @@ class _Search:
         at_us = min(self._range.until_us, self._transaction.at_us)
         if (start := await newest_failure(self._transaction, self._of, at_us)) is not None:
             detail = (start["detail"] or "unknown").removesuffix(".")
-            when = self._times(start["at_us"])
-            sentence = f"{name} has no runs, because the app {start['subject']} failed to start at {when}: {detail}."
+            app, when = app_title(start["subject"]), self._times(start["at_us"])
+            sentence = f"{name} has no runs, because the app {app} failed to start at {when}: {detail}."
             return self._answered(sentence=sentence, failed_starts=await self._failed_starts())
         near = await near_registrations(self._transaction, self._of)
         if not near:
@@ -329,7 +329,8 @@ class _Search:
 
     def _started(self, starts: tuple[FrameworkEvent, ...]) -> list[str]:
         return [
-            f"The app {start.subject} failed to start at {self._times(start.at_us)}: {start.detail.removesuffix('.')}."
+            f"The app {app_title(start.subject)} failed to start at {self._times(start.at_us)}: "
+            f"{start.detail.removesuffix('.')}."
             for start in starts[:1]
         ]
 
