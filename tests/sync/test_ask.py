@@ -212,6 +212,11 @@ async def write_home(home: RecordedHome) -> None:
         ("why did the thermostat change to 25.5", "why", "thermostat 25.5", "", ""),
         ("Licht am 6.11 um 7", "why", "Licht", "6.11. 07:00", ""),
         ("hall light since 28.11", "why", "hall light", "since 28.11.", ""),
+        ("are any lights on in the living room", "why", "lights living room", "", "on"),
+        ("is there a light on", "why", "light", "", "on"),
+        ("show yesterday's errors", "what_failed", "", "yesterday", ""),
+        ("why does night_round always fail at 2:30", "what_failed", "night_round", "02:30", ""),
+        ("why did the light turn on after the crash", "why", "light", "after the crash", "on"),
         ("what failed until 28 Nov", "what_failed", "", "until 28 nov", ""),
     ],
 )
@@ -506,6 +511,10 @@ async def test_words_of_the_name_of_a_handler_are_enough(data: DataSyncService, 
         ("is motion_light running", "running", "", "hassette running"),
         ("when did the last crash happen", "uptime", "sessions", "hassette uptime"),
         ("why did no job run last night", "not_run", "not-run", "hassette not-run --at 'last night'"),
+        ("what turned on at 3:12", "runs", "runs", "hassette runs --at 03:12"),
+        ("what else happened yesterday", "runs", "runs", "hassette runs --at yesterday"),
+        ("what should have run last night", "not_run", "not-run", "hassette not-run --at 'last night'"),
+        ("is night_round scheduled", "next", "", "hassette upcoming"),
         ("is the connection ok", "connection", "events", "hassette events"),
     ],
 )
@@ -664,6 +673,7 @@ async def test_sunset_is_the_last_change_of_the_sun(tmp_path: Path) -> None:
         ("hall light today at 23:59:59", "moment must be in the past, got 'today 23:59:59'"),
         ("hall light on 1 jan 2099", "moment must be in the past, got '1 jan 2099'"),
         ("hall light at dusk", "Write sunset or sunrise"),
+        ("what happened before the last restart", "Write its time: hassette uptime shows it"),
     ],
 )
 async def test_time_without_an_answer_is_refused(data: DataSyncService, words: str, message: str) -> None:
@@ -674,6 +684,8 @@ async def test_time_without_an_answer_is_refused(data: DataSyncService, words: s
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        ("are all lights off", "1 of 3 entities with a known state is off now: Attic. "),
+        ("is any light on", "2 of 3 entities with a known state are on now: Hall, Kitchen. "),
         ("which lights are on", "2 of 3 entities with a known state are on now: Hall, Kitchen. "),
         ("how many lights were on at {1}", "1 of 1 entity with a known state was on at {1}: Hall. "),
         ("which lights turned on", "Changes to on in the last 7 days: Hall 2 times, Kitchen 1 time. "),

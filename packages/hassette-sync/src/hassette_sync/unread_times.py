@@ -54,7 +54,10 @@ _HINTS: Final = (
     ),
     (r"half\s+(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)", "Write half past six or 06:30."),
     (rf"(?:at\s+)?(?:the\s+)?(?:same|this)\s+time(?:\s+(?:{_DAY}))?", "Write the time of day."),
-    (r"since\s+(?:the\s+)?(?:last\s+)?(?:restart|reboot|crash)", "Write its time: hassette uptime shows it."),
+    (
+        r"(?:since|before|after)\s+(?:the\s+)?(?:last\s+)?(?:restart|reboot|crash)",
+        "Write its time: hassette uptime shows it.",
+    ),
     (r"sun(?:set|rise|down|up)", "Write the time of day in place of sunrise or sunset."),
 )
 TWO_CLOCKS: Final = r"\d{1,2}(?::\d{2})?\s*(?:[ap]m\s+)?(?:and|or)\s+\d{1,2}(?::\d{2})?(?:\s*[ap]m)?"

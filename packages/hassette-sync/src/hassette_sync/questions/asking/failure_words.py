@@ -51,7 +51,7 @@ _OTHER_WORDS: Final = (
     rf"\b(?:{_OPENING}|{_AUXILIARY}|{_PAST}|{_BASE}|{_NOUN}|what|which|who|how|many|often|times?|any[a-z]*|some[a-z]*|"
     r"every[a-z]*|list|show|there|the|a|an|all|my|our|new|latest|last|newest|recent(?:ly)?|lately|it|that|this|these|"
     r"those|they|be|been|get|got|happen(?:ed)?|occur(?:red)?|wrong|with|of|from|by|for|in|at|on|to|and|or|since|again|"
-    r"still|just|keeps?|kept|most|ever|yet|me|so|not|never|handlers?|jobs?|apps?|automations?|runs?|"
+    r"still|always|just|keeps?|kept|most|ever|yet|me|so|not|never|handlers?|jobs?|apps?|automations?|runs?|"
     r"happening|occurring|first|ok|okay|fine|healthy|working|all\s+right|alright|start(?:ed)?|begin|began|thrown|raised|means?|occurs?|logged|came|come|up)\b"
 )
 

@@ -27,6 +27,7 @@ _NO_TIME: Final = re.compile(
 """Words that leave the time open."""
 
 
+_OF_A_TIME: Final = re.compile(rf"\b(today|yesterday|last\s+(?:night|week)|{'|'.join(WEEKDAYS)})['’]s\b", re.IGNORECASE)
 _PERHAPS_A_NAME: Final = re.compile(
     rf"(?:the\s+)?(?:(?P<weekday>{'|'.join(WEEKDAYS)})|noon|mid-?(?:night|day)|now|over-?night|tonight|sun(?:set|rise|down|up)|dusk|dawn|"
     r"\d{1,2}/\d{1,2}|\d{1,2} to \d{1,2})",
@@ -44,7 +45,7 @@ def split_moment(text: str) -> tuple[str, str]:
     Returns:
         The other words, and the moment for `AskedTime.parse`; empty if there is none.
     """
-    text = _NO_TIME.sub("", text).strip()
+    text = _OF_A_TIME.sub(r"\1", _NO_TIME.sub("", text)).strip()
     times = _times_in(text)
     if not times:
         return text, ""

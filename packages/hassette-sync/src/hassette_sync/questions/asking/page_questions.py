@@ -61,6 +61,7 @@ _NOT_RUN: Final = PageQuestion(
         r"^(?:what|which(?:\s+(?:jobs?|handlers?|apps?|runs?))?)\s+(?:(?:did|has)(?:\s+not|n['’]t)|never)\s+(?:run|happen)$",
         r"^(?:why\s+)?(?:did\s+)?nothing\s+(?:run|ran|happen(?:ed)?)$",
         r"^(?:why\s+)?did\s+anything\s+not\s+run$",
+        r"^what\s+should\s+have\s+(?:run|happened)$",
         r"^(?:why\s+)?(?:did\s+)?no\s+(?:jobs?|handlers?|apps?|automations?)\s+(?:run|ran)$",
     ),
     sentence="The page Not run lists the triggers that led to no run. To ask about one handler or job, write why not "
@@ -135,6 +136,7 @@ _PAGE_QUESTIONS: Final = (
         _NEXT,
         words=_words(
             r"^(?:when\s+|which\s+\w+\s+)?will\s",
+            r"^(?:is|are|when|what)\b.*\bscheduled$",
             r"^(?:when|at\s+what\s+time)\s+(?:does|do)\b.*\brun$",
             r"^(?:what|which)(?:\s+(?:jobs?|handlers?|apps?))?\s+runs?$",
         ),
@@ -187,7 +189,8 @@ _PAGE_QUESTIONS: Final = (
         name="runs",
         words_with_time=r"^what\s+(?:all\s+)?(?:has\s+|have\s+)?changed$",
         words=_words(
-            r"^what\s+(?:all\s+)?(?:has\s+|have\s+)?(?:happened|ran|is\s+happening|(?:is|was)\s+going\s+on)$",
+            r"^what\s+(?:all\s+|else\s+)?(?:has\s+|have\s+)?(?:happened|ran(?:\s+last)?|is\s+happening|(?:is|was)\s+going\s+on)$",
+            r"^what\s+(?:else\s+)?(?:(?:turned|switched|went)\s+(?:on|off)|opened|closed|moved)$",
             r"^(?:what|which)\s+(?:apps?|handlers?|jobs?|automations?)\s+(?:ran|did\s+run|have\s+run|were\s+running)$",
             r"^(?:did|has|have)\s+(?:(?:the|a|any|all|my)\s+)?(?:apps?|handlers?|jobs?|automations?)\s+(?:run|ran)$",
             r"^what\s+did\s+(?:(?:the|this|that|my|all)\s+)*(?:runs?|apps?|automations?|hassette)(?:\s+(?:do|change))?$",

@@ -16,7 +16,8 @@ _NOT: Final = re.compile(rf"\b(?:{_NEGATIONS})\b|^why-not\b", re.IGNORECASE)
 _FILLERS: Final = re.compile(
     rf"\b(?:why|did|does|do|was|were|is|are|has|have|been|the|a|an|all|my|our|it|that|in|so|please|still|again|keeps?|"
     rf"by (?:it|them)sel(?:f|ves)|suddenly|just|often|"
-    rf"many(?:\s+times)?|since\s+when|always|ever|any\s?more|once|twice|really|actually|at\s+all|else|currently|(?:any|some)(?:one|body)|how|who|what|when|which|{_NEGATIONS})\b",
+    rf"many(?:\s+times)?|since\s+when|always|ever|any\s?more|once|twice|really|actually|at\s+all|else|currently|"
+    rf"(?:any|some)(?:one|body)|any|there|entities|how|who|what|when|which|{_NEGATIONS})\b",
     re.IGNORECASE,
 )
 _ON: Final = r"(?:turn(?:s|ed|ing)?|go|goes|went|going|switch(?:es|ed|ing)?|stay(?:s|ed)?)(?:\s+back)?"
@@ -70,10 +71,14 @@ _LASTING: Final = re.compile(
 _BEGINNING: Final = re.compile(r"\b(?:turn|switch|go|come|chang)(?:ed|ing)\b", re.IGNORECASE)
 _ASKS: Final[tuple[tuple[re.Pattern[str], Literal["each", "last"]], ...]] = (
     (
-        re.compile(r"^(?:which|how\s+(?:many|often)|what\s+\w+s\s+(?:is|are|was|were|did|turned|changed))\b", re.I),
+        re.compile(
+            r"^(?:which|how\s+(?:many|often)|are|were|(?:is|was)\s+(?:there|any)|"
+            r"what\s+\w+s\s+(?:is|are|was|were|did|turned|changed))\b",
+            re.IGNORECASE,
+        ),
         "each",
     ),
-    (re.compile(r"^(?:when\b.*\blast\b|(?:when\s+was\s+)?the\s+last\s+time\b)", re.I), "last"),
+    (re.compile(r"^(?:when\b.*\blast\b|(?:when\s+was\s+)?the\s+last\s+time\b)", re.IGNORECASE), "last"),
 )
 _NAMED: Final = {"away": "not_home"}
 _QUESTION: Final = re.compile(r"(?:why|who|what|when|which|did|does|is|was|are|were|has|have)\b", re.IGNORECASE)
@@ -99,6 +104,9 @@ _WITHOUT_MEANING: Final = re.compile(
     re.IGNORECASE,
 )
 _HELP: Final = re.compile(r"help|examples?|can i ask", re.IGNORECASE)
+_STATE_BEFORE_ROOM: Final = re.compile(
+    r"^((?:why\s+)?(?:is|are|was|were)\b.*?)\s(on|off|open|closed)\s+(in\s+the\s.+)$", re.IGNORECASE
+)
 _SHORT_IS: Final = re.compile(r"\b(why|who|what|when|where|how)['’]s\b", re.IGNORECASE)
 _WHY_AT_THE_END: Final = re.compile(
     r"[\s,.;:!?]+(?:(?:but|and)\s+)?(?:if\s+(?:so|not)[\s,]+why(?:\s+not)?|why|how come)$", re.IGNORECASE
@@ -158,7 +166,8 @@ def parse_words(words: str) -> ParsedWords:
         _, at = split_moment(rest[quoted.end() :])
         return ParsedWords("why", quoted[1].strip(), at, is_quoted=True)
     rest, at = split_moment(_WHY_AT_THE_END.sub("", _POLITE.sub("", rest)))
-    text = rest
+    # An example is: are any lights on in the living room.
+    text = rest = _STATE_BEFORE_ROOM.sub(r"\1 \3 \2", rest)
     # An id is a name also if it contains words of a question, such as sensor.uptime.
     found = page_question(ID.sub(" ", text), has_time=bool(at))
     if found is not None and not found.may_describe:
