@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -149,3 +150,18 @@ async def test_error_on_a_page_has_the_header_fields_of_its_status(data: DataSyn
         assert (await client.get("/logout")).headers["allow"] == "POST"
     async with patient_data(tmp_path / "missing.db") as missing, app_client(missing) as client:
         assert (await client.get("/runs")).headers["retry-after"] == "5"
+
+
+@pytest.mark.parametrize("words", ["before ", "after ", "-", ".", "9", "sunset ", "1:"])
+async def test_long_text_in_place_of_a_time_is_refused(data: DataSyncService, words: str) -> None:
+    text = quote((words * 9_000)[:9_000])
+    async with app_client(data) as client:
+        for path in ("why?entity=light.hall&at", "why-not?of=motion_light&at", "runs?since", "logs?until"):
+            assert_is_problem(await client.get(f"/api/v1/{path}={text}"), 400, "bad_question")
+
+
+async def test_time_has_at_most_200_characters(data: DataSyncService) -> None:
+    async with app_client(data) as client:
+        for length, status in ((200, 200), (201, 400)):
+            answer = await client.get("/api/v1/why", params={"entity": "light.hall", "at": "03:12".ljust(length)})
+            assert answer.status_code == status

@@ -14,6 +14,7 @@ from hassette_sync.time_range import (
     MACHINE_TIME,
     WEEKDAYS,
     TimeRange,
+    check_length,
     clock_of,
     named_day,
     next_clock,
@@ -119,6 +120,7 @@ class AskedTime:
         Raises:
             BadQuestionError: The text has another form.
         """
+        check_length(text, key)
         try:
             return cls._parse(text, now_us, key, home)
         except _FutureTimeError:

@@ -13,6 +13,8 @@ from hassette_sync.errors import BadQuestionError
 from hassette_sync.home_time import HomeTime
 
 DEFAULT_AGE = "24h"
+MAX_TIME: Final = 200
+"""Maximum number of characters of a time."""
 
 _UNITS_US = {"s": SECOND_US, "m": MINUTE_US, "h": HOUR_US, "d": DAY_US, "w": 7 * DAY_US}
 _AGE = re.compile(r"(\d{1,6})\s*([smhdw])")
@@ -166,6 +168,7 @@ def parse_moment(text: str, *, at_us: int, key: str = "time", home: HomeTime = M
     Raises:
         BadQuestionError: The text has another form, or the time is outside 1970 to 2100.
     """
+    check_length(text, key)
     text = text.strip()
     try:
         moment = _moment(text, at_us, key, home)
@@ -174,6 +177,19 @@ def parse_moment(text: str, *, at_us: int, key: str = "time", home: HomeTime = M
     if not 0 <= moment <= _MAX_US:
         raise BadQuestionError(f"must be in the years 1970 to 2100, got {text[:40]!r}.", parameter=key)
     return moment
+
+
+def check_length(text: str, key: str) -> None:
+    """Refuse a text that is too long for a time.
+
+    The expressions for times in words take seconds for some texts of 10,000 characters, in which the event loop would
+    stop.
+
+    Raises:
+        BadQuestionError: The text has more than `MAX_TIME` characters.
+    """
+    if len(text) > MAX_TIME:
+        raise BadQuestionError(not_a_time(text), parameter=key)
 
 
 def not_a_time(text: str) -> str:

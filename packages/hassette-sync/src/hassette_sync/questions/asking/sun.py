@@ -10,7 +10,7 @@ from hassette_sync.home_time import HomeTime
 from hassette_sync.queries.causes import CHANGES_BEFORE
 from hassette_sync.questions.sessions import home_time
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.time_range import DAY_US, HOUR_US, MINUTE_US, TimeRange
+from hassette_sync.time_range import DAY_US, HOUR_US, MINUTE_US, TimeRange, check_length
 from hassette_sync.time_words import find_time
 
 SUN: Final = re.compile(r"\bsun(?:set|rise)\b")
@@ -37,6 +37,7 @@ async def asked_time(transaction: ReadTransaction, text: str, *, key: str = "at"
     Raises:
         BadQuestionError: The text is not a time, or no such change of the sun is recorded.
     """
+    check_length(text, key)
     home = await home_time(transaction)
     found = find_time(text)
     if found is not None and found.end == len(text.rstrip()) and SUN.search(found.text):
