@@ -34,6 +34,17 @@ def in_question(text: str) -> AskedTime:
 
 
 SPANS = (
+    ("between two and three days ago", "2026-03-27T00:00", "2026-03-29T00:00"),
+    ("2 to 3 days ago", "2026-03-27T00:00", "2026-03-29T00:00"),
+    ("between 1 and 2 hours ago", "2026-03-30T13:45:20", "2026-03-30T14:45:20"),
+    ("1st to 15th of November", "2025-11-01T00:00", "2025-11-16T00:00"),
+    ("the morning of 28 Nov", "2025-11-28T05:00", "2025-11-28T12:00"),
+    ("in the morning of 28 Nov", "2025-11-28T05:00", "2025-11-28T12:00"),
+    ("on the evening of the 28th", "2026-03-28T18:00", "2026-03-29T00:00"),
+    ("the night of 28 Nov", "2025-11-28T22:00", "2025-11-29T06:00"),
+    ("from seven to eight pm", "2026-03-29T19:00", "2026-03-29T20:00"),
+    ("2025-11-28 evening", "2025-11-28T18:00", "2025-11-29T00:00"),
+    ("between 22:00 yesterday and 6 am", "2026-03-29T22:00", "2026-03-30T06:00"),
     ("shortly before 7", "2026-03-30T06:45", "2026-03-30T07:00"),
     ("just after 7", "2026-03-30T07:00", "2026-03-30T07:15"),
     ("shortly after 7", "2026-03-30T07:00", "2026-03-30T07:15"),
@@ -291,6 +302,14 @@ SPANS = (
     ("2025-11-28 - 2025-11-30", "2025-11-28T00:00", "2025-12-01T00:00"),
 )
 MOMENTS = (
+    ("half past midnight", "2026-03-30T00:30"),
+    ("quarter past noon", "2026-03-30T12:15"),
+    ("ten minutes to midnight", "2026-03-29T23:50"),
+    ("one minute to midnight", "2026-03-29T23:59"),
+    ("a quarter of an hour ago", "2026-03-30T15:30:20"),
+    ("three quarters of an hour ago", "2026-03-30T15:00:20"),
+    ("Nov 28, 2025 at 7:00 AM", "2025-11-28T07:00"),
+    ("28.11.2025, 7:00", "2025-11-28T07:00"),
     ("at 3:12", "2026-03-30T03:12"),
     ("at 03:12", "2026-03-30T03:12"),
     ("at 3", "2026-03-30T03:00"),
@@ -513,8 +532,6 @@ REFUSED = (
     ("before 6.11", "a date or a time of day"),
     ("at 5 to 7", "Write 06:55"),
     ("last night until 6", "end after its start"),
-    ("between two and three days ago", "end after its start"),
-    ("2 to 3 days ago", "end after its start"),
     ("00:30 am", "from 00:00 to 23:59"),
     ("monday the 3rd", "no such day"),
     ("tuesday 30 march", "no such day"),

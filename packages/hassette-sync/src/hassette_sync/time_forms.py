@@ -46,10 +46,9 @@ _HOUR: Final = "|".join(_TO_TWENTY[:12])
 _PART: Final = "|".join(PARTS)
 _WEEKDAY: Final = rf"(?P<weekday>{'|'.join(WEEKDAYS)}|mon|tues?|wed|thu(?:rs?)?|fri|sat)"
 _HALF: Final = r"(?P<half>[ap])(?:m|\.m\.?)"
-_MINUTES: Final = (
-    rf"(?:a\s+)?(?P<part>half|quarter|(?:{_WORDS})(?=\s)|\d{{1,2}}(?=\s+(?:min|past)))(?:\s+min(?:ute)?s?)?"
-)
-_HOUR_OF_MINUTES: Final = rf"(?P<hour>\d{{1,2}}|{_HOUR})(?:\s*{_HALF}|\s+o['’]?clock)?"
+_MINUTES: Final = rf"(?:a\s+)?(?P<part>half|quarter|(?:{_WORDS})(?=\s)|\d{{1,2}}(?=\s+(?:min|past)))"
+_HOUR_OF_MINUTES: Final = rf"(?P<hour>\d{{1,2}}|{_HOUR}|mid-?night|noon|mid-?day)(?:\s*{_HALF}|\s+o['’]?clock)?"
+_MINUTES_BEFORE: Final = r"(?:\s+min(?:ute)?s?|(?<=five)|(?<=ten)|(?<=twenty))"  # "seven to eight" is a span
 
 
 class TimePoint(NamedTuple):
@@ -227,10 +226,16 @@ def _dotted(found: re.Match[str]) -> TimePoint | None:
     return TimePoint(f"{found['hour']}.{minute}.") if hour >= 24 else TimePoint(whole=_words(found))
 
 
+def _hour_named(text: str) -> int:
+    if text[:1].isdecimal() or text.lower() in _NUMBERS:
+        return number_of(text)
+    return 0 if text.lower().endswith("night") else 12
+
+
 def _past_or_to(found: re.Match[str]) -> TimePoint | None:
     part, side = found["part"].lower(), found["side"].lower()
     minute = {"half": 30, "quarter": 15}.get(part) or number_of(part)
-    hour, half = number_of(found["hour"]), (found["half"] or "").lower()
+    hour, half = _hour_named(found["hour"]), (found["half"] or "").lower()
     if minute > 59 or hour > 23 or (half and not 1 <= hour <= 12) or (part == "half" and side == "to"):
         return None
     hour = hour % 12 + (12 if half == "p" else 0) if half else hour
@@ -255,6 +260,8 @@ FORMS: Final[tuple[TimeForm, ...]] = (
         lambda found: TimePoint(f"{number_of(found['number'])} days ago", "night"),
     ),
     TimeForm(r"half\s+an\s+h(?:ou)?r\s+ago", lambda found: TimePoint(whole="30m")),
+    TimeForm(r"a\s+quarter\s+of\s+an\s+hour\s+ago", lambda found: TimePoint(whole="15m")),
+    TimeForm(r"three\s+quarters\s+of\s+an\s+hour\s+ago", lambda found: TimePoint(whole="45m")),
     TimeForm(rf"(?P<number>{NUMBER})\s*(?P<unit>{UNIT})(?P<half>\s+and\s+a\s+half)?\s+ago", _ago),
     TimeForm(rf"(?P<number>{NUMBER})(?P<half>\s+and\s+a\s+half)\s+(?P<unit>hours)\s+ago", _ago),
     TimeForm(
@@ -269,6 +276,9 @@ FORMS: Final[tuple[TimeForm, ...]] = (
         rf"(?:(?:in|within|during|over|for)\s+)?(?:(?:the|this)\s+)?(?:last|past|previous)\s+(?:half(?:\s+an)?\s+hour|"
         rf"(?:(?P<number>{NUMBER})\s*)?(?P<unit>{UNIT}))",
         _last,
+    ),
+    TimeForm(
+        rf"(?:(?:in|on|during)\s+)?the\s+(?P<part>{_PART})\s+of", lambda found: TimePoint(part=found["part"].lower())
     ),
     TimeForm("tonight", lambda found: TimePoint("tonight", "night")),
     TimeForm(
@@ -300,9 +310,9 @@ FORMS: Final[tuple[TimeForm, ...]] = (
     TimeForm(r"mid-?night", lambda found: TimePoint(clock="00:00", half="24")),
     TimeForm(r"noon|mid-?day", lambda found: TimePoint(clock="12:00", half="p")),
     TimeForm("|".join(SUN), lambda found: TimePoint(clock=SUN[_words(found)], half="24")),
-    TimeForm(rf"{_MINUTES}\s+(?P<side>past)\s+{_HOUR_OF_MINUTES}", _past_or_to),
+    TimeForm(rf"{_MINUTES}(?:\s+min(?:ute)?s?)?\s+(?P<side>past)\s+{_HOUR_OF_MINUTES}", _past_or_to),
     TimeForm(rf"(?:a\s+)?(?P<part>quarter)\s+(?P<side>to)\s+{_HOUR_OF_MINUTES}", _past_or_to),
-    TimeForm(rf"{_MINUTES}\s+(?P<side>to)\s+{_HOUR_OF_MINUTES}", _past_or_to, is_outside_spans=True),
+    TimeForm(rf"{_MINUTES}{_MINUTES_BEFORE}\s+(?P<side>to)\s+{_HOUR_OF_MINUTES}", _past_or_to, is_outside_spans=True),
     TimeForm(rf"(?P<hour>\d{{1,2}})(?P<minutes>(?:[:.]\d{{2}}){{0,2}})\s*{_HALF}", _clock),
     TimeForm(r"(?P<hour>\d{1,2})(?P<minutes>(?::\d{2}){1,2})(?:\s*(?:h|uhr))?", _clock),
     TimeForm(r"(?P<hour>\d{1,2})(?P<minutes>\.\d{2})?\s*(?P<word>o['’]?clock|uhr)", _clock),

@@ -19,6 +19,7 @@ _INTRODUCTION: Final = "between|from|since|after|before|until|till|by"
 _TO: Final = "to|until|till|bis"
 _INSTANT: Final = re.compile(r"now|\d+[smhdw]|\d{4}-\d{2}-\d{2}[tT].*")
 _WRITTEN_DAY: Final = re.compile(rf"\d{{1,2}}(?:st|nd|rd|th)?(?=\W)(?=.*{MONTH})|(?<=\s)\d{{1,2}}(?:st|nd|rd|th)?\b")
+_DAY_OF_A_MONTH: Final = re.compile(r"\d{1,2}(?:st|nd|rd|th)")
 _NEAR_MINUTES: Final = 15
 _FIRST_HOURS: Final = {"morning": "05:00", "afternoon": "12:00", "evening": "18:00", "night": "22:00"}
 
@@ -231,7 +232,10 @@ def _span(first: TimePoint, second: TimePoint) -> str | None:
     """Return the span between two times. The day of one of them is also the day of the other."""
     if first.whole == "now" or any(one.whole and not _INSTANT.fullmatch(one.whole) for one in (first, second)):
         return None
-    if first.clock and second.day and not (first.day or first.part or first.half or second.clock):
+    if (ages := _ages(first, second)) is not None:
+        return ages
+    is_number = bool(first.clock) and not (first.day or first.part or first.half)
+    if second.day and not second.clock and (is_number or _DAY_OF_A_MONTH.fullmatch(first.day)):
         first = _in_month_of(second, first)  # from 3 to 5 november
     if first.day and second.clock and not (first.clock or first.part or second.day or second.half):
         second = _in_month_of(first, second)  # from Nov 3 to 5
@@ -250,11 +254,21 @@ def _span(first: TimePoint, second: TimePoint) -> str | None:
     return f"{first} to {re.split('[ T]', text)[-1] if is_of_day else text}"
 
 
+def _ages(first: TimePoint, second: TimePoint) -> str | None:
+    """Return the span of *between 1 and 2 hours ago*, the older time first; None for other spans."""
+    age = re.fullmatch(r"(\d+)([smh]| days ago)", second.whole or second.day)
+    if age is None or not first.clock.endswith(":00") or first.half or first.day or first.part:
+        return None
+    numbers = sorted((int(first.clock[:2]), int(age[1])), reverse=True)
+    return " to ".join(f"{number}{age[2]}" for number in numbers)
+
+
 def _in_month_of(dated: TimePoint, number: TimePoint) -> TimePoint:
     """Return the day with a number in the month of a written date; the number itself if it is no such date."""
-    if not number.clock.endswith(":00") or (day := _WRITTEN_DAY.search(dated.day)) is None:
+    number_of_day = number.clock.removesuffix(":00") or re.sub(r"\D", "", number.day)
+    if not number_of_day.isdecimal() or (day := _WRITTEN_DAY.search(dated.day)) is None:
         return number
-    return TimePoint(f"{dated.day[: day.start()]}{int(number.clock[:2])}{dated.day[day.end() :]}")
+    return TimePoint(f"{dated.day[: day.start()]}{int(number_of_day)}{dated.day[day.end() :]}")
 
 
 def _with_half_of(last: TimePoint, first: TimePoint) -> TimePoint:

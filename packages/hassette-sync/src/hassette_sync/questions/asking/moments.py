@@ -20,7 +20,7 @@ _ON_DAY: Final = re.compile(
     re.IGNORECASE,
 )
 _NO_TIME: Final = re.compile(
-    r"\b(?:(?:very\s+)?recently|lately|a\s+(?:moment|(?:short\s+)?while)\s+ago|all\s+day|earlier$|"
+    r"\b(?:(?:very\s+)?recently|lately|a\s+(?:moment|(?:short\s+)?while)\s+ago|all\s+day|so\s+far|earlier$|"
     r"(?:for|after)\s+(?:an?|\d+|two|three|a\s+few|several)\s+(?:second|minute|hour|day|week)s?(?!\s+(?:ago|before|after)))\b",
     re.IGNORECASE,
 )
