@@ -324,3 +324,25 @@ async def test_run_that_automations_caused_much_later_is_in_its_own_waterfall(
     rows = (await data.waterfall(last)).rows
 
     assert [row.title for row in rows if row.kind == "run"] == ["motion_light.hall.on_motion", "presence.on_light"]
+
+
+async def test_run_that_started_a_timer_is_in_the_waterfall_of_the_run_at_its_end(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    began = change("input_boolean.tea", "off", "on", "p1", user_id="anna")
+    home.called(9.9, "input_boolean.turn_on", "input_boolean.tea", "p1", user="anna")
+    home.run(10, MOTION, began, calls=[call("timer.start", "timer.tea", "ours")])
+    home.changed(10.1, "timer.tea", "idle", "active", "ours", user=OWN_USER)
+    home.changed(70, "timer.tea", "active", "idle", "t1")
+    ended = home.run(70.2, LIGHT, change("timer.tea", None, None, "e1", event_type="timer.finished"))
+    await home.write()
+
+    rows = (await data.waterfall(ended)).rows
+
+    assert [(row.kind, row.title) for row in rows] == [
+        ("origin", "Anna"),
+        ("run", "motion_light.hall.on_motion"),
+        ("event", "timer.tea"),
+        ("run", "presence.on_light"),
+    ]
+    assert [row.depth for row in rows] == [0, 1, 2, 3]

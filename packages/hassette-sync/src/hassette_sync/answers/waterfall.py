@@ -54,7 +54,11 @@ class SimilarRuns(Answer):
 
 
 class Waterfall(Answer):
-    """A run with its causes and effects on one time axis. All runs of a chain have the same rows."""
+    """A run with its causes and effects on one time axis.
+
+    All runs that contexts of Home Assistant connect have the same rows. A run that started a timer is in the rows of the
+    run at the end of the timer.
+    """
 
     run_id: Id = Field(description="Id of the run that was asked for.")
     first_run_id: Id = Field(description="Id of the first run of the chain.")

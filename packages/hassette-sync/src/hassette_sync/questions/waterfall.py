@@ -94,15 +94,19 @@ async def _first_causes(
 ) -> tuple[tuple[Cause, ...], CauseKind]:
     """Return the causes of the first event, the first cause first, and the kind of the event if there are none.
 
-    A device that changed by itself is not listed: its change is the first event. If nothing is known about the cause
-    of an event without a parent, the tuple is empty, too.
+    A device that changed by itself is not listed: its change is the first event. Code of an app outside runs is not
+    listed either. If nothing is known about the cause of an event without a parent, the tuple is empty, too.
     """
     first = chain.path[0]
     if chain.earlier or not isinstance(first.trigger, EventTrigger) or first.trigger.immediate:
         return (), _cause(chain.event.trigger)
     found = await Causes(transaction, names).of_run(first)
     # The first of these causes is the run itself.
-    causes = tuple(cause for cause in reversed(found.causes[1:]) if cause.kind not in ("device", "app"))
+    causes = tuple(
+        cause
+        for cause in reversed(found.causes[1:])
+        if cause.kind != "device" and (cause.kind != "app" or cause.run is not None)
+    )
     if len(causes) == 1 and causes[0].kind == "unknown" and not first.trigger.parent_id:
         return (), "unknown"
     return causes, _cause(chain.event.trigger)
@@ -115,6 +119,13 @@ def _rows_of_chain(
     if chain.earlier:
         yield WaterfallRow(kind="origin", depth=0, title="Earlier runs that led to this one", at_us=at_us, cause="app")
     for depth, cause in enumerate(causes):
+        if (run := cause.run) is not None:
+            # A timer, or the end of a script, connects this run with the first one of the chain, and no context.
+            yield WaterfallRow(
+                kind="run", depth=depth, title=run.registration.title, at_us=min(run.started_us, at_us),
+                duration_us=run.duration_us, run=run, detail=_failure_of(run),
+            )  # fmt: skip
+            continue
         yield WaterfallRow(
             kind="origin", depth=depth, title=_origin(cause), detail=cause.detail, cause=cause.kind,
             at_us=min(cause.at_us or at_us, at_us), trace_path=cause.link or None,
