@@ -208,12 +208,12 @@ async def test_end_of_a_script_that_was_started_again_is_unknown_unless_a_call_s
     home.changed(18, DIM, "on", "off", "p2", user="ben")
     home.changed(100.2, DIM, "off", "on", "p3", user="anna")
     home.called(107, "script.turn_off", DIM, "p5", user="anna")
-    home.changed(107.1, DIM, "on", "off", "p4", user="ben")  # Home Assistant before 2026 keeps the context
+    home.changed(107.0001, DIM, "on", "off", "p4", user="ben")  # Home Assistant before 2026 keeps the context
     await home.write()
 
     assert await causes(data, home, DIM, 10.2, "on") == f"{DIM}, Anna"
     assert await causes(data, home, DIM, 18, "off") == "unknown"
-    assert await causes(data, home, DIM, 107.1, "off") == "Anna"
+    assert await causes(data, home, DIM, 107, "off") == "Anna"
 
 
 async def test_script_that_an_app_stops_ends_because_of_the_app(home: RecordedHome, data: DataSyncService) -> None:
@@ -221,11 +221,11 @@ async def test_script_that_an_app_stops_ends_because_of_the_app(home: RecordedHo
     home.automation(10.1, DIM, "", "p1", user_id="anna")
     home.changed(10.2, DIM, "off", "on", "p1", user="anna")
     stopping = call("script.turn_off", DIM, "ours")
-    home.run(30, MOTION, change("binary_sensor.hall", "off", "on", "d1"), calls=[stopping])
-    home.changed(30.05, DIM, "on", "off", "end")
+    home.run(30.0005, MOTION, change("binary_sensor.hall", "off", "on", "d1"), calls=[stopping])
+    home.changed(30, DIM, "on", "off", "end")
     await home.write()
 
-    assert await causes(data, home, DIM, 30.05, "off") == "motion_light.hall.on_motion, binary_sensor.hall"
+    assert await causes(data, home, DIM, 30, "off") == "motion_light.hall.on_motion, binary_sensor.hall"
 
 
 async def test_event_of_a_timer_leads_to_the_start_of_the_timer(home: RecordedHome, data: DataSyncService) -> None:

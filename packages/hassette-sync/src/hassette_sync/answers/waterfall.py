@@ -56,8 +56,8 @@ class SimilarRuns(Answer):
 class Waterfall(Answer):
     """A run with its causes and effects on one time axis.
 
-    All runs that contexts of Home Assistant connect have the same rows. A run that started a timer is in the rows of the
-    run at the end of the timer.
+    All runs that contexts of Home Assistant connect have the same rows. The rows of a run at the end of a timer also
+    have the run that started the timer.
     """
 
     run_id: Id = Field(description="Id of the run that was asked for.")

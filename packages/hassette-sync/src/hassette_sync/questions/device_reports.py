@@ -233,16 +233,19 @@ async def _areas_of(transaction: ReadTransaction, call: CallMade) -> set[str]:
 
 
 async def calls_near(transaction: ReadTransaction, change: StateChange) -> list[tuple[Row, CallMade]]:
-    """Return the calls with a target by apps and by Home Assistant in the minute before a change."""
+    """Return the calls with a target by apps and by Home Assistant in the minute before a change.
+
+    The time of a recorded change is a whole millisecond. A call may be of the same millisecond.
+    """
     since_us = change.at_us - _LATE_US
     near: Parameters = {
         "first_id": first_id_at(since_us),
         "end_id": first_id_at(change.at_us + _LATER_END_US),
         "since_us": since_us,
-        "until_us": change.at_us,
+        "until_us": change.at_us + _MILLISECOND_US - 1,
         "examined": _EXAMINED,
         "limit": _EXAMINED,
     }
     calls = [(row, call_of(row)) for row in await transaction.all(queries.CALLS_WITH_TARGET, near)]
-    near["end_id"] = first_id_at(change.at_us)
+    near["end_id"] = first_id_at(change.at_us + _MILLISECOND_US)
     return calls + [(row, call_by_home(row)) for row in await transaction.all(queries.CALLS_BY_HOME_WITH_TARGET, near)]
