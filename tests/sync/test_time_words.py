@@ -34,6 +34,9 @@ def in_question(text: str) -> AskedTime:
 
 
 SPANS = (
+    ("before 7 this morning", "2026-03-30T00:00", "2026-03-30T07:00"),
+    ("before 7 yesterday evening", "2026-03-29T00:00", "2026-03-29T19:00"),
+    ("yesterday evening before 7", "2026-03-29T18:00", "2026-03-29T19:00"),
     ("between two and three days ago", "2026-03-27T00:00", "2026-03-29T00:00"),
     ("2 to 3 days ago", "2026-03-27T00:00", "2026-03-29T00:00"),
     ("between 1 and 2 hours ago", "2026-03-30T13:45:20", "2026-03-30T14:45:20"),

@@ -111,7 +111,7 @@ class _Reader:
             is_half = offset["number"].lower().startswith("half")
             length = "30m" if is_half else f"{number_of(offset['number'])}{unit_of(offset['unit'])}"
             return _shifted(point, length, is_before=word == "before")
-        return _open_span(word, point, is_near=is_near)
+        return _open_span(word, point, in_part=lead.part, is_near=is_near)
 
     def _rest_of_span(self, first: TimePoint, connector: str, *, must_be_clear: bool = False) -> str | None:
         """Read the second time of a span, and return the span."""
@@ -188,8 +188,15 @@ def _compiled(pattern: str, end: str) -> re.Pattern[str]:
     return re.compile(rf"[\s,]*(?:{pattern}){end}", re.IGNORECASE)
 
 
-def _open_span(word: str, point: TimePoint, *, is_near: bool) -> str | None:
-    """Return the span from a time until now, or up to a time."""
+def _open_span(word: str, point: TimePoint, *, in_part: str, is_near: bool) -> str | None:
+    """Return the span from a time until now, or up to a time.
+
+    Args:
+        word: The preposition.
+        point: The time.
+        in_part: Part of the day before the preposition, in which the span begins: this morning before 7.
+        is_near: Whether only some minutes before or after the time are meant.
+    """
     if is_near and point.clock and point.clock not in SUN:
         return _near(word, point)
     if word in ("since", "after"):
@@ -197,7 +204,7 @@ def _open_span(word: str, point: TimePoint, *, is_near: bool) -> str | None:
         return f"{'since' if is_moment else word} {point}"
     if not point.clock or point.clock in SUN or (point.clock == "00:00" and not point.day and not point.part):
         return f"before {point}" if word == "before" else f"until {point}"
-    if point.part:
+    if in_part or point.part == "night":
         is_evening = point.part == "night" and "12" < str(point)[-5:] < _FIRST_HOURS["night"]
         first = _FIRST_HOURS["evening" if is_evening else point.part]
         return f"{point._replace(clock=first, half='24')} to {point}"

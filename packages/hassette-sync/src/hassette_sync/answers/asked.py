@@ -93,8 +93,8 @@ class AnsweredElsewhere(Answer):
     """The page and the command that answer a question which the ask box only recognizes.
 
     Attributes:
-        question: ``uptime``, ``not_run``, ``connection``, ``slower``, ``noise``, ``logs``, ``next``, ``versions`` or
-            ``runs``.
+        question: ``uptime``, ``not_run``, ``connection``, ``slower``, ``noise``, ``logs``, ``next``, ``counts``,
+            ``durations``, ``switched_off``, ``running``, ``versions`` or ``runs``.
         sentence: Sentence that names the page. For the uptime, it also has the answer.
         page: Path of the page; empty for the overview.
         parameters: Parameters of the page other than its time range.
