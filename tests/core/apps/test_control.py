@@ -3,6 +3,9 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from hassette_core import Hassette, HassetteConfig, SimulatedHome
 from hassette_core.control import AT_ONCE, ActionOutcome, FrameworkControl
@@ -93,6 +96,20 @@ async def test_event_of_a_job_has_its_full_name(tmp_path: Path) -> None:
         for verb in ("run_job", "pause_job", "resume_job"):
             assert (await act(place, verb, "app1.holiday")).outcome == "done"
             assert [subject for subject, _ in await place.lifecycle(f"control_{verb}")] == ["app1.up.holiday"]
+
+
+@pytest.mark.parametrize(
+    ("instances", "title"), [({}, "app1.holiday"), ({"instances": [{"name": "up"}]}, "app1.up.holiday")]
+)
+async def test_answer_names_a_job_as_the_lists_do(tmp_path: Path, instances: dict[str, Any], title: str) -> None:
+    apps = {"app1": {"module": "apps", "class": "App1", **instances}}
+    async with whole_home(tmp_path, LIGHTS, apps=apps) as place:
+        details = [(await act(place, verb, "app1.holiday")).detail for verb in ("pause_job", "pause_job", "resume_job")]
+    assert details == [
+        f"The job {title} is paused, also after a restart, until it is resumed.",
+        f"The job {title} was paused already.",
+        f"The job {title} is resumed.",
+    ]
 
 
 async def test_name_of_jobs_of_two_instances_must_contain_the_instance(tmp_path: Path) -> None:

@@ -203,28 +203,26 @@ class FrameworkControl:
         job = min(self._jobs(action.target), key=lambda job: (job.plan is None, job.plan.due_ns if job.plan else 0))
         step = job.next_step
         self._scheduler.run_now(job)
-        name = _name_of(job)
-        return ActionOutcome("conflict" if step == "skip" else "done", f"{_RUNS[step].format(job=name)}.", name)
+        detail = f"{_RUNS[step].format(job=_title_of(job))}."
+        return ActionOutcome("conflict" if step == "skip" else "done", detail, _name_of(job))
 
     async def _pause_job(self, action: Action) -> ActionOutcome:
         job = self._jobs(action.target)[0]
-        name = _name_of(job)
+        name, title = _name_of(job), _title_of(job)
         if job.paused:
-            return ActionOutcome("done", f"The job {name} was paused already.", name)
+            return ActionOutcome("done", f"The job {title} was paused already.", name)
         self._set_paused(job, True)
-        return ActionOutcome("done", f"The job {name} is paused, also after a restart, until it is resumed.", name)
+        return ActionOutcome("done", f"The job {title} is paused, also after a restart, until it is resumed.", name)
 
     async def _resume_job(self, action: Action) -> ActionOutcome:
         job = self._jobs(action.target)[0]
         was_paused = job.paused
         self._set_paused(job, False)
         if job.paused:
-            raise _ActionRefusedError(
-                "conflict",
-                f"The job {_name_of(job)} is paused with its group {job.group!r}, which only code of the app resumes.",
-            )
+            paused = f"The job {_title_of(job)} is paused with its group {job.group!r}"
+            raise _ActionRefusedError("conflict", f"{paused}, which only code of the app resumes.")
         end = "is resumed" if was_paused else "was not paused"
-        return ActionOutcome("done", f"The job {_name_of(job)} {end}.", _name_of(job))
+        return ActionOutcome("done", f"The job {_title_of(job)} {end}.", _name_of(job))
 
     def _set_paused(self, job: PlannedJob, paused: bool) -> None:
         registration = job.registration
@@ -249,7 +247,7 @@ class FrameworkControl:
                 elif target == f"{app}.{registration.name}":
                     short.setdefault(registration.key, []).append(job)
                 elif len(names) < MAX_COMPARED:
-                    names.append(f"{app}.{registration.name}" if app == instance else _name_of(job))
+                    names.append(_title_of(job))
         found = full or short
         if len(found) > 1:
             choices = ", ".join(_name_of(jobs[0]) for jobs in found.values())
@@ -386,6 +384,12 @@ class FrameworkControl:
 def _name_of(job: PlannedJob) -> str:
     registration = job.registration
     return f"{registration.app}.{registration.instance}.{registration.name}"
+
+
+def _title_of(job: PlannedJob) -> str:
+    """Return the name of a job in sentences and lists: with the instance only if that has its own name."""
+    one = job.registration
+    return _name_of(job) if one.instance not in (one.app, "default") else f"{one.app}.{one.name}"
 
 
 def _why(state: AppState) -> str:
