@@ -94,6 +94,17 @@ def test_names_break_between_their_words_on_a_phone(open_page: Callable[..., Any
         assert page.evaluate(BROKEN_WORDS) == [], name
 
 
+def test_number_of_filtered_rows_is_on_one_line(open_page: Callable[..., Any]) -> None:
+    page = open_page("/apps", wide=False)
+    page.locator("#apps-find").fill("no such app")
+    count = page.locator("#apps-find-count")
+    count.filter(has_text="0 shown").wait_for(timeout=LIMIT_MS)
+    height, line = count.evaluate(
+        "one => [one.getBoundingClientRect().height, parseFloat(getComputedStyle(one).lineHeight)]"
+    )
+    assert height < 2 * line
+
+
 def test_whole_name_in_a_text_looks_like_a_link(open_page: Callable[..., Any]) -> None:
     page = open_page("/why-not?of=climate_guard.check_windows")
     for part in ("", " .name"):

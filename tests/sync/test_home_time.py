@@ -94,6 +94,23 @@ def test_job_at_seven_is_shown_at_seven_in_the_terminal_of_any_machine(
     assert (status["time_zone"]["name"], status["time_zone"]["source"]) == ("Europe/Berlin", "home")
 
 
+async def test_times_among_the_facts_of_a_session_are_those_of_the_home(new_history: NewHistory, machine: str) -> None:
+    web_clients = pytest.importorskip("support.web_clients")
+    pytest.importorskip("fastapi")
+    facts = {
+        "time_zone": "Europe/Berlin",
+        "connected": "2026-01-20T06:00:02.128+00:00",
+        "sqlite": "3.40.1",
+        "word": "To",
+    }
+    with new_history() as history:
+        history.session(1_768_888_800_000_000, 1_768_892_400_000_000, "clean", facts=json.dumps(facts))
+    async with DataSyncService(history.path) as data, web_clients.app_client(data) as client:
+        page = (await client.get("/sessions", params={"since": "2026-01-20"})).text
+    assert re.search(r"<dt>connected</dt><dd><time [^>]*>20 Jan(?: 2026)? 07:00:02</time></dd>", page)
+    assert "<dt>word</dt><dd>To</dd>" in page
+
+
 async def test_page_that_does_not_exist_shows_the_time_of_the_home(morning: tuple[Path, int], machine: str) -> None:
     web_clients = pytest.importorskip("support.web_clients")
     pytest.importorskip("fastapi")

@@ -475,6 +475,7 @@ async def test_handler_that_ran_before_its_app_was_disabled_has_not_run_since(
         r"The app motion_light\.hall was disabled at \S.*\.",
         answer.sentence,
     )
+    assert [check.detail for check in answer.checks if check.detail and not check.detail.endswith(".")] == []
 
 
 @pytest.mark.parametrize(("runs", "times"), [(1, "once"), (3, "3 times"), (20, "at least 20 times")])

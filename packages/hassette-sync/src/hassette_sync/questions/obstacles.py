@@ -201,8 +201,8 @@ class Surroundings:
             what = {"app_failed": "failed", "app_stopped": "was stopped"}.get(row["kind"], "was disabled")
             author = author_in(row["detail"])
             what += f" by {shortened(author)}" if author is not None else ""
-            because = f": {shortened(row['detail'])}" if row["detail"] and author is None else ""
-            detail = f"The app {app_title(row['subject'])} {what} at {self._times(row['at_us'])}{because}"
+            because = f": {shortened(row['detail']).removesuffix('.')}" if row["detail"] and author is None else ""
+            detail = f"The app {app_title(row['subject'])} {what} at {self._times(row['at_us'])}{because}."
             self._checks.add("enabled", question, "no", detail, at_us=row["at_us"], reason="disabled")
         elif paused is not None and paused["kind"] == "control_pause_job":
             author = author_in(paused["detail"])

@@ -18,6 +18,7 @@ from hassette_sync.answers.kinds import LABELS
 from hassette_sync.answers.sessions import Session
 from hassette_sync.errors import SyncError
 from hassette_sync.home_time import HomeTime, ShownTimes
+from hassette_sync.questions.rows import time_of_fact
 from hassette_sync.questions.steps import steps_of, target_text
 from hassette_sync.service import DataSyncService
 from hassette_sync.time_range import DAY_US, DEFAULT_AGE, HOUR_US, MINUTE_US, SECOND_US, TimeRange, now_us
@@ -153,6 +154,7 @@ def _environment() -> jinja2.Environment:
         "event_subject": formatting.event_subject,
         "is_named_instance": formatting.is_named_instance,
         "steps_of": steps_of,
+        "time_of_fact": time_of_fact,
         "version": __version__,
         "static_version": static_version(),
         "host": platform.node(),
