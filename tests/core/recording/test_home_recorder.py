@@ -142,6 +142,35 @@ async def test_chain_of_two_apps_is_connected_by_service_calls_of_their_runs(who
     assert hall.id < runs["light"].id
 
 
+LATE = """
+import asyncio
+
+class App1(App[AppConfig]):
+    async def on_initialize(self):
+        self.bus.on_state_change(self.on_door, "binary_sensor.door", changed_to="on", name="door")
+
+    async def on_door(self):
+        self.task = asyncio.create_task(self.later())
+
+    async def later(self):
+        while "sensor.ended" not in self.states:
+            await asyncio.sleep(0.01)
+        await self.api.turn_on("light.hall")
+"""
+
+
+async def test_call_of_a_task_after_the_end_of_its_run_is_recorded_with_the_app(tmp_path: Path) -> None:
+    async with whole_home(tmp_path, LATE, executor=QUICK) as whole:
+        for entity_id in ("light.hall", "binary_sensor.door"):
+            whole.home.core.set(entity_id, "off")
+        whole.home.core.set("binary_sensor.door", "on")
+        await whole.records(1)
+        whole.home.core.set("sensor.ended", "1")
+        change = await recorded(whole, "light.hall", "on")
+        found = await eventually(lambda: [one for one in causes(whole.sink) if one.context_id == change.context_id])
+    assert [(one.service, one.detail) for one in found] == [("light.turn_on", "app1.app1")]
+
+
 async def test_service_call_of_a_run_is_no_cause_and_that_of_another_program_is_one(tmp_path: Path) -> None:
     async with whole_home(tmp_path, APPS, executor=QUICK) as whole:
         for entity_id in ("light.hall", "light.porch", "binary_sensor.door"):

@@ -28,7 +28,8 @@ class OwnCalls:
     """Holds the events of Hassette's user back until it is clear who sent them.
 
     - A run of an app got the response: the call is part of its record, so the event is dropped.
-    - Code outside a run got the response, such as ``on_initialize``: the event is recorded with the name of the app.
+    - Code outside a run got the response, such as ``on_initialize``, or a task after the end of its run: the event is
+      recorded with the name of the app.
     - There was no response to Hassette: another program with the same user, such as a browser, made the call.
 
     While no call of Hassette is in progress, an event is recorded at once.
@@ -136,8 +137,9 @@ class OwnCalls:
 
 
 def _caller() -> str:
-    if current_execution() is not None:
-        return _IN_A_RUN
+    execution = current_execution()
+    if execution is not None and execution in execution.scope.executions:
+        return _IN_A_RUN  # a task of a run that has ended keeps its context, but no record contains the call
     actor = current_app()
     return f"{actor[0]}.{actor[1]}" if actor else "Hassette"
 
