@@ -128,6 +128,18 @@ async def test_unknown_or_repeated_parameter_is_named(
     assert [one["parameter"] for one in answer.json()["invalid_parameters"]] == [parameter]
 
 
+async def test_at_most_ten_invalid_parameters_are_named(plausible: Path) -> None:
+    names = [f"name{number}" for number in range(500)]
+    data = DataSyncService(plausible, MemoryFeed(), MemoryControl({"motion_light": []}))
+    async with data, app_client(data, WebSettings(control_without_token=True)) as client:
+        for answer in (
+            await client.get("/api/v1/runs", params=dict.fromkeys(names, "1")),
+            await client.post("/api/v1/jobs/run", json={"job": "a.b", **dict.fromkeys(names, 1)}),
+        ):
+            assert_is_problem(answer, 400, "bad_question")
+            assert [one["parameter"] for one in answer.json()["invalid_parameters"]] == names[:10]
+
+
 async def test_unknown_parameter_of_a_control_changes_nothing(plausible: Path) -> None:
     control = MemoryControl({"motion_light": []})
     data = DataSyncService(plausible, MemoryFeed(), control)

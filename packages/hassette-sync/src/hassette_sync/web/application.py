@@ -42,6 +42,7 @@ from hassette_sync.web.notices import Notices
 from hassette_sync.web.page_keys import PageKeys
 from hassette_sync.web.page_tags import PageTags, PageUnchangedError, answer_unchanged
 from hassette_sync.web.pages import pages
+from hassette_sync.web.parameters import MAX_PROBLEMS
 from hassette_sync.web.problems import is_for_programs, problem
 from hassette_sync.web.refusals import RefusalLog
 from hassette_sync.web.rendering import error_page
@@ -168,7 +169,7 @@ async def _answer_invalid_parameter(request: Request, error: Exception) -> Respo
     """When FastAPI has rejected a parameter, send the same kind of response as for a `BadQuestionError`."""
     found = [
         (str(one["loc"][-1])[:_MAX_SHOWN], _sentence(_MESSAGES.get(one.get("type", "")) or one["msg"]))
-        for one in cast("RequestValidationError", error).errors()
+        for one in cast("RequestValidationError", error).errors()[:MAX_PROBLEMS]
     ]
     message = " ".join(f"{name}: {sentence}" for name, sentence in found)
     if is_for_programs(request.scope["path"]):

@@ -1,6 +1,7 @@
 """Routes whose body must be one JSON object. A key that is given twice is refused, as a parameter of the address is."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -38,8 +39,7 @@ def _check(content_type: str, body: bytes) -> None:
     doubled: list[str] = []
 
     def keep_doubled(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        names = [name for name, _ in pairs]
-        doubled.extend(name for name in dict.fromkeys(names) if names.count(name) > 1)
+        doubled.extend(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         return dict(pairs)
 
     try:

@@ -1,6 +1,7 @@
 """Parameters of the pages and the API, converted from text: time ranges, filters, cursors and ids."""
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
@@ -93,6 +94,8 @@ async def _all_time(
     return TimeRange.parse(since or "0", until or None, home=home, in_any_order=True)
 
 
+MAX_PROBLEMS: Final = 10
+"""An answer names this many invalid parameters."""
 MONTH: Final = "30d"
 """Start of the time range of the sessions, if the visitor has chosen none."""
 
@@ -164,17 +167,16 @@ async def check_names(request: Request) -> None:
 
     Without this, a misspelt ``sicne=7d`` would get the answer for another time.
     """
-    given = request.query_params.multi_items()
+    given = Counter(name for name, _ in request.query_params.multi_items())
     if not given:
         return
     known = set(_names(request.scope["route"].dependant))
-    problems = [
-        {"loc": ("query", name), "msg": _what_is_wrong(name, known)}
-        for name in dict.fromkeys(name for name, _ in given)
-        if name not in known or len(request.query_params.getlist(name)) > 1
-    ]
-    if problems:
-        raise RequestValidationError(problems)
+    wrong = [name for name, count in given.items() if name not in known or count > 1]
+    if wrong:
+        # The search for a similar name takes a while, in which the event loop stops.
+        raise RequestValidationError(
+            [{"loc": ("query", name), "msg": _what_is_wrong(name, known)} for name in wrong[:MAX_PROBLEMS]]
+        )
 
 
 def _names(dependant: Dependant) -> Iterator[str]:
