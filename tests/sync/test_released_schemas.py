@@ -55,6 +55,8 @@ async def test_question_reads_a_history_of_each_released_schema(tmp_path: Path, 
             needed["app"] = await deployed_app(data)
         if name == "registration_named":
             needed["of"] = value_of(path, "SELECT app || '.' || instance || '.' || name FROM listeners")
+        if name == "asked_time":
+            needed["text"] = "03:12 to sunset"
         answer = await method(**needed, **ranged)
     assert (answer is None) == (name == "check_readable")
     assert path.read_bytes() == before
