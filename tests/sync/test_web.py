@@ -322,7 +322,13 @@ async def test_health_check_succeeds_before_the_framework_is_ready(plausible: Pa
         assert (await client.get("/health/ready")).json() == {"ready": True, "connection": "connected"}
 
 
-@pytest.mark.parametrize("host", ["evil.example", "192.168.1.5", "localhost.evil.example", "", "[", "hassette.local"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "192.168.1.5", "localhost.evil.example", "", "[", "hassette.local"),
+        *("evil.example@localhost", "localhost/evil.example", "localhost#x", "localhost?x"),
+    ],
+)
 async def test_foreign_host_name_is_refused(client: httpx.AsyncClient, host: str) -> None:
     answer = await client.get("/", headers={"host": host})
     assert answer.status_code == 421

@@ -32,6 +32,7 @@ MAX_HEADER_BYTES = 16 * 1024
 _MAX_SHOWN = 200
 _MAX_USER = 100
 _OPEN_PATHS = frozenset({"/health/live", "/health/ready", "/login"})
+_OUTSIDE_HOST = frozenset("@/?#\\")
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _SECURITY_HEADERS = {
     # Pages load nothing from other hosts and have no inline scripts, so the name of an app or entity can never run as a
@@ -284,6 +285,8 @@ def _without_last_slash(scope: Scope) -> str:
 
 
 def _host_name(host: str) -> str:
+    if not _OUTSIDE_HOST.isdisjoint(host):
+        return ""  # a proxy may read another name in evil.example@localhost
     try:
         return (urlsplit(f"//{host}").hostname or "").lower().rstrip(".")
     except ValueError:
