@@ -153,7 +153,7 @@ ANSWERS: Answers = {
     "hall.not_due": ("nothing_came", "No due time of the schedule once, after 1 h is recorded."),
     "hall.misfire": ("misfire", ": misfire (the newest missed run was due "),
     "hall.no_such_handler": ("not_registered", "No handler, job or app is called hall.no_such_handler."),
-    "porch.ran": ("disabled", "The app porch.porch failed at "),
+    "porch.ran": ("disabled", "The app porch failed at "),
     "porch.no_such_handler": ("disabled", ": on_initialize failed: ValueError: no such light."),
     "cellar.ran": ("not_registered", "No handler, job or app is called cellar.ran."),
     "rehearsing.lighten": ("ran", "The app rehearsed, so input_boolean.turn_on was not sent."),
@@ -167,7 +167,7 @@ WITHOUT_LINK: Answers = {"hall.no_event": ("not_connected", "connect")}
 AFTER_EDIT: Answers = {
     "hall.condition": ("not_registered", "It has not been registered since "),
     "rehearsing.lighten": ("not_registered", "It has not been registered since "),
-    "attic.off": ("disabled", "The app attic.attic failed at "),
+    "attic.off": ("disabled", "The app attic failed at "),
 }
 DOWN: Answers = {"hall.ran": ("framework_down", "Hassette was stopped at ")}
 
