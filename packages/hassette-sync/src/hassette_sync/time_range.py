@@ -28,6 +28,9 @@ _DAYS_AGO: Final = {"today": 0, "yesterday": 1}
 MACHINE_TIME: Final = HomeTime()
 """The time zone of this machine."""
 
+MILLISECOND_US: Final = 1_000
+"""The time in an id is a whole millisecond."""
+
 AROUND_US: Final = 5 * MINUTE_US
 """Lists that ask about a moment show this much before and after it."""
 

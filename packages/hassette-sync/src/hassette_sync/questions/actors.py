@@ -17,12 +17,13 @@ from hassette_sync.questions.calls import call_by_home, leads_elsewhere
 from hassette_sync.questions.changes import event_time_of
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.reader import Parameters, ReadTransaction
+from hassette_sync.time_range import MILLISECOND_US
 
-_MILLISECOND_US = 1_000
-_AT_ONCE_US = 100 * _MILLISECOND_US
-_RECORDED_LATER_US = 100 * _MILLISECOND_US
+_AT_ONCE_US = 100 * MILLISECOND_US
+_RECORDED_LATER_US = 100 * MILLISECOND_US
 """A message is recorded when it is read. On a busy machine, that is some time after its arrival."""
-_SENT: Final = ("service_call", "event")
+SENT: Final = ("service_call", "event")
+"""Kinds of causes that are no automation and no script."""
 _WITHOUT_WAIT: Final = frozenset(
     f"{domain}.{name}" for domain in ("script", "homeassistant") for name in ("turn_on", "toggle")
 )
@@ -61,7 +62,7 @@ def moment_of_event(run: Run) -> int:
 
 def after_moment(at_us: int) -> int:
     """Return the first id after the millisecond of a moment."""
-    return first_id_at(at_us + _MILLISECOND_US)
+    return first_id_at(at_us + MILLISECOND_US)
 
 
 def before_moment(rows: Sequence[Row], before_id: int) -> list[Row]:
@@ -71,7 +72,7 @@ def before_moment(rows: Sequence[Row], before_id: int) -> list[Row]:
     rows come last.
     """
     before = [row for row in rows if row["id"] < before_id]
-    return before + [row for row in rows if row["id"] >= before_id and row["kind"] in _SENT and row["user_id"]]
+    return before + [row for row in rows if row["id"] >= before_id and row["kind"] in SENT and row["user_id"]]
 
 
 async def actors_of(

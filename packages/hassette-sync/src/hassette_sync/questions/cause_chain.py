@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from hassette_sync.answers.explanations import Cause
+from hassette_sync.answers.explanations import Cause, StateChange
+
+MAX_STEPS = 20
 
 
 @dataclass(slots=True)
@@ -13,16 +15,29 @@ class CauseChain:
     Attributes:
         causes: The steps.
         missing: The reason why the chain breaks off; empty if it reaches its first cause.
+        contexts: Contexts of Home Assistant whose causes are in the chain.
+        changes: Changes whose causes are in the chain, the nearest first.
     """
 
     causes: list[Cause] = field(default_factory=list[Cause])
     missing: str = ""
+    contexts: set[str] = field(default_factory=set[str])
+    changes: list[StateChange] = field(default_factory=list[StateChange])
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether no further cause is followed."""
+        return len(self.causes) >= MAX_STEPS
 
     def end_unknown(self, missing: str) -> "CauseChain":
         """End the chain with an unknown cause."""
         self.missing = missing
         self.causes.append(Cause(kind="unknown", title="unknown", text="something that is not recorded"))
         return self
+
+    def end_too_long(self) -> None:
+        """End the chain because it is too long or returns to one of its causes."""
+        self.end_unknown(f"only {MAX_STEPS} causes are followed, and none twice.")
 
 
 def trace_link(kind: str, item_id: str | None, trace_id: str | None) -> str:

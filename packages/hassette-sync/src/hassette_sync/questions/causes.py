@@ -12,6 +12,7 @@ from hassette_sync.queries import causes as queries
 from hassette_sync.queries.runs import RUN
 from hassette_sync.queries.why_not import REGISTRATION_BY_ID
 from hassette_sync.questions.actors import (
+    SENT,
     ActingPart,
     actors_of,
     after_moment,
@@ -41,9 +42,6 @@ from hassette_sync.questions.wording import app_clause, change_clause, job_claus
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import SECOND_US
 
-MAX_STEPS = 20
-_SENT = ("service_call", "event")
-
 
 class Causes:
     """Finds the causes within one read transaction.
@@ -66,47 +64,41 @@ class Causes:
             missed: Whether the change happened while Home Assistant was not connected.
         """
         chain = CauseChain()
-        await self._follow(chain, change, user_id, missed, set())
+        await self._follow(chain, change, user_id, missed)
         return chain
 
     async def of_run(self, run: Run, call: CallMade | None = None) -> CauseChain:
         """Return the causes of a call or a log line of a run: the run, and what led to it."""
         chain = CauseChain()
-        await self._follow_run(chain, run, call, set())
+        await self._follow_run(chain, run, call)
         return chain
 
     async def of_call(self, call: CallMade, row: Row) -> CauseChain:
         """Return the causes of a service call that no app made, from its row."""
-        chain, context, parent = CauseChain(), row["context_id"], row["parent_id"]
-        before_id = row["id"] if time_of(row["id"]) == call.at_us else after_moment(call.at_us)
-        await self._follow_context(chain, context, parent, row["user_id"], None, before_id, set())
-        if chain.causes and chain.causes[0].call is None and chain.causes[0].kind != "unknown":
-            chain.causes[0] = chain.causes[0].model_copy(update={"call": call})
+        chain = CauseChain()
+        await self._follow_call_by_home(chain, call, row)
         return chain
 
-    async def _follow(
-        self, chain: CauseChain, change: StateChange, user_id: str | None, missed: bool, seen: set[str]
-    ) -> None:
+    async def _follow(self, chain: CauseChain, change: StateChange, user_id: str | None, missed: bool) -> None:
         if missed:
             chain.end_unknown(
                 "the change happened while Home Assistant was not connected, so the cause of the change is not "
                 "recorded."
             )
             return
-        if is_end_of_script(change) and await self._follow_end_of_script(chain, change, seen):
+        chain.changes.append(change)
+        if is_end_of_script(change) and await self._follow_end_of_script(chain, change):
             return
         moment = await moment_of_change(self._transaction, change)
-        await self._follow_context(chain, change.context_id, change.parent_id, user_id, change, moment, seen)
+        await self._follow_context(chain, change.context_id, change.parent_id, user_id, change, moment)
 
-    async def _follow_end_of_script(self, chain: CauseChain, change: StateChange, seen: set[str]) -> bool:
+    async def _follow_end_of_script(self, chain: CauseChain, change: StateChange) -> bool:
         """Add the causes of the end of a script. Return False if its context shows them."""
         row = await stopping_call(self._transaction, change)
         if row is not None and "run_id" in row.keys():  # noqa: SIM118  a row has no `in`
-            await self._follow_call(chain, row, seen)
+            await self._follow_call(chain, row)
         elif row is not None:
-            found = await self.of_call(call_by_home(row), row)
-            chain.causes += found.causes
-            chain.missing = found.missing
+            await self._follow_call_by_home(chain, call_by_home(row), row)
         elif await was_started_again(self._transaction, change):
             chain.end_unknown(
                 "the script was started again while it ran, and Home Assistant does not report which of its runs ended."
@@ -114,6 +106,13 @@ class Causes:
         else:
             return False
         return True
+
+    async def _follow_call_by_home(self, chain: CauseChain, call: CallMade, row: Row) -> None:
+        first, context, parent = len(chain.causes), row["context_id"], row["parent_id"]
+        before_id = row["id"] if time_of(row["id"]) == call.at_us else after_moment(call.at_us)
+        await self._follow_context(chain, context, parent, row["user_id"], None, before_id)
+        if chain.causes[first:] and chain.causes[first].call is None and chain.causes[first].kind != "unknown":
+            chain.causes[first] = chain.causes[first].model_copy(update={"call": call})
 
     async def _follow_context(
         self,
@@ -123,7 +122,6 @@ class Causes:
         user_id: str | None,
         change: StateChange | None,
         before_id: int,
-        seen: set[str],
     ) -> None:
         """Add the causes behind a context: an app's call, automations and scripts, a person, a parent, the device.
 
@@ -132,10 +130,10 @@ class Causes:
         if context is None:
             chain.end_unknown("its event had no context.")
             return
-        if context in seen or len(chain.causes) >= MAX_STEPS:
-            chain.end_unknown(f"only {MAX_STEPS} causes are followed, and none twice.")
+        if context in chain.contexts or chain.is_full:
+            chain.end_too_long()
             return
-        seen.add(context)
+        chain.contexts.add(context)
         rows = await self._transaction.all(queries.CAUSES_OF_CONTEXT, {"context_id": context})
         actors = await actors_of(self._transaction, rows, change, before_id)
         rows = before_moment(rows, before_id)
@@ -151,9 +149,9 @@ class Causes:
             chain.causes.append(await self._cause_by_home(actor, call))
             call = None
         if own is not None:
-            await self._follow_call(chain, own, seen)
+            await self._follow_call(chain, own)
             return
-        if caller := next((row["detail"] for row in rows if row["kind"] in _SENT and row["detail"]), ""):
+        if caller := next((row["detail"] for row in rows if row["kind"] in SENT and row["detail"]), ""):
             self._end_with_app(chain, caller, call)
             return
         # A cause may know the user or the parent of a context that the change does not have.
@@ -162,19 +160,17 @@ class Causes:
         if user_id is not None:
             await self._end_with_person(chain, change, user_id, call, rows)
         elif parent is not None:
-            await self._follow_parent(chain, parent, ran[-1] if ran else None, change, seen)
+            await self._follow_parent(chain, parent, ran[-1] if ran else None, change)
         elif ran:
             return  # started by time or by Home Assistant itself: the automation is the first cause
         elif call is not None:
             chain.end_unknown(f"a part of Home Assistant without a user called {call.service}.")
         elif change is not None:
-            await self._end_with_device(chain, change, seen)
+            await self._end_with_device(chain, change)
         else:
-            await self._follow_event(chain, *timer_in(rows) or ("", None), time_of(before_id), seen)
+            await self._follow_event(chain, *timer_in(rows) or ("", None), time_of(before_id))
 
-    async def _follow_event(
-        self, chain: CauseChain, event_type: str, entity_id: str | None, at_us: int, seen: set[str]
-    ) -> None:
+    async def _follow_event(self, chain: CauseChain, event_type: str, entity_id: str | None, at_us: int) -> None:
         """Add the causes behind an event without a user and a parent: those of the timer that it reports."""
         row = await change_of_timer(self._transaction, event_type, entity_id, at_us)
         if row is None:
@@ -182,7 +178,7 @@ class Causes:
             return
         change = await change_of_row(self._names, row)
         chain.causes[-1] = chain.causes[-1].model_copy(update={"change": change})
-        await self._follow(chain, change, row["user_id"], False, seen)
+        await self._follow(chain, change, row["user_id"], False)
 
     async def _cause_by_home(self, actor: ActingPart, call: CallMade | None) -> Cause:
         row = actor.row
@@ -204,14 +200,17 @@ class Causes:
             link=trace_link(kind, row["item_id"], row["trace_id"]),
         )
 
-    async def _follow_call(self, chain: CauseChain, row: Row, seen: set[str]) -> None:
+    async def _follow_call(self, chain: CauseChain, row: Row) -> None:
         run = await self._transaction.one(RUN, {"id": row["run_id"]})
         if run is None:
             chain.end_unknown("the run of the app that made the call has been deleted because of its age.")
             return
-        await self._follow_run(chain, run_of(run), call_of(row), seen)
+        await self._follow_run(chain, run_of(run), call_of(row))
 
-    async def _follow_run(self, chain: CauseChain, run: Run, call: CallMade | None, seen: set[str]) -> None:
+    async def _follow_run(self, chain: CauseChain, run: Run, call: CallMade | None) -> None:
+        if chain.is_full:
+            chain.end_too_long()
+            return
         trigger = run.trigger
         if isinstance(trigger, DueTrigger):
             listens = await self._transaction.one(REGISTRATION_BY_ID, {"registration_id": run.registration.id})
@@ -246,16 +245,16 @@ class Causes:
             # The listener ran at its registration, without an event. The app itself is the first cause.
             return
         if change is not None:
-            await self._follow(chain, change, trigger.user_id, trigger.missed, seen)
+            await self._follow(chain, change, trigger.user_id, trigger.missed)
         elif trigger.event_type.startswith("hassette_"):
             return  # the framework itself sent the event, for example because the connection was restored
         elif emitted := await self._emission(trigger.parent_id):
-            await self._follow_call(chain, emitted, seen)
+            await self._follow_call(chain, emitted)
         elif trigger.event_type.startswith("timer.") and not (trigger.user_id or trigger.parent_id):
-            await self._follow_event(chain, trigger.event_type, trigger.entity_id, event_time_of(run), seen)
+            await self._follow_event(chain, trigger.event_type, trigger.entity_id, event_time_of(run))
         elif trigger.context_id:
             context, parent = trigger.context_id, trigger.parent_id
-            await self._follow_context(chain, context, parent, trigger.user_id, None, moment_of_event(run), seen)
+            await self._follow_context(chain, context, parent, trigger.user_id, None, moment_of_event(run))
         else:
             chain.end_unknown(f"the sender of the event {shortened(trigger.event_type)} is not recorded.")
 
@@ -282,7 +281,7 @@ class Causes:
             )
             return
         # A scene, a group or a script makes further calls with the context of the first one.
-        sent = min((row for row in rows if row["kind"] in _SENT), key=lambda row: row["id"], default=None)
+        sent = min((row for row in rows if row["kind"] in SENT), key=lambda row: row["id"], default=None)
         text = f"{title} did it"
         if sent is not None:
             what = shortened(sent["service"] or "?")
@@ -309,11 +308,9 @@ class Causes:
         text = f"{shortened(requester)} started it by hand"
         chain.causes.append(Cause(kind="person", title=requester, text=text, at_us=run.started_us))
 
-    async def _follow_parent(
-        self, chain: CauseChain, parent: str, ran: Row | None, change: StateChange | None, seen: set[str]
-    ) -> None:
+    async def _follow_parent(self, chain: CauseChain, parent: str, ran: Row | None, change: StateChange | None) -> None:
         """Add the causes behind the context of the event that triggered an automation, or another unknown part."""
-        trigger = await triggering_change(self._transaction, self._names, parent, ran, change)
+        trigger = await triggering_change(self._transaction, self._names, parent, ran, chain.changes)
         known = (
             trigger is not None
             or await self._transaction.one(queries.OWN_CALL, {"context_id": parent}) is not None
@@ -334,24 +331,24 @@ class Causes:
         elif trigger is not None:
             chain.causes[-1] = chain.causes[-1].model_copy(update={"change": trigger[0]})
         if trigger is not None:
-            await self._follow(chain, trigger[0], trigger[1], trigger[2], seen)
+            await self._follow(chain, trigger[0], trigger[1], trigger[2])
         else:
             began_us = time_of(ran["id"]) if ran is not None else change.at_us if change is not None else None
             before_id = after_moment(began_us or self._transaction.at_us)
-            await self._follow_context(chain, parent, None, None, None, before_id, seen)
+            await self._follow_context(chain, parent, None, None, None, before_id)
 
-    async def _end_with_device(self, chain: CauseChain, change: StateChange, seen: set[str]) -> None:
+    async def _end_with_device(self, chain: CauseChain, change: StateChange) -> None:
         since_us, missing = await recording_of(self._transaction, change)
         if missing:
             chain.end_unknown(missing)
             return
         if (state := await ended_state(self._transaction, change)) is not None:
-            await self._follow_beginning(chain, change, state, since_us, seen)
+            await self._follow_beginning(chain, change, state, since_us)
             return
         if follower := await self._names.follower(change.entity.entity_id):
-            source, missing = await change_followed(self._transaction, follower, change)
+            source, missing = await change_followed(self._transaction, follower, chain.changes)
             if source is not None:
-                await self._follow(chain, await change_of_row(self._names, source), source["user_id"], False, seen)
+                await self._follow(chain, await change_of_row(self._names, source), source["user_id"], False)
                 return
             if missing:
                 chain.end_unknown(missing)
@@ -380,12 +377,10 @@ class Causes:
             )
         )
 
-    async def _follow_beginning(
-        self, chain: CauseChain, change: StateChange, state: str, since_us: int, seen: set[str]
-    ) -> None:
+    async def _follow_beginning(self, chain: CauseChain, change: StateChange, state: str, since_us: int) -> None:
         """Add the causes of the change that began what a change ends."""
         begun = await beginning_of(self._transaction, change, state, since_us)
         if begun is None:
             chain.end_unknown(f"it was {state} before, and the beginning of that is not recorded without a gap.")
             return
-        await self._follow(chain, await change_of_row(self._names, begun), begun["user_id"], False, seen)
+        await self._follow(chain, await change_of_row(self._names, begun), begun["user_id"], False)

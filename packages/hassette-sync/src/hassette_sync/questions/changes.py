@@ -1,5 +1,6 @@
 """State changes, as the history contains them: recorded ones, and those that triggered runs."""
 
+from collections.abc import Iterable
 from sqlite3 import Row
 
 from hassette_store.ids import time_of
@@ -7,6 +8,7 @@ from hassette_sync.answers.explanations import StateChange
 from hassette_sync.answers.kinds import EventTrigger
 from hassette_sync.answers.runs import Run
 from hassette_sync.questions.entities import HomeNames
+from hassette_sync.time_range import MILLISECOND_US
 
 MEASURING = frozenset(
     ("binary_sensor", "sensor", "sun", "weather", "person", "device_tracker", "zone", "event", "image", "calendar")
@@ -43,4 +45,15 @@ async def change_of_run(names: HomeNames, run: Run) -> StateChange | None:
         new_state=trigger.new_state,
         context_id=trigger.context_id,
         parent_id=trigger.parent_id,
+    )
+
+
+def is_row_of(row: Row, changes: Iterable[StateChange]) -> bool:
+    """Return whether a row is the record of one of some changes. It may be later than the time of the change."""
+    return any(
+        time_of(row["id"]) >= change.at_us // MILLISECOND_US * MILLISECOND_US
+        and row["entity_id"] == change.entity.entity_id
+        and (row["context_id"], row["old_state"], row["new_state"])
+        == (change.context_id, change.old_state, change.new_state)
+        for change in changes
     )

@@ -14,14 +14,13 @@ from hassette_sync.questions.changes import MEASURING
 from hassette_sync.questions.rows import facts_of, time_of_fact
 from hassette_sync.questions.targets import entities_of, others_of
 from hassette_sync.reader import Parameters, ReadTransaction
-from hassette_sync.time_range import MINUTE_US, SECOND_US
+from hassette_sync.time_range import MILLISECOND_US, MINUTE_US, SECOND_US
 
 _LATE_US = MINUTE_US
 _NEAR_US = 2 * MINUTE_US
 # A run has the id of its end, so the run that made the call may end after the change.
 _LATER_END_US = 10 * MINUTE_US
 _SECOND_STEP_US = 2 * SECOND_US
-_MILLISECOND_US = 1_000
 _ULID_DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID: Final = re.compile(f"[0-7][{_ULID_DIGITS}]{{25}}")
 _MAX_CALLS = 20
@@ -110,7 +109,7 @@ async def began_before(transaction: ReadTransaction, change: StateChange, since_
         return False
     near: Parameters = {
         "first_id": first_id_at(since_us),
-        "end_id": first_id_at(change.at_us + _MILLISECOND_US),
+        "end_id": first_id_at(change.at_us + MILLISECOND_US),
         "limit": _MAX_CONTEXTS,
     }
     rows = await transaction.all(queries.CONTEXTS_BEFORE, near)
@@ -127,7 +126,7 @@ def _time_of_context(context_id: str | None) -> int | None:
     milliseconds = 0
     for character in context_id[:10]:
         milliseconds = milliseconds << 5 | _ULID_DIGITS.index(character)
-    return milliseconds * _MILLISECOND_US
+    return milliseconds * MILLISECOND_US
 
 
 def _unreported(change: StateChange) -> str:
@@ -183,7 +182,7 @@ async def changes_before(transaction: ReadTransaction, change: StateChange, sinc
     before: Parameters = {
         "entity": change.entity.entity_id,
         "first_id": first_id_at(since_us),
-        "end_id": first_id_at(change.at_us + _MILLISECOND_US),
+        "end_id": first_id_at(change.at_us + MILLISECOND_US),
         "limit": 5,
     }
     rows = await transaction.all(queries.CHANGES_BEFORE, before)
@@ -242,10 +241,10 @@ async def calls_near(transaction: ReadTransaction, change: StateChange) -> list[
         "first_id": first_id_at(since_us),
         "end_id": first_id_at(change.at_us + _LATER_END_US),
         "since_us": since_us,
-        "until_us": change.at_us + _MILLISECOND_US - 1,
+        "until_us": change.at_us + MILLISECOND_US - 1,
         "examined": _EXAMINED,
         "limit": _EXAMINED,
     }
     calls = [(row, call_of(row)) for row in await transaction.all(queries.CALLS_WITH_TARGET, near)]
-    near["end_id"] = first_id_at(change.at_us + _MILLISECOND_US)
+    near["end_id"] = first_id_at(change.at_us + MILLISECOND_US)
     return calls + [(row, call_by_home(row)) for row in await transaction.all(queries.CALLS_BY_HOME_WITH_TARGET, near)]

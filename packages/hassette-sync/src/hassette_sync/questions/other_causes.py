@@ -14,9 +14,8 @@ from hassette_sync.questions.calls import contradicts, is_for
 from hassette_sync.questions.device_reports import ENDS
 from hassette_sync.questions.wording import shortened
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.time_range import SECOND_US
+from hassette_sync.time_range import MILLISECOND_US, SECOND_US
 
-_MILLISECOND_US = 1_000
 _AT_ONCE_US = SECOND_US // 4
 _ADDING: Final = frozenset(("create", "delete", "publish", "reload", "reload_all", "remove", "set"))
 """Names of services that add or remove entities, such as ``scene.create`` and ``group.set``."""
@@ -42,7 +41,7 @@ async def contradiction_of(
     if change.new_state in ENDS.get(change.old_state or "", ()) or not is_for(call, change.entity.entity_id):
         return ""
     rows = await transaction.all(queries.CHANGES_OF_CONTEXT, {"context_id": change.context_id or ""})
-    since_us = call.at_us // _MILLISECOND_US * _MILLISECOND_US  # the time in an id is a whole millisecond
+    since_us = call.at_us // MILLISECOND_US * MILLISECOND_US
     earlier = [
         row
         for row in rows

@@ -5,8 +5,11 @@ from typing import Final
 
 from hassette_store.ids import first_id_at
 from hassette_sync.answers.explanations import StateChange
+from hassette_sync.answers.kinds import EventTrigger
 from hassette_sync.queries import causes as queries
+from hassette_sync.queries.runs import RUN
 from hassette_sync.questions.device_reports import calls_near, changes_before
+from hassette_sync.questions.rows import run_of
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import SECOND_US
@@ -37,7 +40,22 @@ async def stopping_call(transaction: ReadTransaction, change: StateChange) -> Ro
         and change.at_us - call.at_us <= _STOPPING_US
         and not (call.rehearsed or call.error)
     ]
-    return max(calls, key=lambda one: one[0])[1] if calls else None
+    for _, row in sorted(calls, key=lambda one: -one[0]):
+        if not await _is_reaction(transaction, row, change):
+            return row
+    return None
+
+
+async def _is_reaction(transaction: ReadTransaction, row: Row, change: StateChange) -> bool:
+    """Return whether a run that the change triggered made a call. Both may have the same time."""
+    if "run_id" not in row.keys():  # noqa: SIM118  a row has no `in`
+        return False
+    found = await transaction.one(RUN, {"id": row["run_id"]})
+    trigger = run_of(found).trigger if found is not None else None
+    return isinstance(trigger, EventTrigger) and (
+        (trigger.entity_id, trigger.context_id, trigger.old_state, trigger.new_state)
+        == (change.entity.entity_id, change.context_id, change.old_state, change.new_state)
+    )
 
 
 async def was_started_again(transaction: ReadTransaction, change: StateChange) -> bool:

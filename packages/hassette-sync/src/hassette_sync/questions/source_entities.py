@@ -1,37 +1,44 @@
 """Find the change that an entity followed. Helpers such as a threshold sensor change without the context of it."""
 
+from collections.abc import Sequence
 from sqlite3 import Row
 
 from hassette_store.ids import first_id_at
 from hassette_sync.answers.explanations import StateChange
 from hassette_sync.queries import causes as queries
-from hassette_sync.questions.changes import MEASURING
+from hassette_sync.questions.changes import MEASURING, is_row_of
 from hassette_sync.questions.entities import ENTITY_ID
 from hassette_sync.reader import Parameters, ReadTransaction
-from hassette_sync.time_range import SECOND_US
+from hassette_sync.time_range import MILLISECOND_US, SECOND_US
 
-_MILLISECOND_US = 1_000
+_MAX_CHANGES = 5
 
 
-async def change_followed(transaction: ReadTransaction, followed: str, change: StateChange) -> tuple[Row | None, str]:
+async def change_followed(
+    transaction: ReadTransaction, followed: str, explained: Sequence[StateChange]
+) -> tuple[Row | None, str]:
     """Return the recorded change that an entity followed, or why it is not known.
 
     If the followed entity only measures, and no change of it is recorded, it changed by itself. Then both are empty.
+    They are also empty if its only change is explained, because entities may follow each other or themselves.
 
     Args:
         transaction: Read transaction of the question.
         followed: The entity that it follows, or its integration if that is not known.
-        change: The change of the follower.
+        explained: The explained changes. The last one is that of the follower. It has not followed any of them.
     """
     if ENTITY_ID.fullmatch(followed) is None:
-        return None, f"the entity follows other ones ({followed}), and Home Assistant does not report which change."
+        follows = f"the entity follows other ones ({followed})"
+        return None, f"{follows}, and Home Assistant does not report which change it followed."
+    change = explained[-1]
     before: Parameters = {
         "entity": followed,
         "first_id": first_id_at(change.at_us - SECOND_US),
-        "end_id": first_id_at(change.at_us + _MILLISECOND_US),
-        "limit": 1,
+        "end_id": first_id_at(change.at_us + MILLISECOND_US),
+        "limit": _MAX_CHANGES,
     }
-    row = await transaction.one(queries.CHANGES_BEFORE, before)
-    if row is not None or followed.partition(".")[0] in MEASURING:
+    rows = await transaction.all(queries.CHANGES_BEFORE, before)
+    row = next((row for row in rows if not is_row_of(row, explained)), None)
+    if rows or followed.partition(".")[0] in MEASURING:
         return row, ""
-    return None, f"the entity follows {followed}, and no change of that is recorded within the second before."
+    return None, f"the entity follows {followed}, and no change of it is recorded in the second before."

@@ -1,12 +1,13 @@
 """Find the change that triggered an automation."""
 
+from collections.abc import Sequence
 from sqlite3 import Row
 
 from hassette_store.ids import first_id_at, time_of
 from hassette_sync.answers.explanations import StateChange
 from hassette_sync.answers.kinds import EventTrigger
 from hassette_sync.queries import causes as queries
-from hassette_sync.questions.changes import change_of_row, change_of_run
+from hassette_sync.questions.changes import change_of_row, change_of_run, is_row_of
 from hassette_sync.questions.entities import HomeNames
 from hassette_sync.questions.rows import run_of
 from hassette_sync.reader import Parameters, ReadTransaction
@@ -16,15 +17,23 @@ _NEAR_US = 2 * MINUTE_US
 
 
 async def triggering_change(
-    transaction: ReadTransaction, names: HomeNames, context: str, ran: Row | None, change: StateChange | None
+    transaction: ReadTransaction, names: HomeNames, context: str, ran: Row | None, explained: Sequence[StateChange]
 ) -> tuple[StateChange, str | None, bool] | None:
     """Return the change with a context that triggered an automation, its user, and whether it was missed.
 
-    If several changes have the context, take the change
-    that the automation names, or else the last change before it.
+    If several changes have the context, it is the last change before the automation of an entity that the automation
+    names, or else the last one of any entity. The record of the change may be later than that of the automation.
+
+    Args:
+        transaction: Read transaction of the question.
+        names: Names of the home.
+        context: The context.
+        ran: The start of the automation; None if it is not recorded.
+        explained: The explained changes. None of them is the trigger.
     """
-    before_us = time_of(ran["id"]) if ran is not None else change.at_us if change is not None else None
+    before_us = time_of(ran["id"]) if ran is not None else explained[-1].at_us if explained else None
     rows = await transaction.all(queries.CHANGES_OF_CONTEXT, {"context_id": context})
+    rows = [row for row in rows if not is_row_of(row, explained)]
     if before_us is not None:
         rows = [row for row in rows if time_of(row["id"]) <= before_us + SECOND_US]
     named = [row for row in rows if ran is not None and row["entity_id"] in (ran["detail"] or "").split()]

@@ -1,0 +1,120 @@
+"""Chains of causes that return to what they explain, and chains that are longer than what is read of them."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hassette_sync import AskedTime, DataSyncService
+from hassette_sync.answers.explanations import Explained
+from support.patient_data import patient_data
+from support.recorded_home import OWN_USER, RecordedHome, call, change, recorded_home
+from support.rows import Listener
+
+LIGHT = Listener("on_light", "presence", "default")
+DIM = "script.dim"
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> AsyncIterator[RecordedHome]:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.named("light.hall", "Hall light", "Hall")
+        home.named("anna", "Anna", kind="user")
+        yield home
+
+
+@pytest.fixture
+async def data(home: RecordedHome, tmp_path: Path) -> AsyncIterator[DataSyncService]:
+    async with patient_data(tmp_path / "hassette.db") as data:
+        yield data
+
+
+async def explained(data: DataSyncService, home: RecordedHome, entity: str, at_s: float, state: str) -> Explained:
+    """Return the explanation of the change nearest to a time."""
+    why = await data.why(entity=entity, at=AskedTime.moment(home.us(at_s)), state=state)
+    return why.found[0]
+
+
+def causes_of(one: Explained) -> list[str]:
+    return [cause.title for cause in one.causes]
+
+
+async def test_script_that_an_automation_triggered_by_it_stops_leads_to_the_start_of_the_script(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.called(10, "script.turn_on", DIM, "x", user="anna")
+    home.automation(10.1, DIM, "", "x", user_id="anna")
+    home.changed(10.2, DIM, "off", "on", "x", user="anna")
+    home.automation(10.3, "automation.stop", f"state of {DIM}", "c2", parent="x")
+    home.called(10.4, "script.turn_off", DIM, "c2", parent="x")
+    home.changed(10.5, DIM, "on", "off", "x", user="anna")
+    await home.write()
+
+    ended = await explained(data, home, DIM, 10.5, "off")
+
+    assert causes_of(ended) == ["automation.stop", DIM, "Anna"]
+    assert ended.causes[0].change is not None
+    assert ended.causes[0].change.new_state == "on"
+
+
+async def test_run_that_the_end_of_a_script_triggered_has_not_stopped_the_script(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    # The record of the end has the time of its whole millisecond, so the call of the run is not known to be later.
+    home.automation(10, DIM, "", "x", user_id="anna")
+    home.changed(10.1, DIM, "off", "on", "x", user="anna")
+    home.changed(12, DIM, "on", "off", "x", user="anna")
+    stopped = call("script.turn_off", DIM, "ours")
+    home.run(12.0004, LIGHT, change(DIM, "on", "off", "x", user_id="anna"), calls=[stopped])
+    await home.write()
+
+    assert causes_of(await explained(data, home, DIM, 12, "off")) == [DIM, "Anna"]
+
+
+async def test_chain_of_many_emitted_events_ends_as_unknown(home: RecordedHome, data: DataSyncService) -> None:
+    for number in range(400):
+        emitted = change("", None, None, f"event{number}", event_type="step", parent_id=f"call{number - 1}")
+        calls = [call("bus.emit", "", f"call{number}")]
+        home.run(10 + number / 100, LIGHT, emitted._replace(entity_id=None), calls=calls)
+    last = change("", None, None, "event", event_type="step", parent_id="call399")._replace(entity_id=None)
+    home.run(20, LIGHT, last, calls=[call("light.turn_on", "light.hall", "ours")])
+    home.changed(20.1, "light.hall", "off", "on", "ours", user=OWN_USER)
+    await home.write()
+
+    one = await explained(data, home, "light.hall", 20.1, "on")
+
+    assert causes_of(one) == ["presence.on_light"] * 20 + ["unknown"]
+    assert one.missing == "only 20 causes are followed, and none twice."
+
+
+@pytest.mark.parametrize("followed", ["binary_sensor.a", "binary_sensor.b"])
+async def test_entities_that_follow_themselves_or_each_other_change_by_themselves(
+    home: RecordedHome, data: DataSyncService, followed: str
+) -> None:
+    home.named("binary_sensor.a", followed, kind="follower")
+    home.named("binary_sensor.b", "binary_sensor.a", kind="follower")
+    home.changed(10, "binary_sensor.a", "off", "on", "h1")
+    home.changed(10, "binary_sensor.b", "off", "on", "h2")
+    await home.write()
+
+    for entity in ("binary_sensor.a", "binary_sensor.b"):
+        one = await explained(data, home, entity, 10, "on")
+        assert (one.first_cause, one.missing) == ("device", "")
+
+
+@pytest.mark.parametrize(
+    ("followed", "missing"),
+    [
+        ("input_number.level", "follows input_number.level, and no change of it is recorded in the second before."),
+        ("min_max", "follows other ones (min_max), and Home Assistant does not report which change it followed."),
+    ],
+)
+async def test_entity_that_follows_an_unknown_change_has_an_unknown_cause(
+    home: RecordedHome, data: DataSyncService, followed: str, missing: str
+) -> None:
+    home.named("binary_sensor.high", followed, kind="follower")
+    home.changed(10, "binary_sensor.high", "off", "on", "h1")
+    await home.write()
+
+    one = await explained(data, home, "binary_sensor.high", 10, "on")
+    assert (one.first_cause, one.missing) == ("unknown", f"the entity {missing}")
