@@ -182,7 +182,14 @@ async def test_prefix_that_a_proxy_does_not_remove_is_named_with_the_fix(
     assert "If a proxy adds /hassette to the path, let it remove this prefix, or send it in the header" in page.text
 
 
-@pytest.mark.parametrize("prefix", ["/" + "p" * 501, "/..", "/a/../b", "/./x", "//evil.example", "/a b", "/\\evil"])
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        *("/" + "p" * 501, "/..", "/a/../b", "/./x", "//evil.example", "/a b", "/\\evil"),
+        # To a browser or a proxy, these forms are the same as those above.
+        *("/%2e%2e", "/.%2E/x", "/a/%2e", "/a%2f..%2fb", "/a%5c..%5cb", "/%2fevil.example"),
+    ],
+)
 async def test_prefix_that_is_none_leaves_links_relative(plausible: Path, prefix: str) -> None:
     async with behind(plausible, adds={"X-Forwarded-Prefix": prefix}) as address, http_client() as client:
         page = await client.get(f"{address}/runs/7/x", headers={"accept": "text/html"})

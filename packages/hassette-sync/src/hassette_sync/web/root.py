@@ -9,8 +9,7 @@ from starlette.types import Scope
 
 # Home Assistant's ingress sends the first header, most other proxies send the second one.
 PREFIX_HEADERS: Final = ("x-ingress-path", "x-forwarded-prefix")
-# A part of only dots would lead to another path.
-_PREFIX: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+")
+_PREFIX: Final = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+")
 _NOT_ASCII: Final = re.compile("[\x80-\xff]")
 _MAX_PREFIX: Final = 500
 """Each link contains the prefix, so a long one would make a page of many megabytes."""
@@ -22,9 +21,14 @@ def prefix_of(headers: Mapping[str, str]) -> str:
         # Letters outside ASCII arrive as they are in the configuration of the proxy.
         prefix = _NOT_ASCII.sub(lambda found: quote(found[0], encoding="latin-1"), headers.get(header, ""))
         prefix = prefix.strip().rstrip("/")
-        if len(prefix) <= _MAX_PREFIX and _PREFIX.fullmatch(prefix):
+        if len(prefix) <= _MAX_PREFIX and _PREFIX.fullmatch(prefix) and not _leads_elsewhere(prefix):
             return prefix
     return ""
+
+
+def _leads_elsewhere(prefix: str) -> bool:
+    """Return whether a part is empty or only dots, and so leads to another path. A browser reads ``%2e`` as a dot."""
+    return not {"", ".", ".."}.isdisjoint(re.split(r"[/\\]", unquote(prefix)[1:]))
 
 
 def root_of(path: str, headers: Mapping[str, str]) -> str:
