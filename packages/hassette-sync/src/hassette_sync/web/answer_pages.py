@@ -27,7 +27,7 @@ from hassette_sync.web.chips import chips_of
 from hassette_sync.web.columns import COMPARED_COLUMNS
 from hassette_sync.web.lists import sorted_list
 from hassette_sync.web.page_tags import check_tag
-from hassette_sync.web.parameters import Cursor, History, Home, Range
+from hassette_sync.web.parameters import Cursor, History, Range
 from hassette_sync.web.rendering import page
 from hassette_sync.web.visitors import VISITOR, Visitor
 from hassette_sync.web.whole_lists import ListRequest
@@ -48,7 +48,7 @@ _PAGE = 100
 
 
 @answer_pages.get("/ask")
-async def ask(request: Request, data: History, home: Home, q: Text = None) -> Response:
+async def ask(request: Request, data: History, q: Text = None) -> Response:
     """Answer a question in words, such as: why did light.hall turn on at 03:12?"""
     if not (q or "").strip(" ?"):
         return await page(request, "ask_page.html", question="")
@@ -70,7 +70,7 @@ async def ask(request: Request, data: History, home: Home, q: Text = None) -> Re
 
 
 @answer_pages.get("/why-not")
-async def why_not(request: Request, data: History, home: Home, of: Text = None, at: At = None) -> Response:
+async def why_not(request: Request, data: History, of: Text = None, at: At = None) -> Response:
     """Why a handler or job did not run: each check with its result, and the first reason in one sentence."""
     if not of:
         return await page(request, "ask_page.html", question="why not ")
@@ -87,7 +87,6 @@ async def _why_not_page(request: Request, answer: WhyNot, *, of: str, question: 
 async def why(
     request: Request,
     data: History,
-    home: Home,
     entity: Text = None,
     service: Text = None,
     text: Text = None,
@@ -275,7 +274,7 @@ async def compare(
 
 
 @answer_pages.get("/home")
-async def household(request: Request, data: History, home: Home) -> Response:
+async def household(request: Request, data: History) -> Response:
     """The actions of the automations today, for the people of the home."""
     visitor: Visitor = request.scope[VISITOR]
     return await page(request, "household.html", answer=await data.household(), may_see_more=visitor.is_admitted)

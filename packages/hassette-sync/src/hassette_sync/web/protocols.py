@@ -150,8 +150,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def handle_ping(self) -> None:
         """Answer pings, unless the client does not read the answers.
 
-        uvicorn would keep all answers in memory, 30 MB for each second of such a client. RFC 6455 allows to leave out
-        answers.
+        uvicorn would keep all answers in memory, 30 MB for each second of such a client. RFC 6455 allows a server
+        to leave out answers.
         """
         if self.writable.is_set():
             super().handle_ping()
