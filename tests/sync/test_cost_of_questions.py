@@ -17,6 +17,7 @@ from hassette_sync.queries import run_search
 from hassette_sync.questions.logs import LogFilter
 from hassette_sync.service import DEFAULT_DEADLINE_S
 from support.history import DAY, HOUR, SECOND, NewHistory
+from support.recorded_home import recorded_home
 from support.rows import T0_US, Batch, Event, Listener, invocation, run_id
 from support.stores import Clock
 from support.waiting import patience
@@ -180,3 +181,16 @@ def test_failed_handler_is_not_looked_up_among_the_jobs(new_history: NewHistory,
             steps.append(len(counted))
     # Each of the 200 runs would take a dozen more steps.
     assert steps[1] < steps[0] + 400
+
+
+@pytest.mark.parametrize("text", ["light" + "s" * 100, "doors " * 20, " ".join(f"ab{n}" for n in range(10, 40))])
+async def test_names_are_searched_as_often_for_a_long_text_as_for_a_short_one(tmp_path: Path, text: str) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.named("light.hall", "Hall")
+        await home.write()
+    async with traced(tmp_path / "hassette.db") as (data, statements):
+        await data.ask(f"why did the {text} turn on")
+        searches = reads(statements, "SELECT key, name FROM home_names")
+        statements.clear()
+        await data.ask("why did the old kitchen fans turn on")
+        assert 0 < searches <= reads(statements, "SELECT key, name FROM home_names")

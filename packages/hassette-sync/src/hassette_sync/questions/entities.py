@@ -21,7 +21,10 @@ _SIMILAR = 0.8
 _HARDLY_SIMILAR = 0.5
 _SHORTEST_WORD = 3
 _ABOUT_AS_MANY = 0.5
-_PLURAL = re.compile(r"(?<=[^\W_]{3})s\b")
+_MOST_WORDS = 12
+"""Most words of a text that are compared with the words of names. A longer text is no name."""
+# Without a plural in it, a text has no other singular. Two s, as in "glass", are no plural.
+_PLURAL = re.compile(r"(?<=[^\W_]{3})(?<!s)s\b")
 # Words for all entities of a domain.
 _DOMAINS = {
     **dict.fromkeys(("light", "lights", "lamp", "lamps"), "light"),
@@ -115,7 +118,7 @@ class HomeNames:
             text.lower().replace(" ", "_"), list(candidates), _MAX_SUGGESTIONS, _HARDLY_SIMILAR
         )
         similar = [name for name in near if name not in fitting]
-        if not fitting:
+        if not fitting and len(parts) <= _MOST_WORDS:
             for word in parts:  # the longest word may be misspelt
                 candidates |= await self._candidates(word) if len(word) >= _SHORTEST_WORD else {}
             similar = _most_shared(parts, candidates, similar)
