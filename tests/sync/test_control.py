@@ -138,7 +138,7 @@ JSON = "application/json"
         (JSON, b"{", "body", "The body must be JSON in UTF-8, got an error: Expecting property name"),
         (JSON, b"", "body", "The body must be JSON in UTF-8, got an error: Expecting value"),
         (JSON, b'{"job": "\xff"}', "body", "The body must be JSON in UTF-8."),
-        (JSON, b"[" * 60_000, "body", "The body must be JSON in UTF-8."),
+        (JSON, b"[" * 60_000, "body", "The body must be JSON in UTF-8"),
         (JSON, b'{"job": %s}' % (b"9" * 5_000), "body", "The body must be JSON in UTF-8."),
         (JSON, b'["hall.off"]', "body", "The body must be a JSON object."),
         ("text/plain", b'{"job": "hall.off"}', "Content-Type", "must be application/json, got 'text/plain'."),

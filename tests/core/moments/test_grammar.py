@@ -87,6 +87,7 @@ GENERAL = r"start must be a moment, such as '07:00', 'sunset - 00:30' or 'input_
         ("sun set", GENERAL),
         ("25:00", f"{GENERAL}, got '25:00' \\(hour must be in 0\\.\\.23"),
         ("24:00", "for the end of the day, write 'midnight'"),
+        ("2026-06-01 24:00", "hour must be in 0\\.\\.23"),
         ("12:60", "minute must be in"),
         ("13 pm", "the hour before pm must be 1 to 12"),
         ("7", GENERAL),

@@ -121,6 +121,8 @@ def test_times_of_solar_days_are_the_events_of_the_sun(
         ("unknown", None),
         ("", None),
         ("25:00:00", None),
+        ("24:00:00", None),
+        ("2026-06-01 24:00:00", None),
         ("2026-02-30", None),
         ("21.5", None),
         ("0001-01-01 00:00:00", None),

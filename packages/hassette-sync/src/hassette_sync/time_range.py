@@ -228,7 +228,18 @@ def _moment(text: str, at_us: int, key: str, home: HomeTime) -> int:
         # Where the clocks are set forward at midnight, even yesterday's time may be in the future.
         moments = (_at(today - timedelta(days=days), at, home) for days in range(3))
         return next(moment for moment in moments if moment <= at_us)
+    _check_hour(re.search(r"[Tt ](\d{2})", text))
     return home.moment_us(datetime.fromisoformat(text))
+
+
+def _check_hour(found: re.Match[str] | None) -> None:
+    """Refuse 24:00, which Python 3.14 reads as 00:00 and older versions refuse.
+
+    Raises:
+        ValueError: The hour is 24.
+    """
+    if found is not None and found[1] == "24":
+        raise ValueError("the hour must be at most 23")
 
 
 def clock_of(text: str) -> tuple[str | None, time_of_day] | None:
@@ -250,7 +261,9 @@ def clock_of(text: str) -> tuple[str | None, time_of_day] | None:
         clock = f"{int(hour) % 12 + 12 * (half.lower() == 'p')}:{minute or '00'}"
     if clock and clock[1] == ":":
         clock = f"0{clock}"
-    return (day.lower() if day else None, time_of_day.fromisoformat(clock or "00:00"))
+    clock = clock or "00:00"
+    _check_hour(re.match(r"(\d{2})", clock))
+    return (day.lower() if day else None, time_of_day.fromisoformat(clock))
 
 
 def named_day(name: str, today: date) -> date | None:

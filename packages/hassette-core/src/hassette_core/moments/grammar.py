@@ -171,6 +171,8 @@ def _date(found: re.Match[str]) -> datetime:
     if not found["clock"]:
         raise ValueError(f"a date needs a time, such as '{found['date']} 07:00'")
     hour, rest = found["clock"].split(":", 1)
+    if int(hour) > 23:  # Python 3.14 reads 24:00 as the next day
+        raise ValueError("hour must be in 0..23")
     at = datetime.fromisoformat(f"{found['date']}T{hour:0>2}:{rest}{found['zone'] or ''}".upper())
     if not _WEST <= (at.utcoffset() or timedelta()) <= _EAST:
         raise ValueError("the time zone must be from -12:00 to +14:00")

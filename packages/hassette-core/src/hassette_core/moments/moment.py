@@ -279,8 +279,9 @@ class EntityTime:
         return state is not None and state.state not in _NO_VALUE and read_time(state.state) is None
 
 
-_TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,6})?)?")
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\S.*)?")
+# Python 3.14 reads 24:00 as 00:00. Home Assistant and older versions of Python refuse it.
+_TIME = re.compile(r"(?!24)\d{1,2}:\d{2}(:\d{2}(\.\d{1,6})?)?")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ](?!24)\S.*)?")
 
 
 def read_time(text: str) -> TimeOfDay | DateTime | None:
