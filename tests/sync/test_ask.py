@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hassette_sync import AskedTime, BadQuestionError, DataSyncService
 from hassette_sync.questions.asking.parsing import parse_words
 from hassette_sync.questions.asking.sun import SUN
+from hassette_sync.time_range import now_us
 from support.patient_data import patient_data
 from support.recorded_home import RecordedHome, call, change, recorded_home
 from support.rows import Failure, Listener, LogLine
@@ -679,6 +680,19 @@ async def test_sunset_is_the_last_change_of_the_sun(tmp_path: Path) -> None:
 async def test_time_without_an_answer_is_refused(data: DataSyncService, words: str, message: str) -> None:
     with pytest.raises(BadQuestionError, match=message):
         await data.ask(words)
+
+
+@pytest.mark.parametrize("text", ["today 23:59:59", "1 jan 2099", "2099-01-01T07:00", "january 2099", "2099-01-01"])
+async def test_asked_time_in_the_future_is_refused(data: DataSyncService, text: str) -> None:
+    with pytest.raises(BadQuestionError, match=f"^at must be in the past, got '{text}'.* hassette upcoming"):
+        await data.asked_time(text)
+
+
+@pytest.mark.parametrize("text", ["today", "this week", "this evening", "tonight", "this weekend", "4070908800000000"])
+async def test_asked_time_has_begun_or_is_that_of_a_link(data: DataSyncService, text: str) -> None:
+    found = await data.asked_time(text)
+
+    assert found.at_us <= now_us() or text.isdecimal()
 
 
 @pytest.mark.parametrize(

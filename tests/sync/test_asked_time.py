@@ -218,3 +218,51 @@ def test_weekday_is_its_most_recent_day_on_each_day_of_a_week() -> None:
         assert found.at_us == us(f"{now:%Y-%m-%d}T00:00")
         before = asked(f"{now + timedelta(days=1):%A}", now.isoformat())
         assert before.at_us == us(f"{now - timedelta(days=6):%Y-%m-%d}T00:00")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("9999-12-31", "31 dec 9999", "december 9999", "december 0000", "0001-01-01", "1 jan 0001", "28.11.0025"),
+        *(
+            "31 dec 1969",
+            "nov 1965",
+            "2100-01-02",
+            "january 2100",
+            "1 jan 9999 7am",
+            "before 9999-12-31",
+        ),
+        *("0000-01-01", "9999-12-31 to 9999-12-31", "since 2200-01-01"),
+    ],
+)
+def test_year_outside_1970_to_2100_is_refused(text: str) -> None:
+    with pytest.raises(BadQuestionError, match=r"^at must be"):
+        asked(text)
+
+
+@pytest.mark.parametrize("text", ["9999-12-31", "31 dec 9999", "december 0000", "0001-01-01", "1 jan 0001"])
+def test_error_about_a_year_names_the_years(text: str) -> None:
+    with pytest.raises(BadQuestionError, match=f"^at must be in the years 1970 to 2100, got '{text}'"):
+        asked(text)
+
+
+def test_today_is_a_time_while_a_clock_shows_1970() -> None:
+    found = asked("today", "1970-01-01T12:00")
+
+    assert (found.at_us, found.at_us + found.length_us) == (0, us("1970-01-02T00:00"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["12 noonish", "noon foo", "since noon foo", "an hour before Noon foo", "Midnight to 25:00", "after tonight"],
+)
+def test_error_quotes_the_text_as_it_is_written(text: str) -> None:
+    with pytest.raises(BadQuestionError, match=f"got {re.escape(repr(text))}"):
+        asked(text)
+
+
+def test_time_that_has_not_ended_is_named() -> None:
+    with pytest.raises(
+        BadQuestionError, match=r"^at must be in the past, got 'after tonight'\. That time has not ended\.$"
+    ):
+        asked("after tonight")

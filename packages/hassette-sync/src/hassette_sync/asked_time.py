@@ -1,17 +1,17 @@
 """The time that a question asks about: a moment, a day, a part of a day, or another span."""
 
-import contextlib
 import re
 from calendar import isleap, monthrange
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from hassette_store.periods import MINUTE_US, SECOND_US
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.time_range import (
     MACHINE_TIME,
+    MAX_US,
     WEEKDAYS,
     TimeRange,
     check_length,
@@ -19,6 +19,7 @@ from hassette_sync.time_range import (
     named_day,
     next_clock,
     not_a_time,
+    outside_years,
     parse_moment,
 )
 from hassette_sync.time_words import find_time
@@ -70,8 +71,24 @@ _LONGEST_BEFORE: Final = timedelta(days=29)  # and one day that ends at the edge
 """Length of the span that *before* and *until* mean, such as *before 28 Nov*."""
 
 
-class _FutureTimeError(BadQuestionError):
-    """A span would begin in the future."""
+class _RefusedTimeError(BadQuestionError):
+    """A time is understood, but a question about it has no answer: it has no length, or has not begun."""
+
+
+class _Given(NamedTuple):
+    """The values with which a text is read.
+
+    Attributes:
+        written: The whole text, which an error quotes.
+        now_us: Present time.
+        key: Name of the value in an error message.
+        home: Time zone of local times.
+    """
+
+    written: str
+    now_us: int
+    key: str
+    home: HomeTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,35 +139,54 @@ class AskedTime:
         """
         check_length(text, key)
         try:
-            return cls._parse(text, now_us, key, home)
-        except _FutureTimeError:
-            raise
-        except BadQuestionError as error:
-            # The other forms are slower to read, and texts for programs do not have them.
-            found = find_time(text)
-            read = found.text if found is not None and not text[found.end :].strip(" ?.") else text
-            if read != text:
-                with contextlib.suppress(BadQuestionError):  # the error about the written text is clearer
-                    return cls._parse(read, now_us, key, home)
-            if (hint := hint_about(text) or hint_about(read)) is not None:
-                raise BadQuestionError(f"{not_a_time(text)} {hint}", parameter=key) from None
-            raise BadQuestionError(f"{error.problem} {_HINT}", parameter=key) from None
+            found = cls._read(_Given(text, now_us, key, home))
+        except (OverflowError, ValueError, OSError):  # the years 0 and 9999, or a year that this machine cannot convert
+            found = None
+        if found is None or not 0 <= found._end_us <= MAX_US:
+            raise BadQuestionError(outside_years(text), parameter=key)
+        start_us = max(found.at_us, 0)  # a clock may show 1970
+        return cls(start_us, found.at_us + found.length_us - start_us)
 
     @classmethod
-    def _parse(cls, text: str, now_us: int, key: str, home: HomeTime) -> Self:
+    def _read(cls, given: _Given) -> Self:
+        text, key = given.written, given.key
+        try:
+            return cls._parse(text, given)
+        except BadQuestionError as error:
+            refused = error
+        # The other forms are slower to read, and texts for programs do not have them.
+        found = find_time(text)
+        read = found.text if found is not None and not text[found.end :].strip(" ?.") else text
+        if read != text:
+            try:
+                return cls._parse(read, given)
+            except _RefusedTimeError as error:
+                refused = error
+            except BadQuestionError:
+                pass  # the error about the written text is clearer
+        if isinstance(refused, _RefusedTimeError):
+            raise refused
+        hint = hint_about(text) or hint_about(read)
+        problem = refused.problem if hint is None else not_a_time(text)
+        raise BadQuestionError(f"{problem} {hint or _HINT}", parameter=key)
+
+    @classmethod
+    def _parse(cls, text: str, given: _Given) -> Self:
+        _, now_us, key, home = given
         written = words = " ".join(text.lower().split())
         if words == "tonight" and (begun := cls._tonight(now_us, home)) is not None:
             return begun
         for other, form in _OTHER_FORMS:
             words = other.sub(form, words)
         found = (
-            cls._day_or_part(words, now_us, home)
-            or cls._period(words, now_us, home)
-            or cls._other_span(words, now_us, key, home)
+            cls._day_or_part(words, now_us, home) or cls._period(words, now_us, home) or cls._other_span(words, given)
         )
         if found is not None:
             return found
-        return cls.moment(parse_moment(text if words == written else words, at_us=now_us, key=key, home=home))
+        moment = parse_moment(
+            text if words == written else words, at_us=now_us, key=key, home=home, written=given.written
+        )
+        return cls.moment(moment)
 
     @classmethod
     def _tonight(cls, now_us: int, home: HomeTime) -> Self | None:
@@ -207,16 +243,19 @@ class AskedTime:
         return cls._between(date(year, month + 1, 1), 0, 24 * monthrange(year, month + 1)[1], home)
 
     @classmethod
-    def _other_span(cls, words: str, now_us: int, key: str, home: HomeTime) -> Self | None:
+    def _other_span(cls, words: str, given: _Given) -> Self | None:
         """Return a span between two times, or a span that begins or ends with a time."""
+        written, now_us, key, home = given
         if re.fullmatch(r"last [1-9]\d{0,5}\s*[smhdw]", words):
             words = f"since {words.removeprefix('last ')}"
         if (open_span := _OPEN.fullmatch(words)) is not None:
-            word, time = open_span["word"], cls._parse(open_span["time"], now_us, key, home)
+            word, time = open_span["word"], cls._parse(open_span["time"], given)
             edge_us = time._end_us if word in ("after", "until") else time.at_us
             if word in ("since", "after"):
                 if word == "after" and edge_us > now_us:
-                    raise _FutureTimeError(f"must be in the past, got {words!r}. It has not ended.", parameter=key)
+                    raise _RefusedTimeError(
+                        f"must be in the past, got {written[:40]!r}. That time has not ended.", parameter=key
+                    )
                 return cls(edge_us, max(now_us - edge_us, SECOND_US))
             # Before a time of day, the day begins. Before a day, some weeks are enough to find the last change.
             start = home.local(max(edge_us - 1, 0)).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
@@ -224,16 +263,18 @@ class AskedTime:
             return cls(start_us, edge_us - start_us) if edge_us > start_us else None
         if (span := _SPAN.fullmatch(words)) is None:
             return None
-        start_us = cls._parse(_with_t(span["start"]), now_us, key, home).at_us
+        start_us = cls._parse(_with_t(span["start"]), given).at_us
         if re.fullmatch(_CLOCK, span["end"]):
             clock = _time_of(span["end"])
             end_us = next_clock(clock, after_us=start_us, home=home) if clock is not None else 0
             return cls(start_us, end_us - start_us) if end_us else None
-        end_us = cls._parse(_with_t(span["end"]), now_us, key, home)._end_us
+        end_us = cls._parse(_with_t(span["end"]), given)._end_us
         if start_us >= end_us and span["start"].split()[0] in WEEKDAYS:
             # "Sunday to friday" begins on the sunday before this friday.
             start_us = home.moment_us(home.local(start_us).replace(tzinfo=None) - timedelta(days=7))
-        return cls(start_us, end_us - start_us) if end_us > start_us else None
+        if end_us <= start_us:
+            raise _RefusedTimeError(f"must end after its start, got {written[:40]!r}.", parameter=key)
+        return cls(start_us, end_us - start_us)
 
     @classmethod
     def _between(cls, day: date, first_hour: int, last_hour: int, home: HomeTime) -> Self:

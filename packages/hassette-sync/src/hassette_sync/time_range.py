@@ -35,7 +35,8 @@ AROUND_US: Final = 5 * MINUTE_US
 """Lists that ask about a moment show this much before and after it."""
 
 _MIN_NUMBER_US = 100_000_000 * SECOND_US  # March 1973
-_MAX_US = 4_102_444_800 * SECOND_US  # the year 2100
+MAX_US: Final = 4_102_444_800 * SECOND_US
+"""Start of the year 2100. No later time is read."""
 
 
 def now_us() -> int:
@@ -151,7 +152,9 @@ class TimeRange:
         return first_id_at(self.until_us)
 
 
-def parse_moment(text: str, *, at_us: int, key: str = "time", home: HomeTime = MACHINE_TIME) -> int:
+def parse_moment(
+    text: str, *, at_us: int, key: str = "time", home: HomeTime = MACHINE_TIME, written: str | None = None
+) -> int:
     """Parse a moment.
 
     - An age: ``90s``, ``15m``, ``24h``, ``7d``, ``2w``.
@@ -167,18 +170,20 @@ def parse_moment(text: str, *, at_us: int, key: str = "time", home: HomeTime = M
         at_us: Present time.
         key: Name of the value in the error message.
         home: Time zone of local times.
+        written: Text in the error message; None for the text itself.
 
     Raises:
         BadQuestionError: The text has another form, or the time is outside 1970 to 2100.
     """
     check_length(text, key)
     text = text.strip()
+    shown = text if written is None else written
     try:
         moment = _moment(text, at_us, key, home)
     except (ValueError, OverflowError, OSError):
-        raise BadQuestionError(not_a_time(text), parameter=key) from None
-    if not 0 <= moment <= _MAX_US:
-        raise BadQuestionError(f"must be in the years 1970 to 2100, got {text[:40]!r}.", parameter=key)
+        raise BadQuestionError(not_a_time(shown), parameter=key) from None
+    if not 0 <= moment <= MAX_US:
+        raise BadQuestionError(outside_years(shown), parameter=key)
     return moment
 
 
@@ -201,6 +206,11 @@ def not_a_time(text: str) -> str:
         "must be an age such as 24h or 7d, or a time such as 07:00, monday 7am, yesterday or 2026-01-31T18:00, "
         f"got {text[:40]!r}."
     )
+
+
+def outside_years(text: str) -> str:
+    """Return the problem of a time that is too early or too late for a history."""
+    return f"must be in the years 1970 to 2100, got {text[:40]!r}."
 
 
 def _moment(text: str, at_us: int, key: str, home: HomeTime) -> int:

@@ -48,7 +48,8 @@ def written_date(text: str, today: date) -> date | None:
     """
     if not re.fullmatch(WRITTEN_DATE, text):
         return None
-    numbers = [int(one) for one in re.findall(r"\d+", text)]
+    written = re.findall(r"\d+", text)
+    numbers = [int(one) for one in written]
     if (name := re.search(MONTH, text)) is not None:
         day, *years = numbers
         month = month_number(name[0])
@@ -56,7 +57,8 @@ def written_date(text: str, today: date) -> date | None:
         day, month, *years = numbers
     if not 1 <= month <= len(MONTHS):
         return None
-    wanted = [2000 + year if year < 100 else year for year in years]
+    # 28.11.25 is of this century, and 28.11.0025 is not.
+    wanted = [2000 + year if len(written[-1]) <= 2 else year for year in years]
     for year in wanted or range(today.year, today.year - _LONGEST_PAUSE - 1, -1):
         if year >= 1 and 1 <= day <= calendar.monthrange(year, month)[1]:
             found = date(year, month, day)

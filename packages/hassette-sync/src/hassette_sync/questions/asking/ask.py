@@ -5,13 +5,12 @@ from dataclasses import replace
 from hassette_sync.answers.asked import Asked, WhatFailed
 from hassette_sync.answers.explanations import Why, WhyNot
 from hassette_sync.asked_time import AskedTime
-from hassette_sync.errors import BadQuestionError
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.questions.asking.each import each_of
 from hassette_sync.questions.asking.elsewhere import elsewhere
 from hassette_sync.questions.asking.failure_words import failing_kind, failing_status
 from hassette_sync.questions.asking.parsing import ParsedWords, parse_words
-from hassette_sync.questions.asking.sun import SUN, with_times_of_sun
+from hassette_sync.questions.asking.sun import SUN, past_time, with_times_of_sun
 from hassette_sync.questions.asking.what_failed import what_failed
 from hassette_sync.questions.entities import SERVICE, HomeNames
 from hassette_sync.questions.moment_states import why_in_state
@@ -89,19 +88,8 @@ async def _with_time(transaction: ReadTransaction, parsed: ParsedWords) -> tuple
     home, now_us = await home_time(transaction), transaction.at_us
     if SUN.search(parsed.at) is not None:
         parsed = replace(parsed, at=await with_times_of_sun(transaction, parsed.at, home, key="moment"))
-    asked = AskedTime.parse(parsed.at, now_us=now_us, key="moment", home=home)
-    day, _, part = parsed.at.partition(" ")
-    if day in ("tonight", "this") and asked.at_us > now_us:
-        # A question is about the past. If the part has not begun, the words mean that of the day or week before.
-        before = dict.fromkeys(("", "night"), "last night") | {"weekend": "last weekend"}
-        parsed = replace(parsed, at=before.get(part, f"yesterday {part}"))
-        asked = AskedTime.parse(parsed.at, now_us=now_us, key="moment", home=home)
-    if asked.at_us > now_us:
-        raise BadQuestionError(
-            f"must be in the past, got {parsed.at!r}. hassette upcoming lists the next runs of jobs.",
-            parameter="moment",
-        )
-    return parsed, asked
+    at, asked = past_time(parsed.at, written=parsed.at, now_us=now_us, key="moment", home=home)
+    return replace(parsed, at=at), asked
 
 
 def _asked(parsed: ParsedWords, answer: Why | WhyNot | WhatFailed) -> Asked:

@@ -184,7 +184,8 @@ def parse_words(words: str) -> ParsedWords:
         return ParsedWords("elsewhere", found.name, at, page_question=found, instead=instead, text=text)
     if re.match(r"how\s+long\b", text, re.IGNORECASE):
         raise UnclearWordsError(
-            f"must not ask how long, got {words.strip()[:60]!r}. Ask when it last turned on, and when off.",
+            f"must not ask how long, got {words.strip()[:60]!r}. Ask when it last turned on, and when it last turned "
+            "off.",
             parameter="q",
         )
     if named is None:

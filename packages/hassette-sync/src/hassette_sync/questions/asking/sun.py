@@ -28,6 +28,7 @@ async def asked_time(transaction: ReadTransaction, text: str, *, key: str = "at"
     """Return the time that a text means, also one of sunset or sunrise.
 
     `AskedTime.parse` describes the texts. The history has the times of sunset and sunrise, as changes of ``sun.sun``.
+    `past_time` describes which times are in the past.
 
     Args:
         transaction: Read transaction of the question.
@@ -35,14 +36,47 @@ async def asked_time(transaction: ReadTransaction, text: str, *, key: str = "at"
         key: Name of the value in an error message.
 
     Raises:
-        BadQuestionError: The text is not a time, or no such change of the sun is recorded.
+        BadQuestionError: The text is not a time, it is in the future, or no such change of the sun is recorded.
     """
     check_length(text, key)
     home = await home_time(transaction)
     found = find_time(text)
+    read = text
     if found is not None and found.end == len(text.rstrip()) and SUN.search(found.text):
-        text = await with_times_of_sun(transaction, found.text, home, key=key)
-    return AskedTime.parse(text, now_us=transaction.at_us, key=key, home=home)
+        read = await with_times_of_sun(transaction, found.text, home, key=key)
+    if read.strip().isdecimal():
+        # A link of a page names a run or a change by its microseconds. It is in the future if a clock was ahead.
+        return AskedTime.parse(read, now_us=transaction.at_us, key=key, home=home)
+    return past_time(read, written=text, now_us=transaction.at_us, key=key, home=home)[1]
+
+
+def past_time(text: str, *, written: str, now_us: int, key: str, home: HomeTime) -> tuple[str, AskedTime]:
+    """Return a time in the past: its text for `AskedTime.parse`, and the time.
+
+    A span that has begun may end in the future. If a part of this day or week has not begun, the words mean that of the
+    day or week before.
+
+    Args:
+        text: Time for `AskedTime.parse`.
+        written: The time as the user wrote it, for an error.
+        now_us: Present time.
+        key: Name of the value in an error message.
+        home: Time zone of the home.
+
+    Raises:
+        BadQuestionError: The text is not a time, or it is in the future.
+    """
+    asked = AskedTime.parse(text, now_us=now_us, key=key, home=home)
+    day, _, part = " ".join(text.lower().split()).partition(" ")
+    if day in ("tonight", "this") and asked.at_us > now_us:
+        before = dict.fromkeys(("", "night"), "last night") | {"weekend": "last weekend"}
+        text = before.get(part, f"yesterday {part}")
+        asked = AskedTime.parse(text, now_us=now_us, key=key, home=home)
+    if asked.at_us > now_us:
+        raise BadQuestionError(
+            f"must be in the past, got {written[:40]!r}. hassette upcoming lists the next runs of jobs.", parameter=key
+        )
+    return text, asked
 
 
 async def with_times_of_sun(transaction: ReadTransaction, text: str, home: HomeTime, *, key: str) -> str:
