@@ -15,6 +15,7 @@ from hassette_executor import (
     LogLine,
     MemorySink,
     ServiceCall,
+    is_in_run,
     record_service_call,
 )
 from hassette_executor.running.effects import GatheredEffects, LateEffects
@@ -241,16 +242,19 @@ async def test_outcome_line_of_a_nested_failure_is_not_attached_to_the_outer_run
 
 
 async def test_effects_after_the_record_are_counted_as_lost():
+    assert not is_in_run()
     go = asyncio.Event()
     tasks: list[asyncio.Task[None]] = []
 
     async def late() -> None:
         await go.wait()
+        assert not is_in_run()
         record_service_call(called())
         app_log.warning("too late")
         app_log.warning("much too late")
 
     async def act() -> None:
+        assert is_in_run()
         tasks.append(asyncio.create_task(late()))
 
     async with CommandExecutor(sink := FaultySink()) as executor:

@@ -1,5 +1,6 @@
 """Events that do not come from Home Assistant: of the framework, of apps, and failures of runs."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -185,6 +186,31 @@ async def test_run_records_the_event_that_it_emits_and_the_event_names_the_run(
     assert (call.domain, call.service, call.data) == ("bus", "emit", '{"event_type":"done"}')
     assert call.context_id is not None
     assert records["done"].trigger.parent_id == call.context_id
+
+
+async def test_event_that_a_task_emits_after_its_run_is_no_lost_call(
+    home: Home, other: AppBus, calls: list[Any]
+) -> None:
+    tasks: list[asyncio.Task[None]] = []
+    ended = asyncio.Event()
+
+    async def later() -> None:
+        await ended.wait()
+        home.bus.emit("done")
+
+    async def start() -> None:
+        tasks.append(asyncio.create_task(later()))
+
+    other.on_event(heard(calls), "done")
+    home.bus.on_event(start, "button")
+    home.fire("button")
+    await home.records(1)
+    ended.set()
+    await tasks[0]
+    (done,) = [one for one in await home.records(2) if one.trigger.event_type == "done"]
+    assert calls == [("done", {})]
+    assert done.trigger.parent_id is None
+    assert [loss for batch in home.sink.batches for loss in batch.losses] == []
 
 
 @pytest.mark.parametrize(

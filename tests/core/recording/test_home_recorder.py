@@ -169,6 +169,20 @@ async def test_call_of_a_task_after_the_end_of_its_run_is_recorded_with_the_app(
         change = await recorded(whole, "light.hall", "on")
         found = await eventually(lambda: [one for one in causes(whole.sink) if one.context_id == change.context_id])
     assert [(one.service, one.detail) for one in found] == [("light.turn_on", "app1.app1")]
+    assert [loss for batch in whole.sink.batches for loss in batch.losses] == []
+
+
+async def test_call_of_a_task_after_the_end_of_its_run_is_lost_if_the_home_is_not_recorded(tmp_path: Path) -> None:
+    async with whole_home(tmp_path, LATE, executor=QUICK, recording={"home": False}) as whole:
+        for entity_id in ("light.hall", "binary_sensor.door"):
+            whole.home.core.set(entity_id, "off")
+        whole.home.core.set("binary_sensor.door", "on")
+        await whole.records(1)
+        whole.home.core.set("sensor.ended", "1")
+        await eventually(lambda: whole.home.core.states["light.hall"]["state"] == "on")
+    assert [(loss.reason, loss.what) for batch in whole.sink.batches for loss in batch.losses] == [
+        ("late_effect", "service_calls")
+    ]
 
 
 async def test_service_call_of_a_run_is_no_cause_and_that_of_another_program_is_one(tmp_path: Path) -> None:

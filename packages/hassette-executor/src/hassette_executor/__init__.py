@@ -66,6 +66,7 @@ from hassette_executor.running.execution import (
     Execution,
     current_execution,
     execution_in,
+    is_in_run,
     record_service_call,
     record_state_read,
 )
@@ -152,6 +153,7 @@ __all__ = [
     "finish_call",
     "format_exception",
     "hook_call",
+    "is_in_run",
     "record_service_call",
     "record_state_read",
     "redact_and_cut",

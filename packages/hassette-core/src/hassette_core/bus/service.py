@@ -34,7 +34,7 @@ from hassette_executor import (
     EventTrigger,
     ListenerRegistration,
     ServiceCall,
-    current_execution,
+    is_in_run,
     record_service_call,
 )
 
@@ -294,9 +294,13 @@ class BusService(AsyncWithService):
 
         self.roster.call(emit)
 
-    def record_call(self, call: ServiceCall) -> None:
-        """Add a service call, or another change of the home, to the record of its run and to the chain of its cause."""
-        record_service_call(call)
+    def record_call(self, call: ServiceCall, *, is_cause: bool = False) -> None:
+        """Add a service call, or another change of the home, to the record of its run and to the chain of its cause.
+
+        If the history contains the call as a cause (``is_cause``), it is not added to the record of a run.
+        """
+        if not is_cause:
+            record_service_call(call)
         if not call.rehearsed and (call.context_id or call.error is None):
             self._pause_loop(self._causes.add(call.context_id))
 
@@ -382,8 +386,8 @@ class BusService(AsyncWithService):
 
 
 def _emitting(event_type: str, at_us: int) -> ServiceCall | None:
-    """Return the record of the emission of an event; None outside a run."""
-    if current_execution() is None:
+    """Return the record of the emission of an event; None outside a run in progress."""
+    if not is_in_run():
         return None
     data = json.dumps({"event_type": event_type}, separators=(",", ":"), ensure_ascii=False)
     return ServiceCall(at_us, "bus", "emit", "", data, 0, new_context_id(), None)

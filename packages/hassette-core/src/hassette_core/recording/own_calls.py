@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, cast
 
 from hassette_core.containment import current_app
-from hassette_executor import HomeCause, ServiceCall, current_execution
+from hassette_executor import HomeCause, ServiceCall, is_in_run
 
 HELD_S: Final = 40.0
 """How long the event of a call of Hassette's user waits for a response to Hassette. Most calls end within 30 s."""
@@ -137,9 +137,8 @@ class OwnCalls:
 
 
 def _caller() -> str:
-    execution = current_execution()
-    if execution is not None and execution in execution.scope.executions:
-        return _IN_A_RUN  # a task of a run that has ended keeps its context, but no record contains the call
+    if is_in_run():
+        return _IN_A_RUN
     actor = current_app()
     return f"{actor[0]}.{actor[1]}" if actor else "Hassette"
 

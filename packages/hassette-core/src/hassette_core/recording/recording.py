@@ -15,7 +15,7 @@ from hassette_core.recording.framework_log import FrameworkLog
 from hassette_core.recording.home_names import NameRecorder
 from hassette_core.recording.home_recorder import ACTIVE_DOMAINS, HomeRecorder
 from hassette_core.redaction import Redaction
-from hassette_executor import CommandExecutor, HomeName, ServiceCall
+from hassette_executor import CommandExecutor, HomeName, ServiceCall, is_in_run
 
 _NAMES_AT_ONCE: Final = 1_000
 _PAUSE_S: Final = 1.0
@@ -28,8 +28,8 @@ class EventsAndCalls(Protocol):
         """Receive an event."""
         ...
 
-    def record_call(self, call: ServiceCall) -> None:
-        """Receive a service call that has ended."""
+    def record_call(self, call: ServiceCall, *, is_cause: bool = False) -> None:
+        """Receive a service call that has ended. ``is_cause`` states that the history contains it without its run."""
         ...
 
 
@@ -92,8 +92,15 @@ class Recording:
             self._recorder.calling()
 
     def record_call(self, call: ServiceCall) -> None:
-        """Add a service call to the record of its run. Its event is then no cause."""
-        self._bus.record_call(call if self._recorder is None else self._recorder.called(call))
+        """Add a service call to the record of its run. Its event is then no cause.
+
+        The event of a call after the end of its run is recorded as a cause, so this call is not counted as lost.
+        """
+        if self._recorder is None:
+            self._bus.record_call(call)
+            return
+        called = self._recorder.called(call)
+        self._bus.record_call(called, is_cause=called.context_id is not None and not is_in_run())
 
     async def connected(self, connection: Connection) -> None:
         """Record the time of the first connection, and find out which user Hassette is.

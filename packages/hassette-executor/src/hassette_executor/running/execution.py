@@ -171,6 +171,15 @@ current_execution = _current.get
 """Return the execution that the calling code belongs to; None outside a run."""
 
 
+def is_in_run() -> bool:
+    """Return whether the calling code belongs to a run in progress.
+
+    A task that outlives its run keeps `current_execution`, but the record of the run is complete.
+    """
+    execution = current_execution()
+    return execution is not None and execution in execution.scope.executions
+
+
 def execution_in(context: Context) -> Execution | None:
     """Return the execution to which code in this context belongs; None outside a run."""
     return context.get(_current)
