@@ -9,7 +9,7 @@ import pytest
 from hassette_store.file.owner_note import add_heartbeat_function
 from hassette_store.kinds import KINDS
 from hassette_store.search_form import SQL_FUNCTION, search_form
-from hassette_sync.queries import causes, comparison, events, logs, noise, not_runs, versions, why_not
+from hassette_sync.queries import causes, changes, comparison, events, logs, noise, not_runs, versions, why_not
 
 LARGE = (
     *("handler_invocations", "job_executions", "failures", "service_calls", "log_lines", "lifecycle_events"),
@@ -25,7 +25,7 @@ STATEMENTS = {
     },
     **{
         f"{module.__name__} {name}": value
-        for module in (causes, comparison, logs, noise, versions, why_not)
+        for module in (causes, changes, comparison, logs, noise, versions, why_not)
         for name, value in vars(module).items()
         if name.isupper() and not name.startswith("_") and str(value).lstrip().startswith(("SELECT", "WITH"))
     },
@@ -58,7 +58,10 @@ def test_statement_scans_no_large_table(plausible: Path, name: str) -> None:
 
 # SQLite calls a walk along a range of the primary key a search.
 WALK = re.compile(rf"SEARCH ({'|'.join(kind.runs_table for kind in KINDS)}) USING INTEGER PRIMARY KEY \(rowid[<>].*")
-BOUNDED_WALKS = tuple(f"{causes.__name__} {name}" for name in ("RUNS_OF_ENTITY", "RUNS_OF_CONTEXT", "LAST_TRIGGERS"))
+BOUNDED_WALKS = (
+    *(f"{causes.__name__} {name}" for name in ("RUNS_OF_ENTITY", "RUNS_OF_CONTEXT", "LAST_TRIGGERS")),
+    f"{changes.__name__} TRIGGERING_CHANGES",
+)
 """These read each run in a range, up to ``:examined`` runs."""
 
 

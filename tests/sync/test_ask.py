@@ -702,10 +702,10 @@ async def test_asked_time_has_begun_or_is_that_of_a_link(data: DataSyncService, 
         ("is any light on", "2 of 3 entities with a known state are on now: Hall, Kitchen. "),
         ("which lights are on", "2 of 3 entities with a known state are on now: Hall, Kitchen. "),
         ("how many lights were on at {1}", "1 of 1 entity with a known state was on at {1}: Hall. "),
-        ("which lights turned on", "Changes to on in the last 7 days: Hall 2 times, Kitchen 1 time. "),
-        ("how often did the hall light turn on", "Changes to on in the last 7 days: Hall 2 times. Hall turned on at "),
-        ("how often did the hall light change", "Changes in the last 7 days: Hall 3 times. Hall turned on at "),
-        ("how often did the hall light turn on from {1} to {3}", "Changes to on from {1} to {3}: Hall 1 time. "),
+        ("which lights turned on", "These entities changed to on in the last 7 days: Hall 2 times, Kitchen 1 time. "),
+        ("how often did the hall light turn on", "Hall changed to on 2 times in the last 7 days. Hall turned on at "),
+        ("how often did the hall light change", "Hall changed 3 times in the last 7 days. Hall turned on at "),
+        ("how often did the hall light turn on from {1} to {3}", "Hall changed to on 1 time from {1} to {3}. "),
         ("which app turned on the hall light", "Hall turned on at "),
         ("which doors are open", "Not all changes of these 2 entities are recorded, so their states are not known. "),
     ],
@@ -730,7 +730,12 @@ async def test_each_entity_of_several_is_named_with_its_changes(tmp_path: Path, 
             asked = await data.ask(words.format(*clocks))
 
     assert asked.why is not None
-    assert asked.why.sentence.startswith(sentence.format(*clocks)), asked.why.sentence
+    assert _without_days(asked.why.sentence).startswith(sentence.format(*clocks)), asked.why.sentence
+
+
+def _without_days(sentence: str) -> str:
+    """Return a sentence without the days before its times, which it has soon after midnight."""
+    return re.sub(r"(?:today |\d{1,2} [A-Z][a-z]{2} )(?=\d\d:\d\d)", "", sentence)
 
 
 async def test_last_run_of_a_handler_is_named(data: DataSyncService) -> None:
@@ -738,7 +743,7 @@ async def test_last_run_of_a_handler_is_named(data: DataSyncService) -> None:
         asked = await data.ask(words)
 
         assert asked.why_not is not None
-        assert re.match(r"motion_light.hall.on_motion last ran at \S+\. ", asked.why_not.sentence)
+        assert re.match(r"motion_light.hall.on_motion last ran at \S+\. ", _without_days(asked.why_not.sentence))
 
 
 async def test_app_is_meant_although_the_words_of_its_name_fit_an_entity(tmp_path: Path) -> None:
@@ -853,7 +858,7 @@ async def test_state_at_a_moment_has_the_last_change_before_it(
 
     assert asked.why is not None
     first = written.local(home.us(60))
-    assert re.match(begin.replace(r"\S+:01:00", f"{first:%H:%M:%S}"), asked.why.sentence), asked.why.sentence
+    assert re.match(begin.replace(r"\S+:01:00", f"{first:%H:%M:%S}"), _without_days(asked.why.sentence))
 
 
 async def test_light_that_is_off_is_not_answered_as_if_it_were_on(
@@ -885,7 +890,8 @@ async def test_light_that_was_on_since_before_the_night_was_on(
     asked = await data.ask(f"was the bedroom light on from {span[0]} to {span[1]}")
 
     assert asked.why is not None
-    assert asked.why.sentence.startswith(f"Bedroom light was on at {span[0]}:00. Bedroom light turned on at ")
+    begin = f"Bedroom light was on at {span[0]}:00. Bedroom light turned on at "
+    assert _without_days(asked.why.sentence).startswith(begin)
 
 
 @pytest.mark.parametrize(
@@ -933,3 +939,124 @@ async def test_suggestion_with_the_most_words_of_a_misspelt_name_is_first(
 def test_ids_keep_their_words_and_halves_of_a_day_are_read(words: str, subject: str, state: str, at: str) -> None:
     parsed = parse_words(words)
     assert (parsed.subject, parsed.state, parsed.at) == (subject, state, at)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("which lights are on", "1 of 30 entities with a known state is on now: Light 7. "),
+        ("how many lights are off", "29 of 30 entities with a known state are off now: Light 0, "),
+        ("why is the light on", "Light 7 turned on at "),
+        ("how often did the lights turn on", "These entities changed to on in the last 7 days: Light 7 2 times, "),
+    ],
+)
+async def test_all_entities_of_many_are_counted(tmp_path: Path, words: str, sentence: str) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        for number in range(30):
+            home.named(f"light.number_{number}", f"Light {number}")
+            home.changed(10 + number, f"light.number_{number}", "off", "on", f"on {number}")
+            home.changed(50 + number, f"light.number_{number}", "on", "off", f"off {number}")
+        home.changed(100, "light.number_7", "off", "on", "last")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            asked = await data.ask(words)
+
+    assert asked.why is not None
+    assert asked.why.sentence.startswith(sentence), asked.why.sentence
+    if "how" in words:
+        assert f", and {22 if 'often' in words else 9} more. " in asked.why.sentence
+
+
+async def test_more_entities_than_are_examined_are_not_counted_as_all(tmp_path: Path) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        for number in range(510):
+            home.named(f"light.number_{number}", f"Light {number}")
+            home.changed(10 + number / 10, f"light.number_{number}", "on", "off", f"off {number}")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            asked = await data.ask("which lights are on")
+
+    assert asked.why is not None
+    counted = "0 of 500 entities with a known state are on now. Only 500 of the entities that fit were examined. "
+    assert asked.why.sentence.startswith(counted)
+
+
+@pytest.mark.parametrize(
+    ("cycles", "lost", "sentence"),
+    [
+        (100, 0, "Garage changed to open 100 times in the last 7 days. "),
+        (100, 1, "Garage changed to open at least 100 times in the last 7 days. "),
+        (1_300, 0, "Garage changed to open at least 1,250 times in the last 7 days. "),
+    ],
+)
+async def test_number_of_changes_is_exact_or_at_least_the_examined_ones(
+    tmp_path: Path, cycles: int, lost: int, sentence: str
+) -> None:
+    states = ("closed", "opening", "open", "closing", "closed")
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.named("cover.garage", "Garage")
+        for number in range(cycles):
+            for step in range(4):
+                at_s = 10 + number + step / 4
+                home.changed(at_s, "cover.garage", states[step], states[step + 1], f"c{number}.{step}")
+        if lost:
+            home.lose(20, "home_changes")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            asked = await data.ask("how often did the garage open")
+
+    assert asked.why is not None
+    assert asked.why.sentence.startswith(sentence), asked.why.sentence
+
+
+async def test_changes_of_a_sensor_are_counted_from_the_runs_that_they_triggered(tmp_path: Path) -> None:
+    motion = Listener("on_motion", "motion_light", "hall", topic="state_changed.binary_sensor.hall")
+    also = Listener("also_on_motion", "motion_light", "hall", topic="state_changed.binary_sensor.hall")
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.named("binary_sensor.hall", "Hall motion")
+        home.named("binary_sensor.bath", "Bath motion")
+        for number in range(60):
+            home.run(10 + number, motion, change("binary_sensor.hall", "off", "on", f"on {number}"))
+            home.run(10.1 + number, also, change("binary_sensor.hall", "off", "on", f"on {number}"))
+            home.run(10.5 + number, motion, change("binary_sensor.hall", "on", "off", f"off {number}"))
+        home.run(80, motion, change("binary_sensor.bath", "off", "on", "bath"))
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            one, both = (
+                await data.ask("how often did the hall motion turn on"),
+                await data.ask("which motion turned on"),
+            )
+
+    assert one.why is not None
+    assert both.why is not None
+    assert one.why.sentence.startswith("Hall motion changed to on at least 60 times in the last 7 days. ")
+    listed = (
+        "These entities changed to on in the last 7 days: Hall motion at least 60 times, Bath motion at least 1 time. "
+    )
+    assert both.why.sentence.startswith(listed)
+
+
+async def test_entity_that_was_in_the_state_all_the_time_was_in_it_in_a_span(tmp_path: Path) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        for name in ("Hall", "Kitchen", "Attic"):
+            home.named(f"light.{name.lower()}", name)
+        home.changed(1, "light.attic", "on", "off", "c1")
+        home.changed(2, "light.hall", "off", "on", "c2")
+        home.changed(150, "light.kitchen", "off", "on", "c3")
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            written = await data.home_time()
+            clocks = [f"{written.local(home.us(minute * 60)):%H:%M}" for minute in range(7)]
+            first = await data.ask(f"which lights were on from {clocks[1]} to {clocks[3]}")
+            later = await data.ask(f"which lights were on from {clocks[4]} to {clocks[6]}")
+            off = await data.ask(f"were all lights off from {clocks[4]} to {clocks[6]}")
+
+    assert first.why is not None
+    assert _without_days(first.why.sentence).startswith(
+        f"2 of 3 entities with a known state were on at some time from {clocks[1]} to {clocks[3]}: Hall, Kitchen. "
+        f"Kitchen changed to on 1 time from {clocks[1]} to {clocks[3]}. "
+    ), first.why.sentence
+    assert later.why is not None
+    assert later.why.sentence.startswith("2 of 3 entities with a known state were on at some time from ")
+    assert off.why is not None
+    assert off.why.sentence.startswith("1 of 3 entities with a known state was off at some time from ")

@@ -1,12 +1,15 @@
 """Names of entities and users, and suggestions for names that the history does not contain."""
 
 import difflib
+import json
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from hassette_store.search_form import search_form
 from hassette_sync.answers.explanations import Entity
 from hassette_sync.queries import causes as queries
+from hassette_sync.queries.household import HOME_NAMES_OF
 from hassette_sync.reader import ReadTransaction
 
 ENTITY_ID = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
@@ -17,6 +20,8 @@ SERVICE = re.compile(
 """Names of services. The history does not record whether a name such as ``light.turn_on`` belongs to an entity."""
 
 _MAX_SUGGESTIONS = 20
+_MAX_FITTING = 500
+"""As many as the statements find at most."""
 _SIMILAR = 0.8
 _HARDLY_SIMILAR = 0.5
 _SHORTEST_WORD = 3
@@ -42,11 +47,13 @@ class NamedEntity(NamedTuple):
         entity_id: Its id; None if no entity or several entities fit.
         fitting: The entities that fit, if there are several.
         similar: Entities with similar names. They do not fit, but the text may be misspelt.
+        more_fit: Whether more entities may fit than were found.
     """
 
     entity_id: str | None
     fitting: tuple[Entity, ...] = ()
     similar: tuple[Entity, ...] = ()
+    more_fit: bool = False
 
 
 class HomeNames:
@@ -67,6 +74,14 @@ class HomeNames:
             name, area = (row["name"], row["area"] or "") if row is not None else ("", "")
             self._entities[entity_id] = Entity(entity_id=entity_id, name=name, area=area)
         return self._entities[entity_id]
+
+    async def _with_names(self, entity_ids: Sequence[str]) -> tuple[Entity, ...]:
+        """Return entities with their names, which one statement reads."""
+        rows = await self._transaction.all(HOME_NAMES_OF, {"entities": json.dumps(entity_ids)})
+        for row in rows:
+            entity_id = row["key"]
+            self._entities[entity_id] = Entity(entity_id=entity_id, name=row["name"], area=row["area"] or "")
+        return tuple([await self.entity(one) for one in entity_ids])
 
     async def user(self, user_id: str) -> str:
         """Return the name of a user, or an empty text if it is not known."""
@@ -113,7 +128,7 @@ class HomeNames:
             one = await self._found(singular)  # doors mean each door
             if one.fitting or one.entity_id is not None:
                 return one
-        fitting = list(dict.fromkeys([*(row["key"] for row in named), *containing]))[:_MAX_SUGGESTIONS]
+        fitting = list(dict.fromkeys([*(row["key"] for row in named), *containing]))
         near = difflib.get_close_matches(
             text.lower().replace(" ", "_"), list(candidates), _MAX_SUGGESTIONS, _HARDLY_SIMILAR
         )
@@ -124,8 +139,9 @@ class HomeNames:
             similar = _most_shared(parts, candidates, similar)
         return NamedEntity(
             None,
-            tuple([await self.entity(name) for name in fitting]),
-            tuple([await self.entity(name) for name in similar]),
+            await self._with_names(fitting[:_MAX_FITTING]),
+            await self._with_names(similar),
+            more_fit=len(fitting) >= _MAX_FITTING,
         )
 
     async def _by_id(self, entity_id: str, candidates: dict[str, frozenset[str]]) -> NamedEntity:

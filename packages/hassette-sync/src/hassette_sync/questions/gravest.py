@@ -30,7 +30,9 @@ def gravest_first(answers: list[tuple[WhyNot, str]], *, unchanged: tuple[str, ..
         for sentence, names in list(entities.items())[:_MAX_SENTENCES]
     ]
     if unchanged:
-        parts.append(f"In the week before, no handler or job did this for {', '.join(unchanged[:_MAX_SENTENCES])}.")
+        more = " and others" if len(unchanged) > _MAX_SENTENCES else ""
+        listed = f"{', '.join(unchanged[:_MAX_SENTENCES])}{more}"
+        parts.append(f"In the week before, no handler or job did this for {listed}.")
     first, refs = ordered[0][0], dict.fromkeys(one.registration for one, _ in ordered)
     others = tuple(ref for ref in refs if ref is not None and ref != first.registration)
     return first.model_copy(update={"sentence": " ".join(parts), "suggestions": others})

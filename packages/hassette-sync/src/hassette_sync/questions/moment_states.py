@@ -15,9 +15,11 @@ from hassette_sync.questions.sessions import home_time
 from hassette_sync.questions.states import states_meant
 from hassette_sync.questions.why import why
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.time_range import MILLISECOND_US, MINUTE_US
+from hassette_sync.time_range import MINUTE_US
 
+_MILLISECOND_US: Final = 1_000
 _MOST_CHANGES: Final = 50
+_MOST_IN_MOMENT: Final = 20
 _MAX_SUGGESTED: Final = 6
 
 
@@ -52,16 +54,20 @@ async def _at_moment(
     entities = [one.entity_id for one in named.fitting] if named.entity_id is None else [named.entity_id]
     before_us = at.at_us + at.length_us if at is not None else transaction.at_us
     last: list[tuple[bool, list[Row], str]] = []
+    most = 1 if at is None else _MOST_IN_MOMENT
     for entity_id in entities:
         if entity_id.partition(".")[0] in MEASURING:
             continue  # not all changes of a sensor are recorded, so its state is not known
-        before = {"entity": entity_id, "first_id": 0, "end_id": first_id_at(before_us), "limit": _MOST_CHANGES}
+        before = {"entity": entity_id, "first_id": 0, "end_id": first_id_at(before_us), "limit": most}
         if rows := await transaction.all(CHANGES_BEFORE, dict(before)):
             rows = rows[change_at(rows, states_meant(entity_id, state), at) :]
             last.append((rows[0]["new_state"] in states_meant(entity_id, state), rows, entity_id))
     if not last:
         return None
     is_in_state, rows, entity_id = max(last, key=lambda one: (one[0], one[1][0]["id"]))
+    if not is_in_state:  # the answer also has the last change to the state
+        until = {"entity": entity_id, "first_id": 0, "end_id": rows[0]["id"] + 1, "limit": _MOST_CHANGES}
+        rows = await transaction.all(CHANGES_BEFORE, dict(until))
     if only_in_state and not is_in_state:
         return None
     answer = await _about(transaction, entity_id, rows[0])
@@ -113,6 +119,6 @@ def change_at(rows: Sequence[Row], states: Sequence[str], at: AskedTime | None) 
 
 async def _about(transaction: ReadTransaction, entity_id: str, row: Row) -> Why | None:
     """Return the answer about one recorded change; None if the answer is about another change."""
-    answer = await why(transaction, entity=entity_id, at=AskedTime(time_of(row["id"]), MILLISECOND_US))
+    answer = await why(transaction, entity=entity_id, at=AskedTime(time_of(row["id"]), _MILLISECOND_US))
     change = answer.found[0].change if answer.found else None
     return answer if change is not None and change.new_state == row["new_state"] else None

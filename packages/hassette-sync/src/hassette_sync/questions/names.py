@@ -26,6 +26,7 @@ _SIMILAR = 0.8
 _MISSPELT = 0.77
 _FEWEST_WORDS = 2
 _MOST_WITH_WORDS = 50
+_MOST_ENTITIES = 20
 _SMALL_WORDS = frozenset(("for", "of", "in", "the", "app", "handler", "job"))
 _USUAL_US = 7 * 24 * HOUR_US
 _SERVICES = {
@@ -106,7 +107,7 @@ async def registrations_that_change(
 async def registrations_that_change_each(
     transaction: ReadTransaction, of: str, at_us: int, state: str | None = None
 ) -> list[tuple[Entity, list[Row]]]:
-    """Return the entities that fit a text such as ``lights``, each with the handlers and jobs that change it.
+    """Return the first 20 entities that fit a text such as ``lights``, each with the handlers and jobs that change it.
 
     Args:
         transaction: Read transaction of the question.
@@ -115,7 +116,7 @@ async def registrations_that_change_each(
         state: Only calls that lead to this state, such as ``on``; None for all calls.
     """
     fitting = (await HomeNames(transaction).find(of)).fitting
-    return [(one, await _changing(transaction, one.entity_id, at_us, state)) for one in fitting]
+    return [(one, await _changing(transaction, one.entity_id, at_us, state)) for one in fitting[:_MOST_ENTITIES]]
 
 
 async def _changing(transaction: ReadTransaction, entity_id: str, at_us: int, state: str | None) -> list[Row]:

@@ -144,7 +144,7 @@ class _Search:
         return max(self._moment.at_us - at_us, at_us - end_us + 1, 0), at_us
 
     async def about_entity(self, subject: str, state: str | None) -> Why:
-        entity_id, fitting, similar = await self._names.find(subject)
+        entity_id, fitting, similar, _ = await self._names.find(subject)
         if entity_id is None and await calls_on(self._transaction, subject.lower(), self._range):
             # Apps have called services for it, but no event of it is recorded.
             entity_id = subject.lower()
