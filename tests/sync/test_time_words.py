@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from itertools import product
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from hassette_sync import AskedTime, BadQuestionError
 from hassette_sync.home_time import HomeTime
 from hassette_sync.questions.asking.parsing import parse_words
-from hassette_sync.time_range import SECOND_US
+from hassette_sync.time_range import HOUR_US, SECOND_US
 
 BERLIN = HomeTime.named("Europe/Berlin")
 
@@ -303,8 +304,75 @@ SPANS = (
     ("28-30 Nov", "2025-11-28T00:00", "2025-12-01T00:00"),
     ("28 to 30 Nov", "2025-11-28T00:00", "2025-12-01T00:00"),
     ("2025-11-28 - 2025-11-30", "2025-11-28T00:00", "2025-12-01T00:00"),
+    ("yesterday evening between 10 and 1", "2026-03-29T22:00", "2026-03-30T01:00"),
+    ("yesterday evening from 10 to 2", "2026-03-29T22:00", "2026-03-30T02:00"),
+    ("between 10 and 1 yesterday evening", "2026-03-29T22:00", "2026-03-30T01:00"),
+    ("28 nov evening between 10 and 1", "2025-11-28T22:00", "2025-11-29T01:00"),
+    ("yesterday evening between 10 pm and 1", "2026-03-29T22:00", "2026-03-30T01:00"),
+    ("yesterday evening from 11 to 12", "2026-03-29T23:00", "2026-03-30T00:00"),
+    ("yesterday evening between 22:00 and 1:00", "2026-03-29T22:00", "2026-03-30T01:00"),
+    ("between 11 and 1 in the evening", "2026-03-29T23:00", "2026-03-30T01:00"),
+    ("between 11 and 2 in the afternoon", "2026-03-30T11:00", "2026-03-30T14:00"),
+    ("between 9 and 2 in the afternoon", "2026-03-30T09:00", "2026-03-30T14:00"),
+    ("yesterday afternoon between 11 and 2", "2026-03-29T11:00", "2026-03-29T14:00"),
+    ("between 12 and 2 in the afternoon", "2026-03-30T12:00", "2026-03-30T14:00"),
+    ("yesterday afternoon from 5 to 7", "2026-03-29T17:00", "2026-03-29T19:00"),
+    ("between 10 and 2 in the morning", "2026-03-29T22:00", "2026-03-30T02:00"),
+    ("between 10 and 2 yesterday morning", "2026-03-28T22:00", "2026-03-29T03:00"),
+    ("between 10 pm and 2 am this morning", "2026-03-29T22:00", "2026-03-30T02:00"),
+    ("yesterday from 10 to 2 in the morning", "2026-03-29T22:00", "2026-03-30T02:00"),
+    ("yesterday morning between 11 and 1", "2026-03-29T11:00", "2026-03-29T13:00"),
+    ("this morning between 10 and 1", "2026-03-30T10:00", "2026-03-30T13:00"),
+    ("between 11 and 12 in the morning", "2026-03-30T11:00", "2026-03-30T12:00"),
+    ("yesterday morning between 12 and 1", "2026-03-29T00:00", "2026-03-29T01:00"),
+    ("between 10 and 2 last night", "2026-03-29T22:00", "2026-03-30T02:00"),
+    ("last night between 12 and 2", "2026-03-30T00:00", "2026-03-30T02:00"),
+    ("last night between 4 and 6", "2026-03-30T04:00", "2026-03-30T06:00"),
+    ("between 7 and 8 last night", "2026-03-29T19:00", "2026-03-29T20:00"),
+    ("yesterday evening before 1", "2026-03-29T18:00", "2026-03-30T01:00"),
+    ("before 1 yesterday evening", "2026-03-29T18:00", "2026-03-30T01:00"),
+    ("shortly before midnight", "2026-03-29T23:45", "2026-03-30T00:00"),
+    ("shortly before 0:10", "2026-03-29T23:55", "2026-03-30T00:10"),
+    ("shortly after 23:50", "2026-03-29T23:50", "2026-03-30T00:05"),
+    ("yesterday shortly after 23:50", "2026-03-29T23:50", "2026-03-30T00:05"),
+    ("shortly before midnight yesterday", "2026-03-29T23:45", "2026-03-30T00:00"),
+    ("shortly before 28 nov 0:05", "2025-11-27T23:50", "2025-11-28T00:05"),
+    ("just before monday 0:05", "2026-03-29T23:50", "2026-03-30T00:05"),
+    ("2025-11-28 shortly after 23:50", "2025-11-28T23:50", "2025-11-29T00:05"),
+    ("yesterday evening shortly before 12", "2026-03-29T23:45", "2026-03-30T00:00"),
+    ("in november 2024", "2024-11-01T00:00", "2024-12-01T00:00"),
+    ("during nov, 2024", "2024-11-01T00:00", "2024-12-01T00:00"),
+    ("last march", "2025-03-01T00:00", "2025-04-01T00:00"),
+    ("last february", "2026-02-01T00:00", "2026-03-01T00:00"),
+    ("in last march", "2025-03-01T00:00", "2025-04-01T00:00"),
+    ("12 noon to 3 pm", "2026-03-30T12:00", "2026-03-30T15:00"),
 )
 MOMENTS = (
+    ("10 minutes before midnight", "2026-03-29T23:50"),
+    ("an hour before midnight", "2026-03-29T23:00"),
+    ("half an hour before midnight", "2026-03-29T23:30"),
+    ("two hours after 11 pm", "2026-03-30T01:00"),
+    ("10 minutes before midnight yesterday", "2026-03-29T23:50"),
+    ("an hour after 23:30 on saturday", "2026-03-29T00:30"),
+    ("90 minutes before 1 am on 28 nov", "2025-11-27T23:30"),
+    ("12 noon", "2026-03-30T12:00"),
+    ("at 12 noon yesterday", "2026-03-29T12:00"),
+    ("at 12 midnight", "2026-03-30T00:00"),
+    ("twelve noon", "2026-03-30T12:00"),
+    ("yesterday evening at 12", "2026-03-30T00:00"),
+    ("yesterday evening at 12:30", "2026-03-30T00:30"),
+    ("yesterday evening at 1", "2026-03-30T01:00"),
+    ("yesterday evening at 5", "2026-03-29T17:00"),
+    ("yesterday afternoon at 11", "2026-03-29T11:00"),
+    ("28 nov at 2 at night", "2025-11-29T02:00"),
+    ("28.11. at 2 at night", "2025-11-29T02:00"),
+    ("the 27th at 2 at night", "2026-03-28T02:00"),
+    ("2025-12-31 at 2 at night", "2026-01-01T02:00"),
+    ("last monday at 2 at night", "2026-03-24T02:00"),
+    ("friday last week at 2 at night", "2026-03-28T02:00"),
+    ("the night of 28 nov at 2", "2025-11-29T02:00"),
+    ("3.5 hours ago", "2026-03-30T12:15:20"),
+    ("1,5h ago", "2026-03-30T14:15:20"),
     ("half past midnight", "2026-03-30T00:30"),
     ("quarter past noon", "2026-03-30T12:15"),
     ("ten minutes to midnight", "2026-03-29T23:50"),
@@ -452,6 +520,8 @@ REFUSED = (
     ("5 to 7 pm", "Write 06:55"),
     ("half six", "half past six"),
     ("half seven", "half past six"),
+    ("half 6", "half past six"),
+    ("half 7 pm", "half past six"),
     ("a month ago", "first and the last day"),
     ("2 months ago", "first and the last day"),
     ("a year ago", "first and the last day"),
@@ -602,3 +672,79 @@ def test_words_without_a_time_leave_it_open(text: str) -> None:
 )
 def test_time_at_two_places_or_of_the_sun_is_read(words: str, at: str) -> None:
     assert parse_words(words).at == at
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("7 to 8", r"Write from 7 to 8, or 07:00 to 08:00\."),
+        ("mid november", r"Write november, or a span such as 10 Nov to 20 Nov\."),
+        ("year to date", r"Parts of a day have names"),
+        ("1.5 minutes", r"Parts of a day have names"),
+        ("28 nov foo", r".*other words are next to it"),
+    ],
+)
+def test_hint_fits_the_text(text: str, hint: str) -> None:
+    with pytest.raises(BadQuestionError, match=f"got {text!r}\\. {hint}"):
+        asked(text)
+
+
+_DAYS = ("", "yesterday ", "monday ", "28 nov ", "last friday ")
+_CLOCKS = ("1", "6", "11", "12", "noon", "midnight", "0:10", "23:50", "7 pm")
+
+
+def _combined() -> list[str]:
+    """Return many combinations of days, parts of them, times of day and words between them."""
+    parts = ("", "morning ", "afternoon ", "evening ", "night ")
+    after = ("", " in the morning", " in the afternoon", " in the evening", " at night")
+    texts = [f"{day}{part if day else ''}at {clock}" for day in _DAYS for part in parts for clock in _CLOCKS]
+    texts += [f"{day}at {clock}{part}" for day in _DAYS for part in after for clock in _CLOCKS]
+    texts += [f"{word} {clock}{part}" for word in _NEAR for part in after for clock in _CLOCKS]
+    texts += [f"{day}{word} {clock}" for day in ("yesterday ", "31 dec ") for word in _NEAR for clock in _CLOCKS]
+    return texts
+
+
+_NEAR = ("shortly before", "just after", "an hour before", "90 minutes after", "before", "after", "since", "until")
+
+
+@pytest.mark.parametrize("now", ["2026-03-30T00:05", "2026-03-30T15:45:20", "2026-10-25T02:30", "2026-12-31T23:59"])
+def test_each_time_has_a_length_and_has_begun_by_the_end_of_the_day(now: str) -> None:
+    for text in _combined():
+        found = _asked_or_refused(text, now)
+        if found is not None:
+            assert found.length_us > 0, text
+            # An hour after the end of this day is a time of the next day.
+            assert found.at_us < us(f"{now[:10]}T23:59:59") + 3 * HOUR_US, text
+
+
+def _asked_or_refused(text: str, now: str) -> AskedTime | None:
+    """Return the time of a text; None if an error that quotes the text refuses it."""
+    try:
+        return asked(text, now)
+    except BadQuestionError as error:
+        if f"got {text[:40]!r}" not in str(error):
+            raise
+        return None
+
+
+_PARTS = {"in the morning": (0, 12), "in the afternoon": (12, 18), "in the evening": (18, 24), "at night": (18, 30)}
+
+
+@pytest.mark.parametrize("part", _PARTS)
+def test_span_with_a_part_of_the_day_touches_this_part(part: str) -> None:
+    first, last = _PARTS[part]
+    for start, end in product(range(1, 13), repeat=2):
+        hours = (end - start) % 12
+        if not hours:
+            continue
+
+        def touches(begin: int, hours: int = hours) -> bool:
+            return any(one <= last and one + hours >= first for one in (begin - 24, begin, begin + 24))
+
+        for text in (f"between {start} and {end} {part}", f"yesterday {part.split()[-1]} between {start} and {end}"):
+            found = asked(text, "2026-06-10T23:58")
+            begin = datetime.fromtimestamp(found.at_us / SECOND_US, ZoneInfo("Europe/Berlin")).hour
+            assert (begin - start) % 12 == 0, text
+            assert found.length_us == hours * HOUR_US, text
+            # No hours from 7 to 8 are in the afternoon.
+            assert touches(begin) or not touches(begin + 12), text

@@ -57,13 +57,14 @@ _CLOCK: Final = r"\d{1,2}(?:(?::\d{2}){1,2}|(?::\d{2})?\s?[ap]m)"
 _SPAN: Final = re.compile(r"(?P<start>(?:(?! to ).)+) to (?P<end>(?:(?! to ).)+)")
 _WEEKDAY: Final = "|".join(WEEKDAYS)
 _OF_A_DAY: Final = re.compile(
-    rf"(?:(?P<of_week>{_WEEKDAY}) )?(?P<day>today|yesterday|(?:last )?(?:{_WEEKDAY})|(?P<weekday>{_WEEKDAY}) last week|"
+    rf"(?:the day (?P<side>before|after) )?(?:(?P<of_week>{_WEEKDAY}) )?"
+    rf"(?P<day>today|yesterday|(?:last )?(?:{_WEEKDAY})|(?P<weekday>{_WEEKDAY}) last week|"
     rf"(?P<number>\d{{1,3}}) (?P<unit>day|week)s? ago|\d{{4}}-\d{{2}}-\d{{2}}|(?P<of_month>\d{{1,2}})(?:st|nd|rd|th)|"
     rf"{WRITTEN_DATE})(?: (?P<part>{'|'.join(_PARTS)})|(?:t|,? )(?P<clock>{_CLOCK}))?"
 )
 _PERIOD: Final = re.compile(
     rf"(?P<which>this|last|the) (?P<unit>week(?:end)?|month|year)|(?P<before>week(?:end)?|month) before last|"
-    rf"(?P<month>{MONTH})(?: (?P<year>\d{{4}}))?"
+    rf"(?P<last>last )?(?P<month>{MONTH})(?: (?P<year>\d{{4}}))?"
 )
 _OPEN: Final = re.compile(r"(?P<word>since|after|before|until) (?P<time>.+)")
 _HINT: Final = "Parts of a day have names such as 'last night', and dates are written as 28 Nov."
@@ -210,13 +211,15 @@ class AskedTime:
             return cls._day_or_part(f"{day} {words.split()[1]}", now_us, home)
         if (found := _OF_A_DAY.fullmatch(words)) is None or (day := _day_of(found, now.date())) is None:
             return None
+        if found["side"] is not None:
+            day += timedelta(days=1 if found["side"] == "after" else -1)
         if found["clock"] is not None:
-            if found["day"] in WEEKDAYS:
+            if found["side"] is None and found["day"] in WEEKDAYS:
                 return None  # it may be that of the week before: see `parse_moment`
             clock = _time_of(found["clock"])
             return cls.moment(home.moment_us(datetime.combine(day, clock))) if clock is not None else None
         part = cls._between(day, *_PARTS.get(found["part"], (0, 24)), home)
-        if found["day"] in WEEKDAYS and part.at_us > now_us:
+        if found["side"] is None and found["day"] in WEEKDAYS and part.at_us > now_us:
             return cls._between(day - timedelta(days=7), *_PARTS[found["part"]], home)
         return part
 
@@ -239,7 +242,8 @@ class AskedTime:
         year, month = divmod(today.year * 12 + today.month - 1 - periods_ago, 12)
         if found["month"]:
             number = month_number(found["month"])
-            year, month = int(found["year"] or today.year - (number > today.month)), number - 1
+            is_past_year = number > today.month or (found["last"] is not None and number == today.month)
+            year, month = int(found["year"] or today.year - is_past_year), number - 1
         return cls._between(date(year, month + 1, 1), 0, 24 * monthrange(year, month + 1)[1], home)
 
     @classmethod

@@ -48,6 +48,7 @@ _WEEKDAY: Final = rf"(?P<weekday>{'|'.join(WEEKDAYS)}|mon|tues?|wed|thu(?:rs?)?|
 _HALF: Final = r"(?P<half>[ap])(?:m|\.m\.?)"
 _MINUTES: Final = rf"(?:a\s+)?(?P<part>half|quarter|(?:{_WORDS})(?=\s)|\d{{1,2}}(?=\s+(?:min|past)))"
 _HOUR_OF_MINUTES: Final = rf"(?P<hour>\d{{1,2}}|{_HOUR}|mid-?night|noon|mid-?day)(?:\s*{_HALF}|\s+o['’]?clock)?"
+_TWELVE: Final = r"(?:(?:12(?::00)?|twelve)(?:\s+o['’]?clock)?\s+)?"
 _MINUTES_BEFORE: Final = r"(?:\s+min(?:ute)?s?|(?<=five)|(?<=ten)|(?<=twenty))"  # "seven to eight" is a span
 
 
@@ -74,23 +75,38 @@ class TimePoint(NamedTuple):
             return self.whole
         if not self.clock:
             return self._day_and_part()
-        if not self.part:
-            is_iso = re.fullmatch(r"[0-9-]{10}", self.day) is not None and self.clock not in SUN
-            return f"{self.day}{'T' if is_iso else ' '}{self.clock}".strip()
-        name = {"last": "yesterday", "this": "today", "tonight": "today"}.get(self.day, self.day)
+        if self.part:
+            return str(self.without_part())
+        is_iso = re.fullmatch(r"[0-9-]{10}", self.day) is not None and self.clock not in SUN
+        return f"{self.day}{'T' if is_iso else ' '}{self.clock}".strip()
+
+    def without_part(self) -> "TimePoint":
+        """Return the same time of day without a part of the day: 22:00 for 10 in the evening."""
+        if not self.part or not self.clock:
+            return self
+        day = self.named_day
         if self.clock in SUN:
-            return self.clock if name in ("", "today") else f"{name} {self.clock}"
+            return TimePoint("" if day == "today" else day, clock=self.clock, half=self.half)
         hour = int(self.clock[:2])
         if hour <= 12 and self.half not in ("a", "p"):
             hour = hour % 12 + (12 if self._is_after_noon(hour) else 0)
-        if self.part == "night" and hour < 12 and name:  # a night ends on the next day
-            name = _day_after(name)
-        return f"{name} {hour:02d}{self.clock[2:]}".strip()
+        ends_next_day = (self.part == "night" and hour < 12) or (self.part == "evening" and hour < 6)
+        if ends_next_day and day != "today":
+            day = moved_day(day, 1)
+        return TimePoint(day, clock=f"{hour:02d}{self.clock[2:]}", half="24")
+
+    @property
+    def named_day(self) -> str:
+        """The day, which is *yesterday* for the part of the day in *last night*."""
+        return {"last": "yesterday", "this": "today", "tonight": "today"}.get(self.day, self.day)
 
     def _is_after_noon(self, hour: int) -> bool:
-        if self.part == "night":
-            return 6 <= hour < 12
-        return hour == 12 if self.part == "morning" else self.part == "afternoon" or hour < 12
+        """Return whether an hour of a clock with 12 hours is after noon: the nearest one to the part of the day."""
+        if self.part == "morning":
+            return hour == 12
+        if self.part == "afternoon":
+            return hour not in (10, 11)
+        return (6 if self.part == "night" else 3) <= hour < 12
 
     def _day_and_part(self) -> str:
         if not self.part or self.day == "tonight":
@@ -101,12 +117,19 @@ class TimePoint(NamedTuple):
         return f"{day} {self.part}"
 
 
-def _day_after(day: str) -> str:
+def moved_day(day: str, days: int) -> str:
+    """Return the day before (-1) or after (1) a day, in the form of `AskedTime.parse`; an empty text for no day."""
+    if not day or not days:
+        return day
     if day in WEEKDAYS:
-        return WEEKDAYS[(WEEKDAYS.index(day) + 1) % 7]
-    if ago := re.fullmatch(r"(\d+) days ago", day):
-        return f"{int(ago[1]) - 1} days ago"
-    return {"yesterday": "today", "today": "today"}.get(day, f"the day after {day}")
+        return WEEKDAYS[(WEEKDAYS.index(day) + days) % len(WEEKDAYS)]
+    ago = re.fullmatch(r"(\d+) days ago", day)
+    days_ago = int(ago[1]) if ago is not None else {"today": 0, "yesterday": 1}.get(day)
+    if days_ago is not None and days_ago >= days:
+        return {0: "today", 1: "yesterday"}.get(days_ago - days, f"{days_ago - days} days ago")
+    before, after = "the day before ", "the day after "
+    wanted, opposite = (before, after) if days < 0 else (after, before)
+    return day.removeprefix(opposite) if day.startswith(opposite) else f"{wanted}{day}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +187,10 @@ def _ago(found: re.Match[str]) -> TimePoint:
     return TimePoint(whole=f"{number}{unit}")
 
 
+def _hours_ago(found: re.Match[str]) -> TimePoint:
+    return TimePoint(whole=f"{round(float(found['hours'].replace(',', '.')) * 60)}m")
+
+
 def _last(found: re.Match[str]) -> TimePoint | None:
     if found["unit"] is None:
         return TimePoint(whole="last 30m")
@@ -182,7 +209,8 @@ def _date(found: re.Match[str]) -> TimePoint | None:
 
 
 def _month(found: re.Match[str]) -> TimePoint:
-    return TimePoint(whole=f"{month_name(found['month'] or found['only'])} {found['year'] or ''}".strip())
+    last = "last " if (found["which"] or "").lower() == "last" else ""
+    return TimePoint(whole=f"{last}{month_name(found['month'] or found['only'])} {found['year'] or ''}".strip())
 
 
 def _month_of_year(found: re.Match[str]) -> TimePoint | None:
@@ -259,6 +287,7 @@ FORMS: Final[tuple[TimeForm, ...]] = (
         rf"(?P<number>{NUMBER})\s+nights?\s+ago",
         lambda found: TimePoint(f"{number_of(found['number'])} days ago", "night"),
     ),
+    TimeForm(r"(?P<hours>\d{1,3}[.,]\d)\s*h(?:(?:ou)?rs?)?\s+ago", _hours_ago),
     TimeForm(r"half\s+an\s+h(?:ou)?r\s+ago", lambda found: TimePoint(whole="30m")),
     TimeForm(r"a\s+quarter\s+of\s+an\s+hour\s+ago", lambda found: TimePoint(whole="15m")),
     TimeForm(r"three\s+quarters\s+of\s+an\s+hour\s+ago", lambda found: TimePoint(whole="45m")),
@@ -296,7 +325,11 @@ FORMS: Final[tuple[TimeForm, ...]] = (
     TimeForm(_PART, lambda found: TimePoint(part=_words(found)), needs="day"),
     TimeForm("today|yesterday", lambda found: TimePoint(_words(found))),
     TimeForm(WRITTEN_DATE, _date),
-    TimeForm(rf"(?P<month>{MONTH})\s+(?P<year>\d{{4}})|(?:in|during|last|this)\s+(?P<only>{MONTH})", _month),
+    TimeForm(
+        rf"(?:(?:in|during)\s+)?(?P<month>{MONTH}),?\s+(?:of\s+)?(?P<year>\d{{4}})|"
+        rf"(?:in\s+|during\s+)?(?P<which>in|during|last|this)\s+(?P<only>{MONTH})",
+        _month,
+    ),
     TimeForm(r"(?P<year>\d{4})-(?P<number>\d{2})(?!-)", _month_of_year),
     TimeForm(
         rf"(?:the\s+)?(?P<day>{'|'.join(_ORDINALS)})\s+(?:of\s+)?(?P<month>{MONTH})",
@@ -307,8 +340,8 @@ FORMS: Final[tuple[TimeForm, ...]] = (
         rf"(?:the\s+)?\d{{1,2}}(?:st|nd|rd|th)(?!\s+(?!{_AFTER_A_DAY})\w)",
         lambda found: TimePoint(_words(found).removeprefix("the ")),
     ),
-    TimeForm(r"mid-?night", lambda found: TimePoint(clock="00:00", half="24")),
-    TimeForm(r"noon|mid-?day", lambda found: TimePoint(clock="12:00", half="p")),
+    TimeForm(rf"{_TWELVE}mid-?night", lambda found: TimePoint(clock="00:00", half="24")),
+    TimeForm(rf"{_TWELVE}(?:noon|mid-?day)", lambda found: TimePoint(clock="12:00", half="p")),
     TimeForm("|".join(SUN), lambda found: TimePoint(clock=SUN[_words(found)], half="24")),
     TimeForm(rf"{_MINUTES}(?:\s+min(?:ute)?s?)?\s+(?P<side>past)\s+{_HOUR_OF_MINUTES}", _past_or_to),
     TimeForm(rf"(?:a\s+)?(?P<part>quarter)\s+(?P<side>to)\s+{_HOUR_OF_MINUTES}", _past_or_to),
@@ -321,7 +354,7 @@ FORMS: Final[tuple[TimeForm, ...]] = (
     TimeForm(r"(?P<hour>\d{1,2})(?P<minutes>\.\d{2})", _hour, needs="at"),
     TimeForm(r"(?P<hour>\d{1,2})(?P<minutes>\.\d{1,2})", _dotted, needs="number"),
     TimeForm(
-        r"(?:on|am)\s+(?P<day>\d{1,2})\.(?P<month>0?[1-9]|1[0-2])(?!\.)",
+        r"(?:on|am)\s+(?P<day>\d{1,2})\.(?P<month>0?[1-9]|1[0-2])(?!\.|\s*h)",
         lambda found: TimePoint(f"{found['day']}.{found['month']}."),
     ),
     TimeForm(rf"(?P<hour>\d{{1,2}}|{_HOUR})(?=\s+(?:in\s+the\s+(?:{_PART})|at\s+night))", _hour),

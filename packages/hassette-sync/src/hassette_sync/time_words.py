@@ -7,7 +7,7 @@ import functools
 import re
 from typing import Final, NamedTuple
 
-from hassette_sync.time_forms import FORMS, NUMBER, SUN, UNIT, TimePoint, number_of, unit_of
+from hassette_sync.time_forms import FORMS, NUMBER, SUN, UNIT, TimePoint, moved_day, number_of, unit_of
 from hassette_sync.written_dates import MONTH
 
 _END: Final = r"(?=$|[\s,;?!)]|\.(?:\s|$)|[-–](?:\d|(?:mon|tue|wed|thu|fri|sat|sun)))"
@@ -21,6 +21,14 @@ _INSTANT: Final = re.compile(r"now|\d+[smhdw]|\d{4}-\d{2}-\d{2}[tT].*")
 _WRITTEN_DAY: Final = re.compile(rf"\d{{1,2}}(?:st|nd|rd|th)?(?=\W)(?=.*{MONTH})|(?<=\s)\d{{1,2}}(?:st|nd|rd|th)?\b")
 _DAY_OF_A_MONTH: Final = re.compile(r"\d{1,2}(?:st|nd|rd|th)")
 _NEAR_MINUTES: Final = 15
+_DAY_MINUTES: Final = 24 * 60
+_PART_MINUTES: Final = {
+    "morning": (0, 12 * 60),
+    "afternoon": (12 * 60, 18 * 60),
+    "evening": (18 * 60, 24 * 60),
+    "night": (18 * 60, 30 * 60),
+}
+"""First and last minute of each part of a day for hours such as 7 at night, which is before 22:00."""
 _FIRST_HOURS: Final = {"morning": "05:00", "afternoon": "12:00", "evening": "18:00", "night": "22:00"}
 
 
@@ -204,8 +212,9 @@ def _open_span(word: str, point: TimePoint, *, in_part: str, is_near: bool) -> s
         return f"{'since' if is_moment else word} {point}"
     if not point.clock or point.clock in SUN or (point.clock == "00:00" and not point.day and not point.part):
         return f"before {point}" if word == "before" else f"until {point}"
-    if in_part or point.part == "night":
-        is_evening = point.part == "night" and "12" < str(point)[-5:] < _FIRST_HOURS["night"]
+    ends_next_day = point.part == "evening" and point.without_part().clock < _FIRST_HOURS["morning"]
+    if in_part or point.part == "night" or ends_next_day:
+        is_evening = point.part == "evening" or "12" < str(point)[-5:] < _FIRST_HOURS["night"]
         first = _FIRST_HOURS["evening" if is_evening else point.part]
         return f"{point._replace(clock=first, half='24')} to {point}"
     *day, clock = re.split("[ T]", str(point))
@@ -213,26 +222,69 @@ def _open_span(word: str, point: TimePoint, *, in_part: str, is_near: bool) -> s
 
 
 def _shifted(point: TimePoint, offset: str, *, is_before: bool) -> str | None:
-    """Return a time such as *an hour after sunset*; None without a time of day, or if it is on another day."""
+    """Return a time such as *an hour after sunset*; None without a time of day, or if it is a day away or more."""
     if point.clock in SUN:
         return f"{point} {'-' if is_before else '+'} {offset}"
-    if not point.clock:
+    minutes = int(offset[:-1]) * (60 if offset[-1] == "h" else 1)
+    if not point.clock or minutes >= _DAY_MINUTES:
         return None
-    *day, clock = re.split("[ T]", str(point))
-    length = int(offset[:-1]) * (60 if offset[-1] == "h" else 1)
-    minutes = int(clock[:2]) * 60 + int(clock[3:5]) + (-length if is_before else length)
-    return " ".join((*day, f"{minutes // 60:02d}:{minutes % 60:02d}")) if 0 <= minutes < 24 * 60 else None
+    return str(_moved(point, -minutes if is_before else minutes))
 
 
-def _near(word: str, point: TimePoint) -> str | None:
+def _near(word: str, point: TimePoint) -> str:
     """Return the minutes before or after a time: shortly before 7."""
-    *day, clock = re.split("[ T]", str(point))
-    minutes = int(clock[:2]) * 60 + int(clock[3:5])
-    other = minutes + (_NEAR_MINUTES if word == "after" else -_NEAR_MINUTES)
-    if not 0 <= other < 24 * 60:
-        return str(point)
-    ends = sorted((minutes, other))
-    return " ".join((*day, " to ".join(f"{one // 60:02d}:{one % 60:02d}" for one in ends)))
+    other = _moved(point, _NEAR_MINUTES if word == "after" else -_NEAR_MINUTES)
+    first, second = (point, other) if word == "after" else (other, point)
+    return f"{first} to {second.without_part().clock}"
+
+
+def _moved(point: TimePoint, minutes: int) -> TimePoint:
+    """Return a time of day some minutes later, which may be on the day before or after."""
+    plain = point.without_part()
+    moved = _minutes_of(plain.clock) + minutes
+    if plain == point and point.clock == "00:00" and minutes < 0:
+        moved += _DAY_MINUTES  # "yesterday before midnight" means the end of the day
+    days, minute = divmod(moved, _DAY_MINUTES)
+    return TimePoint(moved_day(plain.day, days), clock=f"{minute // 60:02d}:{minute % 60:02d}", half="24")
+
+
+def _minutes_of(clock: str) -> int:
+    return int(clock[:2]) * 60 + int(clock[3:5])
+
+
+def _minutes_that_mean(point: TimePoint) -> list[int]:
+    """Return the minutes that a time of day may mean, from the day before to the day after."""
+    minutes = _minutes_of(point.clock)
+    is_clear = point.half in ("a", "p") or not 1 <= minutes // 60 <= 12
+    step = _DAY_MINUTES if is_clear else _DAY_MINUTES // 2
+    return list(range(minutes % step - _DAY_MINUTES, 2 * _DAY_MINUTES, step))
+
+
+def _span_in_part(first: TimePoint, second: TimePoint) -> str | None:
+    """Return a span such as *between 11 and 2 in the afternoon*; None if it has no part of the day, or two.
+
+    The part makes the time next to it clear. If two spans fit, the words mean the span with more of the part.
+    """
+    clocks = first.clock, second.clock
+    is_about_one_day = bool(first.part) != bool(second.part) and not (first.day and second.day)
+    if not is_about_one_day or any(len(clock) != len("00:00") for clock in clocks):
+        return None
+    start_of_part, end_of_part = _PART_MINUTES[first.part or second.part]
+    ends = _minutes_that_mean(second)
+
+    def fit(span: tuple[int, int]) -> tuple[bool, int, int]:
+        clear = span[0] if first.part else span[1]
+        overlap = min(span[1], end_of_part) - max(span[0], start_of_part)
+        return start_of_part <= clear <= end_of_part, overlap, -abs(span[0])
+
+    starts = (start for start in _minutes_that_mean(first) if start < ends[-1])
+    start, end = max(((start, next(end for end in ends if end > start)) for start in starts), key=fit)
+    named = first if first.day else second
+    # "Yesterday from 10 to 2 in the morning" begins yesterday. "Yesterday morning" has no evening before it.
+    days = start // _DAY_MINUTES if named.part else 0
+    days = min(days, 0) if named.named_day == "today" else days
+    begin, finish = (f"{one % _DAY_MINUTES // 60:02d}:{one % 60:02d}" for one in (start, end))
+    return f"{TimePoint(moved_day(named.named_day, days), clock=begin)} to {finish}"
 
 
 def _span(first: TimePoint, second: TimePoint) -> str | None:
@@ -241,6 +293,8 @@ def _span(first: TimePoint, second: TimePoint) -> str | None:
         return None
     if (ages := _ages(first, second)) is not None:
         return ages
+    if (in_part := _span_in_part(first, second)) is not None:
+        return in_part
     is_number = bool(first.clock) and not (first.day or first.part or first.half)
     if second.day and not second.clock and (is_number or _DAY_OF_A_MONTH.fullmatch(first.day)):
         first = _in_month_of(second, first)  # from 3 to 5 november
@@ -254,7 +308,7 @@ def _span(first: TimePoint, second: TimePoint) -> str | None:
         first = _with_half_of(second, first)
     is_of_day = bool(second.clock) and not second.day
     if is_of_day:
-        if first.half in ("a", "p") and not second.half and not first.part:
+        if first.half in ("a", "p") and not second.half and not (first.part or second.part):
             second = _next_after(first, second)
         second = second._replace(day=first.day, part=second.part or first.part)
     text = str(second)

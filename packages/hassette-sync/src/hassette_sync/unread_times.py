@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from hassette_sync.time_range import WEEKDAYS
-from hassette_sync.written_dates import MONTH
+from hassette_sync.written_dates import MONTH, WRITTEN_DATE
 
 
 def _words(*patterns: str) -> str:
@@ -52,7 +52,10 @@ _HINTS: Final = (
         rf"(?:on\s+)?(?:{'|'.join(WEEKDAYS)}|week\s?day)s|every\s+(?:{_DAY}|{_PERIOD})",
         "Ask about one day, such as monday, or about last week.",
     ),
-    (r"half\s+(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)", "Write half past six or 06:30."),
+    (
+        r"half\s+(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:1[0-2]|[1-9])(?![\d.:%]))(?:\s*[ap]m\b)?",
+        "Write half past six or 06:30.",
+    ),
     (rf"(?:at\s+)?(?:the\s+)?(?:same|this)\s+time(?:\s+(?:{_DAY}))?", "Write the time of day."),
     (
         r"(?:since|before|after)\s+(?:the\s+)?(?:last\s+)?(?:restart|reboot|crash)",
@@ -69,7 +72,7 @@ _HINTS_OUTSIDE_SPANS: Final = (
     (r"(?:5|10|20|25)\s+to\s+\d{1,2}(?:\s*[ap]m)?", "Write 06:55, or a span such as from 5 to 7 pm."),
 )
 _HINTS_ABOUT_NUMBERS: Final = (
-    (r"\d{1,2}\.\d{1,2}(?!\.)", "It may be a date or a time of day. Write 6 Nov or 06:11."),
+    (r"\d{1,2}\.\d{1,2}(?![.\d])(?!\s*[a-z])", "It may be a date or a time of day. Write 6 Nov or 06:11."),
     (
         _words(
             r"(?:2[4-9]|[3-9]\d):\d{2}(?::\d{2})?",
@@ -78,8 +81,12 @@ _HINTS_ABOUT_NUMBERS: Final = (
         ),
         "A time of day is from 00:00 to 23:59, or from 12am to 11:59pm.",
     ),
-    (r".+\sto\s.+", "A span must end after its start."),
-    (r"\d{4}-\d{2}-\d{2}|\d{1,2}\.\d{1,2}\.|\d{1,2}(?:st|nd|rd|th)|" + MONTH, "There is no such day."),
+    (r"^\s*\d{1,2}\s+to\s+\d{1,2}\s*$", "Write from 7 to 8, or 07:00 to 08:00."),
+    (
+        rf"\d{{4}}-\d{{2}}-\d{{2}}|{WRITTEN_DATE}|\d{{1,2}}(?:st|nd|rd|th)",
+        "There is no such day, or other words are next to it. Write a day as 28 Nov.",
+    ),
+    (MONTH, "Write november, or a span such as 10 Nov to 20 Nov."),
 )
 UNREAD: Final = "|".join(f"(?:{pattern})" for pattern, _ in _HINTS[:-1])
 """Regular expression of the times that are found in a question and refused. Those of the sun can be looked up."""
