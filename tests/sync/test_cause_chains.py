@@ -118,3 +118,102 @@ async def test_entity_that_follows_an_unknown_change_has_an_unknown_cause(
 
     one = await explained(data, home, "binary_sensor.high", 10, "on")
     assert (one.first_cause, one.missing) == ("unknown", f"the entity {missing}")
+
+
+async def test_automation_that_repeats_its_actions_for_hours_is_the_cause_of_each_of_them(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.automation(10, "automation.blink", "time", "a1")
+    for number in range(700):
+        at_s = 11 + number
+        state, old = ("on", "off") if number % 2 == 0 else ("off", "on")
+        home.called(at_s, f"light.turn_{state}", "light.hall", "a1")
+        home.changed(at_s + 0.1, "light.hall", old, state, "a1")
+    await home.write()
+
+    for number in (0, 60, 640, 698):
+        one = await explained(data, home, "light.hall", 11.1 + number, "on")
+        assert causes_of(one) == ["automation.blink"], number
+        assert one.call is not None
+        assert one.call.at_us == home.us(11 + number)
+
+
+async def test_light_that_changes_back_after_hundreds_of_toggles_has_an_unknown_cause(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.automation(10, "automation.blink", "time", "a1")
+    for number in range(60):
+        home.called(11 + number, "light.toggle", "light.hall", "a1")
+        old, new = ("off", "on") if number % 2 == 0 else ("on", "off")
+        home.changed(11.1 + number, "light.hall", old, new, "a1")
+    home.called(80, "light.toggle", "light.hall", "a1")
+    home.changed(80.1, "light.hall", "off", "on", "a1")
+    home.changed(82, "light.hall", "on", "off", "a1")
+    await home.write()
+
+    assert (await explained(data, home, "light.hall", 80.1, "on")).first_cause == "automation"
+    assert (await explained(data, home, "light.hall", 82, "off")).first_cause == "unknown"
+
+
+async def test_last_of_many_changes_with_a_context_triggered_an_automation(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.automation(10, "automation.blink", "time", "a1")
+    for number in range(80):
+        home.changed(11 + number, f"light.number_{number}", "off", "on", "a1")
+    home.automation(91, "automation.react", "state", "b1", parent="a1")
+    home.changed(91.1, "light.hall", "off", "on", "b1", parent="a1")
+    await home.write()
+
+    one = await explained(data, home, "light.hall", 91.1, "on")
+
+    assert causes_of(one) == ["automation.react", "automation.blink"]
+    assert one.causes[0].change is not None
+    assert one.causes[0].change.entity.entity_id == "light.number_79"
+
+
+async def test_change_after_the_start_of_an_automation_is_not_its_trigger(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.called(30, "input_button.press", "switch.button", "p1", user="anna")
+    home.changed(30, "switch.button", "off", "on", "p1", user="anna")
+    home.automation(30.1, "automation.react", "state of switch.button", "b1", parent="p1")
+    home.changed(30.3, "light.hall", "off", "on", "b1", parent="p1")
+    home.changed(30.5, "switch.button", "on", "off", "p1", user="anna")
+    await home.write()
+
+    one = await explained(data, home, "light.hall", 30.3, "on")
+
+    assert causes_of(one) == ["automation.react", "Anna"]
+    assert one.causes[0].change is not None
+    assert one.causes[0].change.new_state == "on"
+
+
+async def test_trigger_that_is_recorded_after_its_automation_is_found(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    home.called(30, "input_button.press", "switch.button", "p1", user="anna")
+    home.automation(30.1, "automation.react", "state of switch.button", "b1", parent="p1")
+    home.changed(30.6, "switch.button", "off", "on", "p1", user="anna")
+    home.changed(30.7, "light.hall", "off", "on", "b1", parent="p1")
+    home.changed(30.9, "switch.button", "on", "off", "p1", user="anna")
+    await home.write()
+
+    one = await explained(data, home, "light.hall", 30.7, "on")
+
+    assert one.causes[0].change is not None
+    assert one.causes[0].change.new_state == "on"
+
+
+async def test_event_whose_emitting_run_is_not_recorded_may_be_of_an_app(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    emitted = change("", None, None, "event", event_type="tidied", parent_id="call")._replace(entity_id=None)
+    home.run(10.2, LIGHT, emitted, calls=[call("light.turn_on", "light.hall", "ours")])
+    home.changed(10.3, "light.hall", "off", "on", "ours", user=OWN_USER)
+    await home.write()
+
+    one = await explained(data, home, "light.hall", 10.3, "on")
+
+    assert causes_of(one) == ["presence.on_light", "unknown"]
+    assert one.missing.endswith("in Home Assistant did it, or an app whose run is not recorded.")

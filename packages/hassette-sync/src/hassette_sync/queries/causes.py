@@ -131,19 +131,43 @@ SELECT id, context_id FROM home_changes WHERE id >= :first_id AND id < :end_id O
 """
 """Contexts of recorded changes in a range, newest first."""
 
-CHANGES_OF_CONTEXT = f"{_CHANGE} WHERE context_id = :context_id ORDER BY home_changes.id LIMIT 50"
-"""Recorded changes with a context, oldest first."""
+_OF_CONTEXT = "SELECT id FROM home_changes WHERE context_id = :context_id AND id < :end_id ORDER BY id DESC LIMIT 500"
 
-CAUSES_OF_CONTEXT = """
+CHANGES_OF_CONTEXT = f"{_CHANGE} WHERE home_changes.id IN ({_OF_CONTEXT}) ORDER BY home_changes.id"
+"""The last 500 recorded changes with a context before a moment, oldest first.
+
+An automation that repeats its actions may make thousands of changes with one context.
+"""
+
+_FIRST_OF_CONTEXT = "SELECT id FROM home_causes WHERE context_id = :context_id AND kind IN {0} ORDER BY id LIMIT 1"
+
+CAUSES_OF_CONTEXT = f"""
+WITH wanted (id) AS (
+    SELECT id FROM (
+        SELECT id FROM home_causes WHERE context_id = :context_id AND id < :before_id ORDER BY id DESC LIMIT 500)
+    UNION SELECT id FROM ({_FIRST_OF_CONTEXT.format("('automation', 'script')")})
+    UNION SELECT id FROM ({_FIRST_OF_CONTEXT.format("('service_call', 'event')")})
+    UNION SELECT id FROM (
+        SELECT id FROM home_causes
+        WHERE context_id = :context_id AND id >= :before_id AND kind IN ('service_call', 'event')
+          AND user_id IS NOT NULL ORDER BY id LIMIT 50)
+)
 SELECT home_causes.id, kind, entities.name AS entity_id, services.name AS service, target, detail, context_id,
        parent_id, users.name AS user_id, item_id, trace_id
 FROM home_causes
 LEFT JOIN names AS entities ON entities.id = home_causes.entity_id
 LEFT JOIN names AS services ON services.id = home_causes.service_id
 LEFT JOIN names AS users ON users.id = home_causes.user_id
-WHERE context_id = :context_id ORDER BY home_causes.id DESC LIMIT 50
+WHERE home_causes.id IN (SELECT id FROM wanted) ORDER BY home_causes.id DESC
 """
-"""Automations, scripts and service calls of Home Assistant with a context, newest first."""
+"""Automations, scripts, service calls and events of Home Assistant with a context, newest first.
+
+These are the last 500 before a moment, those of a user that may have been recorded later than they happened, and the
+first ones. So the start of an automation that repeats its actions for hours is among them.
+"""
+
+HAS_CAUSES = "SELECT 1 FROM home_causes WHERE context_id = :context_id LIMIT 1"
+"""Whether a cause with a context is recorded."""
 
 STARTS_OF_SCRIPT = """
 SELECT id, context_id FROM (

@@ -17,7 +17,7 @@ from hassette_sync.questions.calls import call_by_home, leads_elsewhere
 from hassette_sync.questions.changes import event_time_of
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.reader import Parameters, ReadTransaction
-from hassette_sync.time_range import MILLISECOND_US
+from hassette_sync.time_range import MILLISECOND_US, MINUTE_US
 
 _AT_ONCE_US = 100 * MILLISECOND_US
 _RECORDED_LATER_US = 100 * MILLISECOND_US
@@ -48,7 +48,8 @@ async def moment_of_change(transaction: ReadTransaction, change: StateChange) ->
 
     A change that is known from a run has the time at which its message arrived. Its record may be somewhat later.
     """
-    rows = await transaction.all(queries.CHANGES_OF_CONTEXT, {"context_id": change.context_id or ""})
+    near: Parameters = {"context_id": change.context_id or "", "end_id": first_id_at(change.at_us + MINUTE_US)}
+    rows = await transaction.all(queries.CHANGES_OF_CONTEXT, near)
     known = (change.entity.entity_id, change.old_state, change.new_state)
     same = [row["id"] for row in rows if (row["entity_id"], row["old_state"], row["new_state"]) == known]
     nearest = min(same, key=lambda id_: abs(time_of(id_) - change.at_us), default=None)

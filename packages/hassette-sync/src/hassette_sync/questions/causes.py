@@ -134,7 +134,7 @@ class Causes:
             chain.end_too_long()
             return
         chain.contexts.add(context)
-        rows = await self._transaction.all(queries.CAUSES_OF_CONTEXT, {"context_id": context})
+        rows = await self._transaction.all(queries.CAUSES_OF_CONTEXT, {"context_id": context, "before_id": before_id})
         actors = await actors_of(self._transaction, rows, change, before_id)
         rows = before_moment(rows, before_id)
         call = call_of_context(rows, change)
@@ -314,7 +314,7 @@ class Causes:
         known = (
             trigger is not None
             or await self._transaction.one(queries.OWN_CALL, {"context_id": parent}) is not None
-            or await self._transaction.one(queries.CAUSES_OF_CONTEXT, {"context_id": parent}) is not None
+            or await self._transaction.one(queries.HAS_CAUSES, {"context_id": parent}) is not None
         )
         if ran is not None and not known:
             detail = f" ({shortened(ran['detail'])})" if ran["detail"] else ""
@@ -322,7 +322,8 @@ class Causes:
             return
         if not known:
             chain.end_unknown(
-                "an automation, a script or another program in Home Assistant did it; its name is not recorded."
+                "an automation, a script or another program in Home Assistant did it, or an app whose run is not "
+                "recorded."
             )
             return
         if ran is None:

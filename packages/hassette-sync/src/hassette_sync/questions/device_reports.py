@@ -214,8 +214,8 @@ async def pending_call(transaction: ReadTransaction, change: StateChange) -> tup
         areas = set[str]() if is_named else await _areas_of(transaction, call)
         if areas and change.entity.area and change.entity.area not in areas:
             continue
-        rows = await transaction.all(queries.CHANGES_OF_CONTEXT, {"context_id": row["context_id"] or ""})
-        changed = {one["entity_id"] for one in rows if time_of(one["id"]) <= at_us + SECOND_US}
+        of_call: Parameters = {"context_id": row["context_id"] or "", "end_id": first_id_at(at_us + SECOND_US)}
+        changed = {one["entity_id"] for one in await transaction.all(queries.CHANGES_OF_CONTEXT, of_call)}
         if entity_id not in changed and (is_named or change.entity.area in areas or not changed):
             return call, "it" if is_named else ", ".join((others_of(call.target) or entities_of(call.target))[:2])
     return None

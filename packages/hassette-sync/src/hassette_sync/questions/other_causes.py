@@ -13,7 +13,7 @@ from hassette_sync.queries import causes as queries
 from hassette_sync.questions.calls import contradicts, is_for
 from hassette_sync.questions.device_reports import ENDS
 from hassette_sync.questions.wording import shortened
-from hassette_sync.reader import ReadTransaction
+from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import MILLISECOND_US, SECOND_US
 
 _AT_ONCE_US = SECOND_US // 4
@@ -40,13 +40,10 @@ async def contradiction_of(
         )
     if change.new_state in ENDS.get(change.old_state or "", ()) or not is_for(call, change.entity.entity_id):
         return ""
-    rows = await transaction.all(queries.CHANGES_OF_CONTEXT, {"context_id": change.context_id or ""})
+    before: Parameters = {"context_id": change.context_id or "", "end_id": before_id}
+    rows = await transaction.all(queries.CHANGES_OF_CONTEXT, before)
     since_us = call.at_us // MILLISECOND_US * MILLISECOND_US
-    earlier = [
-        row
-        for row in rows
-        if row["entity_id"] == change.entity.entity_id and row["id"] < before_id and time_of(row["id"]) >= since_us
-    ]
+    earlier = [row for row in rows if row["entity_id"] == change.entity.entity_id and time_of(row["id"]) >= since_us]
     seconds = plural(max((change.at_us - call.at_us) // SECOND_US, 1), "second")
     attributed = f"Home Assistant attributes it to {call.service}, called {seconds} before"
     if contradicts(call, change) and not (_is_at_once(call, change) and not earlier):

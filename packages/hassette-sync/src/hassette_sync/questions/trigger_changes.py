@@ -11,9 +11,10 @@ from hassette_sync.questions.changes import change_of_row, change_of_run, is_row
 from hassette_sync.questions.entities import HomeNames
 from hassette_sync.questions.rows import run_of
 from hassette_sync.reader import Parameters, ReadTransaction
-from hassette_sync.time_range import MINUTE_US, SECOND_US
+from hassette_sync.time_range import MILLISECOND_US, MINUTE_US, SECOND_US
 
 _NEAR_US = 2 * MINUTE_US
+_RECORDED_LATER_US = 100 * MILLISECOND_US
 
 
 async def triggering_change(
@@ -32,13 +33,14 @@ async def triggering_change(
         explained: The explained changes. None of them is the trigger.
     """
     before_us = time_of(ran["id"]) if ran is not None else explained[-1].at_us if explained else None
-    rows = await transaction.all(queries.CHANGES_OF_CONTEXT, {"context_id": context})
+    end_us = transaction.at_us if before_us is None else before_us
+    before: Parameters = {"context_id": context, "end_id": first_id_at(end_us + SECOND_US)}
+    rows = await transaction.all(queries.CHANGES_OF_CONTEXT, before)
     rows = [row for row in rows if not is_row_of(row, explained)]
-    if before_us is not None:
-        rows = [row for row in rows if time_of(row["id"]) <= before_us + SECOND_US]
     named = [row for row in rows if ran is not None and row["entity_id"] in (ran["detail"] or "").split()]
-    if rows:
-        row = (named or rows)[-1]
+    if fitting := named or rows:
+        in_time = [row for row in fitting if time_of(row["id"]) <= end_us + _RECORDED_LATER_US]
+        row = in_time[-1] if in_time else fitting[0]
         return await change_of_row(names, row), row["user_id"], False
     if before_us is None:
         return None

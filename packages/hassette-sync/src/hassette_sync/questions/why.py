@@ -333,7 +333,7 @@ class _Search:
 
         A call with the user of Hassette is recorded up to 30 s later, when it is clear that no app made it.
         """
-        rows = await self._transaction.all(CHANGES_OF_CONTEXT, {"context_id": row["context_id"]})
+        rows = await self._transaction.all(CHANGES_OF_CONTEXT, {"context_id": row["context_id"], "end_id": row["id"]})
         named = entities_of(call.target)
         times = [time_of(one["id"]) for one in rows if row["user_id"] and (not named or one["entity_id"] in named)]
         return call.model_copy(update={"at_us": min(call.at_us, *times[:1])}) if times else call
