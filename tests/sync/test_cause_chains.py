@@ -217,3 +217,18 @@ async def test_event_whose_emitting_run_is_not_recorded_may_be_of_an_app(
 
     assert causes_of(one) == ["presence.on_light", "unknown"]
     assert one.missing.endswith("in Home Assistant did it, or an app whose run is not recorded.")
+
+
+async def test_call_before_a_change_is_found_although_thousands_of_calls_follow(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    pressed = change("binary_sensor.door", "off", "on", "d1")
+    home.run(10, LIGHT, pressed, calls=[call("light.turn_on", "light.hall", "ours")])
+    home.changed(13, "light.hall", "off", "on", "h1")
+    home.run(20, LIGHT, pressed, calls=[call("light.turn_on", "light.porch", f"o{number}") for number in range(6_000)])
+    await home.write()
+
+    one = await explained(data, home, "light.hall", 13, "on")
+
+    assert one.first_cause == "unknown"
+    assert "light.turn_on was called for it 3 seconds before" in one.missing

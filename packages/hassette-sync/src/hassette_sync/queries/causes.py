@@ -46,15 +46,15 @@ The index on contexts does not contain events without a user and a parent, such 
 
 _CALLS_IN_RANGE = """
     SELECT * FROM service_calls WHERE run_id >= :first_id AND run_id < :end_id
-    ORDER BY run_id DESC, position DESC LIMIT :examined
+    ORDER BY run_id {order}, position {order} LIMIT :examined
 """
 
 
-def _calls(where: str) -> str:
+def _calls(where: str, order: str = "DESC") -> str:
     return f"""
         SELECT run_id, at_us, (SELECT name FROM names WHERE names.id = service_id) AS service, target, data, error,
                rehearsed, context_id
-        FROM ({_CALLS_IN_RANGE}) WHERE at_us BETWEEN :since_us AND :until_us AND {where}
+        FROM ({_CALLS_IN_RANGE.format(order=order)}) WHERE at_us BETWEEN :since_us AND :until_us AND {where}
         ORDER BY run_id DESC, position DESC LIMIT :limit
     """
 
@@ -65,8 +65,11 @@ CALLS_ON_ENTITY = _calls("instr(target, :entity) > 0")
 # A target is JSON text. It names nothing if it contains no text in quotes.
 _HAS_TARGET = "instr(target, '\"') > 0"
 
-CALLS_WITH_TARGET = _calls(_HAS_TARGET)
-"""Service calls of apps whose target names anything, newest first, among the newest ``:examined`` ones in a range."""
+CALLS_WITH_TARGET = _calls(_HAS_TARGET, "ASC")
+"""Service calls of apps whose target names anything, newest first, among the oldest ``:examined`` ones in a range.
+
+The range continues after the calls that are wanted, because a call has the id of a run that may end later.
+"""
 
 CALLS_OF_SERVICE = _calls("service_id = (SELECT id FROM names WHERE name = :service)")
 """Calls of a service by apps, newest first, among the newest ``:examined`` calls in a range."""

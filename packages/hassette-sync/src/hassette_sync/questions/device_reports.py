@@ -26,7 +26,6 @@ _ULID: Final = re.compile(f"[0-7][{_ULID_DIGITS}]{{25}}")
 _MAX_CALLS = 20
 _MAX_CONTEXTS = 100
 _MIN_CONTEXTS = 3
-_EXAMINED = 1_000
 _ARMED: Final = ("armed_home", "armed_away", "armed_night", "armed_vacation", "armed_custom_bypass")
 ENDS: Final = {
     "opening": frozenset(("open",)),
@@ -242,8 +241,8 @@ async def calls_near(transaction: ReadTransaction, change: StateChange) -> list[
         "end_id": first_id_at(change.at_us + _LATER_END_US),
         "since_us": since_us,
         "until_us": change.at_us + MILLISECOND_US - 1,
-        "examined": _EXAMINED,
-        "limit": _EXAMINED,
+        "examined": queries.EXAMINED,
+        "limit": queries.EXAMINED,
     }
     calls = [(row, call_of(row)) for row in await transaction.all(queries.CALLS_WITH_TARGET, near)]
     near["end_id"] = first_id_at(change.at_us + MILLISECOND_US)

@@ -14,7 +14,6 @@ from hassette_sync.questions.targets import entities_of
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import SECOND_US
 
-_EXAMINED = 5_000
 _STOPPING_US: Final = 2 * SECOND_US
 _STOPPING: Final = frozenset(
     f"{domain}.{name}" for domain in ("script", "homeassistant") for name in ("turn_off", "toggle")
@@ -72,6 +71,6 @@ async def was_started_again(transaction: ReadTransaction, change: StateChange) -
         "entity": change.entity.entity_id,
         "first_id": begun["id"],
         "end_id": first_id_at(change.at_us),
-        "examined": _EXAMINED,
+        "examined": queries.EXAMINED,
     }
     return await transaction.one(queries.STARTS_OF_SCRIPT, running) is not None
