@@ -1060,3 +1060,16 @@ async def test_entity_that_was_in_the_state_all_the_time_was_in_it_in_a_span(tmp
     assert later.why.sentence.startswith("2 of 3 entities with a known state were on at some time from ")
     assert off.why is not None
     assert off.why.sentence.startswith("1 of 3 entities with a known state was off at some time from ")
+
+
+@pytest.mark.parametrize(("number", "words"), [(49, "has 49 handlers"), (60, "has at least 50 handlers")])
+async def test_more_handlers_than_a_search_reads_are_not_counted_as_all(
+    tmp_path: Path, number: int, words: str
+) -> None:
+    async with recorded_home(tmp_path / "hassette.db") as home:
+        home.register(*(Listener(f"on_{one}", "motion_light", "hall") for one in range(number)))
+        await home.write()
+        async with patient_data(tmp_path / "hassette.db") as data:
+            answer = await data.why_not("motion_light")
+
+    assert answer.sentence == f"motion_light {words} and jobs. Ask about one of them."

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from collections import Counter
+from collections.abc import Sequence
 from sqlite3 import Row
 
 from hassette_store.ids import first_id_at
@@ -67,6 +68,12 @@ def _current(rows: list[Row], since_us: int) -> list[Row]:
     apps = {(row["app"], row["instance"]) for row in current}
     ended = [row for row in rows if row["retired_us"] is not None and row["retired_us"] >= since_us]
     return [*current, *(row for row in ended if (row["app"], row["instance"]) not in apps)] or rows
+
+
+def counted(rows: Sequence[Row]) -> str:
+    """Return the number of found handlers and jobs in words. A search ends after 50 of them, so there may be more."""
+    least = "at least " if len(rows) >= _MOST_WITH_WORDS else ""
+    return f"{least}{len(rows)} handlers and jobs"
 
 
 async def registrations_with_words(transaction: ReadTransaction, of: str) -> list[Row]:
@@ -185,7 +192,7 @@ async def registration_hint(transaction: ReadTransaction, name: str, *, only_exa
     if rows := await registrations_named(transaction, name):
         what = f"the {rows[0]['kind']} {registration_ref(rows[0]).title}"
         if len(rows) > 1:
-            what = f"the {len(rows)} handlers and jobs of that name"
+            what = f"the {counted(rows)} of that name"
         return f"No entity is called {shortened(name)}. hassette why-not {shlex.quote(name)} shows whether {what} ran."
     near = [] if only_exact else await near_registrations(transaction, name)
     if not near:

@@ -18,6 +18,7 @@ from hassette_sync.queries.statistics import HOURLY
 from hassette_sync.questions.gravest import OBSTACLES, gravest_first
 from hassette_sync.questions.missed_due_times import missed_due_time
 from hassette_sync.questions.names import (
+    counted,
     near_entities,
     near_names,
     near_registrations,
@@ -90,7 +91,7 @@ async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us
     suggestions = tuple(registration_ref(row) for row in rows[:_MAX_LISTED])
     reason = "unknown" if rows else "not_registered"
     if rows:
-        sentence = f"{shortened(of)} has {len(rows)} handlers and jobs. Ask about one of them."
+        sentence = f"{shortened(of)} has {counted(rows)}. Ask about one of them."
     elif (failure := await newest_failure(transaction, of, at_us)) is not None:
         reason = "disabled"
         sentence = (
