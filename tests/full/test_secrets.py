@@ -168,5 +168,5 @@ def test_secret_in_an_error_of_an_app_is_masked(start: Start, history: HistoryFi
 def test_secret_in_an_error_of_a_checked_app_is_masked(start: Start, tmp_path: Path) -> None:
     process = start("check", "--config", write_apps(tmp_path))
     process.end()
-    assert "bye 1: " in process.output
+    assert "bye 1: " in process.output, process.output
     assert PASSWORD not in process.output, process.output

@@ -31,6 +31,7 @@ from support.rows import (
 )
 from support.rows import ServiceCall as Call
 from support.stores import Clock
+from support.zones import zone_at_noon
 
 if TYPE_CHECKING:
     from hassette_sync.answers.explanations import Why
@@ -58,11 +59,6 @@ def change(entity: str, old: str | None, new: str | None, context: str | None, *
 def titles(why: "Why") -> list[tuple[str, str]]:
     """Return the kind and the title of each cause of the best finding, the nearest first."""
     return [(cause.kind, cause.title) for cause in why.found[0].causes]
-
-
-def zone_at_noon() -> str:
-    """Return the name of a time zone in which it is now between 12:00 and 13:00, so that no test runs at midnight."""
-    return f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
 
 
 class RecordedHome:

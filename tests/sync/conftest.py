@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,17 @@ from hassette_sync import DataSyncService
 from support import plausible_history
 from support.history import History, NewHistory
 from support.patient_data import patient_data
+from support.zones import zone_at_noon
+
+
+@pytest.fixture(autouse=True)
+def noon() -> Iterator[None]:
+    """Give the machine a time zone in which it is noon. Near midnight, answers contain a date, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", zone_at_noon())
+        time.tzset()
+        yield
+    time.tzset()
 
 
 @pytest.fixture(scope="session")
