@@ -43,7 +43,7 @@ def test_stop_under_load_loses_no_run_and_ends_a_clean_session(
     process.signal(number)
     assert process.end(STOP_BUDGET_S) == 0, process.output
     found = re.search(r"runs +(\d+) \((\d+) recorded\)", process.output)
-    assert found is not None
+    assert found is not None, process.output
     assert found[1] == found[2]
     assert int(found[1]) == len(history.run_ids())
     (session,) = history.sessions()

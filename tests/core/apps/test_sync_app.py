@@ -207,7 +207,7 @@ CANCELLED = """
         def on_initialize(self):
             self.log = []
             self.bus.on_event(self.restarted, "restart", mode="restart")
-            self.bus.on_event(self.late, "late", timeout=0.05)
+            self.bus.on_event(self.late, "late", timeout=1)  # the thread begins before, also on a busy machine
             self.bus.on_event(self.waits, "wait")
 
         def restarted(self, event):
