@@ -295,7 +295,7 @@ def missed_change(before: State | None, after: State | None, time_fired: datetim
 
 
 def new_context_id() -> str:
-    """Return a context id for what is not sent to Home Assistant. It has the form of Home Assistant's ids."""
+    """Return a context id for a call or event that is not sent to Home Assistant. It has the form of its ids."""
     return secrets.token_bytes(26).translate(_ULID_DIGITS).decode()
 
 

@@ -19,6 +19,11 @@ _OPPOSITE: Final = (
 """Beginnings of the names of services, and a state to which such a service does not lead."""
 
 
+def is_by_app(row: Row) -> bool:
+    """Return whether a row is a service call that an app made."""
+    return "run_id" in row.keys()  # noqa: SIM118  a row has no `in`
+
+
 def call_of(row: Row) -> CallMade:
     """Convert a row of a service call."""
     return CallMade(

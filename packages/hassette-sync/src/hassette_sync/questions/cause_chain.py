@@ -26,7 +26,7 @@ class CauseChain:
 
     @property
     def is_full(self) -> bool:
-        """Return whether no further cause is followed."""
+        """Whether no further cause is followed."""
         return len(self.causes) >= MAX_STEPS
 
     def end_unknown(self, missing: str) -> "CauseChain":

@@ -21,7 +21,7 @@ from hassette_sync.questions.actors import (
     moment_of_event,
 )
 from hassette_sync.questions.authors import requester_of
-from hassette_sync.questions.calls import call_by_home, call_of, call_of_context
+from hassette_sync.questions.calls import call_by_home, call_of, call_of_context, is_by_app
 from hassette_sync.questions.cause_chain import CauseChain, trace_link
 from hassette_sync.questions.changes import change_of_row, change_of_run, event_time_of
 from hassette_sync.questions.device_reports import (
@@ -95,7 +95,7 @@ class Causes:
     async def _follow_end_of_script(self, chain: CauseChain, change: StateChange) -> bool:
         """Add the causes of the end of a script. Return False if its context shows them."""
         row = await stopping_call(self._transaction, change)
-        if row is not None and "run_id" in row.keys():  # noqa: SIM118  a row has no `in`
+        if row is not None and is_by_app(row):
             await self._follow_call(chain, row)
         elif row is not None:
             await self._follow_call_by_home(chain, call_by_home(row), row)
@@ -125,7 +125,7 @@ class Causes:
     ) -> None:
         """Add the causes behind a context: an app's call, automations and scripts, a person, a parent, the device.
 
-        ``before_id`` is the id of what is explained, or the first id after it.
+        ``before_id`` is the id of the explained record, or the first id after it.
         """
         if context is None:
             chain.end_unknown("its event had no context.")

@@ -8,6 +8,7 @@ from hassette_sync.answers.explanations import StateChange
 from hassette_sync.answers.kinds import EventTrigger
 from hassette_sync.queries import causes as queries
 from hassette_sync.queries.runs import RUN
+from hassette_sync.questions.calls import is_by_app
 from hassette_sync.questions.device_reports import calls_near, changes_before
 from hassette_sync.questions.rows import run_of
 from hassette_sync.questions.targets import entities_of
@@ -47,7 +48,7 @@ async def stopping_call(transaction: ReadTransaction, change: StateChange) -> Ro
 
 async def _is_reaction(transaction: ReadTransaction, row: Row, change: StateChange) -> bool:
     """Return whether a run that the change triggered made a call. Both may have the same time."""
-    if "run_id" not in row.keys():  # noqa: SIM118  a row has no `in`
+    if not is_by_app(row):
         return False
     found = await transaction.one(RUN, {"id": row["run_id"]})
     trigger = run_of(found).trigger if found is not None else None

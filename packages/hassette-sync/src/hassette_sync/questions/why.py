@@ -22,7 +22,7 @@ from hassette_sync.queries.causes import (
     SESSION_AT,
 )
 from hassette_sync.queries.runs import RUN
-from hassette_sync.questions.calls import call_by_home, call_of
+from hassette_sync.questions.calls import call_by_home, call_of, is_by_app
 from hassette_sync.questions.cause_chain import CauseChain
 from hassette_sync.questions.causes import Causes
 from hassette_sync.questions.changes import MEASURING
@@ -389,7 +389,7 @@ class _Search:
 
 def _call(row: Row) -> CallMade:
     """Convert a row of a service call, made by an app or by something else."""
-    return call_of(row) if "run_id" in row.keys() else call_by_home(row)  # noqa: SIM118  a row has no `in`
+    return call_of(row) if is_by_app(row) else call_by_home(row)
 
 
 def _error_of(run: Run) -> str:

@@ -1,33 +1,14 @@
 """The automation or script of a context that acted, and changes that only seem to be the effect of a call."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from hassette_sync import AskedTime, DataSyncService
-from support.patient_data import patient_data
-from support.recorded_home import OWN_USER, RecordedHome, call, change, recorded_home, titles
+from support.recorded_home import OWN_USER, RecordedHome, call, change, titles
 from support.rows import Due, Job, Listener
 
 MOTION = Listener("on_motion", "motion_light", "hall")
 LIGHT = Listener("on_light", "presence", "default")
 EVENING, DIM, WARM = "automation.evening", "script.dim", "script.warm"
-
-
-@pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[RecordedHome]:
-    async with recorded_home(tmp_path / "hassette.db") as home:
-        home.named("light.hall", "Hall light", "Hall")
-        home.named("anna", "Anna", kind="user")
-        home.named("ben", "Ben", kind="user")
-        yield home
-
-
-@pytest.fixture
-async def data(home: RecordedHome, tmp_path: Path) -> AsyncIterator[DataSyncService]:
-    async with patient_data(tmp_path / "hassette.db") as data:
-        yield data
 
 
 async def causes(data: DataSyncService, home: RecordedHome, entity: str, at_s: float, state: str | None = None) -> str:

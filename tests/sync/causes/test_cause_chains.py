@@ -1,32 +1,14 @@
-"""Chains of causes that return to what they explain, and chains that are longer than what is read of them."""
-
-from collections.abc import AsyncIterator
-from pathlib import Path
+"""Chains of causes that return to the explained change, and chains with more causes than a question reads."""
 
 import pytest
 
 from hassette_sync import AskedTime, DataSyncService
 from hassette_sync.answers.explanations import Explained
-from support.patient_data import patient_data
-from support.recorded_home import OWN_USER, RecordedHome, call, change, recorded_home
+from support.recorded_home import OWN_USER, RecordedHome, call, change
 from support.rows import Listener
 
 LIGHT = Listener("on_light", "presence", "default")
 DIM = "script.dim"
-
-
-@pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[RecordedHome]:
-    async with recorded_home(tmp_path / "hassette.db") as home:
-        home.named("light.hall", "Hall light", "Hall")
-        home.named("anna", "Anna", kind="user")
-        yield home
-
-
-@pytest.fixture
-async def data(home: RecordedHome, tmp_path: Path) -> AsyncIterator[DataSyncService]:
-    async with patient_data(tmp_path / "hassette.db") as data:
-        yield data
 
 
 async def explained(data: DataSyncService, home: RecordedHome, entity: str, at_s: float, state: str) -> Explained:

@@ -1,16 +1,12 @@
 """Causes in the home: persons, automations, scripts, devices, and chains of them."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from hassette_sync import AskedTime, DataSyncService
 from hassette_sync.answers.explanations import Explained
 from hassette_sync.home_time import HomeTime, ShownTimes
 from hassette_sync.terminal.explanations import why as terminal_why
-from support.patient_data import patient_data
-from support.recorded_home import OWN_USER, RecordedHome, call, change, recorded_home, titles
+from support.recorded_home import OWN_USER, RecordedHome, call, change, titles
 from support.rows import Due, Job, Listener
 
 MOTION = Listener("on_motion", "motion_light", "hall")
@@ -18,19 +14,10 @@ LIGHT = Listener("on_light", "presence", "default")
 
 
 @pytest.fixture
-async def home(tmp_path: Path) -> AsyncIterator[RecordedHome]:
-    async with recorded_home(tmp_path / "hassette.db") as home:
-        home.named("light.hall", "Hall light", "Hall")
-        home.named("input_boolean.night", "Night mode")
-        home.named("automation.evening", "Evening")
-        home.named("anna", "Anna", kind="user")
-        yield home
-
-
-@pytest.fixture
-async def data(home: RecordedHome, tmp_path: Path) -> AsyncIterator[DataSyncService]:
-    async with patient_data(tmp_path / "hassette.db") as data:
-        yield data
+def home(home: RecordedHome) -> RecordedHome:
+    home.named("input_boolean.night", "Night mode")
+    home.named("automation.evening", "Evening")
+    return home
 
 
 async def explained(data: DataSyncService, entity: str = "light.hall") -> Explained:
