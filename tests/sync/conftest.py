@@ -12,17 +12,13 @@ from hassette_sync import DataSyncService
 from support import plausible_history
 from support.history import History, NewHistory
 from support.patient_data import patient_data
-from support.zones import zone_at_noon
+from support.zones import hour_on_this_machine
 
 
 @pytest.fixture(autouse=True)
 def noon() -> Iterator[None]:
-    """Give the machine a time zone in which it is noon. Near midnight, answers contain a date, too."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TZ", zone_at_noon())
-        time.tzset()
+    with hour_on_this_machine():
         yield
-    time.tzset()
 
 
 @pytest.fixture(scope="session")
