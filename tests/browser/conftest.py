@@ -15,6 +15,7 @@ from support.history import History
 from support.plausible_history import plausible
 from support.processes import Start
 from support.waiting import patience
+from support.zones import hour_on_this_machine
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -29,6 +30,19 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@pytest.fixture
+def hour() -> int:
+    """Return the hour that the server and the browser show at the start of a test."""
+    return 12
+
+
+@pytest.fixture(autouse=True)
+def zone(hour: int) -> Iterator[str]:
+    """Give this process and the processes that the test starts a time zone in which it is the hour of the test."""
+    with hour_on_this_machine(hour):
+        yield os.environ["TZ"]
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +104,7 @@ def address(history_path: Path, expected_log: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def open_page(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
+def open_page(chromium: Any, address: str, zone: str) -> Iterator[Callable[..., Any]]:
     """Open pages. At the end, fail if there was a console message, a script error or a request to another host."""
     contexts: list[Any] = []
     problems: list[str] = []
@@ -99,6 +113,7 @@ def open_page(chromium: Any, address: str) -> Iterator[Callable[..., Any]]:
         context = chromium.new_context(
             viewport={"width": 1440, "height": 900} if wide else {"width": 360, "height": 800},
             color_scheme="dark" if dark else "light",
+            timezone_id=zone,
             **more,
         )
         contexts.append(context)

@@ -26,6 +26,9 @@ def plausible(
 ) -> None:
     """Fill a file with the last hours of a small home. The last session is still running.
 
+    The home seems to be in a time zone in which the history ends at noon. So the history does not depend on the time of
+    day.
+
     Args:
         path: File to write.
         now_us: End of the history; None for the present time.
@@ -105,8 +108,7 @@ class _PlausibleHome:
             session = self.session_at(at)
             if session is None or at >= self.now - SECOND:
                 continue
-            local_hour = time.localtime(at / SECOND).tm_hour
-            awake = 1.0 if 6 <= local_hour < 23 else 0.15
+            awake = 0.15 if 6 * HOUR < self.now - at <= 13 * HOUR else 1.0  # the household slept from 23:00 to 6:00
             dice = rng.random()
             if dice < 0.35 * awake:
                 self._write_motion(at, session)

@@ -23,7 +23,7 @@ def _zone_at(hour: int) -> str:
 def hour_on_this_machine(hour: int = 12) -> Generator[None]:
     """Give the machine a time zone in which this is the hour now. After midnight, answers contain a date, too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TZ", _zone_at(hour))
+        patch.setenv("TZ", _zone_at(hour))  # processes that the test starts have the same zone
         time.tzset()
         yield
     time.tzset()
