@@ -1,7 +1,9 @@
 """The API keeps to its description: schemathesis makes requests from the description, and checks every answer."""
 
+import asyncio
 import contextlib
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -29,14 +31,15 @@ EXAMPLES = 8
 
 
 @pytest.fixture(scope="module")
-def description(plausible_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def description(plausible_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The description of the API of a framework that can be controlled."""
     path = Path(shutil.copy(plausible_template, tmp_path_factory.mktemp("api") / "hassette.db"))
     data = DataSyncService(
         path, MemoryFeed(), MemoryControl({"motion_light": ["off"]}), deadline_s=patience(DEFAULT_DEADLINE_S)
     )
     app = create_app(data, WebSettings(control_without_token=True, allowed_hosts=("testserver",)))
-    return schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)
+    yield schemathesis.openapi.from_asgi("/api/v1/openapi.json", app)
+    asyncio.run(data.close())  # otherwise an open file would fail a later test
 
 
 @pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"])
