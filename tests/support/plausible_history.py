@@ -71,6 +71,7 @@ class _PlausibleHome:
         self.crash = now - 11 * HOUR
         self.update = now - 3 * HOUR - 20 * MINUTE
         self.temperature = 20.4
+        self.reported = "20.4"
 
     def write_sessions(self) -> None:
         history, crash, update, now = self.history, self.crash, self.update, self.now
@@ -156,11 +157,13 @@ class _PlausibleHome:
         history, rng = self.history, self.rng
         step = rng.uniform(-0.1, 0.1)
         # Each event is a change: an equal value would be a change of an attribute.
-        before, self.temperature = self.temperature, round(self.temperature + step + math.copysign(0.1, step), 1)
-        bad = rng.random() < (0.25 if self.now - 5 * HOUR < at < self.now - 4 * HOUR else 0.012)
+        self.temperature = round(self.temperature + step + math.copysign(0.1, step), 1)
+        likely_bad = 0.25 if self.now - 5 * HOUR < at < self.now - 4 * HOUR else 0.012
+        bad = rng.random() < likely_bad and self.reported != "unavailable"
+        before, self.reported = self.reported, "unavailable" if bad else str(self.temperature)
         history.run(
             self.climate, at, session_id=session, duration_us=int(rng.lognormvariate(7.4, 0.7)),
-            entity_id="sensor.bedroom_temperature", old_state=str(before), new_state=str(self.temperature),
+            entity_id="sensor.bedroom_temperature", old_state=before, new_state=self.reported,
             status="error" if bad else "success",
             error=UNAVAILABLE if bad else None,
             logs=[(30, "The sensor is unavailable"), (40, "No set-point: the heating stays as it is")]

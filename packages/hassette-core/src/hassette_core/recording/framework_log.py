@@ -24,8 +24,9 @@ _MAX_KEY: Final = 200
 class FrameworkLog(logging.Handler):
     """Records each warning and error of the process that no run has logged.
 
-    A repeated message is recorded 20 times at once, and then once a minute. Further lines are counted as a loss. The
-    recording of a line records no other line, so a warning of the recording itself cannot repeat for ever.
+    A repeated message is recorded up to 20 times in quick succession, and then once a minute. Further lines are left
+    out and counted. The recording of a line records no other line, so a warning of the recording itself cannot repeat
+    for ever.
 
     Args:
         receiver: Records the lines.
