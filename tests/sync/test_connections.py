@@ -22,7 +22,8 @@ pytest.importorskip("fastapi")
 import websockets
 
 from hassette_sync.settings import WebSettings
-from hassette_sync.web.connections import ConnectionLimits
+from hassette_sync.web.connections import ConnectionLimits, Connections
+from hassette_sync.web.refusals import RefusalLog
 from hassette_sync.web.service import WebService
 from support.attacker import Attacker, attacked
 from support.patient_data import patient_data
@@ -111,6 +112,30 @@ async def test_visitor_gets_a_503_if_every_connection_is_busy(
             await live_client(address)
         assert refused.value.response.status_code == 503
         assert refused.value.response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "refused", "message", "limit"),
+    [
+        (["192.0.2.1"] * 2, "192.0.2.1", "Connection was refused, because its address has too many connections", "2"),
+        (
+            ["192.0.2.1", "192.0.2.2"] * 2,
+            "192.0.2.3",
+            "Connection was refused, because all connections are in use",
+            "4",
+        ),
+    ],
+    ids=["of one address", "in all"],
+)
+def test_log_of_a_refused_connection_has_the_limit_that_applied(
+    addresses: list[str], refused: str, message: str, limit: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    connections = Connections(replace(LIMITS, total=4, per_address=2), RefusalLog())
+    for address in addresses:
+        connections.add(asyncio.Transport(extra={"peername": (address, 50_000)}))
+    assert not connections.make_room(refused)
+    (record,) = caplog.records
+    assert (record.getMessage(), vars(record)["limit"], vars(record)["address"]) == (message, limit, refused)
 
 
 def test_limits_leave_descriptors_to_the_rest_of_the_process() -> None:

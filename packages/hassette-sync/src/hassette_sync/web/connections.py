@@ -86,13 +86,16 @@ class Connections:
 
     def make_room(self, address: str) -> bool:
         """Close an idle connection if a new one needs its place. Return whether there is room for the new one."""
+        limits = self.limits
         if not _is_this_machine(address):
             count = sum(other == address for other in self._addresses.values())
-            if count >= self.limits.per_address and not self._close_idle(address):
-                self._report("Connection was refused, because its address has too many", address)
+            if count >= limits.per_address and not self._close_idle(address):
+                self._report(
+                    "Connection was refused, because its address has too many connections", address, limits.per_address
+                )
                 return False
-        if len(self) >= self.limits.total and not self.close_idle():
-            self._report("Connection was refused, because all connections are in use", address)
+        if len(self) >= limits.total and not self.close_idle():
+            self._report("Connection was refused, because all connections are in use", address, limits.total)
             return False
         return True
 
@@ -138,8 +141,8 @@ class Connections:
         found.abort()
         return True
 
-    def _report(self, cause: str, address: str) -> None:
-        self._refusals.report(cause, address=address, limit=str(self.limits.total))
+    def _report(self, cause: str, address: str, limit: int) -> None:
+        self._refusals.report(cause, address=address, limit=str(limit))
 
 
 class ConnectionAcceptor:
