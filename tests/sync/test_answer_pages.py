@@ -175,7 +175,47 @@ async def test_triggers_that_are_only_counted_are_shown(client: httpx.AsyncClien
     some = text_of((await client.get("/not-run", params={"reason": "overlap", "app": "climate_guard"})).text)
     assert re.search(r"check_windows \d+ triggers · overlap", some)
     assert "rate limited" not in some
-    assert "Every trigger led to a run" in (await client.get("/not-run", params={"app": "presence"})).text
+    none = (await client.get("/not-run", params={"app": "presence"})).text
+    assert "No trigger matches" in none
+    assert "Every trigger led to a run" not in none
+
+
+async def test_list_that_a_filter_leaves_empty_does_not_claim_that_there_is_nothing(client: httpx.AsyncClient) -> None:
+    events = text_of((await client.get("/events", params={"text": "no such word"})).text)
+    assert "No event matches" in events
+    assert "No events in this time range" not in events
+    assert "Ordinary starts and stops are hidden" in events
+    with_starts = text_of((await client.get("/events", params={"text": "no such word", "routine": "yes"})).text)
+    assert "No event matches" in with_starts
+    assert "Ordinary starts and stops are hidden" not in with_starts
+    logs = text_of((await client.get("/logs", params={"text": "no such word"})).text)
+    assert "No log line matches Remove a filter" in logs
+
+
+async def test_lists_of_an_empty_time_range_claim_only_what_is_known(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - 3 * HOUR)
+        history.job("app", "nightly", "cron 0 3 * * *", last_registered_us=now_us - HOUR, retired_us=now_us - SECOND)
+        history.listener("other", "on_motion", "t")
+    async with DataSyncService(history.path) as data, app_client(data) as client:
+        not_run = text_of((await client.get("/not-run")).text)
+        events = text_of((await client.get("/events")).text)
+        jobs = text_of((await client.get("/jobs", params={"app": "app"})).text)
+        sessions = text_of((await client.get("/sessions")).text)
+    assert "Every trigger led to a run" in not_run
+    assert "No events in this time range" in events
+    assert "All jobs of app are retired" in jobs
+    assert "No events other than ordinary starts and stops in this time range." in sessions
+
+
+async def test_app_that_was_removed_is_not_an_app_that_never_was(new_history: NewHistory, now_us: int) -> None:
+    with new_history() as history:
+        history.session(now_us - 3 * HOUR)
+        history.listener("app", "on_light", "t", last_registered_us=now_us - HOUR, retired_us=now_us - SECOND)
+    async with DataSyncService(history.path) as data, app_client(data) as client:
+        shown = text_of((await client.get("/apps")).text)
+    assert "A removed app appears only if it had runs in this time range." in shown
+    assert "No apps yet" not in shown
 
 
 async def test_losses_with_the_same_reason_are_one_line(new_history: NewHistory, now_us: int) -> None:

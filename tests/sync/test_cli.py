@@ -331,10 +331,13 @@ def test_status_of_a_past_time_range_shows_its_end(plausible: Path, capsys: pyte
     assert ", until " not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "arguments", [("--since", "2020-01-01", "--until", "2020-01-02"), ("--at", "2020-01-01")], ids=["range", "day"]
+)
 def test_no_session_in_a_time_range_is_not_an_empty_history(
-    plausible: Path, capsys: pytest.CaptureFixture[str]
+    plausible: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]
 ) -> None:
-    assert main(["sessions", "--db", str(plausible), "--since", "2020-01-01", "--until", "2020-01-02"]) == 0
+    assert main(["sessions", "--db", str(plausible), *arguments]) == 0
     assert capsys.readouterr().out.startswith("No session in this time range.")
 
 

@@ -437,6 +437,7 @@ async def test_page_lists_each_difference_in_the_chosen_order(home: RecordedHome
         gravest = without_breaks((await client.get(f"/compare?{between}")).text)
         slowest = (await client.get(f"/compare?{between}&sort=-p95")).text
         only = without_breaks((await client.get(f"/compare?{between}&finding=slower")).text)
+        none = (await client.get(f"/compare?{between}&finding=silent")).text
         refused = await client.get("/compare?finding=odd")
         unknown = await client.get("/compare?against=yesterday")
 
@@ -449,6 +450,11 @@ async def test_page_lists_each_difference_in_the_chosen_order(home: RecordedHome
     assert "40 % of its runs failed, before 0 %." in gravest
     assert "failingError" in gravest
     assert "failingError" not in only
+    for text in (only, none):
+        assert "No error matches" in text
+        assert "No error differs" not in text
+    assert "No handler or job matches" in none
+    assert "No handler or job differs" not in none
     assert (refused.status_code, unknown.status_code) == (400, 400)
     assert "finding must be one of failing_more, silent" in without_breaks(refused.text)
 

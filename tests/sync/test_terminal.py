@@ -138,8 +138,19 @@ async def test_why_not_lists_the_checks_and_the_reason(home: RecordedHome, ask: 
 
 async def test_time_of_a_list_may_be_a_moment(home: RecordedHome, ask: Ask, tmp_path: Path) -> None:
     assert "The hall is dark" in await ask("logs", "--at", str(home.us(60)))
-    assert "No log lines" in await ask("logs", "--at", str(home.us(900)))
+    assert "No log line matches" in await ask("logs", "--at", str(home.us(900)))
     assert await asyncio.to_thread(COMMANDS["logs"], ["--at", "1h", "--since", "2h", "--db", str(tmp_path)]) == 2
+
+
+async def test_list_that_a_filter_leaves_empty_does_not_claim_that_there_is_nothing(
+    home: RecordedHome, ask: Ask
+) -> None:
+    assert (await ask("not-run", "--reason", "overlap")).startswith("No trigger without a run was found.")
+    hidden = "Ordinary starts and stops are listed with --routine."
+    assert (await ask("events", "--text", "no such word")).partition("\n")[0] == (
+        f"No event matches. Try a longer time range or fewer filters. {hidden}"
+    )
+    assert hidden not in await ask("events", "--routine", "--text", "no such word")
 
 
 async def test_lists_have_the_words_of_the_pages(home: RecordedHome, ask: Ask) -> None:

@@ -146,7 +146,7 @@ registrations = [_registrations(kind) for kind in LABELS.values()]
 @history_options(since="the first session", limit=DEFAULT_LIMIT)
 def sessions(options: HistoryOptions) -> None:
     """List the sessions of Hassette, newest first."""
-    filtered = bool(options.since or options.until or options.cursor)
+    filtered = bool(options.since or options.until or options.at or options.cursor)
     show_answer(
         options,
         lambda data, home: data.sessions(

@@ -99,7 +99,9 @@ def events(options: HistoryOptions, group: str | None, app: str | None, text: st
         lambda data, home: data.events(
             event_filter, options.time_range(home), cursor=options.cursor, limit=options.limit
         ),
-        lambda page, shown: list_page(lists.events(page.events, shown, options.table_width), shown, page.next_cursor),
+        lambda page, shown: list_page(
+            lists.events(page.events, shown, options.table_width, routine=routine), shown, page.next_cursor
+        ),
     )
 
 

@@ -98,7 +98,7 @@ def apps(
 ) -> str:
     """Render apps as a table: those that write most to the history first."""
     if not found:
-        return "No apps yet. An app appears when it registers a handler or a job."
+        return "No apps. An app is listed if it has handlers or jobs, or had runs in this time range."
     loud = {one.app: one for one in noise.apps}
     ordered = sorted(found, key=lambda one: (loud[one.app].rank if one.app in loud else len(loud) + 1, one.app))
     rows = [
@@ -125,7 +125,9 @@ def _noise_cells(noise: AppNoise) -> tuple[str, str, str]:
 def logs(found: tuple[LogEntry, ...], shown: ShownTimes, width: int | None = None, *, is_last: bool = True) -> str:
     """Render log lines as a table. ``is_last`` means that there are no older lines."""
     if not found:
-        return "No log lines. Try a longer time range or fewer filters." if is_last else "No log line on this page."
+        return (
+            "No log line matches. Try a longer time range or fewer filters." if is_last else "No log line on this page."
+        )
     rows = [
         (
             shown(one.at_us),
@@ -139,10 +141,13 @@ def logs(found: tuple[LogEntry, ...], shown: ShownTimes, width: int | None = Non
     return table(_LOG_COLUMNS, rows, width)
 
 
-def events(found: tuple[FrameworkEvent, ...], shown: ShownTimes, width: int | None = None) -> str:
-    """Render events of the framework as a table."""
+def events(
+    found: tuple[FrameworkEvent, ...], shown: ShownTimes, width: int | None = None, *, routine: bool = False
+) -> str:
+    """Render events of the framework as a table. ``routine`` means that ordinary starts and stops were asked for."""
     if not found:
-        return "No events in this time range. Ordinary starts and stops are listed with --routine."
+        hidden = "" if routine else " Ordinary starts and stops are listed with --routine."
+        return f"No event matches. Try a longer time range or fewer filters.{hidden}"
     rows = [
         (
             shown(one.at_us),
@@ -159,7 +164,7 @@ def events(found: tuple[FrameworkEvent, ...], shown: ShownTimes, width: int | No
 def not_runs(found: tuple[NotRunEntry, ...], shown: ShownTimes, width: int | None = None) -> str:
     """Render triggers that led to no run as a table."""
     if not found:
-        return "Every trigger led to a run."
+        return "No trigger without a run was found. Try a longer time range or fewer filters."
     rows = [
         (
             shown(one.at_us),

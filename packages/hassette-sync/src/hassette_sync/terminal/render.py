@@ -131,7 +131,7 @@ def registrations(
 def sessions(found: tuple[Session, ...], shown: ShownTimes, width: int | None = None, *, filtered: bool = False) -> str:
     """Render sessions as a table. ``filtered`` means that filters may hide other sessions."""
     if not found and filtered:
-        return "No session in this time range. Without --since and --until, all sessions are listed."
+        return "No session in this time range. Without --since, --until and --at, all sessions are listed."
     if not found:
         return "No sessions yet: Hassette has not run with this database."
     rows = [

@@ -185,6 +185,7 @@ async def events(
         answer=await data.events(event_filter, time_range, cursor=cursor, limit=_PAGE),
         groups=_GROUPS,
         routine=bool(routine),
+        is_filtered=event_filter != FrameworkEventFilter(routine=bool(routine)) or cursor is not None,
         active=chips_of(request.query_params),
         cursor=cursor,
     )
