@@ -182,7 +182,7 @@ def _shape(output: str) -> list[str]:
     """Return the lines of an output without the numbers, dates, units and time zones that differ from run to run."""
     variable = r"(\d+ [A-Z][a-z]{2} (\d{4} )?(?=\d\d:))?[\d.,]+( µs| ms| s)?\b"
     lines = [re.sub(variable, "#", " ".join(line.split())) for line in output.strip().splitlines()]
-    return [re.sub("^Times .*|─+", "…", line) for line in lines]
+    return [re.sub("^Time zone .*|─+", "…", line) for line in lines]
 
 
 def test_control_characters_from_apps_do_not_reach_the_terminal(

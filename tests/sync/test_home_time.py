@@ -79,7 +79,7 @@ def test_job_at_seven_is_shown_at_seven_in_the_terminal_of_any_machine(
     path, _ = morning
     for command in ("runs", "errors", "sessions", "status"):
         output = terminal(command, "--since", "2026-01-20", "--until", "2026-01-21", path=path, zone=zone)
-        assert re.search(r"Times:? +Europe/Berlin$", output, re.MULTILINE), command
+        assert re.search(r"Time zone:? +Europe/Berlin$", output, re.MULTILINE), command
         if command != "sessions":
             assert "2026" not in output or "20 Jan 2026 0" in output
     listed = terminal("runs", "--since", "2026-01-20", path=path, zone=zone)
@@ -89,7 +89,7 @@ def test_job_at_seven_is_shown_at_seven_in_the_terminal_of_any_machine(
     (run,) = json.loads(terminal("runs", "--json", "--since", "2026-01-20", path=path, zone=zone))["runs"]
     shown = terminal("show", run["id"], path=path, zone=zone)
     assert "07:00:00" in shown
-    assert "Times      Europe/Berlin" in shown
+    assert "Time zone  Europe/Berlin" in shown
     status = json.loads(terminal("status", "--json", path=path, zone=zone))["status"]
     assert (status["time_zone"]["name"], status["time_zone"]["source"]) == ("Europe/Berlin", "home")
 
@@ -194,7 +194,7 @@ def test_newest_known_time_zone_is_that_of_the_home(new_history: NewHistory, now
         history.session(now_us - 2 * DAY, now_us - DAY, "clean", facts=facts(time_zone="Asia/Tokyo"))
         history.session(now_us - DAY, now_us - HOUR, "crashed", facts="{damaged")
         history.session(now_us - HOUR)
-    assert "Times      Asia/Tokyo" in terminal("status", path=history.path)
+    assert "Time zone  Asia/Tokyo" in terminal("status", path=history.path)
 
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "../../etc/passwd", "Europe", "x" * 5_000, "a\0b"])
@@ -204,7 +204,7 @@ def test_unknown_time_zone_is_named_and_that_of_the_machine_is_used(
     with new_history() as history:
         history.session(now_us - HOUR, facts=facts(time_zone=name))
     output = terminal("status", path=history.path, zone="Asia/Tokyo")
-    assert "Times      JST, the time zone of this machine" in output
+    assert "Time zone  JST, the time zone of this machine" in output
     assert "This machine does not know the home's time zone" in output
 
 
@@ -213,8 +213,8 @@ def test_history_without_a_time_zone_names_that_of_the_machine(
 ) -> None:
     with new_history() as history:
         history.session(now_us - HOUR)
-    assert "Times      UTC, the time zone of this machine" in terminal("status", path=history.path)
-    assert "Times      UTC-03:00, the time zone" in terminal("status", path=history.path, zone="America/Sao_Paulo")
+    assert "Time zone  UTC, the time zone of this machine" in terminal("status", path=history.path)
+    assert "Time zone  UTC-03:00, the time zone" in terminal("status", path=history.path, zone="America/Sao_Paulo")
 
 
 async def test_range_today_begins_at_midnight_of_the_home(new_history: NewHistory, now_us: int) -> None:

@@ -66,7 +66,7 @@ def show_text(rendered: str) -> bool:
 
 def list_page(text: str, shown: ShownTimes | None, cursor: str | None = None) -> str:
     """Add the name of the time zone to a list with times, and the cursor of the next page to each list."""
-    notes = [f"Times: {shown.home.label}"] if shown is not None else []
+    notes = [f"Time zone: {shown.home.label}"] if shown is not None else []
     notes += [f"More: --cursor {cursor}"] if cursor else []
     return "\n\n".join([text, "\n".join(notes)] if notes else [text])
 

@@ -33,8 +33,8 @@ def app(answer: AppDetail, shown: ShownTimes, width: int | None = None) -> str:
         f"Instances  {plain(', '.join(one.instances)) or '–'}",
         f"Since      {since}",
         f"Runs       {number(counts.total)}, {number(counts.failed)} failed ({share(counts.failure_share)})",
-        f"Time       {duration(one.total_us)}",
-        f"Times      {shown.home.label}",
+        f"Total time {duration(one.total_us)}",
+        f"Time zone  {shown.home.label}",
     ]
     for version in answer.versions[:1]:
         commit = f", commit {version.commit}" if version.commit else ""
@@ -91,12 +91,12 @@ def registration(
         "",
         f"{'Topic' if one.kind == 'handler' else 'Schedule':<10} {plain(one.listens_to)}",
         f"ID         {one.id}",
-        f"Calls      {plain(one.handler)}",
+        f"Function   {plain(one.handler)}",
         f"Runs       {number(counts.total)}, {number(counts.failed)} failed ({share(counts.failure_share)})",
         f"Durations  {figures}, longest {duration(one.max_us)}",
         f"Not run    {number(one.skipped)}",
         f"Covers     {since} to {until}",
-        f"Times      {shown.home.label}",
+        f"Time zone  {shown.home.label}",
     ]
     if one.last_run_id and one.last_status:
         lines.append(f"Last run   {one.last_run_id}: {styled_status(one.last_status)}")

@@ -71,7 +71,7 @@ def error_group(answer: ErrorGroupDetail, shown: ShownTimes, width: int | None =
         f"Failures   {number(group.count)}, {number(group.recent)} in the time range",
         plain(f"First seen {shown(first)}, {ago(first, now_us=shown.now_us)}{in_version}"),
         f"Last seen  {shown(last)}, {ago(last, now_us=shown.now_us)}",
-        f"Times      {shown.home.label}",
+        f"Time zone  {shown.home.label}",
     ]
     if state := error_state(group, answer.trend, shown):
         lines.append(f"State      {state}")

@@ -1,4 +1,4 @@
-"""Render the answers to *why*, *why not*, *what failed* and *compared with before* for the terminal."""
+"""Render the answers to *why*, *why not*, *what failed* and *compare* for the terminal."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -72,7 +72,7 @@ def why(answer: Why, shown: ShownTimes, width: int | None = None) -> str:
 
 
 def _searched(answer: Why | WhyNot | WhatFailed, shown: ShownTimes) -> str:
-    return f"Searched {shown.span(answer.since_us, answer.until_us)}. Times: {shown.home.label}"
+    return f"Searched {shown.span(answer.since_us, answer.until_us)}. Time zone: {shown.home.label}"
 
 
 def _finding(found: Explained, headline: str, shown: ShownTimes, width: int | None) -> Iterator[str]:
@@ -216,11 +216,11 @@ def _check(check: WhyNotCheck, shown: ShownTimes) -> str:
 
 
 def comparison(answer: Comparison, shown: ShownTimes, width: int | None = None) -> str:
-    """Render the differences of handlers, jobs and error groups from before."""
+    """Render a comparison: the differences of handlers, jobs and error groups."""
     since, until, before = (
         shown(us, seconds=False) for us in (answer.since_us, answer.until_us, answer.before_since_us)
     )
-    against = f"the period from {before}" if answer.against == "period" else "the version before, app by app"
+    against = f"the period from {before}" if answer.against == "period" else "the previous version of each app"
     lines = [f"{since} to {until}, compared with {against}: {plural(answer.found, 'difference')}"]
     if answer.registrations:
         rows = [_compared(one, shown) for one in answer.registrations]

@@ -164,7 +164,7 @@ def overview(answer: Overview, shown: ShownTimes) -> str:
             *_running_lines(answer),
             *([f"Silenced   {sentence}"] if (sentence := status.silenced.sentence(shown)) else []),
             *_restriction_lines(answer),
-            f"Times      {shown.home.label}",
+            f"Time zone  {shown.home.label}",
             f"Database   {status.path}, {size(status.size_bytes)}, schema {status.schema_revision}",
             *(f"Note       {notice}" for notice in status.notices),
         )
@@ -235,7 +235,7 @@ def run_detail(detail: RunDetail, shown: ShownTimes, timeline: Waterfall | None 
         f"Started    {shown(run.started_us)} after waiting {duration(run.waited_us)}",
         f"Duration   {duration(run.duration_us)}",
         f"Session    {run.session_id}",
-        f"Times      {shown.home.label}",
+        f"Time zone  {shown.home.label}",
     ]
     if run.trigger.own_context:
         lines.append(f"Context    {run.trigger.own_context}")
