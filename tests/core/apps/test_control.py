@@ -106,7 +106,7 @@ async def test_answer_names_a_job_as_the_lists_do(tmp_path: Path, instances: dic
     async with whole_home(tmp_path, LIGHTS, apps=apps) as place:
         details = [(await act(place, verb, "app1.holiday")).detail for verb in ("pause_job", "pause_job", "resume_job")]
     assert details == [
-        f"The job {title} is paused, also after a restart, until it is resumed.",
+        f"The job {title} is paused until it is resumed, even after a restart.",
         f"The job {title} was paused already.",
         f"The job {title} is resumed.",
     ]

@@ -99,7 +99,7 @@ class _ActionRefusedError(Exception):
 class FrameworkControl:
     """Carries out actions on jobs, apps and error groups, and records each with its author.
 
-    A disabled app and a changed rehearsal last until Hassette starts again: then ``hassette.toml`` applies. A paused
+    A disabled app and a changed rehearsal last until Hassette restarts: then ``hassette.toml`` applies. A paused
     job stays paused over a restart, as with `Job.pause`.
 
     Args:
@@ -212,7 +212,7 @@ class FrameworkControl:
         if job.paused:
             return ActionOutcome("done", f"The job {title} was paused already.", name)
         self._set_paused(job, True)
-        return ActionOutcome("done", f"The job {title} is paused, also after a restart, until it is resumed.", name)
+        return ActionOutcome("done", f"The job {title} is paused until it is resumed, even after a restart.", name)
 
     async def _resume_job(self, action: Action) -> ActionOutcome:
         job = self._jobs(action.target)[0]
@@ -280,7 +280,7 @@ class FrameworkControl:
         if not self._state(app).enabled:
             return ActionOutcome("done", f"The app {app} was disabled already.")
         await self._apps.stop_app(app)
-        return ActionOutcome("done", f"The app {app} is disabled until it is enabled, or Hassette starts again.")
+        return ActionOutcome("done", f"The app {app} is disabled until it is enabled or Hassette restarts.")
 
     async def _reload_app(self, action: Action) -> ActionOutcome:
         app = self._enabled(action.target)
@@ -297,9 +297,9 @@ class FrameworkControl:
         app = self._enabled(target)
         await self._apps.set_rehearsal(app, on=on)
         change = (
-            "reloaded; its changes of the home are not sent" if on else "reloaded; its changes of the home are sent"
+            "reloaded; its changes to the home are not sent" if on else "reloaded; its changes to the home are sent"
         )
-        return self._after_change(app, f"{change}, until Hassette starts again")
+        return self._after_change(app, f"{change}, until Hassette restarts")
 
     def _after_change(self, app: str, change: str) -> ActionOutcome:
         """Return the answer after a start or a reload."""

@@ -1,4 +1,4 @@
-"""Rehearsals: the app instances whose changes of the home are recorded, but not sent."""
+"""Rehearsals: the app instances whose changes to the home are recorded, but not sent."""
 
 import threading
 from collections.abc import Generator

@@ -92,7 +92,7 @@ def _add_job_command(name: str, help_: str) -> None:
 
 
 _add_job_command("run", "Run a job now. Its schedule does not change.")
-_add_job_command("pause", "Skip the due runs of a job until it is resumed, also after a restart.")
+_add_job_command("pause", "Skip the due runs of a job until it is resumed, even after a restart.")
 _add_job_command("resume", "Resume a paused job.")
 
 
@@ -107,10 +107,13 @@ def _add_app_command(name: str, help_: str) -> None:
 
 
 _add_app_command("reload", "Restart an app with its current code and settings.")
-_add_app_command("disable", "Stop an app until it is enabled, or Hassette starts again.")
+_add_app_command("disable", "Stop an app until it is enabled or Hassette restarts.")
 _add_app_command("enable", "Start an app that was disabled.")
-_add_app_command("rehearse", "Record the app's changes of the home, and do not send them, until Hassette starts again.")
-_add_app_command("end-rehearsal", "Send the app's changes of the home again, until Hassette starts again.")
+_add_app_command("rehearse", "Record the app's changes to the home without sending them, until Hassette restarts.")
+_add_app_command(
+    "end-rehearsal",
+    "From now on, send the app's changes to the home. After a restart, rehearse in hassette.toml applies again.",
+)
 
 
 @_errors.command(epilog=EPILOG)

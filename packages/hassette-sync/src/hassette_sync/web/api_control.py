@@ -141,19 +141,19 @@ async def enable_app(data: History, who: Changer, app: _AppKey) -> Response:
 
 @_actions.post("/apps/{app}/disable", response_model=ActionAnswer)
 async def disable_app(data: History, who: Changer, app: _AppKey) -> Response:
-    """Stop an app until it is enabled, or Hassette starts again."""
+    """Stop an app until it is enabled or Hassette restarts."""
     return _answer(await data.act("disable_app", app, who))
 
 
 @_actions.post("/apps/{app}/rehearse", response_model=ActionAnswer)
 async def rehearse_app(data: History, who: Changer, app: _AppKey) -> Response:
-    """Let an app rehearse: record its changes of the home, and do not send them. Ends when Hassette starts again."""
+    """Let an app rehearse: record its changes to the home without sending them, until Hassette restarts."""
     return _answer(await data.act("rehearse_app", app, who))
 
 
 @_actions.post("/apps/{app}/end-rehearsal", response_model=ActionAnswer)
 async def end_rehearsal(data: History, who: Changer, app: _AppKey) -> Response:
-    """End the rehearsal of an app, until Hassette starts again."""
+    """End the rehearsal of an app. After a restart of Hassette, ``rehearse`` in hassette.toml applies again."""
     return _answer(await data.act("end_rehearsal", app, who))
 
 
