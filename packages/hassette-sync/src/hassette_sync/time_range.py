@@ -125,7 +125,7 @@ class TimeRange:
                 such time after the start.
             at_us: Present time; None for the clock.
             home: Time zone of the texts, from `DataSyncService.home_time`; by default the time zone of this machine.
-            in_any_order: Whether the start may be after the end. They are exchanged then, and a range without a length
+            in_any_order: Whether the start may be after the end. They are swapped then, and a range without a length
                 gets a length of one second.
 
         Raises:

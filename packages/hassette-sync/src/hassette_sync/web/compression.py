@@ -1,4 +1,4 @@
-"""Compression of pages and answers. The only secret on a page, its key, has another form on each page (BREACH)."""
+"""Compression of pages and answers. The only secret on a page, its key, has a different form on each page (BREACH)."""
 
 import asyncio
 import functools
@@ -41,7 +41,7 @@ def _compressors() -> Mapping[str, Callable[[bytes], bytes]]:
 
 
 def encoding_for(accepted: str) -> str | None:
-    """Return the compression that a client accepts and likes best; None for none.
+    """Return the best compression of this server that a client accepts; None if it accepts none.
 
     Args:
         accepted: The header ``Accept-Encoding``.

@@ -16,7 +16,7 @@ class Notice:
 
     Attributes:
         text: One sentence.
-        good: Whether the action has its effect.
+        good: Whether the action succeeded.
     """
 
     text: str
@@ -39,7 +39,7 @@ class Notices:
             page: Path and query of a page of this server, such as ``/runs?since=7d``. Any other address is replaced by
                 the first page.
             text: One sentence.
-            good: Whether the action has its effect.
+            good: Whether the action succeeded.
         """
         name = secrets.token_urlsafe(12)
         self._notices[name] = Notice(text, good)

@@ -14,7 +14,7 @@ _BYTES: Final = 32
 class PageKeys:
     """Keys on pages. Other sites cannot read the pages, so they do not know a key.
 
-    Each visitor has another key, so the key of one visitor does not serve another one. Each page contains it in another
+    Each visitor has a different key, so a key is not valid for another visitor. Each page contains it in a different
     form: a page is compressed, and its length would otherwise reveal the key next to texts from the address (BREACH).
 
     Args:

@@ -50,8 +50,8 @@ def choice(*names: str) -> dict[str, Any]:
 
 
 _MOMENT = (
-    "An age such as 24h, a time such as 07:00, an ISO time, or microseconds since the Unix epoch. A start after the "
-    "end is exchanged with it."
+    "An age such as 24h, a time such as 07:00, an ISO time, or microseconds since the Unix epoch. If the start is "
+    "after the end, the two are swapped."
 )
 
 
