@@ -229,7 +229,7 @@ async def test_losses_with_the_same_reason_are_one_line(new_history: NewHistory,
     async with DataSyncService(history.path) as data, app_client(data) as client:
         shown = text_of((await client.get("/")).text)
     assert shown.count("Lost records:") == 1
-    assert shown.count("Left out: 16 home changes") == 1
+    assert shown.count("Not recorded on purpose: 16 home changes") == 1
     assert "Lost records: 5 runs" in shown
 
 
@@ -238,7 +238,7 @@ async def test_first_day_of_a_history_is_not_a_list_of_new_handlers(new_history:
         history.session(now_us - HOUR)
         history.run(history.listener("hall", "on_motion", "t"), now_us - MINUTE)
     async with DataSyncService(history.path) as data, app_client(data) as client:
-        assert "Different from before" not in (await client.get("/")).text
+        assert 'id="changed"' not in (await client.get("/")).text
 
 
 async def test_figures_are_compared_with_the_period_before(new_history: NewHistory, now_us: int) -> None:

@@ -490,7 +490,7 @@ async def test_page_compares_with_the_version_before(data: DataSyncService, home
     async with app_client(data) as client:
         text = (await client.get("/compare?against=version")).text
         period = (await client.get("/compare")).text
-    assert "compared with the version before" in text
+    assert "compared with its previous version" in text
     assert 'id="range"' in period
     assert 'id="range"' not in text, "the versions decide about the time"
     assert "No handler or job differs" in text

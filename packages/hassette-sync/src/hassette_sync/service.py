@@ -225,7 +225,7 @@ class DataSyncService:
 
         Args:
             time_range: Time range of all parts.
-            limit: Maximum number of handlers and jobs that differ from before, and of error groups.
+            limit: Maximum number of handlers and jobs that differ from the previous period, and of error groups.
         """
         snapshot = self._snapshot()
 

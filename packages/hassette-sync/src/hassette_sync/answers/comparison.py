@@ -8,7 +8,7 @@ from hassette_sync.answers.values import Answer, Counts, Id
 Difference = Literal[
     "slower", "faster", "failing_more", "failing_less", "silent", "new", "back", "resolved", "unchanged"
 ]
-"""Difference of a handler, a job or an error group from before."""
+"""Difference of a handler, a job or an error group from the previous period or version."""
 
 GRAVITY: Final[tuple[Difference, ...]] = (
     *("failing_more", "silent", "slower", "back", "new", "failing_less", "resolved", "faster", "unchanged"),
@@ -33,14 +33,14 @@ class Figures(Answer):
 
 
 class ComparedRegistration(Answer):
-    """Handler or job, compared with before.
+    """Handler or job, compared with the previous period or version.
 
     Attributes:
         registration: The handler or job.
         findings: Differences, the gravest first; ``("unchanged",)`` without one.
         sentence: The gravest difference in one plain sentence.
         now: Figures of the period.
-        before: Figures of the period before, or of the version before.
+        before: Figures of the previous period or version.
         slower_by: p95 divided by the p95 before; None if one of them is missing.
         fails_more_by: Share of failed runs minus the share before, from -1 to 1; None if one of them is missing.
         silent_for_us: Time since the newest run, if that is longer than its habit; None if it is not silent.
@@ -63,7 +63,7 @@ class ComparedRegistration(Answer):
 
 
 class ComparedGroup(Answer):
-    """Error group, compared with before.
+    """Error group, compared with the previous period or version.
 
     Attributes:
         id: Id of the error group.
@@ -74,7 +74,7 @@ class ComparedGroup(Answer):
             ``unchanged``.
         sentence: The difference in one plain sentence.
         now: Number of failures in the period.
-        before: Number of failures in the period before.
+        before: Number of failures in the previous period.
         first_seen_us: Time of the first failure.
         last_seen_us: Time of the newest failure.
         last_run_id: Id of the newest failed run.
@@ -93,17 +93,17 @@ class ComparedGroup(Answer):
 
 
 class Comparison(Answer):
-    """Differences from before.
+    """Differences from the previous period or version.
 
     Attributes:
-        against: ``period`` for the period of the same length before, or ``version`` for the version before.
+        against: ``period`` for the previous period of the same length, or ``version`` for the previous version.
         registrations: Handlers and jobs in the requested order, at most ``limit``.
         groups: Error groups with failures in one of the periods, at most ``limit``.
         found: Number of handlers, jobs and error groups with a difference.
         since_us: Start of the period.
         until_us: End of the period.
-        before_since_us: Start of the period before.
-        before_until_us: End of the period before.
+        before_since_us: Start of the previous period.
+        before_until_us: End of the previous period.
     """
 
     against: Literal["period", "version"]

@@ -141,7 +141,7 @@ class Noise(Answer):
 
 
 class Version(Answer):
-    """A version of an app: it has another code or other settings than the version before.
+    """A version of an app: its code or its settings differ from the previous version.
 
     Attributes:
         id: Id of the mark.
@@ -149,8 +149,8 @@ class Version(Answer):
         app: Key of the app.
         version: Short hash over the code and the settings.
         commit: Git commit of the app's folder; None if there is none.
-        code_changed: Whether the code differs from the version before.
-        settings_changed: Whether the settings differ from the version before.
+        code_changed: Whether the code differs from the previous version.
+        settings_changed: Whether the settings differ from the previous version.
         since_us: When it started.
         until_us: When the next version started; None for the current version.
     """

@@ -192,7 +192,7 @@ class Overview(Answer):
     Attributes:
         counts: Numbers of runs in the time range.
         percentiles: Percentiles of the durations of all runs.
-        before: Figures of the period before; None if the history does not reach back to its start.
+        before: Figures of the previous period; None if the history does not reach back to its start.
         failing: Handlers and jobs with failures that are not all silenced, most failures first; at most 8.
         failing_count: Number of all handlers and jobs with failures that are not all silenced.
         failing_now: Handlers and jobs with failures that have not recovered: the newest run failed, or at least two of

@@ -38,7 +38,7 @@ class ListArguments(RangeArguments):
         "", description=f"The five minutes before and after {_TIME}; or {_SPAN}. It replaces since and until."
     )
     limit: int = Field(20, ge=1, le=100, description="Maximum number of entries.")
-    cursor: Words = Field("", description="next_cursor of the answer before, for older entries.")
+    cursor: Words = Field("", description="next_cursor of the previous answer, for older entries.")
 
 
 class SearchRunsArguments(ListArguments):
@@ -98,7 +98,7 @@ class CompareArguments(RangeArguments):
 
     since: Words = Field("", description=f"Start: {_TIME}. Default: 7d.")
     against: Literal["period", "version"] = Field(
-        "period", description="The period of the same length before, or the version of each app before."
+        "period", description="The previous period of the same length, or the previous version of each app."
     )
     limit: int = Field(10, ge=1, le=100, description="Maximum number of handlers and jobs, and of errors.")
 

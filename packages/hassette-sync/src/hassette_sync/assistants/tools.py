@@ -246,7 +246,10 @@ QUESTIONS: Final = (
     ToolDefinition(
         name="search_runs",
         title="Search runs",
-        description="Runs of handlers and jobs, newest first, with filters. A job that ran last night has a run.",
+        description=(
+            "Runs of handlers and jobs, newest first, with filters. To check whether a job ran last night, search for "
+            "its runs."
+        ),
         arguments=SearchRunsArguments,
         answer=_search_runs,
     ),
@@ -296,10 +299,10 @@ QUESTIONS: Final = (
     ),
     ToolDefinition(
         name="compare",
-        title="Compare with before",
+        title="Comparison",
         description=(
-            "Handlers, jobs and errors that differ from before: slower, failing more, silent, new, back, resolved. "
-            "Against version: what changed since an app was edited."
+            "Handlers, jobs and errors that differ from the previous period or version: slower, failing more, silent, "
+            "new, back, resolved. Against version: what changed since an app was edited."
         ),
         arguments=CompareArguments,
         answer=_compare,

@@ -117,12 +117,12 @@ def _answer_words(options: HistoryOptions, words: str) -> None:
     type=click.Choice(("period", "version")),
     default="period",
     show_default=True,
-    help="The period of the same length before, or the version of each app before.",
+    help="The previous period of the same length, or the previous version of each app.",
 )
 @click.option("--sort", metavar="ORDER", default="gravity", show_default=True, help=f"{', '.join(SORTS)}.")
 @click.option("--all", "everything", is_flag=True, help="Also list handlers, jobs and errors that do not differ.")
 def compare(options: HistoryOptions, against: str, sort: str, everything: bool) -> None:
-    """Compare handlers, jobs and errors with before.
+    """Compare handlers, jobs and errors with the previous period or version.
 
     The differences are: slower, faster, failing more, failing less, silent, new, back, resolved.
     """

@@ -246,7 +246,7 @@ async def compare(
     sort: Text = None,
     find: Text = None,
 ) -> Response:
-    """Handlers, jobs and errors that differ from the period before, or from the version before."""
+    """Handlers, jobs and errors that differ from the previous period or version."""
     if finding and finding not in GRAVITY:
         raise BadQuestionError(f"must be one of {', '.join(GRAVITY)}, got {finding[:40]!r}.", parameter="finding")
     follow_from = await data.newest_id() if not request.query_params.get("until") else None

@@ -163,7 +163,7 @@ async def not_runs(
 async def compare(
     data: History,
     time_range: Range,
-    against: Annotated[Literal["period", "version"], Query(description="The period or the version before.")] = "period",
+    against: Annotated[Literal["period", "version"], Query(description="The previous period or version.")] = "period",
     sort: Annotated[
         str,
         Query(description=f"Order of handlers and jobs: {', '.join(SORTS)}.", json_schema_extra={"enum": [*SORTS]}),
@@ -171,7 +171,7 @@ async def compare(
     differing: Annotated[bool, Query(description="Whether only those that differ are listed.")] = True,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Comparison:
-    """Handlers, jobs and error groups compared with before: slower, failing more, silent, new, back, resolved."""
+    """Compared handlers, jobs and error groups: slower, failing more, silent, new, back, resolved."""
     return await data.compare(time_range, against=against, sort=sort, differing=differing, limit=limit)
 
 

@@ -86,7 +86,7 @@ COMPARED_COLUMNS: Sequence[ListColumn[ComparedRegistration]] = (
     ),
     ListColumn(key="last", title="Last run", value=lambda one: one.last_run_us),
 )
-"""Columns of the list of differences from before."""
+"""Columns of the list of differences."""
 
 ErrorRow = tuple[ErrorGroup, ErrorTrend]
 

@@ -1,4 +1,4 @@
-"""Differences from the period before, for the figures of the overview."""
+"""Differences from the previous period, for the figures of the overview."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ FigureTrend = Literal["better", "worse", "same"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureChange:
-    """FigureChange of one figure from the period before.
+    """Change of one figure from the previous period.
 
     Attributes:
         text: Short text such as ``+4 % from 2,925``.
@@ -26,7 +26,7 @@ class FigureChange:
 
 
 def differences_of(overview: Overview) -> dict[str, FigureChange]:
-    """Return the differences of the figures ``runs``, ``failures``, ``p95`` and ``uptime``, if they are known."""
+    """Return the differences of the figures ``runs``, ``failures`` and ``p95``, if they are known."""
     before = overview.before
     if before is None:
         return {}

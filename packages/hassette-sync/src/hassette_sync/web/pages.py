@@ -28,7 +28,7 @@ from hassette_sync.web.whole_lists import REGISTRATIONS_ON_A_PAGE, ListRequest, 
 _MAX_RECENT = 15
 _MAX_OF_ONE = 20
 SHOWN_DIFFERENCES = 8
-"""Maximum number of handlers, jobs and errors on the overview that differ from before."""
+"""Maximum number of handlers, jobs and errors on the overview that differ from the previous period."""
 _MAX_VERSIONS = 5
 
 pages = APIRouter(include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(check_tag)])

@@ -36,7 +36,7 @@ class ListRequest:
     Attributes:
         sort: Column, with - for the highest value first; None for the order of the question.
         find: Words that each row must contain.
-        cursor: ``next_cursor`` of the page before; it counts only without the others.
+        cursor: ``next_cursor`` of the previous page; it counts only without the others.
     """
 
     sort: str | None = None

@@ -101,7 +101,7 @@ _PAGE_QUESTIONS: Final = (
     PageQuestion(
         name="slower",
         words=_words(r"\b(?:slower|slowest|faster)\b", r"\b(?:is|are|was|were|got|became|so|too)\s+slow$"),
-        sentence="The page Different from before lists slower handlers and jobs.",
+        sentence="The page Comparison lists slower handlers and jobs.",
         page="compare",
         default_since="7d",
         command="hassette compare --since 7d",
@@ -178,7 +178,7 @@ _PAGE_QUESTIONS: Final = (
             r"\bsince\b.*\b(?:changed|modified)\s+(?:the|my|an)\s+(?:app|code)\b",
             r"^what\s+(?:has\s+|is\s+|was\s+)?(?:changed|different)(?:\s+(?:since|from|to|than|compared)\b.*)?$",
         ),
-        sentence="The page Different from before compares each app with its version before.",
+        sentence="The page Comparison compares each app with its previous version.",
         page="compare",
         parameters={"against": "version"},
         default_since="7d",
