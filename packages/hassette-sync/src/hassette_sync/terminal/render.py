@@ -218,19 +218,19 @@ def with_restrictions(shown_name: str, restrictions: Sequence[Restriction], subj
     return f"{shown_name} ({', '.join(of_kind)})" if of_kind and kind != "handler" else shown_name
 
 
-def run_detail(detail: RunDetail, shown: ShownTimes, timeline: Waterfall | None = None) -> str:
+def run_detail(detail: RunDetail, shown: ShownTimes, chain: Waterfall | None = None) -> str:
     """Render one run in detail.
 
     Args:
         detail: The run.
         shown: Formats times.
-        timeline: Its causes and effects. With None, its trigger and its log lines are shown instead.
+        chain: Its causes and effects. With None, its trigger and its log lines are shown instead.
     """
     run = detail.run
     lines = [
         f"Run {run.id} of {plain(name(run.registration))}: {styled_status(run.status)}",
         "",
-        plain(f"Trigger    {trigger_text(run.trigger, shown)}" if timeline is None else timeline.sentence),
+        plain(f"Trigger    {trigger_text(run.trigger, shown)}" if chain is None else chain.sentence),
         "",
         f"Started    {shown(run.started_us)} after waiting {duration(run.waited_us)}",
         f"Duration   {duration(run.duration_us)}",
@@ -241,9 +241,9 @@ def run_detail(detail: RunDetail, shown: ShownTimes, timeline: Waterfall | None 
         lines.append(f"Context    {run.trigger.own_context}")
     lines += _failure_lines(detail)
     logged: list[LogLine] = []
-    if timeline is not None:
-        lines += ["", *waterfall(timeline, shown)]
-        logged = [row.log for row in timeline.rows if row.log is not None]
+    if chain is not None:
+        lines += ["", *waterfall(chain, shown)]
+        logged = [row.log for row in chain.rows if row.log is not None]
     if any(line not in logged for line in detail.log_lines):
         lines += _log_lines(detail)
     lines += [line for call in detail.service_calls for line in _call_lines(call)]
@@ -254,8 +254,8 @@ def run_detail(detail: RunDetail, shown: ShownTimes, timeline: Waterfall | None 
     )
     if any(count for count, _ in left_out):
         lines += ["", f"Not recorded: {', '.join(plural(count, noun) for count, noun in left_out if count)}."]
-    if timeline is not None:
-        lines += ["", plain(timeline.similar.sentence)]
+    if chain is not None:
+        lines += ["", plain(chain.similar.sentence)]
     return "\n".join(lines)
 
 

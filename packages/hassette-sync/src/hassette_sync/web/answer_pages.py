@@ -1,6 +1,5 @@
 """Pages of answers: ask, why, why not, logs, events, triggers that led to no run, comparison, and household."""
 
-import logging
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -18,8 +17,8 @@ from hassette_sync.errors import BadQuestionError, UnclearWordsError
 from hassette_sync.formatting import QUESTION_SUBJECTS
 from hassette_sync.ids import parse_id
 from hassette_sync.questions.comparison import MAX_COMPARED, Against
-from hassette_sync.questions.events import FrameworkEventFilter
-from hassette_sync.questions.logs import LogFilter
+from hassette_sync.questions.events import GROUPS, FrameworkEventFilter
+from hassette_sync.questions.logs import LEVELS, LogFilter
 from hassette_sync.questions.not_runs import NotRunFilter
 from hassette_sync.time_range import TimeRange
 from hassette_sync.web.api_answers import At, Text
@@ -28,7 +27,7 @@ from hassette_sync.web.columns import COMPARED_COLUMNS
 from hassette_sync.web.lists import sorted_list
 from hassette_sync.web.page_tags import check_tag
 from hassette_sync.web.parameters import Cursor, History, Range
-from hassette_sync.web.rendering import page
+from hassette_sync.web.rendering import first_to_follow, page
 from hassette_sync.web.visitors import VISITOR, Visitor
 from hassette_sync.web.whole_lists import ListRequest
 
@@ -36,14 +35,8 @@ answer_pages = APIRouter(
     include_in_schema=False, default_response_class=HTMLResponse, dependencies=[Depends(check_tag)]
 )
 
-_LEVELS = tuple(logging.getLevelName(level).lower() for level in (10, 20, 30, 40, 50))
-_GROUPS = (
-    ("lifecycle", "starts, stops and connections"),
-    ("deploy", "new versions of apps"),
-    ("stall", "stalls"),
-    ("alert", "alerts"),
-    ("control", "actions from the page"),
-)
+_GROUP_TITLES = ("starts, stops and connections", "new versions of apps", "stalls", "alerts", "actions from the page")
+_GROUPS = tuple(zip(GROUPS, _GROUP_TITLES, strict=True))
 _PAGE = 100
 
 
@@ -134,7 +127,7 @@ async def logs(
 ) -> Response:
     """Log lines of runs, newest first, with filters."""
     time_range = await data.covered(time_range)
-    follow_from = await data.newest_id() if cursor is None and not request.query_params.get("until") else None
+    follow_from = await first_to_follow(request, data, cursor)
     log_filter = LogFilter(
         text=text or None,
         level=level or None,
@@ -149,7 +142,7 @@ async def logs(
         follow_from=follow_from,
         answer=await data.logs(log_filter, time_range, cursor=cursor, limit=_PAGE),
         apps=await data.apps(time_range),
-        levels=_LEVELS,
+        levels=LEVELS,
         active=chips_of(request.query_params, await _shown(data, log_filter.registration_id)),
         cursor=cursor,
     )
@@ -175,7 +168,7 @@ async def events(
 ) -> Response:
     """Events of the framework, newest first: starts and stops, connections, versions, stalls and actions."""
     time_range = await data.covered(time_range)
-    follow_from = await data.newest_id() if cursor is None and not request.query_params.get("until") else None
+    follow_from = await first_to_follow(request, data, cursor)
     event_filter = FrameworkEventFilter(group=group or None, app=app or None, text=text or None, routine=bool(routine))
     return await page(
         request,
@@ -204,7 +197,7 @@ async def not_run(
 ) -> Response:
     """Triggers that led to no run, newest first, with their reasons."""
     time_range = await data.covered(time_range)  # the numbers cover whole hours or days, and so does the list
-    follow_from = await data.newest_id() if cursor is None and not request.query_params.get("until") else None
+    follow_from = await first_to_follow(request, data, cursor)
     not_run_filter = NotRunFilter(
         app=app or None,
         registration_id=parse_id(registration, "registration id") if registration else None,
@@ -249,7 +242,7 @@ async def compare(
     """Handlers, jobs and errors that differ from the previous period or version."""
     if finding and finding not in GRAVITY:
         raise BadQuestionError(f"must be one of {', '.join(GRAVITY)}, got {finding[:40]!r}.", parameter="finding")
-    follow_from = await data.newest_id() if not request.query_params.get("until") else None
+    follow_from = await first_to_follow(request, data)
     answer = await data.compare(time_range, against=cast("Against", against or "period"), limit=MAX_COMPARED)
     counts = Counter(one for registration in answer.registrations for one in registration.findings)
     asked = ListRequest(sort=sort, find=find)

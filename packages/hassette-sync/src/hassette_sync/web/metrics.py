@@ -1,7 +1,6 @@
 """``/metrics``: figures for Prometheus, in its text format or as OpenMetrics."""
 
 from collections.abc import Iterator
-from typing import Final
 
 from fastapi import APIRouter, Request
 from prometheus_client import CollectorRegistry, Metric
@@ -14,8 +13,7 @@ from hassette_sync.__about__ import __version__
 from hassette_sync.answers.overview import Live, SystemStatus
 from hassette_sync.errors import SyncError
 from hassette_sync.service import DataSyncService
-
-_SECOND_US: Final = 1_000_000
+from hassette_sync.time_range import SECOND_US
 
 metrics = APIRouter(include_in_schema=False)
 
@@ -66,7 +64,7 @@ class _Figures(Collector):
 def _of_history(status: SystemStatus) -> Iterator[Metric]:
     yield GaugeMetricFamily("hassette_history_size_bytes", "Size of the history with its log.", status.size_bytes)
     if (session := status.session) is not None:
-        started = session.started_us / _SECOND_US
+        started = session.started_us / SECOND_US
         yield GaugeMetricFamily("hassette_session_start_time_seconds", "Start of the newest session.", started)
         yield GaugeMetricFamily(
             "hassette_session_open", "Whether the newest session is running.", int(session.state == "running")
@@ -78,7 +76,7 @@ def _of_history(status: SystemStatus) -> Iterator[Metric]:
         )
     if status.last_run is not None:
         yield GaugeMetricFamily(
-            "hassette_last_run_end_time_seconds", "End of the newest run.", status.last_run.ended_us / _SECOND_US
+            "hassette_last_run_end_time_seconds", "End of the newest run.", status.last_run.ended_us / SECOND_US
         )
 
 

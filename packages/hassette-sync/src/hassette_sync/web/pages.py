@@ -22,7 +22,7 @@ from hassette_sync.web.differences import differences_of
 from hassette_sync.web.lists import sorted_list
 from hassette_sync.web.page_tags import check_tag
 from hassette_sync.web.parameters import MONTH, Cursor, Filter, Find, History, Home, PathId, Range, RangeOfMonth, Sort
-from hassette_sync.web.rendering import axis_ticks, page
+from hassette_sync.web.rendering import axis_ticks, first_to_follow, page
 from hassette_sync.web.whole_lists import REGISTRATIONS_ON_A_PAGE, ListRequest, listed_errors, listed_registrations
 
 _MAX_RECENT = 15
@@ -137,7 +137,7 @@ for _kind in LABELS.values():
     pages.add_api_route(f"/{_kind.plural}", registrations, name=_kind.name)
 
 
-def trigger_of(registration: Registration, triggers: tuple[TriggerState, ...]) -> TriggerState | None:
+def trigger_state_of(registration: Registration, triggers: tuple[TriggerState, ...]) -> TriggerState | None:
     """Return Home Assistant's answer to the triggers of a handler; None for other handlers and for jobs."""
     if registration.kind != "handler" or not registration.is_current:
         return None
@@ -161,7 +161,7 @@ async def registration(request: Request, data: History, time_range: Range, id_: 
         time_range=time_range,
         follow_from=follow_from,
         answer=answer,
-        trigger=trigger_of(answer.registration, data.triggers()),
+        trigger=trigger_state_of(answer.registration, data.triggers()),
         is_live=data.is_live,
         paused="paused" in by_subject(await data.restrictions()).get(answer.registration.ref.title, ()),
         over_time=await data.timeline(time_range, id_),
@@ -182,9 +182,7 @@ async def runs(
     """Runs, newest first, with the filters of `RunFilter`."""
     asked = time_range
     time_range = await data.covered(time_range)
-    # New runs appear only on the first page of a range without an end.
-    follows = cursor is None and not request.query_params.get("until")
-    follow_from = await data.newest_id() if follows else None
+    follow_from = await first_to_follow(request, data, cursor)
     filtered_registration = (
         await data.registration(run_filter.registration_id, time_range)
         if run_filter.registration_id is not None
@@ -209,7 +207,7 @@ async def runs(
 
 
 @pages.get("/runs/{id}")
-async def run(request: Request, data: History, home: Home, id_: PathId) -> Response:
+async def run(request: Request, data: History, id_: PathId) -> Response:
     """One run: its causes and effects on one time axis, its failure, log lines and service calls."""
     return await page(request, "run.html", detail=await data.run(id_), waterfall=await data.waterfall(id_))
 

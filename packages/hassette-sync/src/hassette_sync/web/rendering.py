@@ -87,6 +87,14 @@ async def page(
     return HTMLResponse(text, code, {"etag": tag} if tag is not None else None)
 
 
+async def first_to_follow(request: Request, data: DataSyncService, cursor: str | None = None) -> int | None:
+    """Return the id after which live updates of a list start; None for a list that new entries do not change.
+
+    New entries appear only on the first page of a list whose time range has no end.
+    """
+    return None if cursor is not None or request.query_params.get("until") else await data.newest_id()
+
+
 async def _about_the_framework(request: Request) -> dict[str, Any]:
     """Return the state of the framework and the addresses of Home Assistant and the editor, for the template."""
     data, settings = request.app.state.data, request.app.state.settings
