@@ -238,7 +238,7 @@ QUESTIONS: Final[dict[str, Question]] = {
     "versions": Question(ask=lambda data, facts: data.versions()),
     "household": Question(ask=lambda data, facts: data.household()),
     **{f"compare {age}": _in(age, "compare") for age in ("24h", "7d", MONTH)},
-    "compare with the version before": _in(MONTH, "compare", against="version"),
+    "compare with the previous version": _in(MONTH, "compare", against="version"),
     "restrictions": Question(ask=lambda data, facts: data.restrictions()),
 }
 """All questions. To measure a new one, add one entry."""
