@@ -168,6 +168,11 @@ async def test_questions_never_change_the_file(plausible: Path) -> None:
         ),
         (lambda data: data.runs(cursor="9" * 30), "cursor must be a whole number"),
         (lambda data: data.error_groups(cursor="5"), "cursor must be the next_cursor of a page of errors, got '5'"),
+        (lambda data: data.logs(cursor="5"), "cursor must be the next_cursor of a page of log lines, got '5'"),
+        (lambda data: data.logs(cursor="1.x"), "cursor must be the next_cursor of a page of log lines"),
+        (lambda data: data.not_runs(cursor="1.2.3"), "cursor must be the next_cursor of a page of not-runs"),
+        (lambda data: data.not_runs(cursor="\u0661.2"), "cursor must be the next_cursor of a page of not-runs"),
+        (lambda data: data.not_runs(cursor="1." + "9" * 19), "cursor must be the next_cursor of a page of not-runs"),
         (lambda data: data.registrations(kind="robot"), "kind must be handler or job, got 'robot'"),
     ],
 )

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from hassette_sync.answers.logs import LogEntry, LogsPage
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.queries import logs as queries
 from hassette_sync.queries.registrations import REGISTRATIONS_OF_APP
-from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit
+from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, parse_pair
 from hassette_sync.questions.periods import resolve
 from hassette_sync.questions.rows import level_name
 from hassette_sync.questions.run_index import can_find, candidate_ranges, covered_runs, terms_of_text
@@ -31,7 +30,6 @@ _COST_OF_SPAN = 10
 # A line is ordered by the end of its run. A run that logged in the range may have ended this much later.
 _LONGEST_RUN_US = HOUR_US
 LEVELS = ("debug", "info", "warning", "error", "critical")
-_CURSOR = re.compile(r"(\d{1,19})\.(\d{1,19})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +81,7 @@ async def logs_page(
     check_limit(limit)
     time_range = await resolve(transaction, time_range)
     end_id = first_id_at(time_range.until_us + _LONGEST_RUN_US)
-    key = min(_parse_cursor(cursor), (end_id, -1)) if cursor else (end_id, -1)
+    key = min(parse_pair(cursor, "log lines"), (end_id, -1)) if cursor else (end_id, -1)
     parameters: Parameters = {
         "first_id": time_range.first_id,
         "examined": _EXAMINED_AT_ONCE,
@@ -166,15 +164,6 @@ class _Search:
 
 def _key_of(row: Row) -> tuple[int, int]:
     return row["id"], row["position"]
-
-
-def _parse_cursor(cursor: str) -> tuple[int, int]:
-    parts = _CURSOR.fullmatch(cursor)
-    if parts is None or max(int(parts[1]), int(parts[2])) > MAX_ID:
-        raise BadQuestionError(
-            f"must be the next_cursor of a page of log lines, got {cursor[:40]!r}.", parameter="cursor"
-        )
-    return int(parts[1]), int(parts[2])
 
 
 async def _conditions(transaction: ReadTransaction, log_filter: LogFilter, parameters: Parameters) -> list[str]:

@@ -1,26 +1,21 @@
 """Questions about triggers that led to no run."""
 
 import json
-import re
 from dataclasses import dataclass
 from sqlite3 import Row
 
-from hassette_store.ids import MAX_ID
 from hassette_sync.answers.explanations import NotRunEntry
 from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.answers.logs import NotRunsPage
-from hassette_sync.errors import BadQuestionError
 from hassette_sync.formatting import replace_surrogates
 from hassette_sync.queries import not_runs as queries
 from hassette_sync.queries.registrations import REGISTRATIONS_OF_APP
-from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit
+from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, parse_pair
 from hassette_sync.questions.periods import resolve
 from hassette_sync.questions.rows import trigger_of
 from hassette_sync.questions.runs import known_app
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import TimeRange
-
-_CURSOR = re.compile(r"(\d{1,19})\.(\d{1,19})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +56,7 @@ async def not_runs_page(
     """
     check_limit(limit)
     time_range = await resolve(transaction, time_range)
-    before_us, below = _parse_cursor(cursor) if cursor else (time_range.until_us, 0)
+    before_us, below = parse_pair(cursor, "not-runs") if cursor else (time_range.until_us, 0)
     parameters: Parameters = {
         "since_us": time_range.since_us,
         "before_us": min(before_us, time_range.until_us),
@@ -77,15 +72,6 @@ async def not_runs_page(
         since_us=time_range.since_us,
         until_us=time_range.until_us,
     )
-
-
-def _parse_cursor(cursor: str) -> tuple[int, int]:
-    parts = _CURSOR.fullmatch(cursor)
-    if parts is None or max(int(parts[1]), int(parts[2])) > MAX_ID:
-        raise BadQuestionError(
-            f"must be the next_cursor of a page of this list, got {cursor[:40]!r}.", parameter="cursor"
-        )
-    return int(parts[1]), int(parts[2])
 
 
 async def _conditions(transaction: ReadTransaction, wanted: NotRunFilter, parameters: Parameters) -> list[str]:

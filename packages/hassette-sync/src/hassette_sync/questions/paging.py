@@ -2,7 +2,7 @@
 
 from hassette_store.ids import MAX_ID
 from hassette_sync.errors import BadQuestionError
-from hassette_sync.ids import parse_id
+from hassette_sync.ids import id_in, parse_id
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
@@ -25,3 +25,20 @@ def id_below(cursor: str | None) -> int:
         BadQuestionError: The cursor is not an id.
     """
     return parse_id(cursor, "cursor") if cursor else MAX_ID
+
+
+def parse_pair(cursor: str, of: str) -> tuple[int, int]:
+    """Return the two numbers of a cursor such as ``17.3``.
+
+    Args:
+        cursor: The cursor.
+        of: The items of the page in words, for the error message.
+
+    Raises:
+        BadQuestionError: The cursor is not two numbers that SQLite can store.
+    """
+    first, _, second = cursor.partition(".")
+    pair = id_in(first), id_in(second)
+    if pair[0] is None or pair[1] is None:
+        raise BadQuestionError(f"must be the next_cursor of a page of {of}, got {cursor[:40]!r}.", parameter="cursor")
+    return pair[0], pair[1]
