@@ -80,6 +80,30 @@ async def test_counts_answer_if_the_trigger_itself_is_not_kept(home: RecordedHom
     assert "rate limited (40 ×)" in answer.sentence
 
 
+async def test_counts_of_a_reason_in_several_hours_are_added_up(home: RecordedHome, data: DataSyncService) -> None:
+    hour_us = home.us(600) // HOUR_US * HOUR_US
+    home.add("skipped", Skip(MOTION, hour_us - HOUR_US, "rate_limited", 40))
+    home.add("skipped", Skip(MOTION, hour_us - HOUR_US, "overlap", 30))
+    home.add("skipped", Skip(MOTION, hour_us, "rate_limited", 5))
+    await home.write()
+
+    answer = await data.why_not("motion_light.hall.on_motion", at=AskedTime(hour_us - HOUR_US, 2 * HOUR_US))
+
+    assert answer.reason == "rate_limited"
+    assert "In the whole hours around this time, triggers led to no run: rate limited (45 ×), " in answer.sentence
+    assert "(30 ×)" in answer.sentence
+
+
+async def test_counts_of_the_hour_after_a_day_are_not_in_its_answer(home: RecordedHome, data: DataSyncService) -> None:
+    hour_us = home.us(600) // HOUR_US * HOUR_US
+    home.add("skipped", Skip(MOTION, hour_us, "rate_limited", 5))
+    await home.write()
+
+    answer = await data.why_not("motion_light.hall.on_motion", at=AskedTime(hour_us - 2 * HOUR_US, 2 * HOUR_US))
+
+    assert answer.reason != "rate_limited"
+
+
 async def test_handler_that_did_run_is_answered_with_its_run(home: RecordedHome, data: DataSyncService) -> None:
     run = home.run(610, MOTION, EVENT)
     await home.write()
@@ -320,6 +344,33 @@ async def test_entity_stands_for_the_handlers_that_changed_it_in_the_last_week(
     answer = await ask(data, home, "light.hall")
     assert answer.registration is not None
     assert [answer.registration.name, *(one.name for one in answer.suggestions)] == ["on_motion", "tidy"]
+
+
+@pytest.mark.parametrize(
+    ("entity", "state", "service", "opposite"),
+    [
+        ("cover.blind", "open", "cover.open_cover", "cover.close_cover"),
+        ("cover.blind", "on", "cover.open_cover", "cover.close_cover"),
+        ("cover.blind", "off", "cover.close_cover", "cover.open_cover"),
+        ("valve.garden", "open", "valve.open_valve", "valve.close_valve"),
+        ("valve.garden", "closed", "valve.close_valve", "valve.open_valve"),
+        ("lock.door", "open", "lock.open", "lock.lock"),
+        ("lock.door", "closed", "lock.lock", "lock.unlock"),
+        ("lock.door", "locked", "lock.lock", "lock.open"),
+        ("media_player.radio", "on", "media_player.turn_on", "media_player.turn_off"),
+    ],
+)
+async def test_state_in_a_question_stands_for_the_handlers_that_lead_to_it(
+    home: RecordedHome, data: DataSyncService, entity: str, state: str, service: str, opposite: str
+) -> None:
+    home.run(10, MOTION, EVENT, calls=[call(service, entity, "one")])
+    home.run(20, TIDY, Due(home.us(20)), calls=[call(opposite, entity, "two")])
+    await home.write()
+
+    answer = await data.why_not(entity, at=AskedTime.moment(home.us(600)), state=state)
+
+    assert answer.registration is not None
+    assert [answer.registration.name, *(one.name for one in answer.suggestions)] == ["on_motion"]
 
 
 NIGHT = Job("check", "night_round", "default")

@@ -13,7 +13,7 @@ from hassette_store.ids import first_id_at, time_of
 from hassette_sync.answers.explanations import StateChange
 from hassette_sync.answers.runs import Run
 from hassette_sync.queries import causes as queries
-from hassette_sync.questions.calls import call_by_home, leads_elsewhere
+from hassette_sync.questions.calls import leads_to
 from hassette_sync.questions.changes import event_time_of
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.reader import Parameters, ReadTransaction
@@ -115,7 +115,7 @@ def _moment_of_call(rows: Sequence[Row], change: StateChange | None, before_id: 
         if row["kind"] == "service_call"
         and row["id"] < before_id
         and change.entity.entity_id in entities_of(row["target"])
-        and not leads_elsewhere(call_by_home(row), change)
+        and leads_to(row["service"] or "?", change.new_state)
     )
     return max(calls, default=before_id)
 

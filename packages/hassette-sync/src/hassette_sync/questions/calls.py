@@ -8,15 +8,15 @@ from hassette_store.ids import time_of
 from hassette_sync.answers.explanations import CallMade, StateChange
 from hassette_sync.questions.targets import entities_of, others_of
 
-_OPPOSITE: Final = (
-    ("turn_on", "off"),
-    ("turn_off", "on"),
-    ("open", "closed"),
-    ("close", "open"),
-    ("unlock", "locked"),
-    ("lock", "unlocked"),
+_OPPOSITES: Final = (
+    ("turn_on", ("off",)),
+    ("turn_off", ("on",)),
+    ("open", ("closed", "closing", "locked", "locking")),
+    ("close", ("open", "opening")),
+    ("unlock", ("locked", "locking")),
+    ("lock", ("unlocked", "unlocking", "open", "opening")),
 )
-"""Beginnings of the names of services, and a state to which such a service does not lead."""
+"""Beginnings of the names of services, and the states to which such a service does not lead."""
 
 
 def is_by_app(row: Row) -> bool:
@@ -48,7 +48,7 @@ def call_of_context(rows: Sequence[Row], change: StateChange | None) -> CallMade
     entity_id = change.entity.entity_id
     named = [call for call in calls if entity_id in entities_of(call.target)]
     named = named or [call for call in calls if may_mean(call, entity_id)]
-    fitting = [call for call in named if not leads_elsewhere(call, change)]
+    fitting = [call for call in named if leads_to(call.service, change.new_state)]
     return next(iter(fitting or named or calls), None)
 
 
@@ -65,10 +65,10 @@ def may_mean(call: CallMade, entity_id: str) -> bool:
     return bool(others_of(call.target)) or any(one == "all" or one.startswith("group.") for one in entities)
 
 
-def leads_elsewhere(call: CallMade, change: StateChange) -> bool:
-    """Return whether a service leads to another state than that of a change: ``light.turn_on`` does not lead to off."""
-    name = call.service.partition(".")[2]
-    return any(name.startswith(begin) and change.new_state == state for begin, state in _OPPOSITE)
+def leads_to(service: str, state: str | None) -> bool:
+    """Return whether a service can lead to a state. Only one for the opposite cannot, as ``turn_on`` cannot to off."""
+    name = service.partition(".")[2]
+    return not any(name.startswith(begin) and state in states for begin, states in _OPPOSITES)
 
 
 def contradicts(call: CallMade, change: StateChange) -> bool:
@@ -80,7 +80,7 @@ def contradicts(call: CallMade, change: StateChange) -> bool:
     """
     if "brightness" in (call.data or "") or not is_for(call, change.entity.entity_id):
         return False
-    return change.new_state == "unavailable" or leads_elsewhere(call, change)
+    return change.new_state == "unavailable" or not leads_to(call.service, change.new_state)
 
 
 def is_for(call: CallMade, entity_id: str) -> bool:

@@ -9,7 +9,7 @@ from hassette_store.ids import first_id_at, time_of
 from hassette_store.kinds import HISTORY_SINCE
 from hassette_sync.answers.explanations import CallMade, StateChange
 from hassette_sync.queries import causes as queries
-from hassette_sync.questions.calls import call_by_home, call_of, leads_elsewhere, may_mean
+from hassette_sync.questions.calls import call_by_home, call_of, leads_to, may_mean
 from hassette_sync.questions.changes import MEASURING
 from hassette_sync.questions.rows import facts_of, time_of_fact
 from hassette_sync.questions.targets import entities_of, others_of
@@ -206,7 +206,8 @@ async def pending_call(transaction: ReadTransaction, change: StateChange) -> tup
     possible = (
         (row, call, is_named)
         for row, call in calls
-        if not (call.rehearsed or leads_elsewhere(call, change))
+        if leads_to(call.service, change.new_state)
+        and not call.rehearsed
         and ((is_named := entity_id in entities_of(call.target)) or may_mean(call, entity_id))
     )
     for row, call, is_named in islice(possible, _MAX_CALLS):

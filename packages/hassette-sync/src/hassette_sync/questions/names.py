@@ -15,10 +15,12 @@ from hassette_sync.answers.kinds import Kind, RegistrationRef
 from hassette_sync.ids import id_in
 from hassette_sync.queries import causes as cause_queries
 from hassette_sync.queries import why_not as queries
+from hassette_sync.questions.calls import leads_to
 from hassette_sync.questions.entities import ENTITY_ID, HomeNames
 from hassette_sync.questions.evidence import calls_on
 from hassette_sync.questions.rows import registration_ref
 from hassette_sync.questions.runs import known_app
+from hassette_sync.questions.states import states_meant
 from hassette_sync.questions.wording import shortened
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import HOUR_US, MINUTE_US, TimeRange
@@ -30,15 +32,6 @@ _MOST_WITH_WORDS = 50
 _MOST_ENTITIES = 20
 _SMALL_WORDS = frozenset(("for", "of", "in", "the", "app", "handler", "job"))
 _USUAL_US = 7 * 24 * HOUR_US
-_SERVICES = {
-    "on": ".turn_on",
-    "off": ".turn_off",
-    "locked": ".lock",
-    "unlocked": ".unlock",
-    "open": ".open_cover",
-    "closed": ".close_cover",
-}
-_OPPOSITES = {"on": "off", "off": "on", "locked": "unlocked", "unlocked": "locked", "open": "closed", "closed": "open"}
 
 
 async def registrations_named(transaction: ReadTransaction, of: str) -> list[Row]:
@@ -129,16 +122,12 @@ async def registrations_that_change_each(
 async def _changing(transaction: ReadTransaction, entity_id: str, at_us: int, state: str | None) -> list[Row]:
     since_us = max(at_us - _USUAL_US, 0)
     calls = await calls_on(transaction, entity_id, TimeRange(since_us, at_us))
-    runs = [call["run_id"] for call in calls if state is None or _leads_to(call["service"], state)]
+    states = () if state is None else (state, *states_meant(entity_id, state))
+    runs = [call["run_id"] for call in calls if all(leads_to(call["service"] or "", one) for one in states)]
     of_runs: Parameters = {"runs": json.dumps(runs)}
     rows = _current(await transaction.all(queries.REGISTRATIONS_OF_RUNS, of_runs), since_us)
     counts = Counter(row["registration_id"] for row in await transaction.all(queries.REGISTRATION_OF_EACH_RUN, of_runs))
     return sorted(rows, key=lambda row: -counts[row["id"]])
-
-
-def _leads_to(service: str, state: str) -> bool:
-    """Return whether a service can lead to a state. Only services whose name contains another state cannot."""
-    return state not in _SERVICES or not service.endswith(_SERVICES[_OPPOSITES[state]])
 
 
 async def near_names(transaction: ReadTransaction, of: str, kind: Kind | None = None) -> list[str]:

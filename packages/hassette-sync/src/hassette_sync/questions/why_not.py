@@ -1,6 +1,7 @@
 """The question why a handler or job did not run."""
 
 import json
+from collections import Counter
 from sqlite3 import Row
 
 from hassette_store.ids import first_id_at
@@ -249,20 +250,22 @@ class _Answer:
         at_us = last_run.started_us if last_run is not None else None
         self._checks.add("triggered", question, "no", detail, at_us=at_us, reason="nothing_came")
 
-    async def _skips(self) -> dict[str, int]:
+    async def _skips(self) -> Counter[str]:
         """Return the counts of triggers without a run in the whole hours around the searched time, by reason."""
-        hours = {"first": self._range.since_us // HOUR_US, "last": self._range.until_us // HOUR_US}
-        rows = await self._transaction.all(HOURLY.skips_of_one, {"registration_id": self._ref.id, **hours})
-        return {row["reason"]: row["count"] for row in rows}
+        hours = {"first": self._range.since_us // HOUR_US, "last": (self._range.until_us - 1) // HOUR_US}
+        counts = Counter[str]()
+        for row in await self._transaction.all(HOURLY.skips_of_one, {"registration_id": self._ref.id, **hours}):
+            counts[row["reason"]] += row["count"]
+        return counts
 
-    def _check_outcome(self, not_run: tuple[NotRunEntry, ...], runs: tuple[Run, ...], skips: dict[str, int]) -> None:
+    def _check_outcome(self, not_run: tuple[NotRunEntry, ...], runs: tuple[Run, ...], skips: Counter[str]) -> None:
         question = "Was each trigger allowed to run?"
         if not not_run and skips and not runs:
             # Only the newest 20 triggers are kept with their time. All are counted by the hour.
-            counts = ", ".join(f"{reason_label(reason)} ({count:,} ×)" for reason, count in skips.items())
-            detail = f"In this hour, triggers led to no run: {counts}."
+            counts = ", ".join(f"{reason_label(reason)} ({count:,} ×)" for reason, count in skips.most_common())
+            detail = f"In the whole hours around this time, triggers led to no run: {counts}."
             self._checks.add("allowed", question, "no", detail)
-            self._decided = (max(skips, key=lambda reason: skips[reason]), detail)
+            self._decided = (skips.most_common(1)[0][0], detail)
         elif not not_run and not runs:
             self._checks.add("allowed", question, "unknown", "There was no trigger.")
         elif not not_run and not skips:
