@@ -31,7 +31,7 @@ from hassette_sync.cli.plugin_command import TerminalCommand
 from hassette_sync.terminal.colours import paint, shows_colours, styled
 from support.history import NewHistory
 from support.recorded_home import RecordedHome, call, change, recorded_home
-from support.rows import Job, Listener, LogLine
+from support.rows import Failure, Job, Listener, LogLine
 from support.waiting import patience
 
 COMMANDS: dict[str, TerminalCommand] = {
@@ -151,6 +151,17 @@ async def test_list_that_a_filter_leaves_empty_does_not_claim_that_there_is_noth
         f"No event matches. Try a longer time range or fewer filters. {hidden}"
     )
     assert hidden not in await ask("events", "--routine", "--text", "no such word")
+
+
+async def test_error_without_a_message_is_shown_with_its_type(home: RecordedHome, ask: Ask) -> None:
+    motion = change("binary_sensor.hall", "off", "on", "device 2")
+    run = home.run(50, MOTION, motion, status="error", failure=Failure(type="PumpError", message=""))
+    await home.write()
+
+    for text in (await ask("runs"), await ask("tail", "--last", "1", "--count", "1")):
+        assert "PumpError" in text
+        assert "PumpError:" not in text
+    assert "PumpError" in (await ask("show", str(run))).splitlines()
 
 
 async def test_lists_have_the_words_of_the_pages(home: RecordedHome, ask: Ask) -> None:

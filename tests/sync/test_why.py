@@ -274,6 +274,16 @@ async def test_text_of_an_error_leads_to_the_run_that_failed(home: RecordedHome,
     assert [one.text for one in both.found] == ["PumpError: Küche: the pump is stuck", "pump: begin"]
 
 
+async def test_error_without_a_message_is_shown_with_its_type(home: RecordedHome, data: DataSyncService) -> None:
+    home.run(10, MOTION, motion(), status="error", failure=Failure(type="PumpError", message=""))
+    await home.write()
+
+    explained = only(await data.why(text="pumperror"))
+
+    assert explained.text == "PumpError"
+    assert "on_motion failed with “PumpError” at" in explained.sentence
+
+
 @pytest.mark.parametrize("service", ["light.turn_on", "Light.Turn_On", "notify.mobile_app_alex"])
 async def test_service_in_place_of_an_entity_is_answered(
     home: RecordedHome, data: DataSyncService, service: str

@@ -15,6 +15,11 @@ class FailureBrief(Answer):
     message: str
     error_group_id: Id | None = None
 
+    @property
+    def text(self) -> str:
+        """Type and message, such as ``ValueError: boom``. Without a message, only the type."""
+        return f"{self.type}: {self.message}" if self.message else self.type
+
 
 class FailingLine(Answer):
     """Innermost line of app code in the traceback of a failure.

@@ -239,9 +239,7 @@ def _change(trigger: Trigger, words: _Words) -> str:
 
 
 def _failure_of(run: Run) -> str:
-    if run.failure is None:
-        return ""
-    return _short(f"{run.failure.type}: {run.failure.message}" if run.failure.message else run.failure.type)
+    return _short(run.failure.text) if run.failure is not None else ""
 
 
 def _short(text: str) -> str:

@@ -321,7 +321,7 @@ class _Search:
             reactions, not_run = tuple(one.reactions[:MAX_RELATED]), tuple(one.not_run[:MAX_RELATED])
             return finding.model_copy(update={"reactions": reactions, "not_run": not_run})
         call = _call(one)
-        if "run_id" in one.keys():  # noqa: SIM118  a row has no `in`
+        if is_by_app(one):
             chain = await self._chain_of_run(one["run_id"], call)
         else:
             call = await self._dated(call, one)
@@ -393,7 +393,7 @@ def _call(row: Row) -> CallMade:
 
 
 def _error_of(run: Run) -> str:
-    return f"{run.failure.type}: {run.failure.message}" if run.failure is not None else ""
+    return run.failure.text if run.failure is not None else ""
 
 
 def _sentence(text: str) -> str:

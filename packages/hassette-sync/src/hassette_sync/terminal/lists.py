@@ -242,7 +242,7 @@ def uptime(answer: Uptime, shown: ShownTimes, width: int | None = None) -> str:
 
 def live_run(run: LiveRun, shown: ShownTimes) -> str:
     """Render a run that has just ended as one line."""
-    failure = f"  {run.failure.type}: {run.failure.message}" if run.failure else ""
+    failure = f"  {run.failure.text}" if run.failure else ""
     result = styled_status(run.status)
     padding = " " * max(11 - len(status_label(run.status)), 0)
     trigger = trigger_text(run.trigger, shown)

@@ -79,7 +79,7 @@ def runs(found: tuple[Run, ...], shown: ShownTimes, width: int | None = None) ->
             trigger_text(run.trigger, shown),
             duration(run.duration_us),
             status_label(run.status),
-            f"{run.failure.type}: {run.failure.message}" if run.failure else "",
+            run.failure.text if run.failure else "",
         )
         for run in found
     ]
@@ -262,7 +262,7 @@ def run_detail(detail: RunDetail, shown: ShownTimes, chain: Waterfall | None = N
 def _failure_lines(detail: RunDetail) -> Iterator[str]:
     if (failure := detail.run.failure) is not None:
         yield ""
-        yield plain(f"{failure.type}: {failure.message}")
+        yield plain(failure.text)
         if (line := detail.failing_line) is not None:
             yield plain(f'  File "{line.file}", line {line.line}, in {line.function}')
             if line.code:

@@ -342,5 +342,5 @@ def _at_least(number: int) -> str:
 def _error_of(run: Run) -> str:
     if run.failure is None:
         return status_label(run.status)
-    text = f"{run.failure.type}: {run.failure.message}".removesuffix(": ").removesuffix(".")
+    text = run.failure.text.removesuffix(".")
     return text if len(text) <= _LONGEST_ERROR else f"{text[: _LONGEST_ERROR - 1]}…"
