@@ -70,7 +70,7 @@ async def test_actions_are_listed_by_room_in_plain_words(home_path: Path) -> Non
     assert [room.name for room in answer.rooms] == ["Hall", ""]
     assert [(item.title, item.sentence) for room in answer.rooms for item in room.items] == [
         ("Hall light", "switched 4 times today by Hall motion and by a schedule, all well"),
-        ("Blinds", "moved once today by a schedule, once without success"),
+        ("Blinds", "moved once today by a schedule, but it failed"),
         ("Kitchen lamp light", "switched once today by a schedule, all well"),
     ]
 
@@ -83,6 +83,26 @@ async def test_job_that_a_person_started_is_not_called_a_schedule(home_path: Pat
         sentences = {item.title: item.sentence for room in (await data.household()).rooms for item in room.items}
     assert sentences["Porch light"] == "switched once today by hand, all well"
     assert sentences["Kitchen lamp light"] == "switched once today by a schedule, all well"
+
+
+@pytest.mark.parametrize(
+    ("failed", "sentence"),
+    [
+        ([False, True], "switched twice today by a schedule, but it failed once"),
+        ([True, True, False], "switched 3 times today by a schedule, but it failed twice"),
+        ([True, True], "switched twice today by a schedule, but it failed each time"),
+    ],
+)
+async def test_failed_actions_are_counted_in_words(
+    home_path: Path, now_us: int, failed: list[bool], sentence: str
+) -> None:
+    with History(home_path) as history:
+        for n, is_failed in enumerate(failed):
+            call = {"service": "light.turn_off", "target": '{"entity_id": ["light.porch"]}'}
+            history.run(2, now_us - 5 * SECOND + n, job=True, calls=[{**call, "error": "x" if is_failed else None}])
+    async with DataSyncService(home_path) as data:
+        sentences = {item.title: item.sentence for room in (await data.household()).rooms for item in room.items}
+    assert sentences["Porch light"] == sentence
 
 
 async def test_page_shows_that_a_busy_day_is_not_counted_completely(home_path: Path, now_us: int) -> None:

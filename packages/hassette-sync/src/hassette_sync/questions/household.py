@@ -150,17 +150,25 @@ def _rooms(by_entity: dict[str, _Actions], names: dict[str, tuple[str, str]]) ->
 
 def _what(entity_id: str, actions: _Actions, names: dict[str, tuple[str, str]]) -> str:
     verb = _VERBS.get(entity_id.partition(".")[0], "used")
-    times = {1: "once", 2: "twice"}.get(actions.count, f"{actions.count:,} times")
     causes = [
         cause if cause in (_SCHEDULE, _BY_HAND) else f"by {names.get(cause, ('', ''))[0] or _plain_entity(cause)}"
         for cause, _ in actions.causes.most_common(2)
         if cause
     ]
     by = f" {' and '.join(causes)}" if causes else ""
-    failed = {0: "all well", 1: "once without success"}.get(
-        actions.problems, f"{actions.problems:,} times without success"
-    )
-    return f"{verb} {times} today{by}, {failed}"
+    return f"{verb} {_times(actions.count)} today{by}, {_result(actions)}"
+
+
+def _times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
+
+
+def _result(actions: _Actions) -> str:
+    if not actions.problems:
+        return "all well"
+    if actions.problems < actions.count:
+        return f"but it failed {_times(actions.problems)}"
+    return "but it failed" if actions.count == 1 else "but it failed each time"
 
 
 def _title(entity_id: str, name: str, area: str) -> str:
