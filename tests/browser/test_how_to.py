@@ -76,7 +76,7 @@ def what_failed_today(walk: Walk) -> tuple[str, list[str]]:
 
 def which_handler_got_slower(walk: Walk) -> tuple[str, list[str]]:
     walk.week()
-    return "#changed", ["slower", "pause_heating", "95 % of its runs took up to"]
+    return "#changed", ["slower", "pause_heating", "95 % of its runs took at most"]
 
 
 def did_the_job_run(walk: Walk) -> tuple[str, list[str]]:

@@ -293,7 +293,7 @@ async def test_words_lead_to_the_fitting_question(data: DataSyncService, words: 
     assert asked.why is not None
     assert asked.why.about == about
     assert len(asked.why.found) == 1
-    assert asked.why.sentence.endswith("your app motion_light.hall.on_motion reacts to it.")
+    assert asked.why.sentence.endswith("your app motion_light.hall.on_motion reacted to it.")
 
 
 async def test_words_with_not_lead_to_why_not_for_a_handler_and_to_why_for_an_entity(data: DataSyncService) -> None:
@@ -370,7 +370,7 @@ async def test_words_for_several_entities_lead_to_the_entity_that_changed(tmp_pa
     assert turned_on.sentence.startswith("Kitchen turned on at ")
     assert moment.sentence.startswith("Hall turned on at ")
     assert door.why is not None
-    assert door.why.sentence.startswith("Front door went on at ")
+    assert door.why.sentence.startswith("Front door turned on at ")
 
 
 async def test_sensor_that_only_triggers_handlers_is_among_several_fitting_entities(tmp_path: Path) -> None:
@@ -388,12 +388,12 @@ async def test_sensor_that_only_triggers_handlers_is_among_several_fitting_entit
             why_open, why_not_open = await data.ask("why is the door open"), await data.ask("why is the door not open")
             any_change, unavailable = await data.ask("door"), await data.ask("why did the door become unavailable")
 
-    for asked, sentence in ((why_open, "Front door went on"), (why_not_open, "Front door went on")):
+    for asked, sentence in ((why_open, "Front door turned on"), (why_not_open, "Front door turned on")):
         assert asked.why is not None
         assert asked.why.sentence.startswith(sentence)
         assert [one.entity_id for one in asked.why.suggestions] == ["binary_sensor.back"]
     assert any_change.why is not None
-    assert any_change.why.sentence.startswith("Back door went off")
+    assert any_change.why.sentence.startswith("Back door turned off")
     assert unavailable.why is not None
     assert unavailable.why.sentence == (
         "2 entities fit door, such as binary_sensor.back, binary_sensor.front. "

@@ -101,7 +101,7 @@ async def test_client_gets_answers_to_the_twelve_questions(way: str, data: DataS
 async def ask_twelve_questions(ask: Tool, home: RecordedHome) -> None:
     # Why did the light turn on?
     why = await ask("why", entity="light.hall")
-    assert "your app motion_light.on_motion reacts to it" in why["sentence"]
+    assert "your app motion_light.on_motion reacted to it" in why["sentence"]
     run_id = why["found"][0]["causes"][0]["run"]["id"]
     assert isinstance(run_id, str)
     # Why did it not turn on?

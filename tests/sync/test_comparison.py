@@ -70,7 +70,7 @@ async def test_slower_handler_is_found_and_an_equal_one_is_not(home: RecordedHom
     assert [item.registration.name for item in found.registrations] == ["slow"]
     assert found.registrations[0].findings == ("slower",)
     assert found.registrations[0].slower_by == pytest.approx(3, rel=0.05)
-    assert "95 % of its runs took up to 30 ms, before up to 10 ms." in found.registrations[0].sentence
+    assert "95 % of its runs took at most 30 ms; before, it was 10 ms." in found.registrations[0].sentence
 
 
 async def test_few_runs_and_one_slow_run_do_not_make_a_handler_slower(
@@ -127,7 +127,7 @@ async def test_error_is_resolved_only_if_its_handler_or_job_has_succeeded_since(
         "OtherError": "new",
     }
     assert groups["idleError"].sentence == (
-        "It has not failed since, but no run of its handlers and jobs succeeded. Before: 5 failures."
+        "No failures, but also no successful runs in this period; 5 failures before."
     )
 
 
@@ -234,7 +234,7 @@ async def test_success_of_the_version_before_resolves_no_error(home: RecordedHom
     found = await data.compare(TimeRange(home.us(-4 * HOUR_S), home.us(0)), against="version", differing=False)
 
     assert [(group.finding, group.now, group.before) for group in found.groups] == [("unchanged", 0, 1)]
-    assert "no run of its handlers and jobs succeeded" in found.groups[0].sentence
+    assert "no successful runs in this period" in found.groups[0].sentence
 
 
 @pytest.mark.parametrize(("sort", "first"), [("new", "fresh"), ("back", "again"), ("gravity", "failing")])
@@ -447,7 +447,7 @@ async def test_page_lists_each_difference_in_the_chosen_order(home: RecordedHome
     assert names(gravest) == ["failing", "slow"]
     assert names(slowest) == ["slow", "failing"]
     assert names(only) == ["slow"]
-    assert "40 % of its runs failed, before 0 %." in gravest
+    assert "40 % of its runs failed; before, it was 0 %." in gravest
     assert "failingError" in gravest
     assert "failingError" not in only
     for text in (only, none):

@@ -132,7 +132,7 @@ async def test_why_shows_the_chain_back_to_the_first_cause(home: RecordedHome, a
 async def test_why_not_lists_the_checks_and_the_reason(home: RecordedHome, ask: Ask) -> None:
     text = await ask("why-not", "motion_light.on_motion", "--at", str(home.us(600)))
     assert "✓ Was it registered? Yes." in text
-    assert "Did a trigger come? No" in text
+    assert "Was there a trigger? No" in text
     assert "The sun was above the horizon." in await ask("why-not", "motion_light")
 
 

@@ -47,7 +47,7 @@ async def test_each_way_to_end_is_named(new_history: NewHistory, now_us: int, ou
 @pytest.mark.parametrize(
     ("connection", "service", "level", "title"),
     [
-        ("connecting", "running", "bad", "Degraded: Home Assistant is not connected"),
+        ("connecting", "running", "bad", "Degraded: Hassette is not connected to Home Assistant"),
         ("connected", "exhausted", "bad", "Degraded: store has crashed too often and is paused"),
         ("connected", "crashed", "bad", "Degraded: store has crashed"),
         ("connected", "degraded", "warning", "Degraded: store is degraded"),

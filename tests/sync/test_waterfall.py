@@ -122,7 +122,7 @@ async def test_rows_have_log_lines_and_calls_in_the_order_of_time(new_history: N
     assert answer.rows[4].detail == "no route"
     assert answer.sentence == (
         "light.a changed from off to on, so app.on_change ran for 100 ms. "
-        "It called light.turn_on for light.hall, confirmed after 90 ms, and 1 other service."
+        "It called light.turn_on for light.hall, confirmed after 90 ms. It made 1 other call."
     )
 
 

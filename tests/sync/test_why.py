@@ -61,7 +61,7 @@ async def test_light_that_an_app_turned_on_leads_to_the_sensor_that_triggered_th
     assert [one.id for one in explained.reactions] == [reaction]
     assert "light.hall turned on at" in explained.sentence
     assert explained.sentence.endswith(
-        "because binary_sensor.hall went on, and your app motion_light.hall.on_motion reacts to it."
+        "because binary_sensor.hall turned on and your app motion_light.hall.on_motion reacted to it."
     )
 
 
@@ -79,7 +79,7 @@ async def test_chain_of_two_apps_leads_to_the_first_event(home: RecordedHome, da
     explained = only(await data.why(entity="media_player.radio"))
 
     assert kinds(explained) == ["app", "app", "device"]
-    assert explained.sentence.endswith("It began when binary_sensor.hall went on.")
+    assert explained.sentence.endswith("It began when binary_sensor.hall turned on.")
 
 
 async def test_job_is_the_first_cause_with_its_schedule(home: RecordedHome, data: DataSyncService) -> None:

@@ -234,7 +234,7 @@ async def test_connection_that_was_lost_during_a_part_of_the_searched_time_is_na
         answer = await data.why_not("motion_light.hall.on_motion", at=at)
         assert answer.reason == "not_connected"
         assert re.search(
-            r"\. Home Assistant was not connected from \S.* to \S.*\. No event of state_changed\.\S+ is",
+            r"\. Hassette was not connected to Home Assistant from \S.* to \S.*\. No event of state_changed\.\S+ is",
             answer.sentence,
         )
     home.run(600, MOTION, EVENT)

@@ -89,7 +89,7 @@ async def test_script_that_an_automation_does_not_wait_for_is_the_cause_only_if_
 
     why = await data.why(entity="light.hall")
     assert titles(why) == [("automation", EVENING)]
-    assert "and started script.dim, which may have done it" in why.sentence
+    assert "and started script.dim, which may have caused it" in why.sentence
     assert await causes(data, home, "light.stairs", 13) == f"{DIM}, {EVENING}"
 
 
@@ -269,7 +269,9 @@ async def test_changes_without_a_connection_are_named_as_missing(home: RecordedH
     why = await data.why(entity="light.hall", state="on")
 
     assert why.sentence.startswith("No change of Hall light to on is recorded in this time. ")
-    assert any(one.startswith("Home Assistant was not connected for some time from ") for one in why.missing)
+    assert any(
+        one.startswith("Hassette lost the connection to Home Assistant for some time from ") for one in why.missing
+    )
 
 
 async def test_automations_between_two_runs_do_not_break_the_waterfall(

@@ -66,7 +66,7 @@ async def test_chain_of_many_emitted_events_ends_as_unknown(home: RecordedHome, 
     one = await explained(data, home, "light.hall", 20.1, "on")
 
     assert causes_of(one) == ["presence.on_light"] * 20 + ["unknown"]
-    assert one.missing == "only 20 causes are followed, and none twice."
+    assert one.missing == "the chain has more than 20 causes, or it leads back to one of its causes."
 
 
 @pytest.mark.parametrize("followed", ["binary_sensor.a", "binary_sensor.b"])
@@ -88,7 +88,7 @@ async def test_entities_that_follow_themselves_or_each_other_change_by_themselve
     ("followed", "missing"),
     [
         ("input_number.level", "follows input_number.level, and no change of it is recorded in the second before."),
-        ("min_max", "follows other ones (min_max), and Home Assistant does not report which change it followed."),
+        ("min_max", "follows other entities (min_max), and Home Assistant does not report which change it followed."),
     ],
 )
 async def test_entity_that_follows_an_unknown_change_has_an_unknown_cause(
@@ -198,7 +198,7 @@ async def test_event_whose_emitting_run_is_not_recorded_may_be_of_an_app(
     one = await explained(data, home, "light.hall", 10.3, "on")
 
     assert causes_of(one) == ["presence.on_light", "unknown"]
-    assert one.missing.endswith("in Home Assistant did it, or an app whose run is not recorded.")
+    assert one.missing.endswith("in Home Assistant caused it, or an app whose run is not recorded.")
 
 
 async def test_call_before_a_change_is_found_although_thousands_of_calls_follow(
@@ -213,4 +213,4 @@ async def test_call_before_a_change_is_found_although_thousands_of_calls_follow(
     one = await explained(data, home, "light.hall", 13, "on")
 
     assert one.first_cause == "unknown"
-    assert "light.turn_on was called for it 3 seconds before" in one.missing
+    assert "light.turn_on was called for it 3 seconds earlier" in one.missing

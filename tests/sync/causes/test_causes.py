@@ -173,7 +173,7 @@ async def test_app_that_reacts_to_an_automation_leads_to_the_automation(
 
     assert [cause.kind for cause in one.causes] == ["app", "automation"]
     assert one.sentence.endswith(
-        "because Night mode turned on, and your app presence.on_light reacts to it. "
+        "because Night mode turned on and your app presence.on_light reacted to it. "
         "It began with the automation Evening."
     )
 

@@ -86,7 +86,7 @@ async def test_end_of_a_change_whose_beginning_is_not_recorded_has_no_invented_c
     why = await data.why(entity="cover.hall", state="closed")
 
     assert titles(why) == [("unknown", "unknown")]
-    assert "it was closing before, and the beginning of that is not recorded" in why.sentence
+    assert "it was closing before, but when that began is not recorded" in why.sentence
 
 
 @pytest.mark.parametrize("gap", ["connection_restored", "lost changes"])
@@ -126,7 +126,7 @@ async def test_end_of_a_timer_has_the_cause_of_its_last_start(home: RecordedHome
     assert titles(by_app)[0] == ("app", "motion_light.hall.on_motion")
     assert titles(by_ben) == [("person", "Ben")]
     again = await data.why(entity="timer.tea", state="active")
-    assert re.fullmatch(r"timer\.tea got a new end at \S+ because Ben called timer\.change\.", again.sentence)
+    assert re.fullmatch(r"timer\.tea got a new end time at \S+ because Ben called timer\.change\.", again.sentence)
 
 
 async def test_change_soon_after_a_call_without_effect_has_an_unknown_cause(
@@ -165,11 +165,11 @@ async def test_change_by_itself_is_not_blamed_on_a_call_that_cannot_be_its_cause
 @pytest.mark.parametrize(
     ("target", "effects", "words"),
     [
-        ({"area_id": ["hall"]}, ["light.porch"], "light.turn_on was called for area hall 20 seconds before"),
+        ({"area_id": ["hall"]}, ["light.porch"], "light.turn_on was called for area hall 20 seconds earlier"),
         ({"area_id": ["attic"]}, [], ""),
-        ({"label_id": ["evening"]}, [], "light.turn_on was called for label evening 20 seconds before"),
+        ({"label_id": ["evening"]}, [], "light.turn_on was called for label evening 20 seconds earlier"),
         ({"label_id": ["evening"]}, ["light.porch"], ""),
-        ({"entity_id": ["group.lights"]}, [], "light.turn_on was called for group.lights 20 seconds before"),
+        ({"entity_id": ["group.lights"]}, [], "light.turn_on was called for group.lights 20 seconds earlier"),
         ({"entity_id": ["light.porch"]}, [], ""),
     ],
 )
@@ -221,7 +221,7 @@ async def test_change_soon_after_a_call_for_the_opposite_is_not_blamed_on_the_ca
     for at_s in (13, 23):
         why = await data.why(entity="light.hall", state=state, at=AskedTime.moment(home.us(at_s)))
         assert titles(why) == [("unknown", "unknown")]
-        assert f"light.turn_on, called 3 seconds before, which does not lead to {state}" in why.sentence
+        assert f"light.turn_on, called 3 seconds earlier, which does not lead to {state}" in why.sentence
     for at_s, kind in ((10, "person"), (20, "app")):
         assert titles(await data.why(entity="light.hall", state="on", at=AskedTime.moment(home.us(at_s))))[0][0] == kind
 

@@ -83,7 +83,7 @@ def _state_in_the_file(session: Session | None) -> FrameworkState:
 
 def _problems_of(live: Live) -> Iterator[str]:
     if live.connection and live.connection != "connected":
-        yield "Home Assistant is not connected"
+        yield "Hassette is not connected to Home Assistant"
     yield from _services_with(live, _SERVICE_PROBLEMS)
 
 

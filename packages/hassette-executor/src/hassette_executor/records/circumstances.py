@@ -68,7 +68,7 @@ class HomeName(NamedTuple):
     """The name of an entity, user, device or area. It replaces the former name of the same key.
 
     Attributes:
-        kind: ``entity``, ``user``, ``device`` or ``area``; ``follower`` for an entity that follows other ones.
+        kind: ``entity``, ``user``, ``device`` or ``area``; ``follower`` for an entity that follows other entities.
         key: The id of the entity, user, device or area.
         name: The name that Home Assistant shows. For a follower, the entity that it follows, or its integration.
         area: The name of the area in which the entity or device is; None if it is in none.

@@ -203,7 +203,7 @@ class WhyNotCheck(Answer):
     Attributes:
         name: Short name: ``registered``, ``framework_up``, ``enabled``, ``connected``, ``triggered``, ``allowed``,
             ``ran``, and ``calls`` if it ran and called services.
-        question: The check as a question, such as ``Was Home Assistant connected?``
+        question: The check as a question, such as ``Was Hassette connected to Home Assistant?``
         result: ``yes``: as needed for a run. ``no``: a reason why there was no run. ``unknown``: not recorded.
         detail: One sentence with what was found.
         at_us: Time of the finding; None if it has none.

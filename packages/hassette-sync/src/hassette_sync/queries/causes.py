@@ -181,7 +181,7 @@ WHERE kind = 'script' AND entity_id = (SELECT id FROM names WHERE name = :entity
 """A start of a script in a range, among the newest ``:examined`` causes."""
 
 HOME_NAME = "SELECT name, area FROM home_names WHERE kind = :kind AND key = :key"
-"""The name of an entity, user, device or area, or of the integration of an entity that follows other ones."""
+"""The name of an entity, user, device or area, or of the integration of an entity that follows other entities."""
 
 ENTITIES_NAMED = f"""
 SELECT key FROM home_names WHERE kind = 'entity' AND {form_sql("name")} = {form_sql(":name")} LIMIT 10

@@ -66,8 +66,8 @@ def after_moment(at_us: int) -> int:
     return first_id_at(at_us + MILLISECOND_US)
 
 
-def before_moment(rows: Sequence[Row], before_id: int) -> list[Row]:
-    """Return the causes before a moment. Those after it have not led to it.
+def possible_causes(rows: Sequence[Row], before_id: int) -> list[Row]:
+    """Return the causes that may have led to a moment: those before it, and then calls and events recorded late.
 
     A call or an event with a user may have been recorded later than it happened, if the user is that of Hassette. Such
     rows come last.

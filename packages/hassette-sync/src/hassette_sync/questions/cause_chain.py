@@ -36,8 +36,8 @@ class CauseChain:
         return self
 
     def end_too_long(self) -> None:
-        """End the chain because it is too long or returns to one of its causes."""
-        self.end_unknown(f"only {MAX_STEPS} causes are followed, and none twice.")
+        """End the chain because it is too long, or because it leads back to one of its causes."""
+        self.end_unknown(f"the chain has more than {MAX_STEPS} causes, or it leads back to one of its causes.")
 
 
 def trace_link(kind: str, item_id: str | None, trace_id: str | None) -> str:

@@ -16,9 +16,9 @@ from hassette_sync.questions.actors import (
     ActingPart,
     actors_of,
     after_moment,
-    before_moment,
     moment_of_change,
     moment_of_event,
+    possible_causes,
 )
 from hassette_sync.questions.authors import requester_of
 from hassette_sync.questions.calls import call_by_home, call_of, call_of_context, is_by_app
@@ -48,7 +48,7 @@ class Causes:
 
     Args:
         transaction: Read transaction of the question.
-        names: HomeNames of entities and users.
+        names: Names of entities and users.
     """
 
     def __init__(self, transaction: ReadTransaction, names: HomeNames) -> None:
@@ -61,7 +61,7 @@ class Causes:
         Args:
             change: The change.
             user_id: Id of the user in its context; None if there is none.
-            missed: Whether the change happened while Home Assistant was not connected.
+            missed: Whether the change happened while Hassette was not connected to Home Assistant.
         """
         chain = CauseChain()
         await self._follow(chain, change, user_id, missed)
@@ -82,8 +82,7 @@ class Causes:
     async def _follow(self, chain: CauseChain, change: StateChange, user_id: str | None, missed: bool) -> None:
         if missed:
             chain.end_unknown(
-                "the change happened while Home Assistant was not connected, so the cause of the change is not "
-                "recorded."
+                "the change happened while Hassette was not connected to Home Assistant, so its cause is not recorded."
             )
             return
         chain.changes.append(change)
@@ -136,7 +135,7 @@ class Causes:
         chain.contexts.add(context)
         rows = await self._transaction.all(queries.CAUSES_OF_CONTEXT, {"context_id": context, "before_id": before_id})
         actors = await actors_of(self._transaction, rows, change, before_id)
-        rows = before_moment(rows, before_id)
+        rows = possible_causes(rows, before_id)
         call = call_of_context(rows, change)
         own = await self._transaction.one(queries.OWN_CALL, {"context_id": context})
         made = call_of(own) if own is not None and (call is None or not actors) else call
@@ -188,7 +187,7 @@ class Causes:
         shown = f" ({shortened(detail)})" if detail and kind == "automation" else ""
         if actor.parallel:
             others = [shortened((await self._names.entity(one)).title) for one in actor.parallel]
-            shown += f" and started {', '.join(others)}, which may have done it"
+            shown += f" and started {', '.join(others)}, which may have caused it"
         return Cause(
             kind=kind,
             title=entity.title,
@@ -292,7 +291,7 @@ class Causes:
         """End with code of an app outside the runs of its handlers and jobs, or with Hassette itself."""
         title = caller.removesuffix(".default")
         who = title if title == "Hassette" else f"your app {shortened(title)}"
-        what = "did it" if call is None else f"called {call.service}"
+        what = "caused it" if call is None else f"called {call.service}"
         text = f"{who} {what} outside the runs of its handlers and jobs"
         chain.causes.append(Cause(kind="app", title=title, text=text, at_us=call and call.at_us, call=call))
 
@@ -322,7 +321,7 @@ class Causes:
             return
         if not known:
             chain.end_unknown(
-                "an automation, a script or another program in Home Assistant did it, or an app whose run is not "
+                "an automation, a script or another program in Home Assistant caused it, or an app whose run is not "
                 "recorded."
             )
             return
@@ -346,8 +345,8 @@ class Causes:
         if (state := await ended_state(self._transaction, change)) is not None:
             await self._follow_beginning(chain, change, state, since_us)
             return
-        if follower := await self._names.follower(change.entity.entity_id):
-            source, missing = await change_followed(self._transaction, follower, chain.changes)
+        if followed := await self._names.followed_by(change.entity.entity_id):
+            source, missing = await change_followed(self._transaction, followed, chain.changes)
             if source is not None:
                 await self._follow(chain, await change_of_row(self._names, source), source["user_id"], False)
                 return
@@ -358,8 +357,8 @@ class Causes:
             call, target = pending
             seconds = max((change.at_us - call.at_us) // SECOND_US, 1)
             chain.end_unknown(
-                f"{call.service} was called for {shortened(target)} {plural(seconds, 'second')} before, and the device "
-                "may have followed late, or it changed by itself."
+                f"{call.service} was called for {shortened(target)} {plural(seconds, 'second')} earlier. The device "
+                "may have reacted late, or it may have changed by itself."
             )
             return
         if await began_before(self._transaction, change, since_us):
@@ -382,6 +381,8 @@ class Causes:
         """Add the causes of the change that began what a change ends."""
         begun = await beginning_of(self._transaction, change, state, since_us)
         if begun is None:
-            chain.end_unknown(f"it was {state} before, and the beginning of that is not recorded without a gap.")
+            chain.end_unknown(
+                f"it was {state} before, but when that began is not recorded, or changes in between are missing."
+            )
             return
         await self._follow(chain, await change_of_row(self._names, begun), begun["user_id"], False)

@@ -15,6 +15,12 @@ MEASURING = frozenset(
 )
 """Domains of entities that only measure: no automation can change them."""
 
+SELDOM_RECORDED = (
+    "A change of an entity that only measures, such as a sensor, is recorded only if a handler received it or if a "
+    "person, an automation or a script caused it."
+)
+"""Sentence that explains why a change of an entity in `MEASURING` may be missing."""
+
 
 async def change_of_row(names: HomeNames, row: Row) -> StateChange:
     """Convert a row of a recorded change."""

@@ -45,8 +45,9 @@ _MIN_DIFFERENCE_US = 1_000
 _NEWEST = 50
 _SILENT = 1.5
 _WEEK_US = 7 * DAY_US
-# A habit is at least a day, or the mean of the gaps between the newest runs in at least a week. So a shorter silence is
-# never unusual.
+# The usual pause of a handler or job is the longest one between its newest runs. If these runs cover less than a week,
+# it is at least a day. Otherwise, it is at least a week divided by the number of runs. A shorter silence is never
+# unusual.
 _MIN_SILENT_US = _SILENT * _WEEK_US // _NEWEST
 _MIN_HABIT_RUNS = 10
 _UNCHANGED: Final[tuple[Difference, ...]] = ("unchanged",)
@@ -66,9 +67,9 @@ async def compare(
     Args:
         transaction: Read transaction of the question.
         time_range: The period.
-        against: ``period``: the period of the same length before. ``version``: for each app with a new version that
-            began in the period or before it, the time since exactly then with the version before. An error of several
-            apps counts for each of them, with all of its failures.
+        against: ``period``: the preceding period of the same length. ``version``: for each app with two versions, the
+            time since the current version began, compared with the previous version, or with its last 30 days. An error
+            of several apps counts for each of them, with all of its failures.
         sort: ``gravity``, ``slower``, ``failing``, ``silent``, ``new``, ``back``, ``runs`` or ``name``.
         differing: If true, only handlers, jobs and error groups that differ are listed.
         limit: Maximum number of handlers and jobs, and of error groups, up to 500.
@@ -191,7 +192,10 @@ def _shown(figures: ExactFigures, time_range: TimeRange) -> Figures:
 async def _habits(
     transaction: ReadTransaction, subjects: Iterable[_Subject], now: TimeRange
 ) -> dict[int, tuple[int, int]]:
-    """Return the usual longest gap and the present silence of the current handlers and jobs that are quiet."""
+    """Return the usual pause and the present silence of the current handlers and jobs that are quiet.
+
+    The usual pause is the longest time between two of the newest runs. The silence counts only the uptime of Hassette.
+    """
     until_us = min(now.until_us, transaction.at_us)
     # Only the time in which Hassette was running counts. Otherwise, all handlers would look quiet after the end of
     # Hassette.
@@ -231,7 +235,7 @@ def _differences(one: _Subject, since_us: int, before_us: int, habit: tuple[int,
         one: The handler or job.
         since_us: Start of the period.
         before_us: Start of the time before.
-        habit: Usual longest gap and present silence; None if it is not silent.
+        habit: Usual pause and present silence; None if it is not silent.
     """
     sentences: dict[Difference, str] = {}
     now, before, first_us = one.now.counts, one.before.counts, one.row["first_registered_us"]
@@ -242,16 +246,15 @@ def _differences(one: _Subject, since_us: int, before_us: int, habit: tuple[int,
     if (slower := _duration_difference(one.now, one.before)) is not None:
         name: Difference = "slower" if slower > 0 else "faster"
         was, is_ = duration(one.before.percentiles.p95_us), duration(one.now.percentiles.p95_us)
-        sentences[name] = f"95 % of its runs took up to {is_}, before up to {was}."
+        sentences[name] = f"95 % of its runs took at most {is_}; before, it was {was}."
     failing = _share_difference(now, before)
     if failing:
         name = "failing_more" if failing > 0 else "failing_less"
         now_share, before_share = share(now.failure_share), share(before.failure_share)
-        sentences[name] = f"{now_share} of its runs failed, before {before_share}."
+        sentences[name] = f"{now_share} of its runs failed; before, it was {before_share}."
     if habit is not None:
-        sentences["silent"] = (
-            f"It has not run for {rough_duration(habit[1])}; its longest usual pause is {rough_duration(habit[0])}."
-        )
+        usual, silent = (rough_duration(us) for us in habit)
+        sentences["silent"] = f"It has not run in {silent} of uptime; a pause of up to {usual} is usual."
     return sentences
 
 
@@ -281,7 +284,7 @@ def _compared(
 
 
 def _duration_difference(now: ExactFigures, before: ExactFigures) -> int | None:
-    """Return 1 if a handler or job is really slower than before, -1 if it is faster, None if it is neither."""
+    """Return 1 if a handler or job is clearly slower than before, -1 if it is faster, None if it is neither."""
     ranks, earlier = now.percentiles, before.percentiles
     p95, p95_before, p50, p50_before = ranks.p95_us, earlier.p95_us, ranks.p50_us, earlier.p50_us
     runs = min(now.counts.total, before.counts.total)
@@ -298,7 +301,7 @@ def _duration_difference(now: ExactFigures, before: ExactFigures) -> int | None:
 
 
 def _share_difference(now: Counts, before: Counts) -> int:
-    """Return 1 if the share of failed runs has really risen, -1 if it has really fallen, 0 otherwise."""
+    """Return 1 if the share of failed runs has risen significantly, -1 if it has fallen significantly, 0 otherwise."""
     if max(now.failed, before.failed) < 3 or not now.total or not before.total:
         return 0
     together = (now.failed + before.failed) / (now.total + before.total)

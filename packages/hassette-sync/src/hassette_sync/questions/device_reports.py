@@ -73,7 +73,7 @@ async def recording_of(transaction: ReadTransaction, change: StateChange) -> tup
     }
     link = await transaction.one(queries.CONNECTION_AT, within)
     if link is not None and link["kind"] == "connection_lost":
-        return since_us, "Home Assistant was not connected at that time, so the cause of the change is not recorded."
+        return since_us, "Hassette was not connected to Home Assistant at that time, so the cause is not recorded."
     if link is not None:
         since_us = link["at_us"]
     else:

@@ -21,14 +21,14 @@ SERVICE = re.compile(
 
 _MAX_SUGGESTIONS = 20
 _MAX_FITTING = 500
-"""As many as the statements find at most."""
+"""Maximum number of entities that a statement returns. If it returns so many, more may fit."""
 _SIMILAR = 0.8
 _HARDLY_SIMILAR = 0.5
 _SHORTEST_WORD = 3
 _ABOUT_AS_MANY = 0.5
 _MOST_WORDS = 12
 """Most words of a text that are compared with the words of names. A longer text is no name."""
-# Without a plural in it, a text has no other singular. Two s, as in "glass", are no plural.
+# A final s after three letters marks a plural. Words that end in two s, such as "glass", are singular.
 _PLURAL = re.compile(r"(?<=[^\W_]{3})(?<!s)s\b")
 # Words for all entities of a domain.
 _DOMAINS = {
@@ -88,8 +88,8 @@ class HomeNames:
         row = await self._transaction.one(queries.HOME_NAME, {"kind": "user", "key": user_id})
         return row["name"] if row is not None else ""
 
-    async def follower(self, entity_id: str) -> str:
-        """Return the entity that an entity follows, or the integration of such an entity; empty for any other one."""
+    async def followed_by(self, entity_id: str) -> str:
+        """Return the entity that an entity follows; its integration if that is not known; empty if it follows none."""
         row = await self._transaction.one(queries.HOME_NAME, {"kind": "follower", "key": entity_id})
         return row["name"] if row is not None else ""
 

@@ -12,7 +12,7 @@ from hassette_sync.questions.figures import exact_figures
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import TimeRange
 
-# The difference of two shares is real if it is more than this many standard errors.
+# The difference of two shares is significant if it is more than this many standard errors.
 STANDARD_ERRORS = 2.6
 _MOST_GROUPS = 2_000
 
@@ -71,15 +71,15 @@ def _group(
     row: Row, now: int, before: int, time_range: TimeRange, earlier: TimeRange, *, has_succeeded: bool
 ) -> ComparedGroup:
     finding: Difference = "unchanged"
-    text = f"{plural(now, 'failure')}, before {before:,}."
+    text = f"{plural(now, 'failure')}; {before:,} before."
     if now and row["first_seen_us"] >= time_range.since_us:
         finding, text = "new", f"It is new: {plural(now, 'failure')}."
     elif now and not before:
         finding, text = "back", f"It is back after a pause: {plural(now, 'failure')}."
     elif before and not now and has_succeeded:
-        finding, text = "resolved", f"It has not failed since. {_before(before)}"
+        finding, text = "resolved", f"No failures in this period; {plural(before, 'failure')} before."
     elif before and not now:
-        text = f"It has not failed since, but no run of its handlers and jobs succeeded. {_before(before)}"
+        text = f"No failures, but also no successful runs in this period; {plural(before, 'failure')} before."
     elif _is_more(now, before, time_range, earlier):
         finding = "failing_more"
     elif _is_more(before, now, earlier, time_range):
@@ -89,12 +89,8 @@ def _group(
     )
 
 
-def _before(failures: int) -> str:
-    return f"Before: {plural(failures, 'failure')}."
-
-
 def _is_more(count: int, other: int, time_range: TimeRange, other_range: TimeRange) -> bool:
-    """Return whether a count is really higher than another, per time: the square roots differ enough."""
+    """Return whether a count is significantly higher than another, per time: the square roots differ enough."""
     length = time_range.until_us - time_range.since_us
     scaled = other * length / max(other_range.until_us - other_range.since_us, 1)
     return count >= 3 and 2 * (math.sqrt(count) - math.sqrt(scaled)) > STANDARD_ERRORS

@@ -118,7 +118,7 @@ async def groups_of_runs(
 ) -> tuple[tuple[ErrorGroup, ...], bool]:
     """Return the error groups of some failed runs, most recently seen first, and whether there are more of them.
 
-    ``recent`` is the number of these runs.
+    ``recent`` of each group counts only these runs.
 
     Args:
         transaction: Read transaction of the question.

@@ -35,7 +35,7 @@ class FoundChange:
     Attributes:
         change: The change.
         user_id: Id of the user in its context.
-        missed: Whether it happened while Home Assistant was not connected.
+        missed: Whether it happened while Hassette was not connected to Home Assistant.
         is_recorded: Whether the change itself is recorded, and not only a run that it triggered.
         reactions: Runs that it triggered.
         not_run: Handlers that received it and did not run.
@@ -160,7 +160,7 @@ async def calls_by_home(
 
 
 async def not_runs_of(transaction: ReadTransaction, entity_id: str, time_range: TimeRange) -> list[NotRunEntry]:
-    """Return the kept triggers without a run that events of an entity were, newest first."""
+    """Return the stored triggers without a run whose event is about an entity, newest first."""
     parameters = {
         "since_us": time_range.since_us,
         "before_us": time_range.until_us,

@@ -203,8 +203,8 @@ async def near_entities(transaction: ReadTransaction, entity_id: str) -> list[st
     return [] if found.entity_id == entity_id else difflib.get_close_matches(entity_id, names, 2, _SIMILAR)
 
 
-async def newest_failure(transaction: ReadTransaction, of: str, at_us: int) -> Row | None:
-    """Return the last failed start before a moment of the app in a name, unless a later start of it succeeded.
+async def last_failed_start(transaction: ReadTransaction, of: str, at_us: int) -> Row | None:
+    """Return the last failed start of the app in a name before a moment; None if a later start succeeded.
 
     Args:
         transaction: Read transaction of the question.

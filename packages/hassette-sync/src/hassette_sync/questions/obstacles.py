@@ -24,7 +24,7 @@ _QUESTIONS = {
     "registered": "Was it registered?",
     "framework_up": "Was Hassette running?",
     "enabled": "Was its app running, and was it enabled?",
-    "connected": "Was Home Assistant connected?",
+    "connected": "Was Hassette connected to Home Assistant?",
 }
 Result = Literal["yes", "no", "unknown"]
 
@@ -90,11 +90,11 @@ class Surroundings:
         self._end_us = end_us
         self._moment_end_id = first_id_at(end_us)
 
-    async def check(self, *, events_came: bool) -> None:
+    async def check(self, *, events_arrived: bool) -> None:
         """Add all checks.
 
         Args:
-            events_came: Whether events of Home Assistant came in the searched time. This proves the connection.
+            events_arrived: Whether events of Home Assistant arrived in the searched time. This proves the connection.
         """
         lost_us = await history_lost_until(self._transaction, min(self._at_us, self._transaction.at_us))
         if lost_us is not None:
@@ -106,7 +106,7 @@ class Surroundings:
         retired = self._check_registered()
         session = await self._check_framework()
         await self._check_enabled(session)
-        await self._check_connected(session, events_came)
+        await self._check_connected(session, events_arrived)
         if retired is not None:
             # If Hassette or the app was not running, nothing was registered. Then this is the better reason.
             self._checks.reasons.append(retired)
@@ -145,7 +145,7 @@ class Surroundings:
                 detail = f"Hassette was not running {self._spans(pauses)}."
                 self._checks.add("framework_up", question, "no", detail, at_us=pauses[-1][0], reason="framework_down")
                 return row
-            detail = f"It was running since {self._times(row['started_us'])}."
+            detail = f"It started at {self._times(row['started_us'])}."
             self._checks.add("framework_up", question, "yes", detail, at_us=row["started_us"])
             return row
         how = {"crashed": "crashed", "open": "wrote its last heartbeat"}.get(row["outcome"], "was stopped")
@@ -215,7 +215,7 @@ class Surroundings:
             detail = f"The app was started at {self._times(row['at_us'])}."
             self._checks.add("enabled", question, "yes", detail, at_us=row["at_us"])
 
-    async def _check_connected(self, session: Row | None, events_came: bool) -> None:
+    async def _check_connected(self, session: Row | None, events_arrived: bool) -> None:
         question = _QUESTIONS["connected"]
         if session is None:
             self._checks.add("connected", question, "unknown", "Hassette was not running.")
@@ -230,22 +230,26 @@ class Surroundings:
         )
         # A job also runs without the connection.
         reason = "not_connected" if self._ref.kind == "handler" else ""
-        if row is None and events_came:
-            self._checks.add("connected", question, "yes", "Events of Home Assistant came.")
+        if row is None and events_arrived:
+            self._checks.add("connected", question, "yes", "Events from Home Assistant arrived.")
         elif row is None:
             self._checks.add("connected", question, "unknown", "No loss of the connection is recorded in this session.")
         elif row["kind"] == "connection_lost":
-            detail = f"The connection was lost at {self._times(row['at_us'])}."
+            detail = f"The connection to Home Assistant was lost at {self._times(row['at_us'])}."
             self._checks.add("connected", question, "no", detail, at_us=row["at_us"], reason=reason)
         elif row["at_us"] > self._at_us:
-            detail = f"It was not connected until {self._times(row['at_us'])}."
+            detail = f"Hassette was not connected to Home Assistant until {self._times(row['at_us'])}."
             self._checks.add("connected", question, "no", detail, at_us=row["at_us"], reason=reason)
         elif (self._is_span or self._is_now) and (outages := await self._outages()):
             self._checks.add(
-                "connected", question, "no", f"Home Assistant was not connected {self._spans(outages)}.", reason=reason
+                "connected",
+                question,
+                "no",
+                f"Hassette was not connected to Home Assistant {self._spans(outages)}.",
+                reason=reason,
             )
         else:
-            detail = f"It was connected since {self._times(row['at_us'])}."
+            detail = f"It connected at {self._times(row['at_us'])}."
             self._checks.add("connected", question, "yes", detail, at_us=row["at_us"])
 
     async def _outages(self) -> list[tuple[int, int]]:

@@ -45,7 +45,7 @@ async def contradiction_of(
     since_us = call.at_us // MILLISECOND_US * MILLISECOND_US
     earlier = [row for row in rows if row["entity_id"] == change.entity.entity_id and time_of(row["id"]) >= since_us]
     seconds = plural(max((change.at_us - call.at_us) // SECOND_US, 1), "second")
-    attributed = f"Home Assistant attributes it to {call.service}, called {seconds} before"
+    attributed = f"Home Assistant attributes it to {call.service}, called {seconds} earlier"
     if contradicts(call, change) and not (_is_at_once(call, change) and not earlier):
         return (
             f"{attributed}, which does not lead to {shortened(change.new_state or 'this state')}. The device may have "

@@ -17,7 +17,7 @@ class RunSearch:
         limit: Maximum number of ids.
         kinds: Kinds of runs.
         registrations: Ids of handlers and jobs, by kind.
-        statuses: Numbers of the statuses; success is never together with another one.
+        statuses: Numbers of the statuses; None if ``success`` is true.
         success: Whether only successes are wanted.
         session_id: Session of the runs.
         entities: Ids of the name of an entity.

@@ -123,7 +123,7 @@ async def home_time(transaction: ReadTransaction) -> HomeTime:
 
 
 async def history_lost_until(transaction: ReadTransaction, at_us: int) -> int | None:
-    """Return the time before which the history of a moment was lost; None if it was not lost.
+    """Return the start of the remaining history if it begins after a moment; None if the moment is not lost.
 
     A history is lost if its file was removed, replaced or damaged while Hassette was running.
     """

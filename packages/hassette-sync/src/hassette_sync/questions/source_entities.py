@@ -1,4 +1,7 @@
-"""Find the change that an entity followed. Helpers such as a threshold sensor change without the context of it."""
+"""Find the change that an entity followed.
+
+A helper such as a threshold sensor does not keep the context of its source.
+"""
 
 from collections.abc import Sequence
 from sqlite3 import Row
@@ -19,16 +22,18 @@ async def change_followed(
 ) -> tuple[Row | None, str]:
     """Return the recorded change that an entity followed, or why it is not known.
 
-    If the followed entity only measures, and no change of it is recorded, it changed by itself. Then both are empty.
-    They are also empty if its only change is explained, because entities may follow each other or themselves.
+    If the followed entity only measures, and no change of it is recorded, it changed by itself. Then the result is None
+    and an empty text. The result is the same if its only change is explained, because entities may follow each other or
+    themselves.
 
     Args:
         transaction: Read transaction of the question.
         followed: The entity that it follows, or its integration if that is not known.
-        explained: The explained changes. The last one is that of the follower. It has not followed any of them.
+        explained: The explained changes. The last one is the change of the entity itself. It has not followed any of
+            them.
     """
     if ENTITY_ID.fullmatch(followed) is None:
-        follows = f"the entity follows other ones ({followed})"
+        follows = f"the entity follows other entities ({followed})"
         return None, f"{follows}, and Home Assistant does not report which change it followed."
     change = explained[-1]
     before: Parameters = {

@@ -6,7 +6,7 @@ from typing import Final
 
 from hassette_sync.answers.explanations import StateChange
 from hassette_sync.queries import causes as queries
-from hassette_sync.questions.changes import MEASURING, change_of_row
+from hassette_sync.questions.changes import MEASURING, SELDOM_RECORDED, change_of_row
 from hassette_sync.questions.entities import ENTITY_ID, HomeNames
 from hassette_sync.questions.evidence import changes_of
 from hassette_sync.questions.names import near_entities
@@ -57,8 +57,5 @@ class TopicChanges:
         found = [(one, await near_entities(self._transaction, one)) for one in self._entities]
         hints = [f" The history does not know {one}. Did you mean {' or '.join(near)}?" for one, near in found if near]
         if not hints and any(one.partition(".")[0] in MEASURING for one in (*self._entities, *self._globs)):
-            hints.append(
-                " A change of an entity that only measures, such as a sensor, is recorded only if a handler received it"
-                " or if a person, an automation or a script caused it."
-            )
+            hints.append(f" {SELDOM_RECORDED}")
         return "".join(hints)

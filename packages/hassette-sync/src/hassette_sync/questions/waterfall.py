@@ -334,7 +334,8 @@ def _did(node: ChainedRun, words: _Words) -> str:
     elif call.confirmed_us is not None:
         text += f", confirmed after {duration(call.confirmed_us)}"
     others = len(node.calls) + node.more_calls - 1
-    return f"{text}, and {plural(others, 'other service')}." if others else f"{text}."
+    made = "would have made" if call.rehearsed else "made"
+    return f"{text}. It {made} {plural(others, 'other call')}." if others else f"{text}."
 
 
 def _triggered(runs: list[Run], more: int) -> str:

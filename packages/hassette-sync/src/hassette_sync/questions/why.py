@@ -25,7 +25,7 @@ from hassette_sync.queries.runs import RUN
 from hassette_sync.questions.calls import call_by_home, call_of, is_by_app
 from hassette_sync.questions.cause_chain import CauseChain
 from hassette_sync.questions.causes import Causes
-from hassette_sync.questions.changes import MEASURING
+from hassette_sync.questions.changes import MEASURING, SELDOM_RECORDED
 from hassette_sync.questions.entities import ENTITY_ID, SERVICE, HomeNames
 from hassette_sync.questions.evidence import (
     MAX_RELATED,
@@ -197,10 +197,7 @@ class _Search:
         if has_changes:
             return tuple(found)
         if entity_id.partition(".")[0] in MEASURING:
-            found.append(
-                "A change of an entity that only measures, such as a sensor, is recorded only if a handler received "
-                "it or if a person, an automation or a script caused it."
-            )
+            found.append(SELDOM_RECORDED)
         is_at_moment = self._at_us is not None and lost_us is None
         if is_at_moment and await self._transaction.one(SESSION_AT, {"at_us": at_us}) is None:
             found.append("Hassette was not running at that time.")
@@ -210,7 +207,9 @@ class _Search:
             found.append(f"{plural(lost['count'], 'change')} of the home could not be recorded in this time.")
         ids: Parameters = {"first_id": self._range.first_id, "end_id": self._range.end_id}
         if (gap := await self._transaction.one(LAST_GAP, ids)) is not None:
-            found.append(f"Home Assistant was not connected for some time from {self._times(gap['at_us'])} on.")
+            found.append(
+                f"Hassette lost the connection to Home Assistant for some time from {self._times(gap['at_us'])} on."
+            )
         return tuple(found)
 
     async def _about_one_of(self, fitting: tuple[Entity, ...], state: str | None) -> Why | None:

@@ -10,7 +10,7 @@ from hassette_sync.answers.kinds import EventTrigger
 from hassette_sync.answers.runs import Run
 from hassette_sync.asked_time import AskedTime
 from hassette_sync.errors import BadQuestionError
-from hassette_sync.formatting import app_title, reason_label, replace_surrogates, status_label
+from hassette_sync.formatting import app_title, plural, reason_label, replace_surrogates, status_label
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries import why_not as queries
 from hassette_sync.queries.not_runs import not_runs_sql
@@ -20,10 +20,10 @@ from hassette_sync.questions.gravest import OBSTACLES, gravest_first
 from hassette_sync.questions.missed_due_times import missed_due_time
 from hassette_sync.questions.names import (
     counted,
+    last_failed_start,
     near_entities,
     near_names,
     near_registrations,
-    newest_failure,
     registrations_named,
     registrations_that_change,
     registrations_that_change_each,
@@ -93,7 +93,7 @@ async def _unclear(transaction: ReadTransaction, of: str, rows: list[Row], at_us
     reason = "unknown" if rows else "not_registered"
     if rows:
         sentence = f"{shortened(of)} has {counted(rows)}. Ask about one of them."
-    elif (failure := await newest_failure(transaction, of, at_us)) is not None:
+    elif (failure := await last_failed_start(transaction, of, at_us)) is not None:
         reason = "disabled"
         sentence = (
             f"{shortened(of)} has not been registered, because the app {app_title(failure['subject'])} failed to start "
@@ -161,7 +161,7 @@ class _Answer:
         )
         self._of_topic = TopicChanges(transaction, row["listens_to"], self._range, self._at_us)
         self._asks_about_now = at is None
-        # A trigger that came and did not run is the best explanation: it names the decision itself.
+        # A trigger that did not run is the best explanation: it names the decision itself.
         self._decided: tuple[str, str] | None = None
         self._missed: tuple[str, str] | None = None
 
@@ -170,7 +170,7 @@ class _Answer:
         not_run = await self._not_run()
         changes = await self._of_topic.changes(_MAX_LISTED)
         last_run = await self._last_run()
-        await self._surroundings.check(events_came=_events_came(runs, not_run, changes))
+        await self._surroundings.check(events_arrived=_events_arrived(runs, not_run, changes))
         await self._check_triggered(runs, not_run, changes, last_run)
         self._check_outcome(not_run, runs, await self._skips())
         self._check_ran(runs, last_run)
@@ -225,10 +225,12 @@ class _Answer:
         changes: tuple[StateChange, ...],
         last_run: Run | None,
     ) -> None:
-        question = "Did a trigger come?"
+        question = "Was there a trigger?"
         if runs or not_run:
             count = len(runs) + len(not_run)
-            self._checks.add("triggered", question, "yes", f"{count} {'trigger' if count == 1 else 'triggers'} came.")
+            at_least = "at least " if _MAX_LISTED in (len(runs), len(not_run)) else ""
+            detail = f"There {'was' if count == 1 else 'were'} {at_least}{plural(count, 'trigger')}."
+            self._checks.add("triggered", question, "yes", detail)
             return
         listens_to = shortened(self._row["listens_to"])
         if self._ref.kind == "job":
@@ -271,7 +273,9 @@ class _Answer:
         elif not not_run and not skips:
             self._checks.add("allowed", question, "yes", "Each trigger led to a run.")
         elif not not_run:
-            self._checks.add("allowed", question, "unknown", "No trigger without a run is kept for this time.")
+            self._checks.add(
+                "allowed", question, "unknown", "The history has no details of triggers without a run for this time."
+            )
         else:
             nearest = min(not_run, key=lambda one: abs(one.at_us - self._at_us))
             because = f" ({nearest.detail.removesuffix('.')})" if nearest.detail else ""
@@ -367,7 +371,7 @@ class _Answer:
         return reason, f"{title} {did}. {detail.removesuffix('.')}."
 
 
-def _events_came(runs: tuple[Run, ...], not_run: tuple[NotRunEntry, ...], changes: tuple[StateChange, ...]) -> bool:
+def _events_arrived(runs: tuple[Run, ...], not_run: tuple[NotRunEntry, ...], changes: tuple[StateChange, ...]) -> bool:
     """Return whether Home Assistant sent events in the searched time. Its events have a context, those of apps not."""
     triggers = [*(run.trigger for run in runs), *(one.trigger for one in not_run)]
     return bool(changes) or any(isinstance(one, EventTrigger) and one.context_id for one in triggers)

@@ -18,8 +18,8 @@ _VERBS: Final = {
     **{(domain, "closing"): "began to close" for domain in _OPENED},
     ("lock", "locked"): "was locked",
     ("lock", "unlocked"): "was unlocked",
-    ("binary_sensor", "on"): "went on",
-    ("binary_sensor", "off"): "went off",
+    ("binary_sensor", "on"): "turned on",
+    ("binary_sensor", "off"): "turned off",
     ("person", "home"): "came home",
     ("person", "not_home"): "left home",
     ("device_tracker", "home"): "came home",
@@ -55,7 +55,7 @@ def change_verb(entity: Entity, old: str | None, new: str | None) -> str:
     if domain in _MOMENTS:
         return _MOMENTS[domain]
     if old == new and domain == "timer":
-        return "got a new end"
+        return "got a new end time"
     if old == new:
         return f"was reported again as {shortened(new)}"
     if (domain, new) in _VERBS:
@@ -103,10 +103,10 @@ def _beginning(first: Cause) -> str:
 
 
 def app_clause(title: str, trigger: StateChange | None, event_type: str | None) -> str:
-    """Return the cause of a handler's run: ``Hall motion went on, and your app motion_light reacts to it``."""
+    """Return the cause of a handler's run: ``Hall motion turned on and your app motion_light reacted to it``."""
     if trigger is not None:
-        return f"{change_clause(trigger)}, and your app {title} reacts to it"
-    return f"the event {shortened(event_type or '?')} came, and your app {title} reacts to it"
+        return f"{change_clause(trigger)} and your app {title} reacted to it"
+    return f"the event {shortened(event_type or '?')} arrived and your app {title} reacted to it"
 
 
 def job_clause(title: str, due: DueTrigger, schedule: str) -> str:

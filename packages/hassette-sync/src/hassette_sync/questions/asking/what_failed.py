@@ -20,8 +20,8 @@ from hassette_sync.questions.errors import groups_of_runs
 from hassette_sync.questions.events import FrameworkEventFilter, events_page
 from hassette_sync.questions.gaps import gaps_in
 from hassette_sync.questions.names import (
+    last_failed_start,
     near_registrations,
-    newest_failure,
     registrations_named,
     registrations_that_change,
     registrations_with_words,
@@ -177,7 +177,7 @@ class _Search:
         """Answer about a name that no handler, job or app has; None if no known name is similar."""
         name = shortened(self._of)
         at_us = min(self._range.until_us, self._transaction.at_us)
-        if (start := await newest_failure(self._transaction, self._of, at_us)) is not None:
+        if (start := await last_failed_start(self._transaction, self._of, at_us)) is not None:
             detail = (start["detail"] or "unknown").removesuffix(".")
             app, when = app_title(start["subject"]), self._times(start["at_us"])
             sentence = f"{name} has no runs, because the app {app} failed to start at {when}: {detail}."
