@@ -52,7 +52,7 @@ async def test_stopped_framework_is_not_running(new_history: NewHistory, now_us:
     async with patient_data(history.path) as data:
         sentence = (await data.ask("is hassette running")).sentence
     assert re.match(
-        r"Hassette is not running\. It stopped at [\d:]+ \(SIGTERM\) and has not started since\. "
+        r"Hassette is not running\. It was stopped at [\d:]+ \(SIGTERM\) and has not started since\. "
         r"No crash of Hassette is recorded\.",
         re.sub(r"\d+ \w{3} ", "", sentence),
     ), sentence

@@ -53,9 +53,6 @@ WHERE started_us <= :at_us ORDER BY id DESC LIMIT 1
 """
 """The last session that had started before a moment, and its end. The end of an open session is its last heartbeat."""
 
-SESSION_AFTER = "SELECT started_us FROM sessions WHERE started_us > :at_us ORDER BY id LIMIT 1"
-"""Start of the first session after a moment."""
-
 LAST_EVENT = """
 SELECT kind, at_us, subject, detail FROM (
     SELECT id, kind, at_us, subject, detail FROM lifecycle_events

@@ -11,6 +11,8 @@ from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import TimeRange
 
 _MOST_GAPS = 20
+MANY_GAPS = 500
+"""More gaps than a searched time usually has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +36,35 @@ class Gap:
         """Convert a row of `queries.sessions.GAPS`."""
         return cls(row["from_us"], row["until_us"], row["outcome"], row["reason"])
 
+    @property
+    def certain_us(self) -> int:
+        """Time from which the framework was certainly not running. It may have run on after its last heartbeat."""
+        return self.from_us if self.outcome == "clean" else self.from_us + HEARTBEAT_OVERDUE_US
+
     def contains(self, at_us: int) -> bool:
         """Return whether the framework was not running at a moment."""
         return self.from_us <= at_us and (self.until_us is None or at_us < self.until_us)
 
     def describe(self, times: ShownTimes, who: str = "Hassette") -> str:
         """Return when and why the session before ended, and when the next one began, as one sentence."""
-        ended = {"crashed": "crashed", "open": "wrote its last heartbeat"}.get(self.outcome, "stopped")
+        ended = end_verb(self.outcome)
         reason = f" ({self.reason})" if self.reason else ""
         started = "has not started since" if self.until_us is None else f"started at {times(self.until_us)}"
         return f"{who} {ended} at {times(self.from_us)}{reason} and {started}."
 
 
-async def gaps_in(transaction: ReadTransaction, time_range: TimeRange) -> tuple[Gap, ...]:
-    """Return the times without a running framework that overlap a time range: the newest 20, newest first."""
+def end_verb(outcome: str) -> str:
+    """Return the verb for the end of a session with an outcome: Hassette ``crashed``, ``was stopped``."""
+    return {"crashed": "crashed", "open": "wrote its last heartbeat"}.get(outcome, "was stopped")
+
+
+async def gaps_in(transaction: ReadTransaction, time_range: TimeRange, *, limit: int = _MOST_GAPS) -> tuple[Gap, ...]:
+    """Return the times without a running framework that overlap a time range: the newest ones, newest first."""
     within: Parameters = {
         "since_us": time_range.since_us,
         "until_us": time_range.until_us,
         "last_seen_us": transaction.at_us - HEARTBEAT_OVERDUE_US,
-        "limit": _MOST_GAPS,
+        "limit": limit,
     }
     return tuple(Gap.of(row) for row in await transaction.all(queries.GAPS, within))
 

@@ -13,13 +13,14 @@ from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries import causes as cause_queries
 from hassette_sync.queries import why_not as queries
 from hassette_sync.questions.authors import author_in
+from hassette_sync.questions.gaps import MANY_GAPS, end_verb, gaps_in
 from hassette_sync.questions.rows import registration_ref
-from hassette_sync.questions.sessions import HEARTBEAT_OVERDUE_US, history_lost_until, uptime_in
+from hassette_sync.questions.sessions import HEARTBEAT_OVERDUE_US, history_lost_until
 from hassette_sync.questions.wording import shortened
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import TimeRange
 
-_MAX_PAUSES = 3
+_MAX_GAPS = 3
 _QUESTIONS = {
     "registered": "Was it registered?",
     "framework_up": "Was Hassette running?",
@@ -141,31 +142,26 @@ class Surroundings:
             not is_stopped_now
             and end_us >= (min(self._at_us, self._transaction.at_us) if is_open else self._at_us) - HEARTBEAT_OVERDUE_US
         ):
-            if (self._is_span or self._is_now) and (pauses := await self._pauses()):
-                detail = f"Hassette was not running {self._spans(pauses)}."
-                self._checks.add("framework_up", question, "no", detail, at_us=pauses[-1][0], reason="framework_down")
+            if (self._is_span or self._is_now) and (gaps := await self._gaps()):
+                detail = f"Hassette was not running {self._spans(gaps)}."
+                self._checks.add("framework_up", question, "no", detail, at_us=gaps[-1][0], reason="framework_down")
                 return row
             detail = f"It started at {self._times(row['started_us'])}."
             self._checks.add("framework_up", question, "yes", detail, at_us=row["started_us"])
             return row
-        how = {"crashed": "crashed", "open": "wrote its last heartbeat"}.get(row["outcome"], "was stopped")
-        detail = f"Hassette {how} at {self._times(end_us)} and was not running."
+        detail = f"Hassette {end_verb(row['outcome'])} at {self._times(end_us)} and was not running."
         self._checks.add("framework_up", question, "no", detail, at_us=end_us, reason="framework_down")
         return None
 
-    async def _pauses(self) -> list[tuple[int, int]]:
-        """Return the longest pauses between two sessions in the searched time, in ascending order."""
-        sessions = (await uptime_in(self._transaction, self._range)).spans
-        pauses = [
-            (max(before.until_us, self._range.since_us), after.started_us)
-            for before, after in pairwise(sessions)
-            if after.started_us - before.until_us > HEARTBEAT_OVERDUE_US
+    async def _gaps(self) -> list[tuple[int, int]]:
+        """Return the longest gaps between two sessions in the searched time, in ascending order."""
+        gaps = await gaps_in(self._transaction, self._range, limit=MANY_GAPS)
+        spans = [
+            (max(gap.from_us, self._range.since_us), gap.until_us)
+            for gap in gaps
+            if gap.until_us is not None and gap.until_us < self._range.until_us
         ]
-        if sessions and sessions[0].started_us - self._range.since_us > HEARTBEAT_OVERDUE_US:
-            first = await self._transaction.one(queries.SESSION_BEFORE, {"at_us": self._range.since_us})
-            if first is not None:
-                pauses.insert(0, (self._range.since_us, sessions[0].started_us))
-        return _longest(pauses)
+        return _longest(spans)
 
     def _spans(self, spans: list[tuple[int, int]]) -> str:
         return " and ".join(f"from {self._times(since)} to {self._times(until)}" for since, until in spans)
@@ -264,8 +260,10 @@ class Surroundings:
         ]
         if rows and rows[0]["kind"] == "connection_restored":
             outages.insert(0, (self._range.since_us, rows[0]["at_us"]))
-        return _longest([one for one in outages if one[1] - one[0] > HEARTBEAT_OVERDUE_US])
+        return _longest(outages)
 
 
 def _longest(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    return sorted(sorted(spans, key=lambda span: span[0] - span[1])[:_MAX_PAUSES])
+    """Return the longest times that are longer than a missing heartbeat, in ascending order."""
+    long = [span for span in spans if span[1] - span[0] > HEARTBEAT_OVERDUE_US]
+    return sorted(sorted(long, key=lambda span: span[0] - span[1])[:_MAX_GAPS])
