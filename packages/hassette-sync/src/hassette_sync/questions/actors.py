@@ -14,14 +14,12 @@ from hassette_sync.answers.explanations import StateChange
 from hassette_sync.answers.runs import Run
 from hassette_sync.queries import causes as queries
 from hassette_sync.questions.calls import leads_to
-from hassette_sync.questions.changes import event_time_of
+from hassette_sync.questions.changes import RECORDED_LATER_US, event_time_of
 from hassette_sync.questions.targets import entities_of
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import MILLISECOND_US, MINUTE_US
 
 _AT_ONCE_US = 100 * MILLISECOND_US
-_RECORDED_LATER_US = 100 * MILLISECOND_US
-"""A message is recorded when it is read. On a busy machine, that is some time after its arrival."""
 SENT: Final = ("service_call", "event")
 """Kinds of causes that are no automation and no script."""
 _WITHOUT_WAIT: Final = frozenset(
@@ -53,12 +51,12 @@ async def moment_of_change(transaction: ReadTransaction, change: StateChange) ->
     known = (change.entity.entity_id, change.old_state, change.new_state)
     same = [row["id"] for row in rows if (row["entity_id"], row["old_state"], row["new_state"]) == known]
     nearest = min(same, key=lambda id_: abs(time_of(id_) - change.at_us), default=None)
-    return after_moment(change.at_us + _RECORDED_LATER_US) if nearest is None else nearest
+    return after_moment(change.at_us + RECORDED_LATER_US) if nearest is None else nearest
 
 
 def moment_of_event(run: Run) -> int:
     """Return the first id after the event that triggered a run, and after the causes that came before the event."""
-    return after_moment(min(run.started_us, event_time_of(run) + _RECORDED_LATER_US))
+    return after_moment(min(run.started_us, event_time_of(run) + RECORDED_LATER_US))
 
 
 def after_moment(at_us: int) -> int:

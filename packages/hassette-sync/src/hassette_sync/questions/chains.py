@@ -17,7 +17,7 @@ from hassette_sync.answers.runs import LogLine, Run, ServiceCall, StateRead
 from hassette_sync.errors import NotFoundError
 from hassette_sync.queries import waterfall as queries
 from hassette_sync.queries.runs import RUN
-from hassette_sync.questions.rows import level_name, run_of, state_read_of
+from hassette_sync.questions.rows import log_line_of, run_of, service_call_of, state_read_of
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import MINUTE_US
 
@@ -284,7 +284,7 @@ async def _add_calls(transaction: ReadTransaction, nodes: list[ChainedRun]) -> N
     for run_id, rows in (await _rows_by_run(transaction, queries.SERVICE_CALLS, nodes, _MANY_LINES)).items():
         node = next(node for node in nodes if node.run.id == run_id)
         node.calls = [
-            ChainedCall(_call_of(row)) for row in sorted(rows, key=lambda row: (row["at_us"], row["position"]))
+            ChainedCall(service_call_of(row)) for row in sorted(rows, key=lambda row: (row["at_us"], row["position"]))
         ]
 
 
@@ -296,7 +296,7 @@ async def _add_logs_and_reads(transaction: ReadTransaction, nodes: list[ChainedR
     ids = json.dumps([node.run.id for node in nodes])
     counts = {row["run_id"]: row for row in await transaction.all(queries.COUNTS, {"ids": ids})}
     for node in nodes:
-        node.logs = [_log_of(row) for row in sorted(logs[node.run.id], key=lambda row: row["position"])]
+        node.logs = [log_line_of(row) for row in sorted(logs[node.run.id], key=lambda row: row["position"])]
         node.reads = [state_read_of(row) for row in sorted(reads[node.run.id], key=lambda row: row["position"])]
         node.more_logs = counts[node.run.id]["log_lines"] - len(node.logs)
         node.more_calls = counts[node.run.id]["service_calls"] - len(node.calls)
@@ -311,24 +311,3 @@ async def _rows_by_run(
     for row in await transaction.all(statement, {"ids": ids, "limit": limit}):
         found[row["run_id"]].append(row)
     return found
-
-
-def _call_of(row: Row) -> ServiceCall:
-    return ServiceCall(
-        at_us=row["at_us"],
-        service=row["service"] or "?",
-        target=row["target"],
-        data=row["data"],
-        duration_us=row["duration_us"],
-        context_id=row["context_id"],
-        error=row["error"],
-        attempt=row["attempt"],
-        confirmed_us=row["confirmed_us"],
-        rehearsed=bool(row["rehearsed"]),
-    )
-
-
-def _log_of(row: Row) -> LogLine:
-    return LogLine(
-        at_us=row["at_us"], level=level_name(row["level"]), logger=row["logger"] or "", message=row["message"]
-    )

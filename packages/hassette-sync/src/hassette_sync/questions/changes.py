@@ -21,6 +21,9 @@ SELDOM_RECORDED = (
 )
 """Sentence that explains why a change of an entity in `MEASURING` may be missing."""
 
+RECORDED_LATER_US = 100 * MILLISECOND_US
+"""A message is recorded when it is read. On a busy machine, that is some time after its arrival."""
+
 
 async def change_of_row(names: HomeNames, row: Row) -> StateChange:
     """Convert a row of a recorded change."""

@@ -11,6 +11,7 @@ from hassette_sync.answers.explanations import CallMade, StateChange
 from hassette_sync.queries import causes as queries
 from hassette_sync.questions.calls import call_by_home, call_of, leads_to, may_mean
 from hassette_sync.questions.changes import MEASURING
+from hassette_sync.questions.evidence import LATER_END_US
 from hassette_sync.questions.rows import facts_of, time_of_fact
 from hassette_sync.questions.targets import entities_of, others_of
 from hassette_sync.reader import Parameters, ReadTransaction
@@ -18,8 +19,6 @@ from hassette_sync.time_range import MILLISECOND_US, MINUTE_US, SECOND_US
 
 _LATE_US = MINUTE_US
 _NEAR_US = 2 * MINUTE_US
-# A run has the id of its end, so the run that made the call may end after the change.
-_LATER_END_US = 10 * MINUTE_US
 _SECOND_STEP_US = 2 * SECOND_US
 _ULID_DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID: Final = re.compile(f"[0-7][{_ULID_DIGITS}]{{25}}")
@@ -239,7 +238,7 @@ async def calls_near(transaction: ReadTransaction, change: StateChange) -> list[
     since_us = change.at_us - _LATE_US
     near: Parameters = {
         "first_id": first_id_at(since_us),
-        "end_id": first_id_at(change.at_us + _LATER_END_US),
+        "end_id": first_id_at(change.at_us + LATER_END_US),
         "since_us": since_us,
         "until_us": change.at_us + MILLISECOND_US - 1,
         "examined": queries.EXAMINED,

@@ -21,8 +21,8 @@ from hassette_sync.time_range import HOUR_US, MINUTE_US, SECOND_US, TimeRange
 MAX_RELATED = 50
 _MAX_EVIDENCE = 100
 MAX_NEWEST = 40
-# A run has the id of its end. Its event, or its call, may be this much earlier.
-_LATER_END_US = 10 * MINUTE_US
+LATER_END_US = 10 * MINUTE_US
+"""A run has the id of its end. The answers about changes find it if it ended this much after its event or its call."""
 # Two records of one change differ by the delay of the event and by the wait before the run.
 _SAME_CHANGE_US = 10 * SECOND_US
 _LONGEST_DELAY_US = HOUR_US
@@ -62,7 +62,7 @@ def within(time_range: TimeRange, **more: object) -> Parameters:
     """Return the parameters of statements about runs and calls in a time range."""
     return {
         "first_id": time_range.first_id,
-        "end_id": first_id_at(time_range.until_us + _LATER_END_US),
+        "end_id": first_id_at(time_range.until_us + LATER_END_US),
         "since_us": time_range.since_us,
         "until_us": time_range.until_us,
         "examined": queries.EXAMINED,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from hassette_store.ids import first_id_at
 from hassette_store.sketch import bucket_of
-from hassette_store.statuses import INTERRUPTED, STATUS_NAMES
+from hassette_store.statuses import INTERRUPTED
 from hassette_sync.answers.values import Counts, Percentiles
 from hassette_sync.queries.runs import DURATIONS
 from hassette_sync.questions.periods import MAX_HOURS
 from hassette_sync.questions.sketches import Durations, durations_by_registration, percentiles
-from hassette_sync.questions.statistics import Sums, sums_by_registration
+from hassette_sync.questions.statistics import Sums, is_counted, sums_by_registration
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import DAY_US, HOUR_US, Periods, TimeRange
 
@@ -115,7 +115,6 @@ async def _runs_in_part(
         if not part.first_id <= row["id"] < part.end_id:
             continue
         some.add_run(row["status"], row["duration_us"])
-        # Like the store, do not count a run with an unknown status, from a damaged page.
-        if row["status"] != INTERRUPTED and 0 <= row["status"] < len(STATUS_NAMES):
+        if row["status"] != INTERRUPTED and is_counted(row["status"]):
             durations.buckets.append(bucket_of(row["duration_us"]))
     return dict(found)

@@ -8,6 +8,7 @@ from datetime import datetime, time
 
 from hassette_sync.answers.household import Household, HouseholdItem, HouseholdRoom
 from hassette_sync.answers.overview import Live, Restriction
+from hassette_sync.answers.sessions import Session
 from hassette_sync.home_time import ShownTimes
 from hassette_sync.queries.household import ACTIONS, HOME_NAMES_OF
 from hassette_sync.questions.failing import failing_now
@@ -81,7 +82,8 @@ async def household(transaction: ReadTransaction, live: Live | None) -> Househol
     names = await _names(transaction, {*by_entity, *(one for each in by_entity.values() for one in each.causes if one)})
     _, failing, _ = await failing_registrations(transaction, today, limit=_MAX_PROBLEMS)
     failing_refs, failing_count = await failing_now(transaction, failing, limit=_MAX_PROBLEMS)
-    state = framework_state(await newest_session(transaction), live)
+    session = await newest_session(transaction)
+    state = framework_state(session, live)
     shown = ShownTimes(home, at_us)
     restricted = await restrictions(transaction)
     since = {(one.kind, one.subject): one.since_us for one in await recorded_restrictions(transaction)}
@@ -91,7 +93,7 @@ async def household(transaction: ReadTransaction, live: Live | None) -> Househol
     ]
     return Household(
         level="warning" if state.level == "good" and problems else state.level,
-        sentence=_sentence(state.label, failing_count, restricted, shown, await newest_session(transaction)),
+        sentence=_sentence(state.label, failing_count, restricted, shown, session),
         problems=tuple(dict.fromkeys(problems))[:_MAX_PROBLEMS],
         rooms=_rooms(by_entity, names),
         complete=sum(row["count"] for row in rows) < MAX_ACTIONS,
@@ -113,11 +115,13 @@ def _restricted(one: Restriction, since_us: int | None, shown: ShownTimes) -> st
     return f"{who} {'has been' if since else 'is'} {_RESTRICTED[one.kind]}{since}."
 
 
-def _sentence(label: str, failing: int, restricted: Sequence[Restriction], shown: ShownTimes, session: object) -> str:
+def _sentence(
+    label: str, failing: int, restricted: Sequence[Restriction], shown: ShownTimes, session: Session | None
+) -> str:
     if label == "never ran":
         return "The automations have not run yet."
     if label == "not running":
-        until_us: int | None = getattr(session, "until_us", None)
+        until_us = session.until_us if session is not None else None
         return f"The automations have not been running since {shown(until_us, seconds=False)}."
     if label == "degraded":
         return "The automations run, but something needs attention."

@@ -9,26 +9,23 @@ from sqlite3 import Row
 
 from hassette_store.derived.search_index import LOG_TEXT
 from hassette_store.ids import MAX_ID, first_id_at
-from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.answers.logs import LogEntry, LogsPage
 from hassette_sync.errors import BadQuestionError
 from hassette_sync.queries import logs as queries
 from hassette_sync.queries.registrations import REGISTRATIONS_OF_APP
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, parse_pair
 from hassette_sync.questions.periods import resolve
-from hassette_sync.questions.rows import level_name
+from hassette_sync.questions.rows import level_name, registration_of_record
 from hassette_sync.questions.run_index import can_find, candidate_ranges, covered_runs, terms_of_text
-from hassette_sync.questions.runs import check_text, known_app, search_text
+from hassette_sync.questions.runs import LONGEST_RUN_US, check_text, known_app, search_text
 from hassette_sync.reader import Parameters, ReadTransaction, is_interruption
-from hassette_sync.time_range import HOUR_US, TimeRange
+from hassette_sync.time_range import TimeRange
 
 # One statement examines this many lines, and one question repeats it until the page is full or until the limit.
 _EXAMINED_AT_ONCE = 2_000
 _MAX_EXAMINED = 6_000
 # A statement without lines takes as long as the examination of this number of lines.
 _COST_OF_SPAN = 10
-# A line is ordered by the end of its run. A run that logged in the range may have ended this much later.
-_LONGEST_RUN_US = HOUR_US
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -80,7 +77,7 @@ async def logs_page(
     """
     check_limit(limit)
     time_range = await resolve(transaction, time_range)
-    end_id = first_id_at(time_range.until_us + _LONGEST_RUN_US)
+    end_id = first_id_at(time_range.until_us + LONGEST_RUN_US)
     key = min(parse_pair(cursor, "log lines"), (end_id, -1)) if cursor else (end_id, -1)
     parameters: Parameters = {
         "first_id": time_range.first_id,
@@ -190,22 +187,13 @@ async def _conditions(transaction: ReadTransaction, log_filter: LogFilter, param
 
 
 def _entry(row: Row) -> LogEntry:
-    registration = None
-    if row["registration_id"] is not None:
-        registration = RegistrationRef(
-            id=row["registration_id"],
-            kind=row["kind"],
-            app=row["app"] or "?",
-            instance=row["instance"] or "",
-            name=row["name"] or "?",
-        )
     return LogEntry(
         at_us=row["at_us"],
         level=level_name(row["level"]),
         logger=row["logger"] or "",
         message=row["message"],
         run_id=row["id"] if row["of_run"] else None,
-        registration=registration,
+        registration=registration_of_record(row) if row["registration_id"] is not None else None,
         app=row["logged_by"] or row["app"],
         session_id=row["session_id"] or 0,
     )

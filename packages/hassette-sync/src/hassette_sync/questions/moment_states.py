@@ -15,9 +15,8 @@ from hassette_sync.questions.sessions import home_time
 from hassette_sync.questions.states import states_meant
 from hassette_sync.questions.why import why
 from hassette_sync.reader import ReadTransaction
-from hassette_sync.time_range import MINUTE_US
+from hassette_sync.time_range import MILLISECOND_US, MINUTE_US
 
-_MILLISECOND_US: Final = 1_000
 _MOST_CHANGES: Final = 50
 _MOST_IN_MOMENT: Final = 20
 _MAX_SUGGESTED: Final = 6
@@ -119,6 +118,6 @@ def change_at(rows: Sequence[Row], states: Sequence[str], at: AskedTime | None) 
 
 async def _about(transaction: ReadTransaction, entity_id: str, row: Row) -> Why | None:
     """Return the answer about one recorded change; None if the answer is about another change."""
-    answer = await why(transaction, entity=entity_id, at=AskedTime(time_of(row["id"]), _MILLISECOND_US))
+    answer = await why(transaction, entity=entity_id, at=AskedTime(time_of(row["id"]), MILLISECOND_US))
     change = answer.found[0].change if answer.found else None
     return answer if change is not None and change.new_state == row["new_state"] else None

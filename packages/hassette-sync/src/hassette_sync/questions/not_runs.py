@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from sqlite3 import Row
 
 from hassette_sync.answers.explanations import NotRunEntry
-from hassette_sync.answers.kinds import RegistrationRef
 from hassette_sync.answers.logs import NotRunsPage
 from hassette_sync.formatting import replace_surrogates
 from hassette_sync.queries import not_runs as queries
 from hassette_sync.queries.registrations import REGISTRATIONS_OF_APP
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, parse_pair
 from hassette_sync.questions.periods import resolve
-from hassette_sync.questions.rows import trigger_of
+from hassette_sync.questions.rows import registration_of_record, trigger_of
 from hassette_sync.questions.runs import known_app
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import TimeRange
@@ -97,13 +96,7 @@ def sample_of(row: Row) -> NotRunEntry:
     return NotRunEntry(
         id=row["id"],
         at_us=row["at_us"],
-        registration=RegistrationRef(
-            id=row["registration_id"],
-            kind=row["kind"],
-            app=row["app"] or "?",
-            instance=row["instance"] or "",
-            name=row["name"] or "?",
-        ),
+        registration=registration_of_record(row),
         reason=row["reason"] or "?",
         detail=row["detail"] or "",
         trigger=trigger_of(row) if row["has_trigger"] else None,

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from hassette_store.sketch import value_of
 from hassette_store.statuses import STATUS_NAMES
 from hassette_sync.answers.kinds import TRIGGERS, RegistrationRef, Trigger
-from hassette_sync.answers.runs import FailingLine, Run, StateRead
+from hassette_sync.answers.runs import FailingLine, LogLine, Run, ServiceCall, StateRead
 from hassette_sync.answers.values import Counts
 from hassette_sync.time_range import SECOND_US
 
@@ -72,6 +72,30 @@ def state_read_of(row: Row) -> StateRead:
     return StateRead(at_us=row["at_us"], entity_id=row["entity_id"] or "?", state=row["state"])
 
 
+def service_call_of(row: Row, caused: tuple[Run, ...] = ()) -> ServiceCall:
+    """Convert a row of a service call of a run, with the runs that it triggered."""
+    return ServiceCall(
+        at_us=row["at_us"],
+        service=row["service"] or "?",
+        target=row["target"],
+        data=row["data"],
+        duration_us=row["duration_us"],
+        context_id=row["context_id"],
+        error=row["error"],
+        attempt=row["attempt"],
+        confirmed_us=row["confirmed_us"],
+        rehearsed=bool(row["rehearsed"]),
+        caused=caused,
+    )
+
+
+def log_line_of(row: Row) -> LogLine:
+    """Convert a row of a log line of a run."""
+    return LogLine(
+        at_us=row["at_us"], level=level_name(row["level"]), logger=row["logger"] or "", message=row["message"]
+    )
+
+
 def level_name(number: int) -> str:
     """Return the name of a level in Python's logging; the number if it has no name."""
     names = {value: name for name, value in logging.getLevelNamesMapping().items() if name not in ("WARN", "FATAL")}
@@ -92,6 +116,17 @@ def _trigger_fields(row: Row) -> dict[str, object]:
 def registration_ref(row: Row) -> RegistrationRef:
     """Convert the columns that identify a registration."""
     return RegistrationRef(id=row["id"], kind=row["kind"], app=row["app"], instance=row["instance"], name=row["name"])
+
+
+def registration_of_record(row: Row) -> RegistrationRef:
+    """Convert the columns that identify the registration of a record. In a damaged file, its names may be missing."""
+    return RegistrationRef(
+        id=row["registration_id"],
+        kind=row["kind"],
+        app=row["app"] or "?",
+        instance=row["instance"] or "",
+        name=row["name"] or "?",
+    )
 
 
 def counts_of(row: Row | None) -> Counts:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from hassette_store.kinds import KINDS
 from hassette_store.search_form import search_form
 from hassette_store.statuses import FAILED_STATUSES, STATUS_NAMES, STATUS_NUMBERS, SUCCESS
-from hassette_sync.answers.runs import LogLine, Run, RunDetail, RunsPage, ServiceCall
+from hassette_sync.answers.runs import Run, RunDetail, RunsPage, ServiceCall
 from hassette_sync.errors import BadQuestionError, NotFoundError
 from hassette_sync.formatting import replace_surrogates
 from hassette_sync.queries import runs as queries
@@ -16,15 +16,18 @@ from hassette_sync.queries.registrations import APP_OF_NAME
 from hassette_sync.queries.run_search import ENTITIES, REGISTRATIONS
 from hassette_sync.questions.paging import DEFAULT_LIMIT, check_limit, id_below
 from hassette_sync.questions.periods import resolve
-from hassette_sync.questions.rows import failing_line_of, level_name, run_of, runs_of, state_read_of
+from hassette_sync.questions.rows import failing_line_of, log_line_of, run_of, runs_of, service_call_of, state_read_of
 from hassette_sync.questions.run_filters import RunSearch
 from hassette_sync.questions.run_search import newest_ids
 from hassette_sync.reader import Parameters, ReadTransaction
-from hassette_sync.time_range import TimeRange
+from hassette_sync.time_range import HOUR_US, TimeRange
 
 _MAX_RELATED = 50
 MAX_TEXT = 200
 """Maximum number of characters of a text filter."""
+
+LONGEST_RUN_US = HOUR_US
+"""A run has the id of its end. The lists find it if it ended this much after its start or its log lines."""
 
 
 def check_kind(kind: str | None) -> None:
@@ -202,15 +205,7 @@ async def run_detail(transaction: ReadTransaction, run_id: int) -> RunDetail:
         sample_run_id=failure["sample_run_id"] if failure else None,
         caused_by=await _causes(transaction, run),
         service_calls=await _service_calls(transaction, run_id),
-        log_lines=tuple(
-            LogLine(
-                at_us=line["at_us"],
-                level=level_name(line["level"]),
-                logger=line["logger"] or "",
-                message=line["message"],
-            )
-            for line in lines
-        ),
+        log_lines=tuple(map(log_line_of, lines)),
         dropped_log_lines=dropped["log_lines"] if dropped else 0,
         dropped_service_calls=dropped["service_calls"] if dropped else 0,
         state_reads=tuple(map(state_read_of, reads)),
@@ -237,19 +232,7 @@ async def _runs_triggered_by(transaction: ReadTransaction, context_id: str | Non
 async def _service_calls(transaction: ReadTransaction, run_id: int) -> tuple[ServiceCall, ...]:
     return tuple(
         [
-            ServiceCall(
-                at_us=row["at_us"],
-                service=row["service"] or "?",
-                target=row["target"],
-                data=row["data"],
-                duration_us=row["duration_us"],
-                context_id=row["context_id"],
-                error=row["error"],
-                attempt=row["attempt"],
-                confirmed_us=row["confirmed_us"],
-                rehearsed=bool(row["rehearsed"]),
-                caused=await _runs_triggered_by(transaction, row["context_id"], run_id),
-            )
+            service_call_of(row, await _runs_triggered_by(transaction, row["context_id"], run_id))
             for row in await transaction.all(queries.SERVICE_CALLS, {"id": run_id})
         ]
     )

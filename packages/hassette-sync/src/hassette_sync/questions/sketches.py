@@ -15,10 +15,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hassette_store.sketch import bucket_of, counts_of, merge, quantiles
-from hassette_store.statuses import INTERRUPTED, STATUS_NAMES
+from hassette_store.statuses import INTERRUPTED
 from hassette_sync.answers.values import Percentiles
 from hassette_sync.queries.statistics import FEW, PERCENTILES, statistics_sql
-from hassette_sync.questions.statistics import counted_by_period, counted_by_registration, uncounted_runs
+from hassette_sync.questions.statistics import counted_by_period, counted_by_registration, is_counted, uncounted_runs
 from hassette_sync.reader import Parameters, ReadTransaction
 from hassette_sync.time_range import Periods
 
@@ -186,9 +186,8 @@ async def _add_uncounted(
     registrations: set[int] | None = None,
 ) -> None:
     for row in await uncounted_runs(transaction, periods):
-        # Like the store, do not count a run with an unknown status, from a damaged page.
-        is_counted = row["status"] != INTERRUPTED and 0 <= row["status"] < len(STATUS_NAMES)
-        if is_counted and (registrations is None or row["registration_id"] in registrations):
+        has_duration = row["status"] != INTERRUPTED and is_counted(row["status"])
+        if has_duration and (registrations is None or row["registration_id"] in registrations):
             found[row[by]].buckets.append(bucket_of(row["duration_us"]))
 
 

@@ -20,6 +20,11 @@ from hassette_sync.time_range import Periods
 _FAILED = tuple(STATUS_NAMES.index(status) for status in FAILED_STATUSES)
 
 
+def is_counted(status: int) -> bool:
+    """Return whether a run with a status is counted. Like the store, ignore an unknown one from a damaged page."""
+    return 0 <= status < len(STATUS_NAMES)
+
+
 @dataclass(slots=True)
 class Sums:
     """Sums over some runs.
@@ -65,8 +70,8 @@ class Sums:
         self.max_us = max(self.max_us, max_us)
 
     def add_run(self, status: int, duration_us: int) -> None:
-        """Add one run. Like the store, do not count a run with an unknown status, from a damaged page."""
-        if 0 <= status < len(STATUS_NAMES):
+        """Add one run, if it is counted."""
+        if is_counted(status):
             self.statuses[status] += 1
             self.total_us += duration_us
             self.max_us = max(self.max_us, duration_us)

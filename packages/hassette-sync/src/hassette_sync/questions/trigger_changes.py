@@ -7,14 +7,13 @@ from hassette_store.ids import first_id_at, time_of
 from hassette_sync.answers.explanations import StateChange
 from hassette_sync.answers.kinds import EventTrigger
 from hassette_sync.queries import causes as queries
-from hassette_sync.questions.changes import change_of_row, change_of_run, is_row_of
+from hassette_sync.questions.changes import RECORDED_LATER_US, change_of_row, change_of_run, is_row_of
 from hassette_sync.questions.entities import HomeNames
 from hassette_sync.questions.rows import run_of
 from hassette_sync.reader import Parameters, ReadTransaction
-from hassette_sync.time_range import MILLISECOND_US, MINUTE_US, SECOND_US
+from hassette_sync.time_range import MINUTE_US, SECOND_US
 
 _NEAR_US = 2 * MINUTE_US
-_RECORDED_LATER_US = 100 * MILLISECOND_US
 
 
 async def triggering_change(
@@ -39,7 +38,7 @@ async def triggering_change(
     rows = [row for row in rows if not is_row_of(row, explained)]
     named = [row for row in rows if ran is not None and row["entity_id"] in (ran["detail"] or "").split()]
     if fitting := named or rows:
-        in_time = [row for row in fitting if time_of(row["id"]) <= end_us + _RECORDED_LATER_US]
+        in_time = [row for row in fitting if time_of(row["id"]) <= end_us + RECORDED_LATER_US]
         row = in_time[-1] if in_time else fitting[0]
         return await change_of_row(names, row), row["user_id"], False
     if before_us is None:

@@ -33,7 +33,7 @@ from hassette_sync.questions.not_runs import sample_of
 from hassette_sync.questions.obstacles import Checks, Surroundings
 from hassette_sync.questions.periods import end_of_now
 from hassette_sync.questions.rows import facts_of, registration_ref, run_of
-from hassette_sync.questions.runs import check_text
+from hassette_sync.questions.runs import LONGEST_RUN_US, check_text
 from hassette_sync.questions.sessions import home_time
 from hassette_sync.questions.topic_changes import TopicChanges
 from hassette_sync.questions.wording import change_clause, shortened
@@ -42,7 +42,6 @@ from hassette_sync.time_range import AROUND_US, HOUR_US, SECOND_US, TimeRange
 
 _NEWEST_US = {"handler": HOUR_US, "job": 24 * HOUR_US}
 _MAX_LISTED = 20
-_LATER_END_US = HOUR_US
 _FILTERS = ("changed_from", "changed_to", "attribute", "duration", "debounce")
 _NEVER_US = -1
 """Time of the newest trigger if there was none: before each recorded time."""
@@ -196,7 +195,7 @@ class _Answer:
         near = {
             "registration_id": self._ref.id,
             "first_id": self._range.first_id,
-            "end_id": first_id_at(self._range.until_us + _LATER_END_US),
+            "end_id": first_id_at(self._range.until_us + LONGEST_RUN_US),
             "limit": _MAX_LISTED,
         }
         rows = await self._transaction.all(queries.RUNS_NEAR, dict(near))
