@@ -545,6 +545,21 @@ async def test_handler_that_did_not_run_for_each_trigger_is_answered_with_both(
     assert ", but not for each trigger. At " in answer.sentence
 
 
+async def test_many_runs_after_the_searched_time_do_not_hide_those_in_it(
+    home: RecordedHome, data: DataSyncService
+) -> None:
+    for number in range(3):
+        home.run(590 + number, MOTION, EVENT)
+    for number in range(25):
+        home.run(1_300 + 60 * number, MOTION, EVENT)
+    await home.write()
+
+    answer = await ask(data, home)
+
+    assert (answer.reason, len(answer.runs)) == ("ran", 3)
+    assert next(check.detail for check in answer.checks if check.name == "triggered") == "There were 3 triggers."
+
+
 async def test_empty_name_is_refused(data: DataSyncService) -> None:
     with pytest.raises(BadQuestionError):
         await data.why_not(" ")
@@ -652,6 +667,41 @@ async def test_due_time_of_a_daily_job_while_hassette_was_not_running_is_named(
     assert re.search(rf"It was due at .*{clock[0]}, while Hassette was not running \({pause}\)\.", answer.sentence)
     assert answer.sentence.count("It was due at") == 1
     assert "It was due at" not in others.sentence
+
+
+@pytest.mark.parametrize("restarts", [1, 540])
+async def test_missed_due_time_before_a_crash_loop_is_named(
+    new_history: NewHistory, now_us: int, restarts: int
+) -> None:
+    due_us = (now_us // MINUTE_US - 12 * 60) * MINUTE_US
+    with new_history() as history:
+        history.session(now_us - 50 * HOUR_US, due_us - 30 * MINUTE_US, "crashed")
+        for number in range(restarts):
+            start_us = due_us + (30 + number) * MINUTE_US
+            history.session(start_us, start_us + MINUTE_US // 2, "crashed")
+        history.job("night_round", "check", f"daily at {datetime.fromtimestamp(due_us / 1e6, UTC):%H:%M}")
+        history.db.execute("UPDATE sessions SET facts = json_set(facts, '$.time_zone', 'UTC')")
+    async with patient_data(history.path) as data:
+        answer = await data.why_not("night_round")
+
+    assert f"It was due at {datetime.fromtimestamp(due_us / 1e6, UTC):%H:%M:%S}, while" in re.sub(
+        r"at \d+ \w+ ", "at ", answer.sentence
+    )
+
+
+async def test_session_with_a_clock_ahead_makes_no_due_time_missed(new_history: NewHistory, now_us: int) -> None:
+    due_us = (now_us // MINUTE_US - 120) * MINUTE_US
+    ahead_us = now_us + 20 * 365 * 24 * HOUR_US
+    with new_history() as history:
+        history.session(now_us - 50 * HOUR_US, now_us - 10 * HOUR_US, "clean")
+        history.session(ahead_us, ahead_us + MINUTE_US, "crashed")
+        history.session(now_us - 9 * HOUR_US)
+        history.job("night_round", "check", f"daily at {datetime.fromtimestamp(due_us / 1e6, UTC):%H:%M}")
+        history.db.execute("UPDATE sessions SET facts = json_set(facts, '$.time_zone', 'UTC')")
+    async with patient_data(history.path) as data:
+        answer = await data.why_not("night_round")
+
+    assert "It was due at" not in answer.sentence
 
 
 async def test_handler_is_answered_with_a_stop_a_moment_ago(tmp_path: Path) -> None:

@@ -139,7 +139,9 @@ async def test_next_run_of_jobs_that_share_a_name_is_run(tmp_path: Path) -> None
 
 async def test_rehearsing_app_sends_nothing_until_its_rehearsal_ends(tmp_path: Path) -> None:
     async with whole_home(tmp_path, LIGHTS) as place:
-        assert (await act(place, "rehearse_app", "app1")).outcome == "done"
+        begun = await act(place, "rehearse_app", "app1")
+        assert begun.outcome == "done"
+        assert "are not sent until Hassette restarts;" in begun.detail
         await act(place, "run_job", "app1.switch on")
         (run,) = await place.records(1)
         assert run.effects is not None
@@ -148,7 +150,9 @@ async def test_rehearsing_app_sends_nothing_until_its_rehearsal_ends(tmp_path: P
         await place.hassette.apps.reload_changed()
         assert place.hassette.control.apps()[0].rehearses
 
-        assert (await act(place, "end_rehearsal", "app1")).outcome == "done"
+        ended = await act(place, "end_rehearsal", "app1")
+        assert ended.outcome == "done"
+        assert "are sent; after a restart, rehearse in hassette.toml applies again;" in ended.detail
         await act(place, "run_job", "app1.switch on")
         run = (await place.records(2))[1]
         assert run.effects is not None

@@ -270,7 +270,7 @@ async def test_changes_without_a_connection_are_named_as_missing(home: RecordedH
 
     assert why.sentence.startswith("No change of Hall light to on is recorded in this time. ")
     assert any(
-        one.startswith("Hassette lost the connection to Home Assistant for some time from ") for one in why.missing
+        one.startswith("Hassette was not connected to Home Assistant for some time from ") for one in why.missing
     )
 
 

@@ -296,10 +296,10 @@ class FrameworkControl:
     async def _rehearse(self, target: str, *, on: bool) -> ActionOutcome:
         app = self._enabled(target)
         await self._apps.set_rehearsal(app, on=on)
-        change = (
-            "reloaded; its changes to the home are not sent" if on else "reloaded; its changes to the home are sent"
-        )
-        return self._after_change(app, f"{change}, until Hassette restarts")
+        if on:
+            return self._after_change(app, "reloaded; its changes to the home are not sent until Hassette restarts")
+        setting = "after a restart, rehearse in hassette.toml applies again"
+        return self._after_change(app, f"reloaded; its changes to the home are sent; {setting}")
 
     def _after_change(self, app: str, change: str) -> ActionOutcome:
         """Return the answer after a start or a reload."""

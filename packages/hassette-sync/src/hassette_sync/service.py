@@ -219,7 +219,7 @@ class DataSyncService:
     async def compared_overview(
         self, time_range: TimeRange | None = None, *, limit: int = DEFAULT_LIMIT
     ) -> tuple[Overview, tuple[ErrorTrend, ...], Comparison]:
-        """Return what the first page shows: the overview, the course of its errors, and the differences from before.
+        """Return what the first page shows: the overview, the course of its errors, and the comparison.
 
         One question takes less time than three, because the answers share most of the sums.
 

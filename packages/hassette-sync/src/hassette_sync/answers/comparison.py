@@ -43,8 +43,8 @@ class ComparedRegistration(Answer):
         before: Figures of the previous period or version.
         slower_by: p95 divided by the p95 before; None if one of them is missing.
         fails_more_by: Share of failed runs minus the share before, from -1 to 1; None if one of them is missing.
-        silent_for_us: Time since the newest run, if that is longer than its habit; None if it is not silent.
-        usual_gap_us: Usual time between two runs, from the time before; None with fewer than 10 runs.
+        silent_for_us: Uptime of Hassette since the newest run, if it is unusually long; None if it is not silent.
+        usual_gap_us: Longest usual pause between two runs; None if it is not silent.
         last_run_us: End of the newest run; None if no run is stored.
         last_run_id: Id of the newest run; None if no run is stored.
     """
@@ -74,7 +74,7 @@ class ComparedGroup(Answer):
             ``unchanged``.
         sentence: The difference in one plain sentence.
         now: Number of failures in the period.
-        before: Number of failures in the previous period.
+        before: Number of failures in the previous period or version.
         first_seen_us: Time of the first failure.
         last_seen_us: Time of the newest failure.
         last_run_id: Id of the newest failed run.

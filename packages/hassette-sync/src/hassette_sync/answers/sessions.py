@@ -106,7 +106,7 @@ class Loss(Answer):
 
     @property
     def is_intended(self) -> bool:
-        """Whether the records were left out on purpose: those of an entity that changes too often."""
+        """Whether the records were left out on purpose: of an entity that changes too often, or repeated warnings."""
         return self.reason == LEFT_OUT
 
 

@@ -42,16 +42,19 @@ REGISTRATION_NAMES = f"SELECT id, {KIND} AS kind, app, instance, name FROM regis
 RUNS_NEAR = with_names(
     """
     SELECT * FROM runs WHERE registration_id = :registration_id AND id >= :first_id AND id < :end_id
-    ORDER BY id DESC LIMIT :limit
+      AND started_us < :until_us ORDER BY id DESC LIMIT :limit
 """
 )
-"""Runs of one handler or job in a range, newest first."""
+"""Runs of one handler or job in a range that started before its end, newest first."""
 
 SESSION_BEFORE = f"""
 SELECT id, started_us, coalesce(ended_us, {LATEST_HEARTBEAT_US}) AS end_us, outcome FROM sessions
 WHERE started_us <= :at_us ORDER BY id DESC LIMIT 1
 """
 """The last session that had started before a moment, and its end. The end of an open session is its last heartbeat."""
+
+SESSION_AFTER = "SELECT started_us FROM sessions WHERE started_us > :at_us ORDER BY id LIMIT 1"
+"""Start of the first session after a moment."""
 
 LAST_EVENT = """
 SELECT kind, at_us, subject, detail FROM (

@@ -1,4 +1,4 @@
-"""The question how handlers, jobs and error groups differ from before."""
+"""The question how handlers, jobs and error groups differ from the previous period or version."""
 
 import json
 import math
@@ -62,7 +62,7 @@ async def compare(
     differing: bool = True,
     limit: int = _DEFAULT_LIMIT,
 ) -> Comparison:
-    """Compare each handler, job and error group with before: slower, failing more, silent, new, back, resolved.
+    """Compare each handler, job and error group: slower, failing more, silent, new, back, resolved.
 
     Args:
         transaction: Read transaction of the question.
@@ -106,7 +106,7 @@ async def compare(
 
 
 async def _versions(transaction: ReadTransaction, now: TimeRange) -> list[tuple[str | None, TimeRange, TimeRange]]:
-    """Return the apps with a version before the current one, and the times of both within 30 days."""
+    """Return the apps that have a previous version, and the times of both within 30 days."""
     found: dict[str, tuple[str | None, TimeRange, TimeRange]] = {}
     page = await versions_page(transaction, limit=MAX_COMPARED)
     for index, version in enumerate(page.versions):
@@ -128,7 +128,7 @@ class _Subject:
     Attributes:
         row: Row of `queries.COMPARED`.
         now: Figures of the period.
-        before: Figures of the period before, or of the version before.
+        before: Figures of the previous period or version.
         last_run_id: Id of the newest run; None if no run is stored.
     """
 
@@ -271,7 +271,7 @@ def _compared(
     return ComparedRegistration(
         registration=registration_ref(one.row),
         findings=findings,
-        sentence=sentences.get(findings[0], "It does not differ from before."),
+        sentence=sentences.get(findings[0], "It does not differ."),
         now=now,
         before=before,
         slower_by=p95 / p95_before if p95 is not None and p95_before else None,

@@ -1,4 +1,4 @@
-"""Comparison of error groups with before: new, back, failing more, resolved."""
+"""Comparison of error groups with the previous period or version: new, back, failing more, resolved."""
 
 import json
 import math

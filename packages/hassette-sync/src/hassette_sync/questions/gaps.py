@@ -36,11 +36,6 @@ class Gap:
         """Convert a row of `queries.sessions.GAPS`."""
         return cls(row["from_us"], row["until_us"], row["outcome"], row["reason"])
 
-    @property
-    def certain_us(self) -> int:
-        """Time from which the framework was certainly not running. It may have run on after its last heartbeat."""
-        return self.from_us if self.outcome == "clean" else self.from_us + HEARTBEAT_OVERDUE_US
-
     def contains(self, at_us: int) -> bool:
         """Return whether the framework was not running at a moment."""
         return self.from_us <= at_us and (self.until_us is None or at_us < self.until_us)

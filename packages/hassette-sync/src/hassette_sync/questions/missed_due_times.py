@@ -5,7 +5,8 @@ from datetime import datetime, time, timedelta
 from typing import Final
 
 from hassette_sync.home_time import ShownTimes
-from hassette_sync.questions.gaps import MANY_GAPS, Gap, gaps_in
+from hassette_sync.queries.why_not import SESSION_AFTER, SESSION_BEFORE
+from hassette_sync.questions.sessions import HEARTBEAT_OVERDUE_US
 from hassette_sync.reader import ReadTransaction
 from hassette_sync.time_range import TimeRange
 
@@ -29,17 +30,27 @@ async def missed_due_time(
     clock = time.fromisoformat(daily[1])
     until_us = min(time_range.until_us, transaction.at_us)
     last_day = times.home.local(until_us).date()
-    gaps = await gaps_in(transaction, time_range, limit=MANY_GAPS)
     for number in range(_MAX_DAYS):
         due_us = times.home.moment_us(datetime.combine(last_day - timedelta(days=number), clock))
         if due_us < time_range.since_us:
             break
-        gap = next((gap for gap in gaps if gap.contains(due_us) and gap.certain_us < due_us), None)
-        if due_us < until_us and gap is not None:
-            return f"It was due at {times(due_us)}, while Hassette was not running ({_span(gap, times)}).", due_us
+        if due_us < until_us and (gap := await _gap_at(transaction, due_us, times)) is not None:
+            return f"It was due at {times(due_us)}, while Hassette was not running ({gap}).", due_us
     return None
 
 
-def _span(gap: Gap, times: ShownTimes) -> str:
-    ended = times(gap.from_us)
-    return f"since {ended}" if gap.until_us is None else f"{ended} to {times(gap.until_us)}"
+async def _gap_at(transaction: ReadTransaction, at_us: int, times: ShownTimes) -> str | None:
+    """Return the gap between two sessions at a time, in words; None if Hassette was running or had never started.
+
+    In contrast to `gaps_in`, this is right after any number of sessions, and after a session whose clock was ahead.
+    """
+    before = await transaction.one(SESSION_BEFORE, {"at_us": at_us})
+    if before is None:
+        return None
+    # The end of a session that was not stopped is its last heartbeat.
+    overdue_us = 0 if before["outcome"] == "clean" else HEARTBEAT_OVERDUE_US
+    if before["end_us"] + overdue_us >= at_us:
+        return None
+    after = await transaction.one(SESSION_AFTER, {"at_us": at_us})
+    ended = times(before["end_us"])
+    return f"since {ended}" if after is None else f"{ended} to {times(after['started_us'])}"

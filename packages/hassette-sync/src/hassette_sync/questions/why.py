@@ -208,7 +208,7 @@ class _Search:
         ids: Parameters = {"first_id": self._range.first_id, "end_id": self._range.end_id}
         if (gap := await self._transaction.one(LAST_GAP, ids)) is not None:
             found.append(
-                f"Hassette lost the connection to Home Assistant for some time from {self._times(gap['at_us'])} on."
+                f"Hassette was not connected to Home Assistant for some time from {self._times(gap['at_us'])} on."
             )
         return tuple(found)
 

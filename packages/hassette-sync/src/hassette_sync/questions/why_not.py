@@ -196,13 +196,19 @@ class _Answer:
             "registration_id": self._ref.id,
             "first_id": self._range.first_id,
             "end_id": first_id_at(self._range.until_us + LONGEST_RUN_US),
+            "until_us": self._range.until_us,
             "limit": _MAX_LISTED,
         }
-        rows = await self._transaction.all(queries.RUNS_NEAR, dict(near))
-        return tuple(run for run in map(run_of, rows) if run.started_us < self._range.until_us)
+        return tuple(map(run_of, await self._transaction.all(queries.RUNS_NEAR, dict(near))))
 
     async def _last_run(self) -> Run | None:
-        before = {"registration_id": self._ref.id, "first_id": 0, "end_id": self._range.end_id, "limit": 1}
+        before = {
+            "registration_id": self._ref.id,
+            "first_id": 0,
+            "end_id": self._range.end_id,
+            "until_us": self._range.until_us,
+            "limit": 1,
+        }
         row = await self._transaction.one(queries.RUNS_NEAR, dict(before))
         return run_of(row) if row is not None else None
 

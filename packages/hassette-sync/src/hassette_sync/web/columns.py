@@ -75,7 +75,7 @@ COMPARED_COLUMNS: Sequence[ListColumn[ComparedRegistration]] = (
         title="p95",
         value=lambda one: one.slower_by,
         is_number=True,
-        hint="95 % of the runs took at most this long; the order is by the ratio to the time before",
+        hint="95 % of the runs took at most this long; the order is by the ratio to the previous period or version",
     ),
     ListColumn(
         key="silent",
