@@ -66,7 +66,7 @@ def may_mean(call: CallMade, entity_id: str) -> bool:
 
 
 def leads_to(service: str, state: str | None) -> bool:
-    """Return whether a service can lead to a state. Only one for the opposite cannot, as ``turn_on`` cannot to off."""
+    """Return whether a service can lead to a state. Only its opposite is excluded: ``turn_on`` does not lead to off."""
     name = service.partition(".")[2]
     return not any(name.startswith(begin) and state in states for begin, states in _OPPOSITES)
 

@@ -22,7 +22,7 @@ MAX_RELATED = 50
 _MAX_EVIDENCE = 100
 MAX_NEWEST = 40
 LATER_END_US = 10 * MINUTE_US
-"""A run has the id of its end. The answers about changes find it if it ended this much after its event or its call."""
+"""A run has the id of its end. Answers about changes find it if it ended at most this long after its event or call."""
 # Two records of one change differ by the delay of the event and by the wait before the run.
 _SAME_CHANGE_US = 10 * SECOND_US
 _LONGEST_DELAY_US = HOUR_US

@@ -12,7 +12,7 @@ from hassette_sync.time_range import TimeRange
 
 _MOST_GAPS = 20
 MANY_GAPS = 500
-"""More gaps than a searched time usually has."""
+"""Limit of gaps for a question that needs all of them. A searched time usually has fewer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ async def missed_due_time(
 async def _gap_at(transaction: ReadTransaction, at_us: int, times: ShownTimes) -> str | None:
     """Return the gap between two sessions at a time, in words; None if Hassette was running or had never started.
 
-    In contrast to `gaps_in`, this is right after any number of sessions, and after a session whose clock was ahead.
+    The number of sessions does not matter, and a session whose clock was ahead makes no gap. `gaps_in` differs in both.
     """
     before = await transaction.one(SESSION_BEFORE, {"at_us": at_us})
     if before is None:

@@ -27,7 +27,7 @@ MAX_TEXT = 200
 """Maximum number of characters of a text filter."""
 
 LONGEST_RUN_US = HOUR_US
-"""A run has the id of its end. The lists find it if it ended this much after its start or its log lines."""
+"""A run has the id of its end. The lists find it if it ended at most this long after its start or its log lines."""
 
 
 def check_kind(kind: str | None) -> None:

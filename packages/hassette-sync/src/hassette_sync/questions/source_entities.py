@@ -29,8 +29,8 @@ async def change_followed(
     Args:
         transaction: Read transaction of the question.
         followed: The entity that it follows, or its integration if that is not known.
-        explained: The explained changes. The last one is the change of the entity itself. It has not followed any of
-            them.
+        explained: The explained changes. The last one is the change of the entity itself. The
+            entity has not followed any of them.
     """
     if ENTITY_ID.fullmatch(followed) is None:
         follows = f"the entity follows other entities ({followed})"
